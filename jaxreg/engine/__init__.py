@@ -1,0 +1,1 @@
+"""The population engine: axes → plan → execution → store."""

@@ -1,0 +1,44 @@
+"""Errors raised at the boundary: each names the argument, its value, the constraint and the remedy."""
+
+import reprlib
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 120
+
+
+class JaxregError(ValueError):
+    """Base of every error that jaxreg raises on purpose.
+
+    Args:
+        argument: name of what was wrong (a parameter, a file, an axis).
+        value: what it was.
+        constraint: what it must be, as the end of a sentence.
+        remedy: what to do now, as a sentence without its full stop.
+
+    >>> print(SweepError("chunk_size", 0, "must be a positive integer", 'Leave it at "auto"'))
+    chunk_size = 0: must be a positive integer. Leave it at "auto".
+    """
+
+    def __init__(self, argument: str, value: object, constraint: str, remedy: str) -> None:
+        super().__init__(argument, value, constraint, remedy)
+        self.argument, self.value, self.constraint, self.remedy = argument, value, constraint, remedy
+
+    def __str__(self) -> str:
+        """The four parts as one line."""
+        return f"{self.argument} = {_short.repr(self.value)}: {self.constraint}. {self.remedy}."
+
+
+class SweepError(JaxregError):
+    """A sweep, its axes or its run function cannot be used as given."""
+
+
+class StoreError(JaxregError):
+    """A results store cannot be written, or holds something else than this sweep."""
+
+
+class DataError(JaxregError):
+    """A data file is missing, damaged or not what its name promises."""
+
+
+class ArgumentError(JaxregError):
+    """An argument of a numerical function is outside its domain."""
