@@ -1,0 +1,109 @@
+"""What one member of a program costs: bytes alive in its hottest loop, and the share of matrix products in its work."""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Bytes and operations of one run, read from its jaxpr before fusion: an upper estimate of what XLA will use."""
+
+    hot_bytes: int
+    peak_bytes: int
+    product_operations: float
+    operations: float
+
+    @property
+    def is_product_bound(self) -> bool:
+        """Whether matrix products are most of the work."""
+        return self.product_operations > 0.5 * self.operations
+
+
+@dataclasses.dataclass
+class _Loop:
+    """Work and peak of one loop body, without the loops inside it."""
+
+    operations: float
+    bytes: int
+
+
+def measure_cost(program: ClosedJaxpr, shared: int) -> Cost:
+    """Cost of one run, where the first `shared` inputs belong to all members and are not counted."""
+    loops: list[_Loop] = []
+    products, operations, peak = _walk(program.jaxpr, 1.0, loops, set(program.jaxpr.invars[:shared]))
+    hottest = max(loops, key=lambda loop: loop.operations)
+    return Cost(hottest.bytes, peak, products, operations)
+
+
+def _walk(jaxpr: Jaxpr, trips: float, loops: list[_Loop], free: set[Var]) -> tuple[float, float, int]:
+    """Product operations, all operations and peak bytes of `jaxpr`, executed `trips` times; appends its own loop.
+
+    Variables in `free` cost nothing: inputs shared by all members, and whatever is computed from them alone.
+    """
+    last_use = {v: i for i, e in enumerate(jaxpr.eqns) for v in e.invars if isinstance(v, Var)}
+    last_use |= {v: len(jaxpr.eqns) for v in jaxpr.outvars if isinstance(v, Var)}
+    inputs = {*jaxpr.invars, *jaxpr.constvars}
+    live = own_peak = peak = sum(_bytes(v) for v in inputs - free)
+    products = operations = own = 0.0
+    for i, equation in enumerate(jaxpr.eqns):
+        inner_peak = 0
+        inside = list(_inner(equation))
+        for body, repeats, is_loop in inside:
+            pairs = zip(reversed(equation.invars), reversed(body.invars), strict=False)
+            below = {inner for outer, inner in pairs if not isinstance(outer, Var) or outer in free}
+            collected: list[_Loop] = []
+            p, o, peak_below = _walk(body, trips * repeats, collected, below if is_loop else set(body.invars))
+            products, operations, inner_peak = products + p, operations + o, max(inner_peak, peak_below)
+            if not is_loop:  # a call: its own work belongs to this level
+                call = collected.pop()
+                own, own_peak = own + call.operations, max(own_peak, live + call.bytes)
+            loops.extend(collected)
+        if not inside:
+            count = trips * _operations(equation)
+            operations, own = operations + count, own + count
+            products += count if equation.primitive.name == "dot_general" else 0.0
+        if all(not isinstance(v, Var) or v in free for v in equation.invars):
+            free = free | set(equation.outvars)
+        live += sum(_bytes(v) for v in equation.outvars if v not in free)
+        peak, own_peak = max(peak, live + inner_peak), max(own_peak, live)
+        used = {v for v in equation.invars if isinstance(v, Var)}
+        dead = {v for v in used if last_use[v] == i} | {v for v in equation.outvars if v not in last_use}
+        live -= sum(_bytes(v) for v in dead - inputs - free)
+    loops.append(_Loop(own, own_peak))
+    return products, operations, peak
+
+
+def _inner(equation: Any) -> Iterator[tuple[Jaxpr, float, bool]]:
+    """The jaxprs inside an equation: each with its repeats, and whether it is a loop body."""
+    name = equation.primitive.name
+    repeats = float(equation.params.get("length", 1)) if name == "scan" else 1.0
+    for value in equation.params.values():
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(item, ClosedJaxpr):
+                yield item.jaxpr, repeats, name in ("scan", "while")
+            elif isinstance(item, Jaxpr):
+                yield item, repeats, name in ("scan", "while")
+
+
+def _operations(equation: Any) -> float:
+    size = float(sum(math.prod(v.aval.shape) for v in equation.outvars))
+    if equation.primitive.name == "dot_general":
+        (contracted, _), _ = equation.params["dimension_numbers"]
+        return 2 * size * math.prod(equation.invars[0].aval.shape[d] for d in contracted)
+    if equation.primitive.name in ("random_bits", "threefry2x32"):
+        return 50 * size  # twenty rounds of add, rotate and xor on pairs of words
+    return size
+
+
+def _bytes(variable: Var | Literal) -> int:
+    shape, dtype = getattr(variable.aval, "shape", None), getattr(variable.aval, "dtype", None)
+    if shape is None or dtype is None:
+        return 0
+    is_key = jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
+    return math.prod(shape) * (8 if is_key else np.dtype(dtype).itemsize)

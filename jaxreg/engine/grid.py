@@ -1,0 +1,129 @@
+"""The cells of a sweep as boxes: regions not yet assigned, the chunk box, and the tiles that fill a region."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+from jaxreg.engine.axes import Axis
+
+Region = tuple[tuple[int, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """One program call: the program's number and the cells' positions along each axis (a product set)."""
+
+    program: int
+    positions: Region
+
+    @property
+    def cells(self) -> int:
+        """How many cells the tile holds."""
+        return math.prod(map(len, self.positions))
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+    """The chunk shape: cells per axis of one program call, and the axis that is split over devices (None: no axis)."""
+
+    lengths: tuple[int, ...]
+    split: int | None
+
+    @property
+    def members(self) -> int:
+        """How many runs one call computes."""
+        return math.prod(self.lengths)
+
+    def halved(self) -> "Box | None":
+        """A box of half the members, cut along its longest axis; None when it holds a single member already."""
+        longest = max(range(len(self.lengths)), key=lambda k: self.lengths[k], default=None)
+        if longest is None or self.lengths[longest] == 1:
+            return None
+        lengths = tuple(-(-n // 2) if k == longest else n for k, n in enumerate(self.lengths))
+        return Box(lengths, self.split)
+
+    def padded(self, devices: int) -> tuple[int, ...]:
+        """The lengths with the split axis rounded up to a multiple of the number of devices."""
+        return tuple(-(-n // devices) * devices if k == self.split else n for k, n in enumerate(self.lengths))
+
+
+def subtract(region: Region, other: Region) -> Iterator[Region]:
+    """The cells of `region` outside `other`, as disjoint regions: new positions of one axis at a time.
+
+    >>> list(subtract(((0, 1, 2), (0, 1)), ((0, 1), (0,))))
+    [((2,), (0, 1)), ((0, 1), (1,))]
+    """
+    common: list[tuple[int, ...]] = []
+    for k, (mine, theirs) in enumerate(zip(region, other, strict=True)):
+        held = set(theirs)
+        outside = tuple(i for i in mine if i not in held)
+        if outside:
+            yield (*common, outside, *region[k + 1 :])
+        inside = tuple(i for i in mine if i in held)
+        if not inside:
+            return
+        common.append(inside)
+
+
+def unassigned(region: Region, assigned: Sequence[Region]) -> list[Region]:
+    """The cells of `region` that no region of `assigned` holds."""
+    rest = [region]
+    for other in assigned:
+        rest = [piece for part in rest for piece in subtract(part, other)]
+    return rest
+
+
+def tile_region(region: Region, axes: Sequence[Axis], box: Box) -> Iterator[Tile]:
+    """The tiles of `region`, program by program, each at most as large as `box`; the same for the same arguments."""
+    for number, groups in enumerate(itertools.product(*(axis.groups for axis in axes))):
+        ours = (set(group.positions.tolist()) for group in groups)
+        held = tuple(tuple(i for i in part if i in group) for part, group in zip(region, ours, strict=True))
+        yield from cut_tile(Tile(number, held), box)
+
+
+def cut_tile(tile: Tile, box: Box) -> Iterator[Tile]:
+    """The tile in pieces at most as large as `box`."""
+    cuts = [
+        [part[i : i + length] for i in range(0, len(part), length)]
+        for part, length in zip(tile.positions, box.lengths, strict=True)
+    ]
+    for positions in itertools.product(*cuts):
+        yield Tile(tile.program, positions)
+
+
+def choose_box(axes: Sequence[Axis], members: int, devices: int) -> Box:
+    """The chunk shape of about `members` runs: whole other axes first, then seeds, with little padding.
+
+    Filling the other axes first lets one call share what depends on the seed alone. The split axis is the one that
+    wastes the fewest cells on padding; seeds win ties.
+    """
+    lengths = [min(len(group.positions) for group in axis.groups) for axis in axes]
+    order = sorted(range(len(axes)), key=lambda k: axes[k].kind == "seeds")
+    candidates = []
+    splits: list[int | None] = [k for k in reversed(order) if lengths[k] > 1]
+    for split in splits or [None]:
+        box = [1] * len(axes)
+        remaining = members
+        if split is not None:
+            box[split] = min(devices, lengths[split])
+            remaining = max(1, members // box[split])
+        for k in order:
+            if k != split:
+                box[k] = _even_part(lengths[k], remaining)
+                remaining //= box[k]
+        if split is not None and remaining > 1:
+            most = max(1, min(members // max(1, math.prod(box) // box[split]), lengths[split]))
+            box[split] = _even_part(-(-lengths[split] // devices), max(1, most // devices)) * devices
+            box[split] = min(box[split], -(-lengths[split] // devices) * devices)
+        chosen = Box(tuple(box), split)
+        padded = chosen.padded(devices)
+        waste = math.prod(-(-n // b) * p for n, b, p in zip(lengths, box, padded, strict=True)) / math.prod(lengths)
+        candidates.append((waste, chosen))
+    return min(candidates, key=lambda pair: pair[0])[1]
+
+
+def _even_part(length: int, most: int) -> int:
+    """The smallest part that cuts `length` into as few parts as parts of at most `most` would."""
+    parts = -(-length // max(1, min(length, most)))
+    return -(-length // parts)

@@ -1,0 +1,223 @@
+"""The layout of a store on disk: its arrays, its manifest, and how both grow while readers see whole states only."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from jaxreg.engine.axes import Axis, Group
+from jaxreg.engine.grid import Box, Region, unassigned
+from jaxreg.engine.outputs import Outputs, compiled_axes, padding_value
+from jaxreg.errors import StoreError
+
+FORMAT = 1
+FILE_BYTES = 2**18  # an array's file holds about this much, or one chunk of the sweep where that is more
+COORDINATE_CHUNK = 2**16
+LABEL_CHARACTERS = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """What must agree for a store to be continued: named settings, and a fingerprint per program."""
+
+    settings: dict[str, Any]
+    programs: dict[str, str]
+
+
+def create_group(path: Path, identity: Identity, axes: Sequence[Axis], outputs: Outputs, box: Box) -> None:
+    """Write a store without cells at `path`."""
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    names = tuple(axis.name for axis in axes)
+    for axis in axes:
+        dtype = np.dtype(f"U{LABEL_CHARACTERS}") if axis.labels.dtype.kind == "U" else axis.labels.dtype
+        _create(group, axis.name, (axis.name,), (0,), (COORDINATE_CHUNK,), dtype)
+    for dim, values in outputs.coordinates.items():
+        _create(group, dim, (dim,), values.shape, values.shape, values.dtype)
+    none = (0,) * len(axes)
+    for dim, lengths in outputs.ragged_lengths.items():
+        static = [axis.name for axis in compiled_axes(axes)]
+        shape = (*(0 for _ in static), max(lengths))
+        _create(group, f"{dim}_valid", (*static, dim), shape, (*(64 for _ in static), max(lengths)), np.dtype(bool))
+    for name in ("diverged", "done"):
+        _create(group, name, names, none, _file_cells(axes, box, 1), np.dtype(bool))
+    for name, output in outputs.variables.items():
+        cells = _file_cells(axes, box, math.prod(output.shape) * output.dtype.itemsize)
+        trailing = tuple(max(1, size) for size in output.shape)
+        _create(group, name, (*names, *output.dims), (*none, *output.shape), (*cells, *trailing), output.dtype)
+    axes_now = [{"name": axis.name, "kind": axis.kind, "length": 0, "identity": {}} for axis in axes]
+    manifest = {"format": FORMAT, "settings": identity.settings, "programs": {}, "axes": axes_now}
+    publish(group, manifest | {"box": list(box.lengths), "split": box.split, "regions": [], "history": []})
+
+
+def extend_group(
+    path: Path,
+    group: zarr.Group,
+    manifest: dict[str, Any],
+    identity: Identity,
+    environment: dict[str, Any],
+    axes: Sequence[Axis],
+    outputs: Outputs,
+) -> tuple[Axis, ...]:
+    """Add the labels, cells and programs that `axes` newly ask for; return `axes` in the store's positions.
+
+    Arrays grow first; readers take shapes from the consolidated metadata, which the last step replaces at once.
+    """
+    _check_same(path, manifest, identity, axes)
+    placed = []
+    for axis, entry in zip(axes, manifest["axes"], strict=True):
+        array = _array(group, axis.name)
+        held = np.asarray(array[: entry["length"]])
+        _check_labels(path, axis, entry, held)
+        known = set(held.tolist())
+        asked = axis.labels.astype(array.dtype)
+        labels = np.concatenate([held, asked[[label not in known for label in asked.tolist()]]])
+        array.resize((len(labels),))
+        array[...] = labels
+        placed.append(_place(axis, labels))
+        entry.update(length=len(labels), identity=entry["identity"] | axis.identity)
+    _resize_cells(group, placed, outputs)
+    region = tuple(tuple(sorted(i for g in axis.groups for i in g.positions.tolist())) for axis in placed)
+    new = unassigned(region, read_regions(manifest))
+    manifest["regions"] += [[_to_ranges(part) for part in piece] for piece in new]
+    manifest["programs"] |= identity.programs
+    manifest["history"].append(environment)
+    publish(group, manifest)
+    return tuple(placed)
+
+
+def publish(group: zarr.Group, manifest: dict[str, Any]) -> None:
+    """Make the manifest and the arrays' present shapes visible to readers, in one replacement of one file."""
+    group.attrs["provenance"] = json.dumps(manifest)
+    zarr.consolidate_metadata(group.store)
+
+
+def read_regions(manifest: dict[str, Any]) -> list[Region]:
+    """The regions assigned so far, as positions along each axis."""
+    return [
+        tuple(tuple(i for start, stop in part for i in range(start, stop)) for part in region)
+        for region in manifest["regions"]
+    ]
+
+
+def find_positions(axis: Axis, labels: np.ndarray) -> list[int]:
+    """Where the labels of `axis` stand among the store's `labels`."""
+    where = {label: i for i, label in enumerate(labels.tolist())}
+    return [where[label] for label in axis.labels.astype(labels.dtype).tolist()]
+
+
+def _place(axis: Axis, labels: np.ndarray) -> Axis:
+    """The axis with the store's labels: its groups' positions in the store, ascending."""
+    where = np.array(find_positions(axis, labels))
+    groups = []
+    for group in axis.groups:
+        order = np.argsort(where[group.positions])
+        traced = {name: values[order] for name, values in group.traced.items()}
+        groups.append(Group(where[group.positions][order], group.static, traced))
+    return dataclasses.replace(axis, labels=labels, groups=tuple(groups))
+
+
+def _resize_cells(group: zarr.Group, axes: Sequence[Axis], outputs: Outputs) -> None:
+    """Bring every array over the cells to the axes' new lengths, and ragged ones to the longest output."""
+    lengths = tuple(len(axis.labels) for axis in axes)
+    static = tuple(len(axis.labels) for axis in compiled_axes(axes))
+    shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {"done": (lengths, ()), "diverged": (lengths, ())}
+    shapes |= {name: (lengths, output.shape) for name, output in outputs.variables.items()}
+    shapes |= {f"{dim}_valid": (static, (max(sizes),)) for dim, sizes in outputs.ragged_lengths.items()}
+    for name, (leading, trailing) in shapes.items():
+        array = _array(group, name)
+        array.resize((*leading, *map(max, array.shape[len(leading) :], trailing)))
+
+
+def _check_same(path: Path, manifest: dict[str, Any], identity: Identity, axes: Sequence[Axis]) -> None:
+    for name, value in identity.settings.items():
+        if manifest["settings"].get(name) != value:
+            _refuse(path, name, manifest["settings"].get(name), value)
+    for program in manifest["programs"].keys() & identity.programs.keys():
+        if manifest["programs"][program] != identity.programs[program]:
+            then = manifest["history"][-1]["versions"]["jax"]
+            _refuse(
+                path,
+                f"the computation of {program}",
+                f"program {manifest['programs'][program][:8]} (JAX {then})",
+                f"program {identity.programs[program][:8]} (its code, or what it calls or closes over, changed)",
+            )
+    described = [(axis.name, axis.kind) for axis in axes]
+    held = [(entry["name"], entry["kind"]) for entry in manifest["axes"]]
+    if described != held:
+        _refuse(path, "the axes", held, described)
+
+
+def _check_labels(path: Path, axis: Axis, entry: dict[str, Any], held: np.ndarray) -> None:
+    for label, text in axis.identity.items():
+        if entry["identity"].get(label, text) != text:
+            _refuse(path, f"{axis.name}[{label!r}]", entry["identity"][label], text)
+    if len(held) and axis.labels.dtype.kind != held.dtype.kind:
+        _refuse(path, f"the kind of values of {axis.name}", held.tolist(), axis.labels.tolist())
+    longest = max((len(label) for label in axis.labels.tolist()), default=0) if axis.labels.dtype.kind == "U" else 0
+    if longest > LABEL_CHARACTERS:
+        raise StoreError(axis.name, longest, f"names must not exceed {LABEL_CHARACTERS} characters", "Use short names")
+    if axis.kind in ("static", "cases") and len(held):
+        ours, theirs = set(axis.labels.tolist()), set(held.tolist())
+        if not (ours <= theirs or ours >= theirs):
+            _refuse(path, f"the {axis.kind} values of {axis.name}", held.tolist(), axis.labels.tolist())
+
+
+def _refuse(path: Path, what: str, held: object, asked: object) -> None:
+    raise StoreError(
+        "store",
+        str(path),
+        f"holds another sweep: {what} is {held!r} there, {asked!r} here",
+        "Use another path, or delete it",
+    )
+
+
+def _file_cells(axes: Sequence[Axis], box: Box, bytes_per_cell: int) -> tuple[int, ...]:
+    """Cells per file: whole chunks of the sweep, joined along the axes until a file holds `FILE_BYTES`."""
+    cells = list(box.lengths)
+    for k in reversed(range(len(cells))):
+        room = FILE_BYTES // max(1, bytes_per_cell * math.prod(cells))
+        cells[k] *= max(1, min(room, -(-len(axes[k].labels) // cells[k])))
+    return tuple(cells)
+
+
+def _create(
+    group: zarr.Group,
+    name: str,
+    dims: tuple[str, ...],
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: np.dtype,
+) -> None:
+    fill = "" if dtype.kind == "U" else padding_value(dtype)
+    array = group.create_array(
+        name,
+        shape=shape,
+        dtype=dtype,
+        chunks=tuple(max(1, size) for size in chunks),
+        fill_value=fill,
+        attributes={"_ARRAY_DIMENSIONS": list(dims)},
+    )
+    if 0 not in shape:
+        array[...] = fill
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array:
+    array = group[name]
+    assert isinstance(array, zarr.Array)
+    return array
+
+
+def _to_ranges(positions: Sequence[int]) -> list[list[int]]:
+    """Ascending positions as half-open ranges, short enough for JSON."""
+    ranges: list[list[int]] = []
+    for position in positions:
+        if ranges and ranges[-1][1] == position:
+            ranges[-1][1] += 1
+        else:
+            ranges.append([position, position + 1])
+    return ranges

@@ -1,0 +1,209 @@
+"""Programs: one compiled function per combination of static values, which runs a whole box of cells at once."""
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxreg.engine.axes import Axis, Group, derive_key, describe
+from jaxreg.engine.cost import Cost, measure_cost
+from jaxreg.engine.grid import Box, Tile
+from jaxreg.errors import SweepError
+
+MEMBERS = "members"
+Statics = tuple[tuple[str, Hashable], ...]
+Values = tuple[tuple[Any, dict[str, Any]], ...]  # per axis: positions within the chunk, and the traced keywords
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A run function with its static keywords bound: label, groups of axis positions, outputs, cost, fingerprint."""
+
+    label: str
+    run: Callable[..., Any]
+    static: Statics
+    keys: tuple[str, ...]
+    groups: tuple[Group, ...]
+    shapes: dict[str, jax.ShapeDtypeStruct]
+    cost: Cost
+    fingerprint: str
+
+
+@functools.partial(jax.jit, static_argnames=("run", "static", "keys"))
+def run_member(
+    args: Any, traced: dict[str, Any], *, run: Callable[..., Any], static: Statics, keys: tuple[str, ...]
+) -> dict[str, jax.Array]:
+    """One run at one point: its outputs as arrays, and whether any of them is not finite."""
+    point = {name: derive_key(value, name) if name in keys else value for name, value in traced.items()}
+    outputs = _as_arrays(run(*args, **point, **dict(static)))
+    floats = [value for value in outputs.values() if jnp.issubdtype(value.dtype, jnp.inexact)]
+    finite = jnp.array([jnp.isfinite(value).all() for value in floats]).all() if floats else jnp.array(True)
+    return {**outputs, "diverged": ~finite}
+
+
+@functools.partial(jax.jit, static_argnames=("run", "static", "keys", "flat", "split", "mesh"))
+def run_chunk(
+    args: Any,
+    values: Values,
+    *,
+    run: Callable[..., Any],
+    static: Statics,
+    keys: tuple[str, ...],
+    flat: bool,
+    split: int | None,
+    mesh: Mesh,
+) -> dict[str, jax.Array]:
+    """A box of runs, with the `split` axis spread over the devices of `mesh`; outputs lead with all axes.
+
+    Matrix products run fastest as one flat batch; all other work runs as nested batches, axis by axis, so that
+    what depends on the seed alone (random draws above all) is computed once for all values of the other axes.
+    """
+
+    def member(args: Any, point: Values) -> dict[str, jax.Array]:
+        traced = {name: value for _, keywords in point for name, value in keywords.items()}
+        return run_member(args, traced, run=run, static=static, keys=keys)
+
+    def local(args: Any, values: Values) -> dict[str, jax.Array]:
+        return (_map_flat if flat else _map_nested)(functools.partial(member, args), values)
+
+    spec = [PartitionSpec(MEMBERS) if axis == split else PartitionSpec() for axis in range(len(values))]
+    out = PartitionSpec() if split is None else PartitionSpec(*[None] * split, MEMBERS)
+    spread = jax.shard_map(local, mesh=mesh, in_specs=(PartitionSpec(), tuple(spec)), out_specs=out, check_vma=False)
+    return spread(args, values)
+
+
+def _map_nested(member: Callable[[Values], Any], values: Values) -> Any:
+    for axis in reversed(range(len(values))):
+        member = jax.vmap(member, in_axes=(tuple(0 if k == axis else None for k in range(len(values))),))
+    return member(values)
+
+
+def _map_flat(member: Callable[[Values], Any], values: Values) -> Any:
+    lengths = tuple(len(positions) for positions, _ in values)
+    index = jnp.unravel_index(jnp.arange(int(np.prod(lengths))), lengths)
+    points = tuple(jax.tree.map(lambda leaf, i=i: leaf[i], value) for value, i in zip(values, index, strict=True))
+    return jax.tree.map(lambda leaf: leaf.reshape(*lengths, *leaf.shape[1:]), jax.vmap(member)(points))
+
+
+def build_programs(run: Callable[..., Any], axes: Sequence[Axis], args: tuple[Any, ...]) -> list[Program]:
+    """Trace `run` once per combination of static values; nothing is compiled."""
+    keys = tuple(axis.name for axis in axes if axis.kind == "seeds")
+    programs = []
+    for groups in itertools.product(*(axis.groups for axis in axes)):
+        static = tuple(item for group in groups for item in group.static)
+        traced = {
+            name: jax.ShapeDtypeStruct(value.shape[1:], working_dtype(value))
+            for group in groups
+            for name, value in group.traced.items()
+        }
+        label = ", ".join(f"{name}={describe(value)}" for name, value in static) or "this sweep"
+        jaxpr, shapes = _trace(args, traced, run=run, static=static, keys=keys)
+        shared = len(jax.tree.leaves(args))
+        programs.append(
+            Program(label, run, static, keys, groups, shapes, measure_cost(jaxpr, shared), _fingerprint(jaxpr))
+        )
+    return programs
+
+
+def place_programs(programs: Sequence[Program], axes: Sequence[Axis]) -> list[Program]:
+    """The same programs with the groups of `axes`, whose positions are those of a store."""
+    combinations = itertools.product(*(axis.groups for axis in axes))
+    return [dataclasses.replace(p, groups=groups) for p, groups in zip(programs, combinations, strict=True)]
+
+
+def compile_chunk(program: Program, args: Any, axes: Sequence[Axis], box: Box, mesh: Mesh) -> jax.stages.Compiled:
+    """The executable of `program` for chunks of the shape `box`; JAX keeps it for the next sweep."""
+    first = tuple((int(group.positions[0]),) for group in program.groups)
+    return run_chunk.lower(
+        args,
+        chunk_values(program, Tile(0, first), box, mesh),
+        run=program.run,
+        static=program.static,
+        keys=program.keys,
+        flat=program.cost.is_product_bound,
+        split=box.split,
+        mesh=mesh,
+    ).compile()
+
+
+def chunk_values(program: Program, tile: Tile, box: Box, mesh: Mesh) -> Values:
+    """The traced values of a tile, padded to the shape of `box` by repeating the last cell."""
+    result = []
+    for group, positions, length in zip(program.groups, tile.positions, box.padded(mesh.size), strict=True):
+        rows = np.searchsorted(group.positions, positions)
+        rows = np.pad(rows, (0, length - len(rows)), mode="edge")
+        traced = {name: value[rows].astype(working_dtype(value)) for name, value in group.traced.items()}
+        result.append((np.arange(length, dtype=np.int32), traced))
+    return tuple(result)
+
+
+def replicate(args: Sequence[Any], mesh: Mesh) -> tuple[Any, ...]:
+    """Put the shared data on every device once; refuse leaves that are not arrays."""
+    for leaf in jax.tree.leaves(tuple(args)):
+        if not isinstance(leaf, bool | int | float | np.ndarray | np.generic | jax.Array) or (
+            not isinstance(leaf, jax.Array) and np.asarray(leaf).dtype.kind not in "biuf"
+        ):
+            raise SweepError("args", leaf, "must hold arrays and numbers only", "Bind other values with static axes")
+    return jax.device_put(tuple(args), NamedSharding(mesh, PartitionSpec()))
+
+
+def working_dtype(value: np.ndarray) -> np.dtype:
+    """The dtype that swept numbers have inside the program: JAX's default float or integer; seeds stay words."""
+    kinds = {"f": np.float64, "i": np.int64}
+    return np.dtype(jax.dtypes.canonicalize_dtype(kinds.get(value.dtype.kind, value.dtype)))
+
+
+def _trace(args: Any, traced: Mapping[str, Any], **bound: Any) -> tuple[Any, dict[str, jax.ShapeDtypeStruct]]:
+    try:
+        tracing = run_member.trace(args, dict(traced), **bound)
+    except (jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError) as error:
+        names = sorted(set(re.findall(r"traced\['(\w+)'\]", str(error)))) or sorted(traced)
+        raise SweepError(
+            "run",
+            ", ".join(names),
+            "is traced, and must not decide Python control flow or a shape",
+            f"Wrap its values in jaxreg.static([...]), or use jnp.where ({str(error).splitlines()[0]})",
+        ) from error
+    shapes = {name: jax.ShapeDtypeStruct(s.shape, s.dtype) for name, s in tracing.out_info.items()}
+    return tracing.jaxpr, {name: shape for name, shape in shapes.items() if name != "diverged"}
+
+
+def _as_arrays(returned: Any) -> dict[str, jax.Array]:
+    if isinstance(returned, tuple) and hasattr(returned, "_asdict"):
+        returned = returned._asdict()
+    if not isinstance(returned, Mapping) or not returned:
+        raise SweepError(
+            "run", returned, "must return a dict or NamedTuple of arrays, at least one", "Name its outputs"
+        )
+    outputs = {}
+    for name, value in returned.items():
+        is_number = isinstance(value, bool | int | float | np.ndarray | np.generic | jax.Array)
+        array = jnp.asarray(value) if is_number else None
+        if not isinstance(name, str) or array is None or array.dtype.kind not in "biufV" or _is_key(array):
+            raise SweepError(
+                f"output {name!r}", value, "must be an array of numbers", "Return numbers, or leave it out"
+            )
+        outputs[name] = array.astype(jnp.float32) if array.dtype == jnp.bfloat16 else array
+    if "diverged" in outputs:
+        raise SweepError("run", "diverged", "is an output that the engine adds", "Rename this output")
+    return outputs
+
+
+def _is_key(array: jax.Array) -> bool:
+    return bool(jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key))
+
+
+def _fingerprint(jaxpr: Any) -> str:
+    """A hash of everything the program computes: its jaxpr, free of addresses, and the constants in it."""
+    digest = hashlib.blake2b(re.sub(r" at 0x[0-9a-f]+", "", str(jaxpr)).encode(), digest_size=16)
+    for constant in jaxpr.consts:
+        digest.update(np.asarray(constant).tobytes())
+    return digest.hexdigest()

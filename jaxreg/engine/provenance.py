@@ -1,0 +1,100 @@
+"""Where a result comes from: function, data, versions, device, precision, PRNG, commit, time; as plain values."""
+
+import datetime
+import functools
+import getpass
+import hashlib
+import importlib.metadata
+import inspect
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxreg.engine.axes import describe
+
+
+def fingerprint_data(args: Sequence[Any]) -> str:
+    """A hash of the shared data: structure, dtypes, shapes and bytes."""
+    leaves, structure = jax.tree.flatten(tuple(args))
+    digest = hashlib.blake2b(str(structure).encode(), digest_size=16)
+    for leaf in leaves:
+        is_key = isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        array = np.ascontiguousarray(jax.random.key_data(leaf) if is_key else leaf)
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(array.data if array.size else b"")
+    return digest.hexdigest()
+
+
+def describe_function(run: Callable[..., Any]) -> str:
+    """Module and qualified name of `run`; for a `functools.partial` also what it binds."""
+    if isinstance(run, functools.partial):
+        bound = {str(i): value for i, value in enumerate(run.args)} | run.keywords
+        return f"{describe_function(run.func)} with {describe(bound)}"
+    module = getattr(run, "__module__", type(run).__module__)
+    return f"{module}.{getattr(run, '__qualname__', type(run).__qualname__)}"
+
+
+def describe_environment(run: Callable[..., Any], devices: Sequence[jax.Device]) -> dict[str, Any]:
+    """Versions, devices, precision, PRNG, commit and time of this process, ready for JSON."""
+    return {
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "python": platform.python_version(),
+            **{
+                name: _version(name) for name in ("jaxreg", "jax", "jaxlib", "numpy", "optax", "flax", "xarray", "zarr")
+            },
+        },
+        "platform": devices[0].platform,
+        "device": f"{len(devices)} x {devices[0].device_kind}",
+        "machine": f"{platform.system()} {platform.machine()}",
+        "x64": bool(_setting("jax_enable_x64")),
+        "matmul_precision": matmul_precision(),
+        "prng": "threefry2x32",
+        "commit": _commit(run),
+    }
+
+
+def matmul_precision() -> str:
+    """The precision that JAX now gives to matrix products which ask for none."""
+    return str(_setting("jax_default_matmul_precision") or "default")
+
+
+def _setting(name: str) -> Any:
+    """A setting of JAX as it holds here, context managers included; JAX declares these attributes at run time."""
+    return getattr(jax.config, name)
+
+
+def describe_owner() -> dict[str, Any]:
+    """Who holds a store: host, process, user, time."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = str(os.getuid())
+    time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"host": socket.gethostname(), "process": os.getpid(), "user": user, "since": time}
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _commit(run: Callable[..., Any]) -> str:
+    """The git commit of the file that defines `run`, marked when the checkout differs from it."""
+    try:
+        folder = Path(inspect.getfile(inspect.unwrap(getattr(run, "func", run)))).parent
+        git = ["git", "-C", str(folder)]
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=10)
+        return commit.stdout.strip() + (" with changes" if changed.stdout.strip() else "")
+    except (OSError, TypeError, subprocess.SubprocessError):
+        return "unknown"
