@@ -115,8 +115,8 @@ def static(values: Any) -> Static:
 def cases(bundles: Mapping[str, Mapping[str, Any]]) -> Cases:
     """An axis of named bundles of keywords, such as `{"baseline": {}, "l2": {"l2": 1e-4}}`.
 
-    Numbers and arrays are traced; strings, None, tuples, functions and whatever `static` wraps are compiled in.
-    A keyword that a case leaves out keeps the default of the run function.
+    Numbers and arrays are traced; strings, None, tuples, functions and whatever `static` wraps are compiled in, and
+    a keyword that is compiled in for one case is so for all. A keyword that a case leaves out keeps the run's default.
 
     Raises:
         SweepError: no case, or a bundle is not a mapping.
@@ -215,21 +215,21 @@ def _read_axis(name: str, value: Any, parameters: Mapping[str, inspect.Parameter
 
 def _read_cases(name: str, value: Cases, parameters: Mapping[str, inspect.Parameter]) -> Axis:
     keywords = sorted({keyword for _, bundle in value.bundles for keyword in bundle})
+    rows = [
+        {keyword: _case_value(name, case, keyword, bundle, parameters) for keyword in keywords}
+        for case, bundle in value.bundles
+    ]
+    compiled_keywords = {keyword for row in rows for keyword, item in row.items() if not _is_numeric(item)}
     grouped: dict[tuple[Any, ...], list[tuple[int, dict[str, np.ndarray]]]] = {}
     identity = {}
-    for position, (case, bundle) in enumerate(value.bundles):
-        compiled, traced = [], {}
-        for keyword in keywords:
-            item = bundle[keyword] if keyword in bundle else _default(name, case, keyword, parameters)
-            if isinstance(item, Static):
-                if len(item.values) != 1:
-                    raise SweepError(f"cases[{case!r}][{keyword!r}]", item, "must be one value", "Write static(value)")
-                compiled.append((keyword, item.values[0]))
-            elif isinstance(item, bool | int | float | np.ndarray | np.number | np.bool_ | jax.Array):
-                traced[keyword] = read_numbers(f"cases[{case!r}][{keyword!r}]", item, rank=None)
-            else:
-                compiled.append((keyword, static(item if not isinstance(item, list) else tuple(item)).values[0]))
-        key = (tuple(compiled), tuple((keyword, v.shape, v.dtype.kind) for keyword, v in traced.items()))
+    for position, ((case, _), row) in enumerate(zip(value.bundles, rows, strict=True)):
+        compiled = tuple((k, _one_static(case, k, item)) for k, item in row.items() if k in compiled_keywords)
+        traced = {
+            keyword: read_numbers(f"cases[{case!r}][{keyword!r}]", item, rank=None)
+            for keyword, item in row.items()
+            if keyword not in compiled_keywords
+        }
+        key = (compiled, tuple((keyword, v.shape, v.dtype.kind) for keyword, v in traced.items()))
         grouped.setdefault(key, []).append((position, traced))
         identity[case] = describe({**{k: v.tolist() for k, v in traced.items()}, **dict(compiled)})
     groups = tuple(
@@ -243,11 +243,28 @@ def _read_cases(name: str, value: Cases, parameters: Mapping[str, inspect.Parame
     return Axis(name, "cases", np.array([case for case, _ in value.bundles]), identity, groups)
 
 
-def _default(name: str, case: str, keyword: str, parameters: Mapping[str, inspect.Parameter]) -> Any:
+def _case_value(
+    name: str, case: str, keyword: str, bundle: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
+) -> Any:
+    """What a case gives to a keyword: its own value, or the default of the run function."""
+    if keyword in bundle:
+        return bundle[keyword]
     parameter = parameters.get(keyword)
     if parameter is None or parameter.default is _EMPTY:
         raise SweepError(f"axes[{name!r}]", case, f"must set {keyword!r}, which has no default", "Set it in every case")
     return parameter.default
+
+
+def _is_numeric(value: Any) -> bool:
+    return isinstance(value, bool | int | float | np.ndarray | np.number | np.bool_ | jax.Array)
+
+
+def _one_static(case: str, keyword: str, value: Any) -> Hashable:
+    """The one value to compile in for a keyword that is static in some case."""
+    held = value if isinstance(value, Static) else static(tuple(value) if isinstance(value, list) else value)
+    if len(held.values) != 1:
+        raise SweepError(f"cases[{case!r}][{keyword!r}]", value, "must be one value", "Write static(value)")
+    return held.values[0]
 
 
 def read_numbers(argument: str, value: Any, rank: int | None = 1) -> np.ndarray:

@@ -36,29 +36,31 @@ class _Loop:
 def measure_cost(program: ClosedJaxpr, shared: int) -> Cost:
     """Cost of one run, where the first `shared` inputs belong to all members and are not counted."""
     loops: list[_Loop] = []
-    products, operations, peak = _walk(program.jaxpr, 1.0, loops, set(program.jaxpr.invars[:shared]))
+    jaxpr = program.jaxpr
+    products, operations, peak = _walk(jaxpr, 1.0, loops, set(jaxpr.invars[:shared]), {*jaxpr.invars, *jaxpr.constvars})
     hottest = max(loops, key=lambda loop: loop.operations)
     return Cost(hottest.bytes, peak, products, operations)
 
 
-def _walk(jaxpr: Jaxpr, trips: float, loops: list[_Loop], free: set[Var]) -> tuple[float, float, int]:
+def _walk(jaxpr: Jaxpr, trips: float, loops: list[_Loop], free: set[Var], inputs: set[Var]) -> tuple[float, float, int]:
     """Product operations, all operations and peak bytes of `jaxpr`, executed `trips` times; appends its own loop.
 
     Variables in `free` cost nothing: inputs shared by all members, and whatever is computed from them alone.
+    Those in `inputs` stay alive throughout; the inputs of a call are counted by its caller.
     """
     last_use = {v: i for i, e in enumerate(jaxpr.eqns) for v in e.invars if isinstance(v, Var)}
     last_use |= {v: len(jaxpr.eqns) for v in jaxpr.outvars if isinstance(v, Var)}
-    inputs = {*jaxpr.invars, *jaxpr.constvars}
     live = own_peak = peak = sum(_bytes(v) for v in inputs - free)
+    counted: set[Var] = set()
     products = operations = own = 0.0
     for i, equation in enumerate(jaxpr.eqns):
         inner_peak = 0
         inside = list(_inner(equation))
         for body, repeats, is_loop in inside:
-            pairs = zip(reversed(equation.invars), reversed(body.invars), strict=False)
-            below = {inner for outer, inner in pairs if not isinstance(outer, Var) or outer in free}
+            below = _shared_below(equation, body, free, is_loop)
             collected: list[_Loop] = []
-            p, o, peak_below = _walk(body, trips * repeats, collected, below if is_loop else set(body.invars))
+            own_inputs = {*body.invars, *body.constvars} if is_loop else set()
+            p, o, peak_below = _walk(body, trips * repeats, collected, below, own_inputs)
             products, operations, inner_peak = products + p, operations + o, max(inner_peak, peak_below)
             if not is_loop:  # a call: its own work belongs to this level
                 call = collected.pop()
@@ -70,13 +72,23 @@ def _walk(jaxpr: Jaxpr, trips: float, loops: list[_Loop], free: set[Var]) -> tup
             products += count if equation.primitive.name == "dot_general" else 0.0
         if all(not isinstance(v, Var) or v in free for v in equation.invars):
             free = free | set(equation.outvars)
+        counted |= set(equation.outvars) - free
         live += sum(_bytes(v) for v in equation.outvars if v not in free)
         peak, own_peak = max(peak, live + inner_peak), max(own_peak, live)
         used = {v for v in equation.invars if isinstance(v, Var)}
         dead = {v for v in used if last_use[v] == i} | {v for v in equation.outvars if v not in last_use}
-        live -= sum(_bytes(v) for v in dead - inputs - free)
+        live -= sum(_bytes(v) for v in (dead & counted) - inputs)
     loops.append(_Loop(own, own_peak))
     return products, operations, peak
+
+
+def _shared_below(equation: Any, body: Jaxpr, free: set[Var], is_loop: bool) -> set[Var]:
+    """The inputs of an inner jaxpr that all members share; what a loop carries is each member's own."""
+    pairs = zip(reversed(equation.invars), reversed(body.invars), strict=False)
+    shared = {inner for outer, inner in pairs if not isinstance(outer, Var) or outer in free}
+    first = equation.params.get("num_consts", equation.params.get("body_nconsts", 0))
+    carried = body.invars[first : first + equation.params.get("num_carry", len(body.invars))]
+    return shared - set(carried) if is_loop else shared
 
 
 def _inner(equation: Any) -> Iterator[tuple[Jaxpr, float, bool]]:

@@ -58,10 +58,10 @@ def initial_box(axes: Sequence[Axis], programs: Sequence[Program], chunk_size: i
     if isinstance(chunk_size, int):
         return choose_box(axes, min(chunk_size, cells), mesh.size)
     device = mesh.devices.flat[0]
-    members = max(1, memory_budget(device) // max(program.cost.peak_bytes for program in programs))
+    members = max(1, memory_budget(device) // max(1, *(program.cost.peak_bytes for program in programs)))
     cache = cache_budget(device)
     if cache is not None:
-        in_cache = cache // max(program.cost.hot_bytes for program in programs)
+        in_cache = cache // max(1, *(program.cost.hot_bytes for program in programs))
         members = min(members, max(LEAST_PER_DEVICE, in_cache))
     return choose_box(axes, min(members * mesh.size, cells), mesh.size)
 

@@ -110,12 +110,9 @@ def _compile_all(
     return compiled, box, time.perf_counter() - began
 
 
-def _bytes(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:,.3g} {unit}"
-        count /= 1024
-    return f"{count:,.3g} TiB"
+def _bytes(count: int) -> str:
+    power = min(int(math.log(max(count, 1), 1024)), 4)
+    return f"{count / 1024**power:,.3g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
 
 
 def _duration(seconds: float) -> str:

@@ -112,10 +112,10 @@ def choose_box(axes: Sequence[Axis], members: int, devices: int) -> Box:
             if k != split:
                 box[k] = _even_part(lengths[k], remaining)
                 remaining //= box[k]
-        if split is not None and remaining > 1:
-            most = max(1, min(members // max(1, math.prod(box) // box[split]), lengths[split]))
-            box[split] = _even_part(-(-lengths[split] // devices), max(1, most // devices)) * devices
-            box[split] = min(box[split], -(-lengths[split] // devices) * devices)
+        if split is not None:
+            most = members // max(1, math.prod(box) // box[split])
+            per_device = _even_part(-(-lengths[split] // devices), most // devices)
+            box[split] = min(per_device * devices, lengths[split])
         chosen = Box(tuple(box), split)
         padded = chosen.padded(devices)
         waste = math.prod(-(-n // b) * p for n, b, p in zip(lengths, box, padded, strict=True)) / math.prod(lengths)

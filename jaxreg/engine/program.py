@@ -164,7 +164,9 @@ def working_dtype(value: np.ndarray) -> np.dtype:
 def _trace(args: Any, traced: Mapping[str, Any], **bound: Any) -> tuple[Any, dict[str, jax.ShapeDtypeStruct]]:
     try:
         tracing = run_member.trace(args, dict(traced), **bound)
-    except (jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError) as error:
+    except (TypeError, jax.errors.NonConcreteBooleanIndexError) as error:  # ConcretizationTypeError is a TypeError
+        if "depends on the value of the argument" not in str(error) and "oncrete" not in str(error):
+            raise
         names = sorted(set(re.findall(r"traced\['(\w+)'\]", str(error)))) or sorted(traced)
         raise SweepError(
             "run",
@@ -187,7 +189,7 @@ def _as_arrays(returned: Any) -> dict[str, jax.Array]:
     for name, value in returned.items():
         is_number = isinstance(value, bool | int | float | np.ndarray | np.generic | jax.Array)
         array = jnp.asarray(value) if is_number else None
-        if not isinstance(name, str) or array is None or array.dtype.kind not in "biufV" or _is_key(array):
+        if not isinstance(name, str) or array is None or not _is_plain(array.dtype):
             raise SweepError(
                 f"output {name!r}", value, "must be an array of numbers", "Return numbers, or leave it out"
             )
@@ -197,8 +199,9 @@ def _as_arrays(returned: Any) -> dict[str, jax.Array]:
     return outputs
 
 
-def _is_key(array: jax.Array) -> bool:
-    return bool(jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key))
+def _is_plain(dtype: Any) -> bool:
+    """Whether a dtype is boolean, integer or real: neither a PRNG key nor complex."""
+    return any(jnp.issubdtype(dtype, kind) for kind in (jnp.bool_, jnp.integer, jnp.floating))
 
 
 def _fingerprint(jaxpr: Any) -> str:
