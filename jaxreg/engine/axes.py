@@ -222,7 +222,7 @@ def _read_cases(name: str, value: Cases, parameters: Mapping[str, inspect.Parame
     compiled_keywords = {keyword for row in rows for keyword, item in row.items() if not _is_numeric(item)}
     grouped: dict[tuple[Any, ...], list[tuple[int, dict[str, np.ndarray]]]] = {}
     identity = {}
-    for position, ((case, _), row) in enumerate(zip(value.bundles, rows, strict=True)):
+    for position, ((case, bundle), row) in enumerate(zip(value.bundles, rows, strict=True)):
         compiled = tuple((k, _one_static(case, k, item)) for k, item in row.items() if k in compiled_keywords)
         traced = {
             keyword: read_numbers(f"cases[{case!r}][{keyword!r}]", item, rank=None)
@@ -231,7 +231,7 @@ def _read_cases(name: str, value: Cases, parameters: Mapping[str, inspect.Parame
         }
         key = (compiled, tuple((keyword, v.shape, v.dtype.kind) for keyword, v in traced.items()))
         grouped.setdefault(key, []).append((position, traced))
-        identity[case] = describe({**{k: v.tolist() for k, v in traced.items()}, **dict(compiled)})
+        identity[case] = describe(dict(bundle))
     groups = tuple(
         Group(
             np.array([position for position, _ in members]),
@@ -288,6 +288,10 @@ def describe(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {describe(item)}" for key, item in sorted(value.items())) + "}"
     if callable(value) and hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, Static):
+        return describe(value.values[0])
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        return repr(np.asarray(value).tolist())
     return repr(value)
 
 

@@ -131,6 +131,8 @@ def _resize_cells(group: zarr.Group, axes: Sequence[Axis], outputs: Outputs) -> 
     for name, (leading, trailing) in shapes.items():
         array = _array(group, name)
         array.resize((*leading, *map(max, array.shape[len(leading) :], trailing)))
+    for dim, values in outputs.coordinates.items():
+        _array(group, dim)[...] = values
 
 
 def _check_same(path: Path, manifest: dict[str, Any], identity: Identity, axes: Sequence[Axis]) -> None:
@@ -193,17 +195,15 @@ def _create(
     chunks: tuple[int, ...],
     dtype: np.dtype,
 ) -> None:
-    fill = "" if dtype.kind == "U" else padding_value(dtype)
-    array = group.create_array(
+    # Readers take a fill value for "missing": floats have one; zeros, False and "" are real values and have none.
+    group.create_array(
         name,
         shape=shape,
         dtype=dtype,
         chunks=tuple(max(1, size) for size in chunks),
-        fill_value=fill,
+        fill_value=padding_value(dtype) if dtype.kind == "f" else None,
         attributes={"_ARRAY_DIMENSIONS": list(dims)},
     )
-    if 0 not in shape:
-        array[...] = fill
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array:

@@ -34,8 +34,8 @@ def hold_lock(store: Path) -> Iterator[str | None]:
         stale = _read(note)
         note.write_text(json.dumps(describe_owner()))
         yield stale
-        note.unlink(missing_ok=True)
     finally:
+        note.unlink(missing_ok=True)
         lock.release()
 
 

@@ -36,6 +36,11 @@ class Program:
     cost: Cost
     fingerprint: str
 
+    @property
+    def signature(self) -> str:
+        """The label with the traced keywords: programs of this name compute the same if their fingerprints agree."""
+        return f"{self.label} ({', '.join(name for group in self.groups for name in group.traced)})"
+
 
 @functools.partial(jax.jit, static_argnames=("run", "static", "keys"))
 def run_member(
@@ -104,7 +109,7 @@ def build_programs(run: Callable[..., Any], axes: Sequence[Axis], args: tuple[An
             for group in groups
             for name, value in group.traced.items()
         }
-        label = ", ".join(f"{name}={describe(value)}" for name, value in static) or "this sweep"
+        label = ", ".join(f"{name}={describe(value)}" for name, value in static) or "the run"
         jaxpr, shapes = _trace(args, traced, run=run, static=static, keys=keys)
         shared = len(jax.tree.leaves(args))
         programs.append(

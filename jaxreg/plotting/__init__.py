@@ -1,0 +1,10 @@
+"""Drawing with matplotlib: one style, bands with their n, files with stable bytes."""
+
+from .bands import band as band
+from .bands import count_runs as count_runs
+from .bands import describe_band as describe_band
+from .files import save as save
+from .looks import COLORS as COLORS
+from .looks import COLUMN_WIDTH as COLUMN_WIDTH
+from .looks import PAGE_WIDTH as PAGE_WIDTH
+from .looks import style as style

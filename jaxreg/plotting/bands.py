@@ -1,0 +1,123 @@
+"""A centre line with its band, drawn from a summary by `jaxreg.stats`, and the n that belongs to it."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
+
+from jaxreg.errors import ArgumentError
+
+_CENTRES = ("mean", "median", "proportion", "difference")
+_OPACITY = 0.22
+
+
+def band(
+    axes: Axes,
+    x: ArrayLike,
+    summary: xr.Dataset,
+    *,
+    label: str | None = None,
+    color: str | None = None,
+    **line: Any,
+) -> Line2D:
+    """Draw the centre of `summary` as a line over `x` and the band from its `low` to its `high` behind it.
+
+    Where too few runs are left for a band (it is infinite), the line stands alone.
+
+    Args:
+        axes: where to draw.
+        x: positions, shape (d,), in the order of the one dimension of `summary`; or the name of a coordinate of it.
+        summary: what `jaxreg.stats` returns: `mean`, `median`, `proportion` or `difference`, with `low` and `high`,
+            each of shape (d,).
+        label: legend entry of the line; the band has none of its own.
+        color: of line and band; the next of the cycle by default.
+        **line: more settings of the line (`linestyle`, `marker`, …).
+
+    Returns:
+        The centre line.
+
+    Raises:
+        ArgumentError: `summary` has no known centre or no band, has more than one dimension, or `x` has another length.
+
+    >>> import matplotlib.pyplot as plt
+    >>> summary = xr.Dataset({"mean": ("rate", [2.0, 3.0]), "low": ("rate", [1.0, 2.5]), "high": ("rate", [3.0, 4.0])})
+    >>> figure, axes = plt.subplots()
+    >>> band(axes, [0.1, 1.0], summary, label="accuracy").get_ydata()
+    array([2., 3.])
+    >>> plt.close(figure)
+    """
+    centre = _find_centre(summary)
+    positions = np.asarray(summary[x] if isinstance(x, str) else x)
+    if positions.shape != centre.shape:
+        raise ArgumentError(
+            "x.shape", positions.shape, f"must be that of the summary, {centre.shape}", "Give one position per entry"
+        )
+    (drawn,) = axes.plot(positions, centre, label=label, color=color, **line)
+    axes.fill_between(
+        positions,
+        summary["low"],
+        summary["high"],
+        color=drawn.get_color(),
+        alpha=_OPACITY,
+        linewidth=0,
+        zorder=drawn.get_zorder() - 0.5,
+    )
+    return drawn
+
+
+def _find_centre(summary: xr.Dataset) -> xr.DataArray:
+    """The one-dimensional centre of a summary that also has a band."""
+    found = [name for name in _CENTRES if name in summary]
+    missing = {"low", "high"} - set(summary.data_vars)
+    if len(found) != 1 or missing:
+        raise ArgumentError(
+            "summary",
+            sorted(map(str, summary.data_vars)),
+            f"must have low, high and one of {', '.join(_CENTRES)}",
+            "Give what jaxreg.stats.mean, quantiles, proportion or paired_difference returns",
+        )
+    centre = summary[found[0]]
+    if centre.ndim != 1:
+        raise ArgumentError(
+            "summary",
+            dict(centre.sizes),
+            "must have one dimension",
+            "Select or reduce the others first, as in summary.sel(step=10)",
+        )
+    return centre
+
+
+def describe_band(summary: xr.Dataset, unit: str = "runs") -> str:
+    """Say what a band is and how many runs stand behind it, for a legend or a caption.
+
+    Args:
+        summary: what `jaxreg.stats` returns: `n`, the attribute `interval` and, where runs can diverge, `diverged`.
+        unit: what is counted, in the plural.
+
+    >>> counts = {"n": ("rate", [32, 30]), "diverged": ("rate", [0, 2])}
+    >>> describe_band(xr.Dataset(counts, attrs={"interval": "95 % interval"}), "seeds")
+    '95 % interval, n = 30–32 seeds (up to 2 diverged, left out)'
+    """
+    return f"{summary.attrs['interval']}, {count_runs(summary, unit)}"
+
+
+def count_runs(summary: xr.Dataset, unit: str = "runs") -> str:
+    """Say how many runs stand behind a band, and how many diverged.
+
+    Args:
+        summary: what `jaxreg.stats` returns, with `n` and, where runs can diverge, `diverged`.
+        unit: what is counted, in the plural.
+
+    >>> count_runs(xr.Dataset({"n": 32, "diverged": 0}))
+    'n = 32 runs'
+    """
+    low, high = int(summary["n"].min()), int(summary["n"].max())
+    text = f"n = {low:,} {unit}" if low == high else f"n = {low:,}–{high:,} {unit}"
+    diverged = summary["diverged"] if "diverged" in summary else xr.DataArray(0)
+    least, most = int(diverged.min()), int(diverged.max())
+    if not most:
+        return text
+    return f"{text} ({'' if least == most else 'up to '}{most:,} diverged, left out)"

@@ -1,0 +1,129 @@
+"""The command line of the figures: `python -m paper_figures [NAME ...] [--preset laptop] [--dataset digits]`."""
+
+import dataclasses
+import json
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Literal
+
+import matplotlib
+import tyro
+from matplotlib import pyplot
+
+import jaxreg
+from experiments.catalogue import list_modules, load
+from experiments.report import describe
+from jaxreg.claims import judge, ledger
+from jaxreg.engine.lock import hold_lock
+from jaxreg.errors import ArgumentError, JaxregError, StoreError
+from jaxreg.plotting import save
+
+from .page import Entry, render
+
+_HOME = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Command:
+    """Compute what is missing, draw the figures, and write them as PDF and PNG beside a page that shows them."""
+
+    names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[NAME ...]")] = ()
+    """Figures to draw; all of them by default."""
+    preset: Literal["quick", "laptop", "paper"] = "laptop"
+    """Size of the experiments: seconds, about a minute, or as in a paper."""
+    dataset: Literal["digits", "mnist"] | None = None
+    """Data of the experiments that can choose theirs; digits are embedded, MNIST is downloaded."""
+    seeds: int | None = None
+    """Number of seeds; with more than before, only the new runs are computed."""
+    out: Path | None = None
+    """Folder of figures, page and results; by default paper_figures/output, and results/ for the results."""
+    fresh: bool = False
+    """Delete the results kept for these figures first, and compute them anew."""
+
+
+def main(
+    arguments: Sequence[str] | None = None, figures: str = "paper_figures", experiments: str = "experiments"
+) -> int:
+    """Draw the figures that `arguments` name; return the exit code."""
+    known = list_modules(figures, "draw")
+    description = f"{Command.__doc__}\n\nFigures: {', '.join(known)}."
+    command = tyro.cli(Command, prog="python -m paper_figures", description=description, args=arguments)
+    matplotlib.use("agg")
+    try:
+        jaxreg.use_all_cores()
+        names = command.names or tuple(known)
+        chosen = {name: (load(figures, name, known), load(experiments, name, known)) for name in names}
+        configs = {name: _configure(command, experiment) for name, (_, experiment) in chosen.items()}
+        _check_used(command, configs)
+        entries = [_make(name, known[name], *chosen[name], configs[name], command) for name in chosen]
+    except JaxregError as error:
+        hint = " With --fresh, what is kept is deleted and computed anew." if isinstance(error, StoreError) else ""
+        print(f"error: {error}{hint}", file=sys.stderr)
+        return 2
+    page = _output(command) / "index.html"
+    page.write_text(render(entries), encoding="utf-8")
+    print(f"Figures, claims and provenance: {page}")
+    return 0
+
+
+def _configure(command: Command, experiment: ModuleType) -> Any:
+    """The preset of an experiment, with what the command line says about fields that it has."""
+    config = experiment.PRESETS[command.preset]
+    fields = {field.name for field in dataclasses.fields(config)}
+    said = {"dataset": command.dataset, "seeds": command.seeds}
+    return dataclasses.replace(config, **{key: v for key, v in said.items() if v is not None and key in fields})
+
+
+def _check_used(command: Command, configs: dict[str, Any]) -> None:
+    """Refuse an option that none of the chosen figures can use."""
+    for option, value in {"dataset": command.dataset, "seeds": command.seeds}.items():
+        if value is not None and not any(hasattr(config, option) for config in configs.values()):
+            constraint = f"is not a choice of {', '.join(configs)}"
+            raise ArgumentError(f"--{option}", value, constraint, "Leave it out, or name a figure that has it")
+
+
+def _make(name: str, summary: str, figure: ModuleType, experiment: ModuleType, config: Any, command: Command) -> Entry:
+    """Compute what is missing of one figure, draw it, write it, and collect what the page says about it."""
+    start = time.perf_counter()
+    dataset = experiment.run(config, store=_open_store(name, config, command))
+    rows = ledger(judge(getattr(experiment, "CLAIMS", ()), dataset))
+    computed = time.perf_counter()
+    drawing = figure.draw(dataset)
+    save(drawing, _output(command) / name)
+    pyplot.close(drawing)
+    drawn = time.perf_counter()
+    print(f"{name}: {computed - start:.1f} s computing, {drawn - computed:.1f} s drawing")
+    made = json.loads(dataset.attrs["provenance"])
+    width, height = drawing.get_size_inches()
+    return Entry(
+        name=name,
+        title=summary.rstrip("."),
+        caption=figure.CAPTION,
+        inches=(float(width), float(height)),
+        runs=describe(dataset),
+        ledger=rows,
+        provenance={"config": dataclasses.asdict(config), "history": made.pop("history"), **made},
+    )
+
+
+def _output(command: Command) -> Path:
+    return command.out or _HOME / "output"
+
+
+def _open_store(name: str, config: Any, command: Command) -> Path:
+    """Where the result of an experiment is kept, emptied if asked for."""
+    parts = [name, command.preset] + ([config.dataset] if hasattr(config, "dataset") else [])
+    store = (command.out or _HOME.parent / "results") / f"{'-'.join(parts)}.zarr"
+    if command.fresh and store.exists():
+        with hold_lock(store):
+            shutil.rmtree(store)
+    return store
+
+
+if __name__ == "__main__":
+    sys.exit(main())

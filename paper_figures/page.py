@@ -1,0 +1,110 @@
+"""The page that shows the figures, what the claims came to, and where every number is from."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+_MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
+_PIXELS_PER_INCH = 125  # 8-point text of a figure is as large as the text of the page
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One figure of the page, with all that is said about it."""
+
+    name: str
+    """Stem of the PDF and the PNG, which lie beside the page."""
+    title: str
+    caption: str
+    inches: tuple[float, float]
+    """Width and height of the figure."""
+    runs: str
+    """How many runs stand behind it, in words."""
+    ledger: Sequence[Mapping[str, Any]]
+    """Rows of `jaxreg.claims.ledger`."""
+    provenance: Mapping[str, Any]
+    """What made the numbers: nested names and values."""
+
+
+def render(entries: Sequence[Entry]) -> str:
+    """The page as HTML that needs nothing but the figures' files beside it."""
+    template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        contents="\n".join(map(_render_link, entries)), articles="\n".join(map(_render_article, entries))
+    )
+
+
+def _render_link(entry: Entry) -> str:
+    counts = Counter(row["status"] for row in entry.ledger)
+    verdicts = " · ".join(f"{status} {counts[status]}" for status in _MARKS if counts[status])
+    return f'<li><a href="#{escape(entry.name)}">{escape(entry.title)}</a> <span>{verdicts or "no claims"}</span></li>'
+
+
+def _render_article(entry: Entry) -> str:
+    name = escape(entry.name)
+    width, height = (round(_PIXELS_PER_INCH * inches) for inches in entry.inches)
+    return f"""<article id="{name}">
+<h2>{escape(entry.title)}</h2>
+<figure>
+<a href="{name}.png"><img src="{name}.png" width="{width}" height="{height}" alt="{escape(entry.title)}"></a>
+<figcaption><p>{escape(entry.caption)}</p></figcaption>
+</figure>
+<p class="quiet">{escape(entry.runs)} · <a href="{name}.pdf">PDF</a></p>
+{_render_ledger(entry.ledger)}
+<details><summary>Provenance</summary><table>
+{_render_provenance(entry.provenance)}
+</table></details>
+</article>"""
+
+
+def _render_ledger(ledger: Sequence[Mapping[str, Any]]) -> str:
+    if not ledger:
+        return ""
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Claim", "Source", "Verdict", "Effect", "Interval", "n"))
+    rows = "\n".join(map(_render_verdict, ledger))
+    return f"""<h3>Claims</h3>
+<table class="ledger"><thead><tr>{head}</tr></thead>
+<tbody>
+{rows}
+</tbody></table>"""
+
+
+def _render_verdict(row: Mapping[str, Any]) -> str:
+    status, unit = row["status"], escape(row["unit"])
+    cells = {
+        "Claim": ("", escape(row["claim"])),
+        "Source": ("", escape(row["source"])),
+        "Verdict": (f"verdict {status}", f"{_MARKS[status]} {status}"),
+        "Effect": ("number", f"{_render_number(row['effect'], 'not measured')} {unit}".rstrip()),
+        "Interval": ("number interval", f"{_render_number(row['low'], '−∞')} to {_render_number(row['high'], '∞')}"),
+        "n": ("number n", f"{row['n']:,}"),
+    }
+    columns = (f'<td data-label="{name}" class="{kind}">{text}</td>' for name, (kind, text) in cells.items())
+    return f"<tr>{''.join(columns)}</tr>"
+
+
+def _render_number(value: float | None, missing: str) -> str:
+    return missing if value is None else f"{value:.3g}".replace("-", "−")
+
+
+def _render_provenance(provenance: Mapping[str, Any]) -> str:
+    return "\n".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in _flatten(provenance)
+    )
+
+
+def _flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """Nested mappings, and lists of them, as pairs of a dotted name and a text."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _flatten(part, f"{name}.{key}" if name else key)
+    elif isinstance(value, list) and value and all(isinstance(part, Mapping) for part in value):
+        for number, part in enumerate(value, start=1):
+            yield from _flatten(part, f"{name}.{number}")
+    else:
+        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,332 @@
+"""The store: continued, extended, read while written, refused when it holds something else; killed for real."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxreg as jr
+from jaxreg.errors import StoreError
+from tests.engine import killed_sweep
+from tests.engine.runs import counted_compilations, descend
+
+POINTS = np.linspace(-1, 1, 50, dtype=np.float32)
+AXES = {"seed": jr.seeds(10), "learning_rate": [0.1, 0.5]}
+KILLED = Path(__file__).with_name("killed_sweep.py")
+
+
+def sweep(store, axes=AXES, run=descend, args=(POINTS,), **options):
+    options = {"dims": {"weight": ("step",)}, "chunk_size": "auto", "progress": False} | options
+    return jr.sweep(run, axes, args=args, store=store, **options)
+
+
+def runs_of(capsys):
+    """How many runs the last sweep computed, by its own summary."""
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    return int(line.split(" runs, ")[0].split("; ")[-1].replace(",", ""))
+
+
+def contents(path):
+    """The store's arrays as bytes, whatever files hold them."""
+    with xr.open_zarr(path, chunks=None) as dataset:
+        return {name: (v.dims, v.dtype, v.values.tobytes()) for name, v in dataset.variables.items()}
+
+
+def test_a_store_holds_what_a_sweep_in_memory_returns(tmp_path):
+    stored, memory = sweep(tmp_path / "s.zarr"), sweep(None)
+    xr.testing.assert_equal(stored, memory)
+    assert set(stored.data_vars) == {"weight", "final", "diverged"}
+    with xr.open_zarr(tmp_path / "s.zarr") as plain:
+        assert plain.done.all()
+        np.testing.assert_array_equal(plain.learning_rate, memory.learning_rate)
+        provenance = json.loads(plain.attrs["provenance"])
+    assert provenance["settings"]["function"].endswith("descend")
+    assert provenance["history"][0]["versions"]["jax"] == jax.__version__
+
+
+def test_the_same_sweep_again_computes_nothing(tmp_path, capsys):
+    first = sweep(tmp_path / "s.zarr")
+    before = contents(tmp_path / "s.zarr")
+    with counted_compilations() as compilations:
+        again = sweep(tmp_path / "s.zarr", progress=True)
+    assert compilations == [0]
+    assert runs_of(capsys) == 0
+    xr.testing.assert_equal(first, again)
+    assert contents(tmp_path / "s.zarr") == before
+
+
+def test_more_seeds_and_more_values_compute_only_the_new_cells(tmp_path, capsys):
+    def local(points, **point):
+        return descend(points, **point)
+
+    path = tmp_path / "s.zarr"
+    first = sweep(path, run=local, chunk_size=8)
+    grown = {"seed": jr.seeds(17), "learning_rate": [0.5, 0.9, 0.1]}
+    with counted_compilations() as compilations:
+        result = sweep(path, grown, run=local, progress=True)
+    assert compilations == [0]
+    assert runs_of(capsys) == 17 * 3 - 10 * 2
+    assert result.learning_rate.values.tolist() == [0.5, 0.9, 0.1]  # as asked for, not as stored
+    np.testing.assert_array_equal(result.weight.sel(seed=range(10), learning_rate=[0.1, 0.5]), first.weight)
+    expected = sweep(None, grown)
+    np.testing.assert_allclose(result.weight, expected.weight, rtol=1e-6, atol=1e-7)
+
+    fewer = sweep(path, {"seed": jr.seeds(2, start=5), "learning_rate": [0.9]}, run=local, progress=True)
+    assert runs_of(capsys) == 0
+    np.testing.assert_array_equal(fewer.weight, result.weight.sel(seed=[5, 6], learning_rate=[0.9]))
+
+    elsewhere = sweep(path, {"seed": jr.seeds(3, start=50), "learning_rate": [0.1]}, run=local, progress=True)
+    assert runs_of(capsys) == 3
+    assert np.isfinite(elsewhere.weight).all()
+    with xr.open_zarr(path, chunks=None) as plain:  # cells that nobody asked for are absent, and say so
+        done = plain.done.sel(seed=50, learning_rate=0.9)
+        assert not done
+        assert np.isnan(plain.final.sel(seed=50, learning_rate=0.9))
+
+
+def test_static_values_and_cases_can_be_added(tmp_path, capsys):
+    def run(*, seed, batch_size, l2=0.0, mode="plain"):
+        return {"x": jax.random.normal(seed, (12 // batch_size,)) + l2 + float(mode == "plain")}
+
+    def axes(sizes, bundles):
+        return {"batch_size": jr.static(sizes), "case": jr.cases(bundles), "seed": jr.seeds(3)}
+
+    few = {"base": {}, "other": {"mode": "other"}}
+    many = {"base": {}, "new": {"l2": 0.5}, "other": {"mode": "other"}}
+    options = {"run": run, "args": (), "dims": {"x": (jr.ragged("step"),)}, "progress": True}
+    sweep(tmp_path / "s.zarr", axes([3], few), **options)
+    assert runs_of(capsys) == 6
+    result = sweep(tmp_path / "s.zarr", axes([2, 3, 6], many), **options)
+    assert runs_of(capsys) == 27 - 6
+    expected = sweep(None, axes([2, 3, 6], many), **options)
+    xr.testing.assert_allclose(result.load(), expected)
+    assert result.step_valid.sum("step").values[:, 0].tolist() == [6, 4, 2]
+
+
+OTHER = {
+    "function": ({"run": lambda points, **k: descend(points, **k)}, "function"),
+    "data": ({"args": (POINTS + 1,)}, "data"),
+    "precision": ({"x64": True, "args": (POINTS.astype(np.float64),)}, "x64"),
+    "root of the seeds": ({"axes": AXES | {"seed": jr.seeds(10, root=1)}}, r"seed\['root'\] is '0' there, '1' here"),
+    "axes": ({"axes": AXES | {"batch_size": jr.static([3])}}, "the axes"),
+    "dimension names": ({"dims": {"weight": ("epoch",)}}, "outputs"),
+    "chunk size": ({"chunk_size": 2}, "chunk_size"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_another_sweep_is_refused_by_what_differs(tmp_path, name):
+    sweep(tmp_path / "s.zarr")
+    before = contents(tmp_path / "s.zarr")
+    change, message = OTHER[name]
+    with pytest.raises(jr.errors.JaxregError, match=message):
+        sweep(tmp_path / "s.zarr", **change)
+    assert contents(tmp_path / "s.zarr") == before
+    sweep(tmp_path / "s.zarr")  # and the lock is free again
+
+
+def test_other_static_values_cases_and_changed_code_are_refused(tmp_path):
+    def make(constant):
+        def run(*, seed, width, l2=0.0):
+            return {"x": constant * jax.random.normal(seed, (width,)).sum() + l2}
+
+        return run
+
+    def axes(width=4, l2=0.5):
+        return {"seed": jr.seeds(2), "width": jr.static([width]), "case": jr.cases({"l2": {"l2": l2}})}
+
+    options = {"args": (), "dims": None}
+    sweep(tmp_path / "s.zarr", axes(), make(1.0), **options)
+    with pytest.raises(StoreError, match=r"the static values of width is \[4\] there, \[5\] here"):
+        sweep(tmp_path / "s.zarr", axes(width=5), make(1.0), **options)
+    with pytest.raises(StoreError, match=r"case\['l2'\] is '\{l2: 0.5\}' there, '\{l2: 0.7\}' here"):
+        sweep(tmp_path / "s.zarr", axes(l2=0.7), make(1.0), **options)
+    with pytest.raises(StoreError, match=r"the computation of width=4 \(seed, l2\)"):  # same name, other code
+        sweep(tmp_path / "s.zarr", axes(), make(2.0), **options)
+    with pytest.raises(
+        StoreError, match=r"the computation of width=4 \(seed, l2\)"
+    ):  # a constant array that it closes over
+        sweep(tmp_path / "s.zarr", axes(), make(jnp.full((), 1.0)), **options)
+
+
+def start(store, seeds=40, cache=None):
+    environment = os.environ | ({"JAX_COMPILATION_CACHE_DIR": str(cache)} if cache else {})
+    command = [sys.executable, str(KILLED), str(store), str(seeds)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def finish(process):
+    """Wait for a process that must end well."""
+    assert process.communicate()[1] == ""
+    assert process.returncode == 0
+
+
+def wait_for_cells(store, least, process):
+    """Read the store as any reader would until `least` cells are done."""
+    while process.poll() is None:
+        try:
+            with xr.open_zarr(store, chunks=None) as dataset:
+                if int(dataset.done.sum()) >= least:
+                    return
+        except FileNotFoundError:
+            pass
+        time.sleep(0.05)
+
+
+def test_a_second_writer_is_refused_and_a_dead_one_is_not(tmp_path, capsys):
+    store = tmp_path / "s.zarr"
+    process = start(store, 4000)
+    try:
+        wait_for_cells(store, 1, process)
+        with pytest.raises(StoreError, match=f"is being written by process {process.pid} of .* on .* since 20"):
+            sweep(store)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    finished = subprocess.run(
+        [sys.executable, "-c", RESUME.format(folder=str(KILLED.parent), store=str(store))],
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    assert f"taking over from process {process.pid}" in finished.stderr
+    with pytest.raises(StoreError, match="holds another sweep"):  # the lock is free, the content is still checked
+        sweep(store)
+
+
+RESUME = """
+import sys; sys.path.insert(0, {folder!r})
+import killed_sweep as k, jaxreg as jr
+axes = {{"seed": jr.seeds(4), "rate": [0.1, 0.3, 0.7], "width": jr.static([2, 4])}}
+jr.sweep(k.walk, axes, dims={{"weight": ("unit",)}}, store={store!r}, chunk_size=6)
+"""
+
+
+def test_a_reader_sees_whole_cells_at_any_moment(tmp_path):
+    store = tmp_path / "s.zarr"
+    process = start(store, 60)
+    seen = set()
+    while process.poll() is None:
+        try:
+            with xr.open_zarr(store, chunks=None) as dataset:
+                done = dataset.done.values  # read first: whatever it marks must already be there
+                norm, weight = dataset.norm.values, dataset.weight.values
+        except FileNotFoundError:
+            continue
+        seen.add(int(done.sum()))
+        assert np.isfinite(norm[done]).all()
+        assert np.isfinite(weight[done]).all()
+    finish(process)
+    assert len(seen) > 3
+    assert max(seen) <= 60 * 3 * 2
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_and_resumed_the_bytes_are_those_of_an_uninterrupted_sweep(tmp_path):
+    """Twenty real kills: at start-up, while creating, while writing, near the end."""
+    whole = tmp_path / "whole.zarr"
+    began = time.perf_counter()
+    finish(start(whole, cache=tmp_path / "cache"))
+    lasted = time.perf_counter() - began
+    expected = contents(whole)
+    moments = random.Random(0)
+    stages = set()
+    for attempt in range(20):
+        store = tmp_path / f"killed-{attempt}.zarr"
+        process = start(store, cache=tmp_path / "cache")
+        if attempt % 4:
+            wait_for_cells(store, moments.randrange(1, 230), process)
+            time.sleep(moments.random() * 0.05)
+        else:
+            time.sleep(moments.random() * lasted)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        done = int(xr.open_zarr(store, chunks=None).done.sum()) if store.exists() else -1
+        stages.add(done)
+        killed_sweep.main(str(store), 40)
+        assert contents(store) == expected, f"attempt {attempt}, killed with {done} cells done"
+        assert not list(tmp_path.glob(f"{store.name}.creating-*"))
+    assert len(stages) > 5  # the kills did hit different moments
+
+
+def test_a_full_disk_is_reported_and_resumed(tmp_path):
+    """A real size limit on files of this process stands in for the disk: writes fail with an OSError."""
+    store = tmp_path / "s.zarr"
+    code = FULL_DISK.format(folder=str(KILLED.parent), store=str(store))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "StoreError" in done.stderr
+    assert "Make room" in done.stderr
+    killed_sweep.main(str(store), 400)
+    finish(start(tmp_path / "whole.zarr", 400))
+    assert contents(store) == contents(tmp_path / "whole.zarr")
+
+
+FULL_DISK = """
+import resource, signal, sys
+sys.path.insert(0, {folder!r})
+import jaxreg.engine.store as store, killed_sweep as k
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+whole = store.Store.write
+def write(self, positions, block):
+    if self._done.sum() > 100:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
+    whole(self, positions, block)
+store.Store.write = write
+k.main({store!r}, 400)
+"""
+
+
+def test_interrupting_keeps_what_is_done_and_frees_the_lock(tmp_path):
+    store = tmp_path / "s.zarr"
+    process = start(store, 4000)
+    wait_for_cells(store, 30, process)
+    process.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in process.communicate()[1]
+    with xr.open_zarr(store, chunks=None) as dataset:
+        assert 30 <= int(dataset.done.sum()) < 4000 * 6
+    assert not (tmp_path / "s.zarr.owner").exists()
+
+
+def test_threads_of_one_process_cannot_write_one_store_together(tmp_path):
+    store = tmp_path / "s.zarr"
+    sweep(store)
+    outcomes = []
+
+    def attempt():
+        try:
+            sweep(store, AXES | {"seed": jr.seeds(3000)})
+            outcomes.append("done")
+        except StoreError as error:
+            outcomes.append(str(error))
+
+    threads = [threading.Thread(target=attempt) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "done" in outcomes
+    refused = [outcome for outcome in outcomes if outcome != "done"]
+    assert all(f"process {os.getpid()}" in outcome for outcome in refused)
+    assert np.isfinite(sweep(store, AXES | {"seed": jr.seeds(3000)}).final).all()
+
+
+def test_a_truncated_file_of_the_store_is_an_error_and_not_a_number(tmp_path):
+    sweep(tmp_path / "s.zarr")
+    chunk = next(p for p in (tmp_path / "s.zarr" / "weight").iterdir() if not p.name.startswith("."))
+    chunk.write_bytes(chunk.read_bytes()[:10])
+    with (
+        pytest.raises(Exception, match=r"(?i)error|zstd|decode|decompress"),
+        xr.open_zarr(tmp_path / "s.zarr") as dataset,
+    ):
+        dataset.weight.load()

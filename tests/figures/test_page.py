@@ -1,0 +1,350 @@
+"""`python -m paper_figures` and its page: what is computed, what is kept, what is shown and how it is refused."""
+
+import json
+import math
+import re
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+import jaxreg
+from jaxreg.claims import Claim, above, ledger
+from jaxreg.engine.lock import hold_lock
+from paper_figures.__main__ import main
+from paper_figures.page import Entry, render
+
+_EXPERIMENT = '''"""What a die shows."""
+
+import dataclasses
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+import jaxreg as jr
+from jaxreg.claims import Claim, above, estimate
+from jaxreg.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of the die."""
+
+    seeds: int = 3
+    """Number of throws."""
+    sides: int = 6
+    """Number of sides."""
+    dataset: Literal["digits", "mnist"] = "digits"
+    """Which die."""
+
+
+PRESETS = {"quick": Config(seeds=2), "laptop": Config(), "paper": Config(seeds=9)}
+CONFIGS = []
+
+
+def throw(start, *, seed, weight):
+    return {"eyes": start + weight * jax.random.uniform(seed)}
+
+
+def run(config, store=None, progress=True):
+    CONFIGS.append((config, store))
+    if config.dataset == "mnist" and config.seeds == 13:
+        raise DataError("mnist", "train.gz", "is truncated", "Delete it and try again")
+    axes = {"seed": jr.seeds(config.seeds), "weight": jnp.array([1.0, 2.0], jnp.float32)}
+    return jr.sweep(throw, axes, args=(jnp.float32(config.sides),), store=store, progress=False)
+
+
+def test(dataset):
+    return above(*estimate(jr.stats.mean(dataset, "eyes", dim=("seed", "weight"))), bound=1.0, unit="eyes")
+
+
+CLAIMS = (Claim("A die shows more than 1 <on average>", "Pascal & Fermat 1654", test),)
+'''
+_FIGURE = '''"""What a die shows & why."""
+
+import matplotlib.pyplot as plt
+
+from jaxreg import plotting
+
+CAPTION = "Throws of a die; the line is <em>not</em> a band."
+DRAWN = []
+
+
+def draw(dataset):
+    DRAWN.append(dataset.load())
+    with plotting.style():
+        figure, axes = plt.subplots(figsize=(plotting.COLUMN_WIDTH, 2.0))
+        axes.plot(dataset["weight"], dataset["eyes"].mean("seed"))
+    return figure
+'''
+
+
+@pytest.fixture
+def packages(tmp_path, monkeypatch):
+    """Names of a package of figures and of one of experiments: `die` has a field `dataset`, `plain` has none."""
+    figures, experiments = f"figures_{tmp_path.name}", f"experiments_{tmp_path.name}"
+    plain = _EXPERIMENT.replace('    dataset: Literal["digits", "mnist"] = "digits"\n    """Which die."""\n', "")
+    plain = plain.replace('config.dataset == "mnist" and config.seeds == 13', "False")
+    sources = {
+        figures: {"__init__": "", "die": _FIGURE, "plain": _FIGURE, "helper": "raise ImportError\n"},
+        experiments: {"__init__": "", "die": _EXPERIMENT, "plain": plain},
+    }
+    for package, modules in sources.items():
+        (tmp_path / package).mkdir()
+        for module, text in modules.items():
+            (tmp_path / package / f"{module}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(jaxreg, "use_all_cores", lambda: 2)  # JAX has started: conftest chose its devices
+    yield figures, experiments
+    for module in [m for m in sys.modules if m.partition(".")[0] in (figures, experiments)]:
+        del sys.modules[module]
+
+
+class _Page(HTMLParser):
+    """Elements, texts and references of a page; unbalanced tags fail."""
+
+    _VOID = frozenset({"meta", "img", "link", "br"})
+
+    def __init__(self, source):
+        super().__init__()
+        self.open, self.tags, self.references, self.cells, self.texts = [], [], [], [], []
+        self.feed(source)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.references += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in self._VOID:
+            self.open.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data)
+        if {"td", "th"} & set(self.open):
+            self.cells[-1] += data
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.texts).split())
+
+
+def _entry(**changes):
+    claims = [
+        (Claim("It helps", "T1", lambda _: None), above(0.25, (0.125, 0.5), n=1234, unit="points")),
+        (Claim("It heals", "T2", lambda _: None), above(-2.0, (-3.0, -1.0), n=20)),
+        (Claim("It hums", "T3", lambda _: None), above(math.nan, (-math.inf, math.inf), n=0)),
+    ]
+    values = {
+        "name": "die", "title": "A die", "caption": "A caption.", "inches": (2.0, 1.0), "runs": "20 runs, 1 diverged",
+        "ledger": ledger(claims),
+        "provenance": {"config": {"seeds": 20, "rates": [0.5]}, "history": [{"commit": "c0ffee"}]},
+    }  # fmt: skip
+    return Entry(**values | changes)
+
+
+def test_page_shows_each_figure_with_all_that_belongs_to_it():
+    source = render([_entry(), _entry(name="other", title="Another", ledger=[])])
+    page = _Page(source)
+    assert {"die.png", "die.pdf", "#die", "other.png", "other.pdf", "#other"} <= set(page.references)
+    assert page.tags.count("article") == 2
+    for text in ("A die", "Another", "A caption.", "20 runs, 1 diverged"):
+        assert text in page.text
+    assert page.cells[-6:] == ["config.seeds", "20", "config.rates", "[0.5]", "history.1.commit", "c0ffee"]
+    assert 'id="other"' in source
+
+
+def test_page_shows_every_verdict_in_words_with_effect_interval_and_n():
+    cells = _Page(render([_entry()])).cells
+    rows = [cells[i : i + 6] for i in range(6, 24, 6)]
+    assert rows == [
+        ["It helps", "T1", "✓ holds", "0.25 points", "0.125 to 0.5", "1,234"],
+        ["It heals", "T2", "✗ fails", "−2", "−3 to −1", "20"],
+        ["It hums", "T3", "? undecided", "not measured", "−∞ to ∞", "0"],
+    ]
+    assert "holds 1 · fails 1 · undecided 1" in _Page(render([_entry()])).text
+
+
+def test_page_needs_nothing_from_elsewhere():
+    page = render([_entry()])
+    assert not re.search(r"https?:|//|@import|url\(|<script|<link", page)
+
+
+def test_page_escapes_whatever_it_is_given():
+    nasty = "</title><script>alert('x')</script> & \"quoted\" $contents {name}"
+    claim = Claim(nasty, nasty, lambda _: None)
+    entry = _entry(
+        title=nasty, caption=nasty, runs=nasty, name='a"><script>',
+        ledger=ledger([(claim, above(1.0, (0.5, 2.0), n=3, unit=nasty))]), provenance={nasty: {nasty: nasty}},
+    )  # fmt: skip
+    page = _Page(render([entry]))
+    assert page.tags.count("script") == 0
+    assert set(page.tags) == set(_Page(render([_entry()])).tags)
+    assert page.text.count(nasty) == 10  # link, title, caption, runs, claim, source, unit, provenance thrice
+    assert 'a"><script>.png' in page.references
+
+
+def test_page_of_the_same_entries_is_the_same():
+    assert render([_entry()]) == render([_entry()])
+
+
+def test_call_writes_figures_page_and_results(packages, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["--out", str(out)], *packages) == 0
+    for name in ("die", "plain"):
+        assert (out / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    page = _Page((out / "index.html").read_text(encoding="utf-8"))
+    for text in (
+        "What a die shows & why",
+        "Throws of a die; the line is <em>not</em> a band.",
+        "6 runs (seed 3 × weight 2), 0 diverged",
+        "A die shows more than 1 <on average>",
+        "Pascal & Fermat 1654",
+        "✓ holds",
+        "config.sides",
+        "versions.jax",
+        "commit",
+        "prng",
+    ):
+        assert text in page.text, text
+    files = {path for path in page.references if not path.startswith("#")}
+    assert files == {"die.png", "die.pdf", "plain.png", "plain.pdf"}
+    shown = capsys.readouterr().out
+    assert str(out / "index.html") in shown
+    assert re.search(r"^die: .* s computing, .* s drawing$", shown, re.MULTILINE)
+    assert {path.name for path in out.glob("*.zarr")} == {"die-laptop-digits.zarr", "plain-laptop.zarr"}
+
+
+def _drawn(packages, name="plain"):
+    return sys.modules[f"{packages[0]}.{name}"].DRAWN
+
+
+def test_second_call_draws_again_but_computes_nothing(packages, tmp_path):
+    command = ["plain", "--out", str(tmp_path / "out")]
+    assert main(command, *packages) == 0
+    store = zarr.open_group(tmp_path / "out" / "plain-laptop.zarr", mode="r+", use_consolidated=False)
+    store["eyes"][0, 0] = 77.0  # a mark that only a new computation could wipe out
+    before = {path: path.read_bytes() for path in (tmp_path / "out").glob("plain.*")}
+    assert main(command, *packages) == 0
+    first, second = _drawn(packages)
+    assert float(second["eyes"][0, 0]) == 77.0
+    np.testing.assert_array_equal(second["eyes"].values.ravel()[1:], first["eyes"].values.ravel()[1:])
+    assert before.keys() == set((tmp_path / "out").glob("plain.*"))
+
+    assert main([*command, "--seeds", "5"], *packages) == 0
+    third = _drawn(packages)[-1]
+    assert dict(third.sizes) == {"seed": 5, "weight": 2}
+    assert float(third["eyes"][0, 0]) == 77.0
+    assert np.isfinite(third["eyes"]).all()
+
+    assert main([*command, "--fresh"], *packages) == 0
+    xr.testing.assert_equal(_drawn(packages)[-1], first)
+
+
+def test_same_results_give_the_same_files(packages, tmp_path):
+    for folder in ("one", "two"):
+        assert main(["plain", "--out", str(tmp_path / folder)], *packages) == 0
+    for ending in ("pdf", "png"):
+        assert (tmp_path / "one" / f"plain.{ending}").read_bytes() == (
+            tmp_path / "two" / f"plain.{ending}"
+        ).read_bytes()
+
+
+def test_options_reach_the_experiments_that_have_them(packages, tmp_path):
+    out = tmp_path / "out"
+    assert main(["--preset", "quick", "--dataset", "mnist", "--out", str(out)], *packages) == 0
+    (die, die_store), (plain, plain_store) = (sys.modules[f"{packages[1]}.{n}"].CONFIGS[-1] for n in ("die", "plain"))
+    assert (die.dataset, die.seeds) == ("mnist", 2)
+    assert die_store == out / "die-quick-mnist.zarr"
+    assert not hasattr(plain, "dataset")
+    assert plain_store == out / "plain-quick.zarr"
+
+
+def test_named_figures_alone_are_drawn_once(packages, tmp_path):
+    assert main(["die", "die", "--out", str(tmp_path / "out")], *packages) == 0
+    assert len(_drawn(packages, "die")) == 1
+    assert f"{packages[0]}.plain" not in sys.modules
+    assert not list((tmp_path / "out").glob("plain*"))
+
+
+def _error(capsys):
+    """What was printed as the error: one line, no traceback."""
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
+    return error
+
+
+def test_unknown_figure_is_refused_with_those_known(packages, tmp_path, capsys):
+    assert main(["dye", "--out", str(tmp_path / "out")], *packages) == 2
+    error = _error(capsys)
+    assert "dye" in error
+    assert "Did you mean die?" in error
+    assert "die, plain" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_option_that_no_figure_has_is_refused(packages, tmp_path, capsys):
+    assert main(["plain", "--dataset", "mnist", "--out", str(tmp_path / "out")], *packages) == 2
+    assert "--dataset = 'mnist': is not a choice of plain" in _error(capsys)
+
+
+def test_an_error_of_jaxreg_is_one_line_with_its_remedy(packages, tmp_path, capsys):
+    command = ["die", "--dataset", "mnist", "--seeds", "13", "--out", str(tmp_path / "out")]
+    assert main(command, *packages) == 2
+    assert _error(capsys) == "error: mnist = 'train.gz': is truncated. Delete it and try again.\n"
+
+
+def test_results_of_other_code_are_refused_until_fresh(packages, tmp_path, capsys):
+    command = ["plain", "--out", str(tmp_path / "out")]
+    assert main(command, *packages) == 0
+    experiment = sys.modules[f"{packages[1]}.plain"]
+    experiment.PRESETS["laptop"] = experiment.Config(sides=20)  # other data in `args`
+    assert main(command, *packages) == 2
+    assert "--fresh" in _error(capsys)
+    assert main([*command, "--fresh"], *packages) == 0
+    assert float(_drawn(packages)[-1]["eyes"].min()) >= 20
+
+
+def test_fresh_does_not_delete_what_another_process_writes(packages, tmp_path, capsys):
+    command = ["plain", "--out", str(tmp_path / "out")]
+    assert main(command, *packages) == 0
+    store = tmp_path / "out" / "plain-laptop.zarr"
+    capsys.readouterr()
+    with hold_lock(store):
+        assert main([*command, "--fresh"], *packages) == 2
+    assert "is being written by process" in _error(capsys)
+    assert any(store.iterdir())
+
+
+@pytest.mark.parametrize("wrong", [["--preset", "huge"], ["--dataset", "imagenet"], ["--seeds", "few"]])
+def test_wrong_options_end_with_code_2(packages, wrong):
+    with pytest.raises(SystemExit) as ended:
+        main(wrong, *packages)
+    assert ended.value.code == 2
+
+
+def test_help_names_figures_and_options(packages, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"], *packages)
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    for text in ("Figures: die, plain.", "--preset {quick,laptop,paper}", "--dataset", "--seeds", "--out", "--fresh"):
+        assert text in shown
+
+
+def test_provenance_of_the_page_is_that_of_the_result(packages, tmp_path):
+    assert main(["plain", "--out", str(tmp_path / "out")], *packages) == 0
+    provenance = json.loads(_drawn(packages)[-1].attrs["provenance"])
+    text = _Page((tmp_path / "out" / "index.html").read_text(encoding="utf-8")).text
+    for part in (provenance["history"][0]["commit"], provenance["history"][0]["versions"]["jax"], "history.1.time"):
+        assert part in text
