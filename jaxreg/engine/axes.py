@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxreg.errors import SweepError
@@ -22,9 +23,9 @@ class Seeds:
     root: int = 0
     start: int = 0
 
-    def key(self, number: int, axis: str = "seed") -> jax.Array:
+    def key(self, number: int | jax.Array, axis: str = "seed") -> jax.Array:
         """The key that a run with seed `number` receives along `axis`, to repeat one run by hand."""
-        return derive_key(np.array([self.root, number], np.uint32), axis)
+        return derive_key(jnp.stack([jnp.uint32(self.root), jnp.asarray(number).astype(jnp.uint32)]), axis)
 
 
 @dataclasses.dataclass(frozen=True)
