@@ -185,7 +185,7 @@ def _sweep_store(
 ) -> xr.Dataset:
     identity = Identity(
         _settings(study, x64) | {"data": environment["data"]},
-        {program.signature: program.fingerprint for program in study.programs},
+        {program.signature: program.fingerprint() for program in study.programs},
     )
     with open_store(path, identity, environment, study.axes, study.outputs, study.box) as (store, stale):
         if chunk_size != "auto" and store.box.lengths != study.box.lengths:

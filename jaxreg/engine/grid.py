@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from jaxreg.engine.axes import Axis
 
+TOLERATED_WASTE = 1.1
 Region = tuple[tuple[int, ...], ...]
 
 
@@ -95,8 +96,8 @@ def cut_tile(tile: Tile, box: Box) -> Iterator[Tile]:
 def choose_box(axes: Sequence[Axis], members: int, devices: int) -> Box:
     """The chunk shape of about `members` runs: whole other axes first, then seeds, with little padding.
 
-    Filling the other axes first lets one call share what depends on the seed alone. The split axis is the one that
-    wastes the fewest cells on padding; seeds win ties.
+    Filling the other axes first lets one call share what depends on the seed alone. For the same reason the split
+    axis is that of the seeds, unless another one saves a good part of the padding.
     """
     lengths = [min(len(group.positions) for group in axis.groups) for axis in axes]
     order = sorted(range(len(axes)), key=lambda k: axes[k].kind == "seeds")
@@ -120,7 +121,8 @@ def choose_box(axes: Sequence[Axis], members: int, devices: int) -> Box:
         padded = chosen.padded(devices)
         waste = math.prod(-(-n // b) * p for n, b, p in zip(lengths, box, padded, strict=True)) / math.prod(lengths)
         candidates.append((waste, chosen))
-    return min(candidates, key=lambda pair: pair[0])[1]
+    least = min(waste for waste, _ in candidates)
+    return next(box for waste, box in candidates if waste <= TOLERATED_WASTE * least)
 
 
 def _even_part(length: int, most: int) -> int:

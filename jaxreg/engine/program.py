@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxreg.engine.axes import Axis, Group, derive_key, describe
@@ -25,21 +26,28 @@ Values = tuple[tuple[Any, dict[str, Any]], ...]  # per axis: positions within th
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """A run function with its static keywords bound: label, groups of axis positions, outputs, cost, fingerprint."""
+    """A run function with its static keywords bound: label, groups of axis positions, its jaxpr, outputs and cost."""
 
     label: str
     run: Callable[..., Any]
     static: Statics
     keys: tuple[str, ...]
     groups: tuple[Group, ...]
+    jaxpr: ClosedJaxpr
     shapes: dict[str, jax.ShapeDtypeStruct]
     cost: Cost
-    fingerprint: str
 
     @property
     def signature(self) -> str:
         """The label with the traced keywords: programs of this name compute the same if their fingerprints agree."""
         return f"{self.label} ({', '.join(name for group in self.groups for name in group.traced)})"
+
+    def fingerprint(self) -> str:
+        """A hash of everything the program computes: its jaxpr, free of addresses, and the constants in it."""
+        digest = hashlib.blake2b(re.sub(r" at 0x[0-9a-f]+", "", str(self.jaxpr)).encode(), digest_size=16)
+        for constant in self.jaxpr.consts:
+            digest.update(np.asarray(constant).tobytes())
+        return digest.hexdigest()
 
 
 @functools.partial(jax.jit, static_argnames=("run", "static", "keys"))
@@ -112,9 +120,7 @@ def build_programs(run: Callable[..., Any], axes: Sequence[Axis], args: tuple[An
         label = ", ".join(f"{name}={describe(value)}" for name, value in static) or "the run"
         jaxpr, shapes = _trace(args, traced, run=run, static=static, keys=keys)
         shared = len(jax.tree.leaves(args))
-        programs.append(
-            Program(label, run, static, keys, groups, shapes, measure_cost(jaxpr, shared), _fingerprint(jaxpr))
-        )
+        programs.append(Program(label, run, static, keys, groups, jaxpr, shapes, measure_cost(jaxpr, shared)))
     return programs
 
 
@@ -166,7 +172,7 @@ def working_dtype(value: np.ndarray) -> np.dtype:
     return np.dtype(jax.dtypes.canonicalize_dtype(kinds.get(value.dtype.kind, value.dtype)))
 
 
-def _trace(args: Any, traced: Mapping[str, Any], **bound: Any) -> tuple[Any, dict[str, jax.ShapeDtypeStruct]]:
+def _trace(args: Any, traced: Mapping[str, Any], **bound: Any) -> tuple[ClosedJaxpr, dict[str, jax.ShapeDtypeStruct]]:
     try:
         tracing = run_member.trace(args, dict(traced), **bound)
     except (TypeError, jax.errors.NonConcreteBooleanIndexError) as error:  # ConcretizationTypeError is a TypeError
@@ -207,11 +213,3 @@ def _as_arrays(returned: Any) -> dict[str, jax.Array]:
 def _is_plain(dtype: Any) -> bool:
     """Whether a dtype is boolean, integer or real: neither a PRNG key nor complex."""
     return any(jnp.issubdtype(dtype, kind) for kind in (jnp.bool_, jnp.integer, jnp.floating))
-
-
-def _fingerprint(jaxpr: Any) -> str:
-    """A hash of everything the program computes: its jaxpr, free of addresses, and the constants in it."""
-    digest = hashlib.blake2b(re.sub(r" at 0x[0-9a-f]+", "", str(jaxpr)).encode(), digest_size=16)
-    for constant in jaxpr.consts:
-        digest.update(np.asarray(constant).tobytes())
-    return digest.hexdigest()

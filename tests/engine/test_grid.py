@@ -58,6 +58,7 @@ def test_the_box_fills_other_axes_before_seeds_and_wastes_little():
     axes = [make_axis("seed", 10_000, "seeds"), make_axis("rate", 20)]
     assert choose_box(axes, 4000, 2).lengths == (200, 20)
     assert choose_box(axes, 8, 2).lengths in ((2, 4), (2, 3))
+    assert choose_box([make_axis("seed", 12_500, "seeds"), make_axis("rate", 16)], 1024, 2) == Box((64, 16), 0)
     assert choose_box([make_axis("rate", 3)], 100, 2) == Box((3,), 0)
     assert choose_box([make_axis("seed", 1, "seeds")], 100, 2) == Box((1,), None)
 
