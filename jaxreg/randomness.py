@@ -5,6 +5,8 @@ import zlib
 import jax
 from jaxtyping import Array, Key
 
+from jaxreg.errors import ArgumentError
+
 
 def split(seed: Key[Array, ""], *names: str) -> dict[str, Key[Array, ""]]:
     r"""One independent key per name, $k_\text{name} = \mathrm{fold\_in}(\text{seed}, \mathrm{crc32}(\text{name}))$.
@@ -19,7 +21,7 @@ def split(seed: Key[Array, ""], *names: str) -> dict[str, Key[Array, ""]]:
         A dict from name to key.
 
     Raises:
-        ValueError: a name appears twice.
+        ArgumentError: a name appears twice.
 
     >>> streams = split(jax.random.key(0), "init", "order")
     >>> more = split(jax.random.key(0), "dropout", "init", "order")
@@ -27,5 +29,5 @@ def split(seed: Key[Array, ""], *names: str) -> dict[str, Key[Array, ""]]:
     True
     """
     if len(set(names)) != len(names):
-        raise ValueError(f"streams = {names}: names must differ. Give each stream its own name.")
+        raise ArgumentError("names", names, "must differ", "Give each stream its own name")
     return {name: jax.random.fold_in(seed, zlib.crc32(name.encode())) for name in names}

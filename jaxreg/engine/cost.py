@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import jax
@@ -12,9 +12,13 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Bytes and operations of one run, read from its jaxpr before fusion: an upper estimate of what XLA will use."""
+    """Bytes and operations of one run, read from its jaxpr before fusion: an upper estimate of what XLA will use.
+
+    Of the `hot_bytes` alive in its hottest loop, `unseeded_bytes` depend on more than the seed.
+    """
 
     hot_bytes: int
+    unseeded_bytes: int
     peak_bytes: int
     product_operations: float
     operations: float
@@ -23,6 +27,11 @@ class Cost:
     def is_product_bound(self) -> bool:
         """Whether matrix products are most of the work."""
         return self.product_operations > 0.5 * self.operations
+
+    def hot_bytes_per_run(self, runs_per_seed: int) -> float:
+        """Bytes that each run keeps alive when so many runs of one call have the same seed."""
+        sharing = 1 if self.is_product_bound else runs_per_seed
+        return self.unseeded_bytes + (self.hot_bytes - self.unseeded_bytes) / sharing
 
 
 @dataclasses.dataclass
@@ -33,13 +42,20 @@ class _Loop:
     bytes: int
 
 
-def measure_cost(program: ClosedJaxpr, shared: int) -> Cost:
-    """Cost of one run, where the first `shared` inputs belong to all members and are not counted."""
-    loops: list[_Loop] = []
+def measure_cost(program: ClosedJaxpr, shared: Collection[int], seeded: Collection[int] = ()) -> Cost:
+    """Cost of one run, where the inputs of numbers `shared` belong to all members and those `seeded` are seeds."""
+    products, operations, peak, hot = _measure(program, shared)
+    unseeded = _measure(program, {*shared, *seeded})[3]
+    return Cost(hot, unseeded, peak, products, operations)
+
+
+def _measure(program: ClosedJaxpr, free: Collection[int]) -> tuple[float, float, int, int]:
+    """Product operations, all operations, peak bytes and bytes of the hottest loop, with the inputs `free` for free."""
     jaxpr = program.jaxpr
-    products, operations, peak = _walk(jaxpr, 1.0, loops, set(jaxpr.invars[:shared]), {*jaxpr.invars, *jaxpr.constvars})
-    hottest = max(loops, key=lambda loop: loop.operations)
-    return Cost(hottest.bytes, peak, products, operations)
+    loops: list[_Loop] = []
+    shared = {*jaxpr.constvars, *(jaxpr.invars[i] for i in free)}
+    products, operations, peak = _walk(jaxpr, 1.0, loops, shared, set(jaxpr.invars))
+    return products, operations, peak, max(loops, key=lambda loop: loop.operations).bytes
 
 
 def _walk(jaxpr: Jaxpr, trips: float, loops: list[_Loop], free: set[Var], inputs: set[Var]) -> tuple[float, float, int]:
@@ -83,9 +99,11 @@ def _walk(jaxpr: Jaxpr, trips: float, loops: list[_Loop], free: set[Var], inputs
 
 
 def _shared_below(equation: Any, body: Jaxpr, free: set[Var], is_loop: bool) -> set[Var]:
-    """The inputs of an inner jaxpr that all members share; what a loop carries is each member's own."""
+    """The inputs of an inner jaxpr that all members share; what a loop carries is shared if all that enters it is."""
     pairs = zip(reversed(equation.invars), reversed(body.invars), strict=False)
     shared = {inner for outer, inner in pairs if not isinstance(outer, Var) or outer in free}
+    if all(not isinstance(outer, Var) or outer in free for outer in equation.invars):
+        return shared
     first = equation.params.get("num_consts", equation.params.get("body_nconsts", 0))
     carried = body.invars[first : first + equation.params.get("num_carry", len(body.invars))]
     return shared - set(carried) if is_loop else shared

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -61,8 +62,9 @@ def initial_box(axes: Sequence[Axis], programs: Sequence[Program], chunk_size: i
     members = max(1, memory_budget(device) // max(1, *(program.cost.peak_bytes for program in programs)))
     cache = cache_budget(device)
     if cache is not None:
-        in_cache = cache // max(1, *(program.cost.hot_bytes for program in programs))
-        members = min(members, max(LEAST_PER_DEVICE, in_cache))
+        beside = math.prod(min(len(g.positions) for g in axis.groups) for axis in axes if axis.kind != "seeds")
+        in_cache = cache // max(1.0, *(program.cost.hot_bytes_per_run(beside) for program in programs))
+        members = min(members, max(LEAST_PER_DEVICE, int(in_cache)))
     return choose_box(axes, min(members * mesh.size, cells), mesh.size)
 
 

@@ -120,7 +120,9 @@ def build_programs(run: Callable[..., Any], axes: Sequence[Axis], args: tuple[An
         label = ", ".join(f"{name}={describe(value)}" for name, value in static) or "the run"
         jaxpr, shapes = _trace(args, traced, run=run, static=static, keys=keys)
         shared = len(jax.tree.leaves(args))
-        programs.append(Program(label, run, static, keys, groups, jaxpr, shapes, measure_cost(jaxpr, shared)))
+        seeded = [shared + i for i, name in enumerate(sorted(traced)) if name in keys]
+        cost = measure_cost(jaxpr, range(shared), seeded)
+        programs.append(Program(label, run, static, keys, groups, jaxpr, shapes, cost))
     return programs
 
 

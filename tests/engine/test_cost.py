@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from jaxreg.engine.cost import measure_cost
 
 
-def cost_of(function, *args, shared=1):
-    return measure_cost(jax.make_jaxpr(function)(*args), shared)
+def cost_of(function, *args, shared=(0,), seeded=()):
+    return measure_cost(jax.make_jaxpr(function)(*args), shared, seeded)
 
 
 def train(data, rate):
@@ -43,7 +43,10 @@ def test_elementwise_loops_are_not_product_bound():
 
         return jax.lax.scan(step, jnp.float32(0), jax.random.split(key, 1000))[1]
 
-    cost = cost_of(walk, jnp.float32(0.1), jax.random.key(0), shared=0)
+    cost = cost_of(walk, jnp.float32(0.1), jax.random.key(0), shared=(), seeded=(1,))
     assert not cost.is_product_bound
     assert cost.hot_bytes < 500
+    assert cost.unseeded_bytes < cost.hot_bytes  # the draws are the seed's, the weight is not
+    assert cost.hot_bytes_per_run(1) == cost.hot_bytes
+    assert cost.unseeded_bytes <= cost.hot_bytes_per_run(1000) < cost.unseeded_bytes + 1
     assert cost.peak_bytes >= 4 * 1000 + 8 * 1000  # the history and the keys

@@ -1,0 +1,235 @@
+"""A sentence from the literature, the test of it on a population, and the verdict."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import xarray as xr
+
+from jaxreg.errors import ArgumentError
+
+Status = Literal["holds", "fails", "undecided"]
+Number = int | float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the population says about a claim.
+
+    Args:
+        status: "holds", "fails", or "undecided" when the interval cannot tell.
+        effect: the measured quantity that the claim is about, in `unit`; NaN where no run measured it.
+        interval: its confidence interval (low, high), in `unit`; ends may be infinite.
+        n: number of runs (or pairs of runs) behind it.
+        unit: unit of the effect, as "percentage points"; empty for a pure number.
+
+    Raises:
+        ArgumentError: another status, an interval with NaN or high < low, a negative n, a decision without an effect.
+    """
+
+    status: Status
+    effect: Number
+    interval: tuple[Number, Number]
+    n: int
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no measurement can mean."""
+        if self.status not in get_args(Status):
+            raise ArgumentError("status", self.status, f"must be one of {get_args(Status)}", "Correct the test")
+        if not self.interval[0] <= self.interval[1]:
+            remedy = "Give (-inf, inf) where the runs cannot tell"
+            raise ArgumentError("interval", self.interval, "must be (low, high) with low <= high and no NaN", remedy)
+        if self.n < 0:
+            raise ArgumentError("n", self.n, "must not be negative", "Give the number of runs behind the effect")
+        if math.isnan(self.effect) and self.status != "undecided":
+            raise ArgumentError("effect", self.effect, f"must be a number for a claim that {self.status}", "Measure it")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence that somebody published, and how to test it.
+
+    Args:
+        text: the sentence, so that it can be true or false.
+        source: who says so.
+        test: function of an experiment's dataset that returns the Verdict.
+
+    >>> import numpy as np
+    >>> from jaxreg import stats
+    >>> def test(dataset):
+    ...     gain = stats.paired_difference(dataset, "accuracy", dim="seed", axis="case", baseline="plain")
+    ...     return above(*estimate(gain.sel(case="l2")), unit="accuracy")
+    >>> claim = Claim("An L2 penalty raises the accuracy", "tutorial T3", test)
+    >>> accuracy = [[0.90, 0.93], [0.80, 0.84], [0.70, 0.72]]
+    >>> runs = xr.Dataset({"accuracy": (("seed", "case"), accuracy)}, {"case": ["plain", "l2"]})
+    >>> claim.test(runs).status
+    'holds'
+    """
+
+    text: str
+    source: str
+    test: Callable[[xr.Dataset], Verdict]
+
+
+def estimate(summary: xr.Dataset) -> tuple[float, tuple[float, float], int]:
+    """Effect, interval and n of one cell of a summary by `jaxreg.stats`, as `above`, `below` and `inside` take them.
+
+    Args:
+        summary: Dataset whose first variable is the effect, with `low`, `high` and `n`, all without dimensions.
+
+    Raises:
+        ArgumentError: a variable is missing, or a dimension is left.
+
+    >>> estimate(xr.Dataset({"mean": 1.5, "low": 1.0, "high": 2.0, "n": 8, "diverged": 0}))
+    (1.5, (1.0, 2.0), 8)
+    """
+    if not {"low", "high", "n"} < set(summary.data_vars):
+        constraint = "must hold an effect, low, high and n"
+        raise ArgumentError(
+            "summary", list(summary.data_vars), constraint, "Give what a function of jaxreg.stats returns"
+        )
+    if summary.sizes:
+        raise ArgumentError("summary", dict(summary.sizes), "must be one cell", "Choose it with .sel or .isel")
+    effect = next(iter(summary.data_vars))
+    return float(summary[effect]), (float(summary["low"]), float(summary["high"])), int(summary["n"])
+
+
+def above(effect: Number, interval: tuple[Number, Number], n: int, bound: Number = 0.0, unit: str = "") -> Verdict:
+    r"""Verdict on "the effect is larger than `bound`", $\theta > b$.
+
+    It holds when $\text{low} > b$, fails when $\text{high} \le b$, and is undecided otherwise. For a two-sided interval
+    of level $1 - \alpha$ and $\theta = b$, the probability of "holds" is $\alpha/2$, that of "fails" the same.
+
+    Args:
+        effect: estimate of $\theta$, in `unit`.
+        interval: its confidence interval, in `unit`.
+        n: number of runs behind it.
+        bound: $b$, in `unit`.
+        unit: unit of the effect.
+
+    Raises:
+        ArgumentError: numbers that no measurement can mean (see `Verdict`).
+
+    >>> above(0.3, (0.1, 0.5), n=20).status, above(0.3, (-0.1, 0.7), n=20).status, above(-1.0, (-2.0, 0.0), n=20).status
+    ('holds', 'undecided', 'fails')
+    """
+    return _decide(effect, interval, n, unit, holds=interval[0] > bound, fails=interval[1] <= bound)
+
+
+def below(effect: Number, interval: tuple[Number, Number], n: int, bound: Number = 0.0, unit: str = "") -> Verdict:
+    r"""Verdict on "the effect is smaller than `bound`", $\theta < b$: `above` with the sign turned.
+
+    >>> below(0.3, (0.1, 0.5), n=20).status, below(0.3, (0.1, 0.5), n=20, bound=1.0).status
+    ('fails', 'holds')
+    """
+    return _decide(effect, interval, n, unit, holds=interval[1] < bound, fails=interval[0] >= bound)
+
+
+def inside(
+    effect: Number, interval: tuple[Number, Number], n: int, bounds: tuple[Number, Number], unit: str = ""
+) -> Verdict:
+    r"""Verdict on "the effect lies from `bounds[0]` to `bounds[1]`", $a \le \theta \le b$: "makes no difference", say.
+
+    It holds when the whole interval lies in $[a, b]$, fails when none of it does, and is undecided otherwise. A wide
+    interval around no difference decides nothing.
+
+    Raises:
+        ArgumentError: bounds that are not in order, or numbers that no measurement can mean.
+
+    >>> [inside(0.0, (-h, h), n=20, bounds=(-0.01, 0.01)).status for h in (0.005, 0.2)]
+    ['holds', 'undecided']
+    """
+    if not bounds[0] <= bounds[1]:
+        raise ArgumentError("bounds", bounds, "must be (low, high) with low <= high", "Give the lower bound first")
+    within = bounds[0] <= interval[0] and interval[1] <= bounds[1]
+    apart = interval[1] < bounds[0] or interval[0] > bounds[1]
+    return _decide(effect, interval, n, unit, holds=within, fails=apart)
+
+
+def _decide(effect: Number, interval: tuple[Number, Number], n: int, unit: str, *, holds: bool, fails: bool) -> Verdict:
+    return Verdict("holds" if holds else "fails" if fails else "undecided", effect, interval, n, unit)
+
+
+def judge(claims: Iterable[Claim], dataset: xr.Dataset) -> tuple[tuple[Claim, Verdict], ...]:
+    """Test each claim on the dataset.
+
+    Args:
+        claims: an experiment's CLAIMS.
+        dataset: that experiment's result.
+
+    Returns:
+        Pairs of claim and verdict, in order.
+
+    Raises:
+        ArgumentError: a test returned something else than a Verdict.
+    """
+    judged = []
+    for claim in claims:
+        verdict = claim.test(dataset)
+        if not isinstance(verdict, Verdict):
+            remedy = "Let the test return above(...), below(...), inside(...) or a Verdict"
+            raise ArgumentError(f"test of {claim.text!r}", verdict, "must return a Verdict", remedy)
+        judged.append((claim, verdict))
+    return tuple(judged)
+
+
+def ledger(judged: Iterable[tuple[Claim, Verdict]]) -> list[dict[str, Any]]:
+    """Rows of the ledger: what was said, by whom, and what the population says, as JSON can hold it.
+
+    Args:
+        judged: pairs that `judge` returned, of one experiment or of several.
+
+    Returns:
+        One dict per claim: `claim`, `source`, `status`, `effect`, `low`, `high`, `unit`, `n`. A number that is
+        not finite is None, since JSON has neither NaN nor infinity: an effect nobody measured, an open interval.
+
+    >>> rows = ledger([(Claim("It helps", "T3", lambda dataset: None), above(0.3, (0.1, math.inf), n=20))])
+    >>> {key: rows[0][key] for key in ("claim", "status", "effect", "low", "high")}
+    {'claim': 'It helps', 'status': 'holds', 'effect': 0.3, 'low': 0.1, 'high': None}
+    """
+
+    def finite(number: Number) -> float | None:
+        return float(number) if math.isfinite(number) else None
+
+    return [
+        {
+            "claim": claim.text,
+            "source": claim.source,
+            "status": verdict.status,
+            "effect": finite(verdict.effect),
+            "low": finite(verdict.interval[0]),
+            "high": finite(verdict.interval[1]),
+            "unit": verdict.unit,
+            "n": int(verdict.n),
+        }
+        for claim, verdict in judged
+    ]
+
+
+def format_ledger(rows: list[dict[str, Any]]) -> str:
+    """The ledger as an aligned text table, one claim a line.
+
+    >>> claim = Claim("It helps", "T3", lambda dataset: None)
+    >>> print(format_ledger(ledger([(claim, above(0.3, (0.1, 0.5), n=20, unit="points"))])))
+    status  effect                   n  claim     source
+    holds   0.3 [0.1, 0.5] points   20  It helps  T3
+    """
+
+    def number(value: float | None, missing: str) -> str:
+        return missing if value is None else f"{value:.3g}"
+
+    def effect(row: dict[str, Any]) -> str:
+        interval = f"[{number(row['low'], '-inf')}, {number(row['high'], 'inf')}]"
+        return f"{number(row['effect'], 'none')} {interval} {row['unit']}".rstrip()
+
+    table = [("status", "effect", "n", "claim", "source")]
+    table += [(row["status"], effect(row), str(row["n"]), row["claim"], row["source"]) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    left, right = str.ljust, str.rjust
+    justify = (left, left, right, left, left)
+    return "\n".join(
+        "  ".join(place(cell, width) for place, cell, width in zip(justify, line, widths, strict=True)).rstrip()
+        for line in table
+    )

@@ -1,0 +1,446 @@
+r"""Penalties on the parameters: value, proximal step and critical strength, on pytrees with a mask.
+
+A penalty is a frozen value whose strengths are leaves of a pytree: they may be swept, traced, batched by `vmap` and
+differentiated. Each is a plain sum over all the entries it acts on, whatever the number of samples:
+
+| penalty | $P(w)$ | all zero from `alpha_max` on |
+| --- | --- | --- |
+| `L1` | $\alpha \sum |w_i|$ | $\max |g_i|$ |
+| `L2` | $\tfrac12 \alpha \sum w_i^2$ | never |
+| `ElasticNet` | $\alpha \rho \sum |w_i| + \tfrac12 \alpha (1-\rho) \sum w_i^2$ | $\max |g_i| / \rho$ |
+| `GroupLasso` | $\alpha \sum_g \sqrt{p_g}\, \|w_g\|_2$, $p_g$ entries | $\max \|g_g\|_2 / \sqrt{p_g}$ |
+| `MaxNorm` | 0 where all $\|w_u\|_2 \le r$, else infinite | |
+
+A *mask* says which parameters a penalty acts on: a pytree prefix of `params` with truth values, a function that makes
+one from `params` (as `kernels_only`), or None for all. The functions `from_…` translate other libraries' strengths.
+"""
+
+import abc
+import math
+import sys
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from jaxreg.errors import ArgumentError
+
+Mask: TypeAlias = Any  # a pytree prefix of bool, a function that makes it from the parameters, or None
+Scalar: TypeAlias = int | float | np.floating | Float[Array, ""]
+Strength: TypeAlias = int | float | np.floating | Float[Array, "..."]  # several numbers only as a stack for `vmap`
+
+
+def kernels_only(params: PyTree[Float[Array, "..."]]) -> PyTree[bool]:
+    """The mask that is True for leaves of two or more dimensions: kernels, not biases or scales.
+
+    >>> kernels_only({"kernel": jnp.ones((3, 2)), "bias": jnp.ones(2)})
+    {'bias': False, 'kernel': True}
+    """
+    return jax.tree.map(lambda leaf: leaf.ndim >= 2, params)
+
+
+def soft_threshold(x: Float[Array, "*shape"], threshold: Scalar) -> Float[Array, "*shape"]:
+    r"""Proximal operator of the L1 norm, $\arg\min_z \tfrac12\|z-x\|^2 + t\|z\|_1$ with $t$ = `threshold`.
+
+    Entries no larger than `threshold` in magnitude become exactly zero; the others move towards zero by it.
+
+    >>> soft_threshold(jnp.array([-3.0, 0.5, 2.0]), 1.0)
+    Array([-2.,  0.,  1.], dtype=float32)
+
+    Source: Parikh and Boyd, Proximal Algorithms (2014), section 6.5.2.
+    """
+    return jnp.sign(x) * jnp.maximum(jnp.abs(x) - threshold, 0)
+
+
+class Penalty(abc.ABC):
+    """What all penalties share: a sum over leaves for the value, a map over leaves for the proximal step."""
+
+    def __post_init__(self) -> None:
+        """Refuse strengths outside their domain."""
+        for name, strength in vars(self).items():
+            _check(name, strength)
+
+    @abc.abstractmethod
+    def _value(self, w: Float[Array, "..."]) -> Float[Array, ""]:
+        """The penalty of one leaf."""
+
+    @abc.abstractmethod
+    def _prox(self, w: Float[Array, "..."], step: Scalar) -> Float[Array, "..."]:
+        """The proximal step of one leaf."""
+
+    def value(self, params: PyTree[Float[Array, "..."]], mask: Mask = None) -> Float[Array, ""]:
+        r"""$P(w)$ over the parameters the mask selects; exactly 0 at zero strength.
+
+        Its gradient is finite everywhere: at 0, where a norm is not differentiable, the subgradient 0 is taken.
+
+        Raises:
+            ArgumentError: the mask does not fit the parameters.
+
+        >>> L1(0.5).value({"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([9.0])}, kernels_only)
+        Array(1.5, dtype=float32)
+        """
+        return jnp.asarray(sum((self._value(w) for w in _select(params, mask)), 0.0))
+
+    def prox(self, params: PyTree[Float[Array, "..."]], step: Scalar, mask: Mask = None) -> PyTree[Float[Array, "..."]]:
+        r"""The proximal step $\arg\min_z \tfrac12 \|z - w\|^2 + \eta P(z)$ with $\eta$ = `step`.
+
+        Parameters outside the mask come back unchanged, and so do all at zero strength (but for subnormal numbers,
+        which XLA's arithmetic takes for zero).
+
+        Raises:
+            ArgumentError: a negative step, or a mask that does not fit the parameters.
+
+        >>> L1(0.5).prox({"kernel": jnp.array([[1.0, 0.25]]), "bias": jnp.array([9.0])}, 1.0, kernels_only)
+        {'bias': Array([9.], dtype=float32), 'kernel': Array([[0.5, 0. ]], dtype=float32)}
+        """
+        _check("step", step)
+        return jax.tree.map(lambda w, acts: self._prox(w, step) if acts else w, params, _spread(mask, params))
+
+
+Kind = TypeVar("Kind", bound=type[Penalty])
+
+
+def _register(kind: Kind) -> Kind:
+    """Make a penalty a pytree of its strengths.
+
+    Not by `jax.tree_util.register_dataclass`: in JAX 0.10 the tree structures of different such classes compare equal,
+    and `jit`, on a collision of hashes, runs the program of one penalty for another.
+    """
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+
+    def flatten(penalty: Any) -> tuple[list[tuple[Any, Any]], None]:
+        return [(jax.tree_util.GetAttrKey(name), getattr(penalty, name)) for name in names], None
+
+    def unflatten(_: None, strengths: Any) -> Any:
+        penalty = object.__new__(kind)  # past the checks: JAX also puts placeholders where strengths were
+        for name, strength in zip(names, strengths, strict=True):
+            object.__setattr__(penalty, name, strength)
+        return penalty
+
+    jax.tree_util.register_pytree_with_keys(kind, flatten, unflatten)
+    return kind
+
+
+class SparsePenalty(Penalty):
+    """A penalty under which all weights are exactly zero from some strength on."""
+
+    @abc.abstractmethod
+    def _critical(self, g: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The strength at which each entry or group of one leaf becomes zero."""
+
+    def alpha_max(self, gradient: PyTree[Float[Array, "..."]], mask: Mask = None) -> Float[Array, ""]:
+        r"""The smallest `alpha` at which all penalised weights are zero (the own `alpha` plays no part).
+
+        Args:
+            gradient: $g$, of the data loss where the penalised weights are zero. For $\tfrac1{2n}\|y - Xb\|^2$ it is
+                $-X'y/n$, which gives the $\max|X'y|/n$ of the textbooks for the lasso.
+            mask: parameters that are penalised.
+
+        Raises:
+            ArgumentError: the mask does not fit, or selects nothing.
+
+        >>> gradient = jnp.array([0.5, -3.0])
+        >>> float(L1(1.0).alpha_max(gradient)), float(ElasticNet(1.0, l1_ratio=0.5).alpha_max(gradient))
+        (3.0, 6.0)
+        """
+        leaves = [self._critical(g).max() for g in _select(gradient, mask)]
+        if not leaves:
+            raise ArgumentError("mask", mask, "must select some parameters", "Give True where the penalty acts")
+        return jnp.stack(leaves).max()
+
+
+@_register
+@dataclass(frozen=True)
+class L1(SparsePenalty):
+    r"""The lasso's penalty $\alpha \sum_i |w_i|$: a sum, no ½. Its subgradient at 0 is 0.
+
+    Gradient descent on `value` ("subgradient form", what Keras does) leaves weights near 0; `prox` makes exact zeros.
+
+    Args:
+        alpha: $\alpha \ge 0$.
+
+    Raises:
+        ArgumentError: `alpha` is negative or not finite.
+
+    >>> L1(0.5).value(jnp.array([1.0, -2.0]))
+    Array(1.5, dtype=float32)
+
+    Source: Tibshirani, J. R. Stat. Soc. B 58 (1996) 267-288.
+    """
+
+    alpha: Strength
+
+    def _value(self, w: Float[Array, "..."]) -> Float[Array, ""]:
+        return self.alpha * _magnitude(w).sum()
+
+    def _prox(self, w: Float[Array, "..."], step: Scalar) -> Float[Array, "..."]:
+        return soft_threshold(w, step * self.alpha)
+
+    def _critical(self, g: Float[Array, "..."]) -> Float[Array, "..."]:
+        return jnp.abs(g)
+
+
+@_register
+@dataclass(frozen=True)
+class L2(Penalty):
+    r"""The ridge penalty $\tfrac12 \alpha \sum_i w_i^2$: a sum, with ½, hence of gradient $\alpha w$.
+
+    Under plain gradient descent this is coupled weight decay of the same number.
+
+    Args:
+        alpha: $\alpha \ge 0$.
+
+    Raises:
+        ArgumentError: `alpha` is negative or not finite.
+
+    >>> L2(0.5).value(jnp.array([1.0, -2.0]))
+    Array(1.25, dtype=float32)
+
+    Source: Hoerl and Kennard, Technometrics 12 (1970) 55-67.
+    """
+
+    alpha: Strength
+
+    def _value(self, w: Float[Array, "..."]) -> Float[Array, ""]:
+        return self.alpha * (0.5 * (w * w).sum())
+
+    def _prox(self, w: Float[Array, "..."], step: Scalar) -> Float[Array, "..."]:
+        return w / (1 + step * self.alpha)
+
+
+@_register
+@dataclass(frozen=True)
+class ElasticNet(SparsePenalty):
+    r"""The elastic net $\alpha \rho \sum_i |w_i| + \tfrac12 \alpha (1 - \rho) \sum_i w_i^2$, between `L2` and `L1`.
+
+    Args:
+        alpha: $\alpha \ge 0$.
+        l1_ratio: $\rho$, from 0 (`L2`, and `alpha_max` is infinite) to 1 (`L1`).
+
+    Raises:
+        ArgumentError: `alpha` is negative or not finite, or `l1_ratio` outside [0, 1].
+
+    >>> ElasticNet(1.0, l1_ratio=0.5).value(jnp.array([1.0, -2.0]))
+    Array(2.75, dtype=float32)
+
+    Source: Zou and Hastie, J. R. Stat. Soc. B 67 (2005) 301-320: the naive elastic net, in scikit-learn's scale.
+    """
+
+    alpha: Strength
+    l1_ratio: Strength
+
+    def _value(self, w: Float[Array, "..."]) -> Float[Array, ""]:
+        return self.alpha * (self.l1_ratio * _magnitude(w).sum() + (1 - self.l1_ratio) * (0.5 * (w * w).sum()))
+
+    def _prox(self, w: Float[Array, "..."], step: Scalar) -> Float[Array, "..."]:
+        strength = step * self.alpha
+        return soft_threshold(w, strength * self.l1_ratio) / (1 + strength * (1 - self.l1_ratio))
+
+    def _critical(self, g: Float[Array, "..."]) -> Float[Array, "..."]:
+        return jnp.abs(g) / self.l1_ratio
+
+
+@_register
+@dataclass(frozen=True)
+class GroupLasso(SparsePenalty):
+    r"""The group lasso $\alpha \sum_g \sqrt{p_g}\, \|w_g\|_2$: a sum over groups of $p_g$ entries, no ½.
+
+    A group of a kernel (in, out) is a row: all weights that leave one input, which live or die together. A vector, or
+    a single number, is one group: coefficients in a dict of vectors make groups of any sizes.
+
+    Args:
+        alpha: $\alpha \ge 0$.
+
+    Raises:
+        ArgumentError: `alpha` is negative or not finite.
+
+    >>> GroupLasso(1.0).value(jnp.array([[3.0, 0.0, 4.0, 0.0], [0.0, 0.0, 0.0, 0.0]]))
+    Array(10., dtype=float32)
+
+    Source: Yuan and Lin, J. R. Stat. Soc. B 68 (2006) 49-67.
+    """
+
+    alpha: Strength
+
+    def _value(self, w: Float[Array, "..."]) -> Float[Array, ""]:
+        return self.alpha * (_root_size(w) * _norm(w, _row(w)).sum())
+
+    def _prox(self, w: Float[Array, "..."], step: Scalar) -> Float[Array, "..."]:
+        norm = _norm(w, _row(w))
+        return w * jnp.maximum(1 - step * self.alpha * _root_size(w) / jnp.where(norm == 0, 1, norm), 0)
+
+    def _critical(self, g: Float[Array, "..."]) -> Float[Array, "..."]:
+        return _norm(g, _row(g)) / _root_size(g)
+
+
+@_register
+@dataclass(frozen=True)
+class MaxNorm(Penalty):
+    r"""The constraint $\|w_u\|_2 \le r$ on the incoming weights of every unit: no slope, but a wall.
+
+    The incoming weights of a unit are a column of a kernel (in, out), in general all axes but the last; a vector or a
+    single number is one unit. `value` is 0, or infinite where a norm is above $r$ by more than its rounding; its
+    gradient is 0. What keeps the constraint is `prox`, the projection, after every step and whatever the step size.
+
+    Args:
+        radius: $r \ge 0$; infinite for no constraint.
+
+    Raises:
+        ArgumentError: `radius` is negative or NaN.
+
+    >>> MaxNorm(1.0).prox(jnp.array([[3.0, 0.25], [4.0, 0.5]]), 1.0)
+    Array([[0.6 , 0.25], [0.8 , 0.5 ]], dtype=float32)
+
+    Source: Srivastava et al., J. Mach. Learn. Res. 15 (2014) 1929-1958, section 5.1.
+    """
+
+    radius: Strength
+
+    def _value(self, w: Float[Array, "..."]) -> Float[Array, ""]:
+        tolerance = 1 + w.size * float(jnp.finfo(w.dtype).eps)
+        return jnp.where((_norm(w, _column(w)) <= self.radius * tolerance).all(), 0, jnp.inf).astype(w.dtype)
+
+    def _prox(self, w: Float[Array, "..."], step: Scalar) -> Float[Array, "..."]:
+        norm = _norm(w, _column(w))
+        inside = norm <= self.radius
+        return jnp.where(inside, w, w * (self.radius / jnp.where(inside, 1, norm)))
+
+
+# Other libraries' strengths. Here the data loss is a mean over samples: of a cross-entropy, or of `losses.squared`,
+# which has no ½. For a data loss of ‖y - Xb‖²/(2n), halve what the three functions for regression and glmnet return.
+
+
+def from_keras_l1(c: Scalar) -> L1:
+    r"""Keras' `l1(c)`, $c \sum |w|$: `alpha` = c.
+
+    >>> from_keras_l1(0.01)
+    L1(alpha=0.01)
+    """
+    return L1(c)
+
+
+def from_keras_l2(c: Scalar) -> L2:
+    r"""Keras' `l2(c)`, $c \sum w^2$ without ½: `alpha` = 2c.
+
+    >>> from_keras_l2(0.01)
+    L2(alpha=0.02)
+    """
+    return L2(2 * c)
+
+
+def from_weight_decay(c: Scalar) -> L2:
+    r"""Weight decay of gradient $c w$, as `optax.add_decayed_weights(c)` and PyTorch's `SGD` have it: `alpha` = c.
+
+    >>> from_weight_decay(0.01)
+    L2(alpha=0.01)
+    """
+    return L2(c)
+
+
+def from_sklearn_ridge(alpha: Scalar, n: int) -> L2:
+    r"""scikit-learn's `Ridge(alpha)`, $\|y - Xb\|^2 + \alpha \|b\|^2$ over n samples: `alpha` = 2 alpha / n.
+
+    >>> from_sklearn_ridge(0.5, n=50)
+    L2(alpha=0.02)
+    """
+    return L2(2 * alpha / n)
+
+
+def from_sklearn_lasso(alpha: Scalar) -> L1:
+    r"""scikit-learn's `Lasso(alpha)`, $\tfrac1{2n}\|y - Xb\|^2 + \alpha \|b\|_1$: `alpha` = 2 alpha.
+
+    >>> from_sklearn_lasso(0.001)
+    L1(alpha=0.002)
+    """
+    return L1(2 * alpha)
+
+
+def from_sklearn_elastic_net(alpha: Scalar, l1_ratio: Scalar) -> ElasticNet:
+    r"""scikit-learn's `ElasticNet(alpha, l1_ratio)`, of data loss $\tfrac1{2n}\|y - Xb\|^2$: `alpha` = 2 alpha.
+
+    >>> from_sklearn_elastic_net(0.1, 0.5)
+    ElasticNet(alpha=0.2, l1_ratio=0.5)
+    """
+    return ElasticNet(2 * alpha, l1_ratio)
+
+
+def from_sklearn_logistic(C: Scalar, n: int) -> L2:
+    r"""scikit-learn's `LogisticRegression(C)`, $C \sum_i \ell_i + \tfrac12 \|w\|^2$ on n samples: `alpha` = 1/(C n).
+
+    >>> from_sklearn_logistic(1.0, n=50)
+    L2(alpha=0.02)
+    """
+    return L2(1 / (C * n))
+
+
+def from_glmnet(lambda_: Scalar, alpha: Scalar) -> ElasticNet:
+    r"""The gaussian family of glmnet, $\tfrac1{2n}\|y - Xb\|^2 + \lambda (a \|b\|_1 + \tfrac{1-a}2 \|b\|^2)$.
+
+    Its `alpha`, $a$, is `l1_ratio` here and twice its $\lambda$ is `alpha`, on data that glmnet has not rescaled: it
+    standardises columns (unless `standardize = FALSE`) and always the response, which matters for $a < 1$.
+
+    >>> from_glmnet(0.1, alpha=0.5)
+    ElasticNet(alpha=0.2, l1_ratio=0.5)
+    """
+    return ElasticNet(2 * lambda_, l1_ratio=alpha)
+
+
+_LARGEST = {"l1_ratio": 1.0, "radius": math.inf}
+
+
+def _check(name: str, value: Any) -> None:
+    """Refuse a concrete number outside its domain; traced values cannot be looked at."""
+    if not isinstance(value, int | float | np.number | np.ndarray):
+        return
+    numbers, largest = np.asarray(value, np.float64), _LARGEST.get(name, sys.float_info.max)
+    if not np.all((numbers >= 0) & (numbers <= largest)):
+        upper = "at most 1" if largest == 1.0 else "finite" if math.isfinite(largest) else "not NaN"
+        raise ArgumentError(name, value, f"must be 0 or more, and {upper}", "Give a number in that range")
+
+
+def _spread(mask: Mask, params: PyTree) -> PyTree[bool]:
+    """The mask with one truth value for each leaf of `params`."""
+    prefix = True if mask is None else mask(params) if callable(mask) else mask
+    try:
+        full = jax.tree.map(lambda acts, part: jax.tree.map(lambda _: acts, part), prefix, params)
+    except ValueError as error:
+        remedy = "Give None, kernels_only, or truth values for whole branches"
+        raise ArgumentError("mask", prefix, f"must be a prefix of the parameters ({error})", remedy) from error
+    if not all(isinstance(acts, bool | np.bool_) for acts in jax.tree.leaves(full)):
+        raise ArgumentError("mask", prefix, "must hold truth values only", "Give True where the penalty acts")
+    return full
+
+
+def _select(params: PyTree, mask: Mask) -> list[Array]:
+    """The leaves a penalty acts on."""
+    return [w for w, acts in zip(*map(jax.tree.leaves, (params, _spread(mask, params))), strict=True) if acts]
+
+
+def _magnitude(w: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The absolute value, with derivative 0 at 0, where that of `jnp.abs` is 1."""
+    return w * jnp.sign(w)
+
+
+def _norm(w: Float[Array, "..."], axes: tuple[int, ...]) -> Float[Array, "..."]:
+    """Euclidean norm over `axes`, kept as dimensions of 1: gradient 0 at 0, and squares that never overflow."""
+    largest = jax.lax.stop_gradient(jnp.abs(w).max(axes, keepdims=True))
+    scaled = w / jnp.where(largest == 0, 1, largest)
+    squares = (scaled * scaled).sum(axes, keepdims=True)
+    return largest * jnp.sqrt(jnp.where(squares == 0, 1, squares))
+
+
+def _row(w: Float[Array, "..."]) -> tuple[int, ...]:
+    """Axes of a group: the last of a kernel, the only one of a vector, none of a number."""
+    return tuple(range(w.ndim))[-1:]
+
+
+def _column(w: Float[Array, "..."]) -> tuple[int, ...]:
+    """Axes of a unit's incoming weights: all but the last of a kernel, the only one of a vector, none of a number."""
+    return tuple(range(w.ndim))[:-1] or _row(w)
+
+
+def _root_size(w: Float[Array, "..."]) -> float:
+    return math.sqrt(math.prod(w.shape[i] for i in _row(w)))
