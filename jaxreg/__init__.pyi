@@ -1,4 +1,5 @@
 from . import claims as claims
+from . import conventions as conventions
 from . import datasets as datasets
 from . import errors as errors
 from . import landscape as landscape

@@ -14,7 +14,7 @@ import optax
 import pytest
 import sklearn.linear_model
 
-from jaxreg import losses, objectives, penalties
+from jaxreg import conventions, losses, objectives
 from jaxreg.errors import ArgumentError
 from jaxreg.penalties import L1, L2, ElasticNet, GroupLasso, MaxNorm, kernels_only
 
@@ -349,22 +349,22 @@ def residual(penalty, loss, x, y, b):
 
 CONVERSIONS = {
     "ridge": (
-        lambda a, n: penalties.from_sklearn_ridge(a, n),
+        lambda a, n: conventions.from_sklearn_ridge(a, n),
         lambda a: sklearn.linear_model.Ridge(a, fit_intercept=False, solver="cholesky"),
         losses.squared,
     ),
     "lasso": (
-        lambda a, n: penalties.from_sklearn_lasso(a),
+        lambda a, n: conventions.from_sklearn_lasso(a),
         lambda a: sklearn.linear_model.Lasso(a, fit_intercept=False, tol=1e-12, max_iter=10**5),
         losses.squared,
     ),
     "elastic net": (
-        lambda a, n: penalties.from_sklearn_elastic_net(a, 0.3),
+        lambda a, n: conventions.from_sklearn_elastic_net(a, 0.3),
         lambda a: sklearn.linear_model.ElasticNet(a, l1_ratio=0.3, fit_intercept=False, tol=1e-12, max_iter=10**5),
         losses.squared,
     ),
     "logistic": (
-        lambda a, n: penalties.from_sklearn_logistic(a, n),
+        lambda a, n: conventions.from_sklearn_logistic(a, n),
         lambda a: sklearn.linear_model.LogisticRegression(C=a, fit_intercept=False, tol=1e-10, max_iter=1000),
         losses.binary_cross_entropy_from_logits,
     ),
@@ -388,8 +388,8 @@ def test_sklearns_solution_minimises_the_translated_objective(name, strength):
 def test_keras_scales_are_its_formulas():
     """Its regularizers are c·Σ|w| and c·Σw²; an epoch's loss is a mean over samples plus these."""
     w, c = np.random.default_rng(6).normal(size=(4, 3)), 0.01
-    assert float(penalties.from_keras_l1(c).value(jnp.asarray(w))) == pytest.approx(c * np.abs(w).sum(), rel=1e-12)
-    assert float(penalties.from_keras_l2(c).value(jnp.asarray(w))) == pytest.approx(c * (w**2).sum(), rel=1e-12)
+    assert float(conventions.from_keras_l1(c).value(jnp.asarray(w))) == pytest.approx(c * np.abs(w).sum(), rel=1e-12)
+    assert float(conventions.from_keras_l2(c).value(jnp.asarray(w))) == pytest.approx(c * (w**2).sum(), rel=1e-12)
 
 
 def test_weight_decay_is_optaxs():
@@ -397,7 +397,7 @@ def test_weight_decay_is_optaxs():
     gradients = jax.tree.map(jnp.ones_like, params)
     decay = optax.add_decayed_weights(0.3, mask=kernels_only)
     updates, _ = decay.update(gradients, decay.init(params), params)
-    ours = jax.grad(lambda p: penalties.from_weight_decay(0.3).value(p, kernels_only))(params)
+    ours = jax.grad(lambda p: conventions.from_weight_decay(0.3).value(p, kernels_only))(params)
     for update, gradient in zip(jax.tree.leaves(updates), jax.tree.leaves(ours), strict=True):
         np.testing.assert_allclose(update, 1.0 + gradient, rtol=1e-12)
 
@@ -406,7 +406,7 @@ def test_glmnets_scale_is_its_formula():
     rng = np.random.default_rng(7)
     b, strength, a = rng.normal(size=5), 0.4, 0.3
     glmnet = strength * (a * np.abs(b).sum() + (1 - a) / 2 * (b**2).sum())  # beside ‖y - Xb‖²/(2n), half our data loss
-    assert float(penalties.from_glmnet(strength, a).value(jnp.asarray(b))) == pytest.approx(2 * glmnet, rel=1e-12)
+    assert float(conventions.from_glmnet(strength, a).value(jnp.asarray(b))) == pytest.approx(2 * glmnet, rel=1e-12)
 
 
 # ------------------------------------------------------------------ masks
