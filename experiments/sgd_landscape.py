@@ -27,8 +27,8 @@ class Config:
 
     seeds: int = 10_000
     """Number of runs at each learning rate; each seed draws the same mini-batches at every rate."""
-    learning_rates: tuple[float, ...] = tuple(round(TUTORIAL_RATE * 10 ** (k / 8), 6) for k in range(-12, 5))
-    """Learning rates; by default eight a decade, with the tutorial's 0.3 among them."""
+    learning_rates: tuple[float, ...] = tuple(round(TUTORIAL_RATE * 10 ** (k / 16), 6) for k in range(-24, 9))
+    """Learning rates; by default sixteen a decade, with the tutorial's 0.3 among them."""
     steps: int = 100
     """Steps of a run."""
     start: float = 3.5
@@ -57,7 +57,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     Returns:
         Dataset over `seed` and `learning_rate` of `fate` (a number, named by `FATES`), `weight` (the last one, infinite
         where the run diverged) and `survived` (steps before it did); `control`, the weight after each `step` of descent
-        on all data, over `learning_rate`; and the data, `x` and `y`, over `point`.
+        on all data, over `learning_rate`; the data, `x` and `y`, over `point`; and `start`.
 
     Raises:
         ArgumentError: a setting outside its domain.
@@ -83,7 +83,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         dims={"control": {"step": np.arange(1, config.steps + 1)}},
         progress=False,
     )
-    return population.assign(control=record["control"], x=("point", x), y=("point", y))
+    return population.assign(control=record["control"], x=("point", x), y=("point", y), start=config.start)
 
 
 def make_data(config: Config) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,157 @@
+"""Gradients that descent can follow: of the fit to all data, and of a refit to a random mini-batch at every step."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Integer, Key
+from numpy.polynomial.polynomial import Polynomial as HostPolynomial
+
+from jaxreg import sampling
+from jaxreg.landscape import boundary
+from jaxreg.landscape.polynomial import Polynomial, Weight, as_float
+from jaxreg.landscape.recurrence import Recurrence, differentiate, fit_recurrence
+from jaxreg.landscape.value import register_value
+
+_Points = Float[Array | np.ndarray, " points"]
+_Scalar = int | float | Float[Array | np.ndarray, ""]
+
+
+@runtime_checkable
+class Gradient(Protocol):
+    """What `descend` follows: randomness drawn for a block of steps, then a gradient at w for each.
+
+    What is drawn depends on the seed alone: a population that shares seeds over learning rates or starts draws once.
+    """
+
+    def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> Any:
+        """The randomness of steps `first … first + steps - 1`: a pytree of arrays with a leading axis of steps."""
+
+    def at(self, drawn: Any, w: Weight) -> Float[Array, "..."]:
+        """The gradient at w, with the randomness of one step."""
+
+
+@register_value()
+@dataclass(frozen=True)
+class FullGradient:
+    """The gradient of the fit to all data, without randomness; made by `full_gradient`.
+
+    `slope` is the derivative with respect to w as a polynomial in (w - center) / scale.
+    """
+
+    slope: Polynomial
+    center: _Scalar
+    scale: _Scalar
+
+    def __call__(self, key: Key[Array, ""] | None, w: Weight) -> Float[Array, "..."]:
+        """The gradient at w; `key` is not used."""
+        return self.at(None, w)
+
+    def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> None:
+        """Nothing: see `Gradient`."""
+
+    def at(self, drawn: None, w: Weight) -> Float[Array, "..."]:
+        """The gradient at w."""
+        return self.slope.value(self.standardize(w))
+
+    def standardize(self, w: Weight) -> Float[Array, "..."]:
+        """The variable (w - center) / scale, which is of order 1 among the data."""
+        w = as_float(w)
+        return (w - jnp.asarray(self.center, w.dtype)) / jnp.asarray(self.scale, w.dtype)
+
+
+@register_value("degree", "batch_size")
+@dataclass(frozen=True)
+class RefitGradient:
+    """The gradient of a refit to a random mini-batch; made by `refit_gradient`.
+
+    `nodes` and `residuals` are the standardized x of the data and what the fit to all of them leaves of y. A fit is
+    linear in y and reproduces the full fit exactly, so that only the small residuals are ever refitted: float32
+    suffices, where refitting y itself would lose the minima among values of thousands at the ends of the data.
+    """
+
+    full: FullGradient
+    nodes: _Points
+    residuals: _Points
+    degree: int
+    batch_size: int
+
+    def __call__(self, key: Key[Array, ""], w: Weight) -> Float[Array, "..."]:
+        """The gradient at w of a refit drawn with `key`."""
+        return self.at(jax.tree.map(lambda drawn: drawn[0], self.draw(key, 0, 1)), w)
+
+    def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> Recurrence:
+        """The refits of a block of steps, less the full fit: see `Gradient`."""
+        words = sampling.random_words(seed, steps, self.batch_size, first)
+        chosen = sampling.without_replacement(words, len(self.nodes), axis=0)
+        x, y = (
+            jnp.asarray(data, jnp.result_type(float)).at[chosen].get(mode="promise_in_bounds")
+            for data in (self.nodes, self.residuals)
+        )
+        return fit_recurrence(x, y, self.degree)
+
+    def at(self, drawn: Recurrence, w: Weight) -> Float[Array, "..."]:
+        """The gradient at w of one refit."""
+        w = as_float(w)
+        correction = differentiate(drawn, self.full.standardize(w)) / jnp.asarray(self.full.scale, w.dtype)
+        return self.full.at(None, w) + correction
+
+
+def full_gradient(x: _Points, y: _Points, degree: int) -> FullGradient:
+    """Gradient of the least-squares polynomial through all points: plain gradient descent.
+
+    Args:
+        x: abscissae, all different.
+        y: ordinates.
+        degree: of the polynomial, from 1 to the number of points - 1.
+
+    Raises:
+        ArgumentError: data that do not determine the polynomial.
+
+    >>> x = np.linspace(-10.0, 10.0, 21)
+    >>> gradient = full_gradient(x, x**2, degree=4)
+    >>> round(float(gradient(None, 3.0)), 4)
+    6.0
+    """
+    return _fit_all(*boundary.read_points(x, y, degree), degree)[0]
+
+
+def refit_gradient(x: _Points, y: _Points, degree: int, batch_size: int) -> RefitGradient:
+    """Gradient of tutorial T2: draw K of the N points without replacement, refit to them alone, differentiate at w.
+
+    With K = N it is the gradient of `full_gradient`. Its error follows (1 - K/N) / (K - degree - 2), not 1 / K, and
+    has very heavy tails for small K.
+
+    Args:
+        x: abscissae of the N points, all different.
+        y: ordinates.
+        degree: of the polynomial.
+        batch_size: K, from degree + 1 to N.
+
+    Returns:
+        A value that is called with a key and w, and that `descend` follows.
+
+    Raises:
+        ArgumentError: data that do not determine the polynomial, or a batch size out of range.
+
+    >>> x = np.linspace(-10.0, 10.0, 100)
+    >>> gradient = refit_gradient(x, x**2, degree=6, batch_size=10)
+    >>> bool(abs(gradient(jax.random.key(0), 3.0) - 6.0) < 1e-3)
+    True
+    """
+    x64, y64 = boundary.read_points(x, y, degree)
+    remedy = f"A refit of degree {degree} needs {degree + 1} points, of {len(x64)} that there are"
+    boundary.check_integer("batch_size", batch_size, degree + 1, len(x64), remedy)
+    full, nodes, residuals = _fit_all(x64, y64, degree)
+    return RefitGradient(full, nodes, residuals, int(degree), int(batch_size))
+
+
+def _fit_all(x: np.ndarray, y: np.ndarray, degree: int) -> tuple[FullGradient, np.ndarray, np.ndarray]:
+    """The gradient of the fit to all points, their standardized x, and their residuals, from float64."""
+    center, scale = (x.min() + x.max()) / 2, (x.max() - x.min()) / 2
+    nodes = (x - center) / scale
+    fit = HostPolynomial.fit(nodes, y, degree, domain=[-1, 1])
+    slope = Polynomial(fit.deriv().coef / scale)
+    return FullGradient(slope, np.asarray(center), np.asarray(scale)), nodes, y - fit(nodes)

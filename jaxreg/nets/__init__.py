@@ -1,0 +1,9 @@
+"""Networks: the model, its dropout, its training and its evaluation."""
+
+from jaxreg.nets.dropout import keep_mask as keep_mask
+from jaxreg.nets.dropout import multiplier as multiplier
+from jaxreg.nets.evaluation import evaluate as evaluate
+from jaxreg.nets.model import ACTIVATIONS as ACTIVATIONS
+from jaxreg.nets.model import INITIALIZERS as INITIALIZERS
+from jaxreg.nets.model import MLP as MLP
+from jaxreg.nets.training import train as train

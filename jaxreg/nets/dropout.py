@@ -1,0 +1,64 @@
+"""Inverted dropout with a rate that may be traced: kept units are scaled in training, evaluation is deterministic."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Key
+
+from jaxreg.penalties import Scalar
+from jaxreg.sampling import random_words
+
+_LEVELS = 2**16  # a rate is a multiple of 1 / _LEVELS: one random word decides about two units
+_BLOCK = 2**12  # words drawn at once: few enough for the nearest cache of a CPU, enough to hide the call
+
+
+def keep_mask(key: Key[Array, ""], rate: Scalar, shape: tuple[int, ...]) -> Bool[Array, "..."]:
+    r"""Which units survive: independent, each True with probability $k = 1 - p$, $p$ = `rate`.
+
+    $k$ is rounded to a multiple of $2^{-16}$; 0.5, 0.25 and every other short binary fraction are exact, and rate 0
+    keeps every unit. Draw the masks of many steps at once: a call costs as much as some thousand units.
+
+    Args:
+        key: a typed PRNG key. What it drops at one rate, it drops at every higher rate as well.
+        rate: $p$ in [0, 1).
+        shape: of the mask, such as (steps, batch, units).
+
+    >>> keep_mask(jax.random.key(0), 0.5, (2, 8)).astype(int)
+    Array([[1, 0, 1, 0, 1, 1, 0, 1],
+           [1, 0, 1, 1, 0, 1, 0, 0]], dtype=int32)
+    """
+    size = math.prod(shape)
+    words = -(-size // 2)
+    block = min(_BLOCK, words)
+    highest = (_kept_levels(rate) - 1).astype(jnp.uint16)
+
+    def draw(first: Array) -> Array:
+        halves = jax.lax.bitcast_convert_type(random_words(key, steps=block, width=1, first=first), jnp.uint16)
+        return halves.reshape(-1) <= highest
+
+    return jax.lax.map(draw, jnp.arange(0, words, block)).reshape(-1)[:size].reshape(shape)
+
+
+def multiplier(kept: Bool[Array, "*shape"], rate: Scalar) -> Float[Array, "*shape"]:
+    r"""What activations are multiplied with: $1/k$ where kept, 0 where dropped, so that the mean stays.
+
+    At rate 0 it is exactly 1. A rate outside [0, 1), which only a traced one can be, makes it NaN.
+
+    Args:
+        kept: from `keep_mask` at the same rate.
+        rate: $p$ in [0, 1).
+
+    >>> multiplier(jnp.array([True, False]), 0.75)
+    Array([4., 0.], dtype=float32)
+
+    Source: Srivastava et al., J. Mach. Learn. Res. 15 (2014) 1929-1958, section 10.
+    """
+    rate = jnp.asarray(rate)
+    scale = jnp.where((rate >= 0) & (rate < 1), _LEVELS / _kept_levels(rate).astype(rate.dtype), jnp.nan)
+    return jnp.where(kept, scale, 0 * scale)
+
+
+def _kept_levels(rate: Scalar) -> Array:
+    """Of `_LEVELS` equally likely levels, how many keep the unit: at least one, so that the scale is finite."""
+    return jnp.maximum(jnp.round((1 - jnp.asarray(rate)) * _LEVELS), 1).astype(jnp.int32)

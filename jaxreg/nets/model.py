@@ -1,0 +1,118 @@
+"""Multi-layer perceptron: affine layers with an activation in between, initialised as the field does it."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Activation = Callable[[Array], Array]
+Initializer = Callable[..., Array]
+
+# In the forms of PyTorch: GELU exact, leaky slope 0.01 (Keras 3 has 0.2).
+ACTIVATIONS: dict[str, Activation] = {
+    "elu": jax.nn.elu,
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "identity": lambda x: x,
+    "leaky_relu": jax.nn.leaky_relu,
+    "relu": jax.nn.relu,
+    "sigmoid": jax.nn.sigmoid,
+    "softplus": jax.nn.softplus,
+    "tanh": jnp.tanh,
+}
+
+
+def _scaled(scale: float, mode: Any, distribution: Any) -> Initializer:
+    """Variance scaling of a weight (out, in)."""
+    return jax.nn.initializers.variance_scaling(scale, mode, distribution, in_axis=-1, out_axis=-2)
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    f"{name}_{law}": _scaled(scale, mode, distribution)
+    for name, (scale, mode) in {"glorot": (1.0, "fan_avg"), "he": (2.0, "fan_in"), "lecun": (1.0, "fan_in")}.items()
+    for law, distribution in {"normal": "truncated_normal", "uniform": "uniform"}.items()
+}
+
+
+@jax.custom_jvp
+def product(x: Float[Array, "batch features"], weight: Float[Array, "units features"]) -> Float[Array, "batch units"]:
+    r"""Matrix product $x W^\top$, in the forms that are fast on a CPU.
+
+    The smaller operand comes second, as that is the one a product rearranges first: for a batch of 32, computing
+    $(W x^\top)^\top$ saves a quarter of the time. The tangent is written plainly, so that both gradients,
+    $\delta W$ and $\delta^\top x$, come out without a transpose.
+
+    >>> product(jnp.array([[1.0, 2.0]]), jnp.array([[3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]))
+    Array([[11., 17., 23.]], dtype=float32)
+    """
+    if x.shape[0] >= weight.shape[0]:
+        return _contract_last(x, weight)
+    # XLA would merge the transpose into the product, turning it round again, and then into all that follows.
+    settle = jax.lax.optimization_barrier
+    return settle(settle(_contract_last(weight, x)).T)
+
+
+@product.defjvp
+def _product_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    (x, weight), (dx, dweight) = primals, tangents
+    return product(x, weight), _contract_last(dx, weight) + _contract_last(x, dweight)
+
+
+def _contract_last(a: Array, b: Array) -> Array:
+    return jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())))
+
+
+class Affine(nn.Module):
+    r"""One layer, $x W^\top + b$, with b = 0 at first; weight (out, in) as PyTorch has it.
+
+    Args:
+        units: outputs.
+        initializer: a key of `INITIALIZERS`.
+    """
+
+    units: int
+    initializer: str
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch features"]) -> Float[Array, "batch units"]:
+        """The layer's outputs."""
+        weight = self.param("weight", INITIALIZERS[self.initializer], (self.units, x.shape[-1]), x.dtype)
+        bias = self.param("bias", nn.initializers.zeros, (self.units,), x.dtype)
+        return product(x, weight) + bias
+
+
+class MLP(nn.Module):
+    r"""Multi-layer perceptron $h_0 = x,\; h_i = \phi(h_{i-1} W_i^\top + b_i)$, logits $h_L W^\top + b$.
+
+    Args:
+        hidden: units of each hidden layer; empty for a linear classifier.
+        classes: number of logits.
+        activation: $\phi$, a key of `ACTIVATIONS`.
+        initializer: of the weights, a key of `INITIALIZERS`; Keras' default is "glorot_uniform". Biases start at 0.
+
+    >>> model = MLP(hidden=(8, 4), classes=3)
+    >>> params = model.init(jax.random.key(0), jnp.zeros((1, 5)))
+    >>> jax.tree.map(jnp.shape, params)["params"]["hidden_0"]
+    {'bias': (8,), 'weight': (8, 5)}
+    >>> model.apply(params, jnp.zeros((2, 5))).shape
+    (2, 3)
+    """
+
+    hidden: tuple[int, ...]
+    classes: int
+    activation: str = "sigmoid"
+    initializer: str = "glorot_uniform"
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch features"], multipliers: Sequence[Float[Array, "batch _"] | None] = ()
+    ) -> Float[Array, "batch classes"]:
+        """Logits. Activations of hidden layer i are multiplied with `multipliers[i]` unless it is None (dropout)."""
+        for i, units in enumerate(self.hidden):
+            x = ACTIVATIONS[self.activation](Affine(units, self.initializer, name=f"hidden_{i}")(x))
+            multiplier = multipliers[i] if multipliers else None
+            x = x if multiplier is None else x * multiplier
+        return Affine(self.classes, self.initializer, name="output")(x)
