@@ -209,7 +209,7 @@ def _engine_rows(
     began = time.perf_counter()
     result = sweep()
     first_call = time.perf_counter() - began
-    box = json.loads(result.attrs["provenance"])["box"]
+    box = json.loads(result.attrs["provenance"])["chunk"]
     keys = jax.vmap(lambda n: axes["seed"].key(n))(jnp.arange(axes["seed"].count, dtype=jnp.uint32))
     rates = jnp.asarray(axes["learning_rate"], jnp.float32)
     program = rivals.map_by_hand(function, jax.device_put(args), nested=nested, mesh=mesh)

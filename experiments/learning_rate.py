@@ -11,6 +11,7 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg.claims import Claim, Verdict, above, below, estimate
 from jaxreg.errors import ArgumentError
+from jaxreg.nets.boundary import check_strength
 
 TUTORIAL_RATES = (0.01, 0.1, 1.0)
 TUTORIAL_CHOICE = 0.1
@@ -18,6 +19,11 @@ PIXELS = ("raw", "scaled")
 _SIZES = {"mnist": (6000, 1000), "digits": (None, None)}
 _EPOCHS = {"mnist": 3, "digits": 14}
 _POINTS = "percentage points"
+
+
+def _grid(steps: range, per_decade: int) -> tuple[float, ...]:
+    """Powers of ten, to four digits."""
+    return tuple(float(f"{10 ** (k / per_decade):.4g}") for k in steps)
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Config:
     """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
     seeds: int = 32
     """Number of runs at each learning rate; a seed has the same initial weights, batches and dropout at every rate."""
-    learning_rates: tuple[float, ...] = tuple(round(10 ** (k / 3), 6) for k in range(-7, 4))
+    learning_rates: tuple[float, ...] = _grid(range(-7, 4), per_decade=3)
     """Learning rates; by default three a decade, with the tutorial's 0.01, 0.1 and 1.0 among them."""
     epochs: int | None = None
     """Passes through the training data; by default the tutorial's 3, and for the fewer digits 14, as many steps."""
@@ -43,9 +49,9 @@ class Config:
 
 
 PRESETS = {
-    "quick": Config(seeds=8, learning_rates=tuple(round(10 ** (k / 2), 6) for k in range(-6, 3))),
+    "quick": Config(seeds=8, learning_rates=_grid(range(-6, 3), per_decade=2)),
     "laptop": Config(),
-    "paper": Config("mnist", seeds=128, learning_rates=tuple(round(10 ** (k / 8), 6) for k in range(-24, 9))),
+    "paper": Config("mnist", seeds=128, learning_rates=_grid(range(-24, 9), per_decade=8)),
 }
 
 
@@ -64,9 +70,11 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     Raises:
         ArgumentError: a setting outside its domain.
     """
-    train, test = _SIZES[config.dataset]
+    for rate in config.learning_rates:
+        check_strength("learning_rates", rate, "Give step sizes such as 0.1")
+    train, test = _SIZES.get(config.dataset, (None, None))
     data = jr.datasets.load(config.dataset, train=train, test=test, scale=False)
-    epochs = _EPOCHS[config.dataset] if config.epochs is None else config.epochs
+    epochs = _EPOCHS.get(config.dataset, 3) if config.epochs is None else config.epochs
     settings = {name: getattr(config, name) for name in ("hidden", "activation", "dropout", "batch_size")}
     recorded = {"epoch": np.arange(1, epochs + 1)}
     result = jr.sweep(

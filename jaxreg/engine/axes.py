@@ -1,7 +1,9 @@
 """The axes of a sweep: numbers, seeds, static values and cases, checked and brought to one form."""
 
 import dataclasses
+import hashlib
 import inspect
+import re
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
@@ -13,6 +15,8 @@ import numpy as np
 from jaxreg.errors import SweepError
 
 WORD = 2**32
+LISTED_ENTRIES = 100  # a larger array is described by its hash
+MOST_CHARACTERS = 128  # of a label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +108,8 @@ def static(values: Any) -> Static:
     ((5, 10), ('relu',))
     """
     several = isinstance(values, list | range | np.ndarray | jax.Array)
+    if isinstance(values, jax.Array):
+        values = np.asarray(values)
     held = tuple(value.item() if isinstance(value, np.generic) else value for value in values) if several else (values,)
     for value in held:
         try:
@@ -140,14 +146,18 @@ def derive_key(pair: jax.Array | np.ndarray, axis: str) -> jax.Array:
 
 
 def read_axes(run: Callable[..., Any], axes: Mapping[str, Any], args: Sequence[Any]) -> tuple[Axis, ...]:
-    """Check `axes` against the signature of `run` and bring each to its `Axis`; numbers keep their own dtype here."""
+    """Check `axes` against the signature of `run` and bring each to its `Axis`."""
     if not callable(run):
         raise SweepError("run", run, "must be a function", "Pass the function itself")
+    try:
+        hash(run)
+    except TypeError:
+        raise SweepError("run", run, "must be hashable", "Freeze its dataclass, or wrap it in a function") from None
     if not isinstance(axes, Mapping) or not axes:
         raise SweepError("axes", axes, "must name at least one axis", 'Write {"seed": jaxreg.seeds(100)}')
     if not isinstance(args, tuple | list):
         raise SweepError("args", args, "must be a tuple of positional arguments", "Write args=(data,)")
-    parameters, open_ended = _parameters(run, len(args))
+    parameters, taken, open_ended = _parameters(run, len(args))
     result = tuple(_read_axis(name, value, parameters) for name, value in axes.items())
     owners: dict[str, str] = {}
     for axis in result:
@@ -157,7 +167,7 @@ def read_axes(run: Callable[..., Any], axes: Mapping[str, Any], args: Sequence[A
                     f"axes[{axis.name!r}]", keyword, f"is already set by the axis {owners[keyword]!r}", "Set it once"
                 )
             owners[keyword] = axis.name
-            if keyword not in parameters and not open_ended:
+            if keyword in taken or (keyword not in parameters and not open_ended):
                 raise SweepError(
                     f"axes[{axis.name!r}]",
                     keyword,
@@ -175,8 +185,8 @@ def read_axes(run: Callable[..., Any], axes: Mapping[str, Any], args: Sequence[A
 _EMPTY = inspect.Parameter.empty
 
 
-def _parameters(run: Callable[..., Any], taken: int) -> tuple[dict[str, inspect.Parameter], bool]:
-    """The parameters that keywords can set once `taken` positional arguments are bound; whether any name goes."""
+def _parameters(run: Callable[..., Any], taken: int) -> tuple[dict[str, inspect.Parameter], set[str], bool]:
+    """Parameters that keywords can set once `taken` positional arguments are bound; names bound; whether any goes."""
     everything = list(inspect.signature(run).parameters.values())
     positional = [p for p in everything if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if taken > len(positional) and not any(p.kind == p.VAR_POSITIONAL for p in everything):
@@ -189,7 +199,8 @@ def _parameters(run: Callable[..., Any], taken: int) -> tuple[dict[str, inspect.
             "args", f"{taken} values", f"must also give {unbound[0].name!r}, positional", "Pass it in args"
         )
     free = positional[taken:] + [p for p in everything if p.kind == p.KEYWORD_ONLY]
-    return {p.name: p for p in free}, any(p.kind == p.VAR_KEYWORD for p in everything)
+    bound = {p.name for p in positional[:taken]}
+    return {p.name: p for p in free}, bound, any(p.kind == p.VAR_KEYWORD for p in everything)
 
 
 def _read_axis(name: str, value: Any, parameters: Mapping[str, inspect.Parameter]) -> Axis:
@@ -210,8 +221,9 @@ def _read_axis(name: str, value: Any, parameters: Mapping[str, inspect.Parameter
             return _read_cases(name, value, parameters)
     numbers = read_numbers(f"axes[{name!r}]", value)
     _check_count(name, numbers)
-    _check_distinct(name, numbers.tolist())
-    return Axis(name, "numbers", numbers, {}, (Group(np.arange(len(numbers)), (), {name: numbers}),))
+    traced = to_working_dtype(f"axes[{name!r}]", numbers)
+    _check_distinct(name, traced.tolist())
+    return Axis(name, "numbers", _widen(numbers), {}, (Group(np.arange(len(numbers)), (), {name: traced}),))
 
 
 def _read_cases(name: str, value: Cases, parameters: Mapping[str, inspect.Parameter]) -> Axis:
@@ -221,12 +233,13 @@ def _read_cases(name: str, value: Cases, parameters: Mapping[str, inspect.Parame
         for case, bundle in value.bundles
     ]
     compiled_keywords = {keyword for row in rows for keyword, item in row.items() if not _is_numeric(item)}
+    kinds = {k: np.result_type(*(row[k] for row in rows)) for k in keywords if k not in compiled_keywords}
     grouped: dict[tuple[Any, ...], list[tuple[int, dict[str, np.ndarray]]]] = {}
     identity = {}
     for position, ((case, bundle), row) in enumerate(zip(value.bundles, rows, strict=True)):
         compiled = tuple((k, _one_static(case, k, item)) for k, item in row.items() if k in compiled_keywords)
         traced = {
-            keyword: read_numbers(f"cases[{case!r}][{keyword!r}]", item, rank=None)
+            keyword: read_numbers(f"cases[{case!r}][{keyword!r}]", item, rank=None).astype(kinds[keyword])
             for keyword, item in row.items()
             if keyword not in compiled_keywords
         }
@@ -237,7 +250,10 @@ def _read_cases(name: str, value: Cases, parameters: Mapping[str, inspect.Parame
         Group(
             np.array([position for position, _ in members]),
             compiled,
-            {keyword: np.stack([traced[keyword] for _, traced in members]) for keyword in members[0][1]},
+            {
+                keyword: to_working_dtype(f"cases: {keyword}", np.stack([traced[keyword] for _, traced in members]))
+                for keyword in members[0][1]
+            },
         )
         for (compiled, _), members in grouped.items()
     )
@@ -283,6 +299,23 @@ def read_numbers(argument: str, value: Any, rank: int | None = 1) -> np.ndarray:
     return numbers
 
 
+def to_working_dtype(argument: str, numbers: np.ndarray) -> np.ndarray:
+    """`numbers` as a program receives them: in JAX's default integer or float, which must be able to hold them."""
+    kinds = {"f": np.float64, "i": np.int64, "u": np.int64}
+    dtype = np.dtype(jax.dtypes.canonicalize_dtype(kinds.get(numbers.dtype.kind, numbers.dtype)))
+    with np.errstate(over="ignore"):
+        held = numbers.astype(dtype)
+    fits = held == numbers if numbers.dtype.kind in "biu" else np.isfinite(held) == np.isfinite(numbers)
+    if not fits.all():
+        raise SweepError(argument, numbers.tolist(), f"must fit {dtype}", "Scale it, or pass x64=True")
+    return held
+
+
+def _widen(numbers: np.ndarray) -> np.ndarray:
+    """Numbers as a coordinate holds them: in 64 bits, so that later values fit beside them."""
+    return numbers.astype({"f": np.float64, "i": np.int64, "u": np.int64}.get(numbers.dtype.kind, numbers.dtype))
+
+
 def describe(value: Any) -> str:
     """A stable text for a static value, free of memory addresses, to compare sweeps by."""
     if isinstance(value, dict):
@@ -291,9 +324,18 @@ def describe(value: Any) -> str:
         return f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, Static):
         return describe(value.values[0])
+    if isinstance(value, tuple):
+        return f"({', '.join(map(describe, value))})"
     if isinstance(value, np.ndarray | np.generic | jax.Array):
-        return repr(np.asarray(value).tolist())
-    return repr(value)
+        array = np.asarray(value)
+        digest = hashlib.blake2b(array.tobytes(), digest_size=8).hexdigest()
+        return repr(array.tolist()) if array.size <= LISTED_ENTRIES else f"{array.dtype}{list(array.shape)} {digest}"
+    return without_addresses(repr(value))
+
+
+def without_addresses(text: str) -> str:
+    """`text` without the memory addresses that Python writes into it, which differ from process to process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 
 def _static_labels(values: Sequence[Any]) -> np.ndarray:
@@ -305,7 +347,7 @@ def _static_labels(values: Sequence[Any]) -> np.ndarray:
 
 
 def _short_name(value: Any) -> str:
-    return getattr(value, "__name__", None) or repr(value)
+    return (getattr(value, "__name__", None) or without_addresses(repr(value)))[:MOST_CHARACTERS]
 
 
 def _name(run: Callable[..., Any]) -> str:

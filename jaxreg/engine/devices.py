@@ -57,9 +57,9 @@ def cache_budget(device: jax.Device) -> int | None:
 
 def local_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...]:
     """The devices to run on: those given, else all local ones."""
-    chosen = tuple(jax.local_devices() if devices is None else devices)
-    if not chosen:
-        raise SweepError("devices", devices, "must hold at least one device", "Leave it at None for all local devices")
+    chosen = tuple(jax.local_devices() if devices is None else devices) if not isinstance(devices, jax.Device) else ()
+    if not chosen or not all(isinstance(device, jax.Device) for device in chosen):
+        raise SweepError("devices", devices, "must list at least one device", "Leave it at None for all local devices")
     return chosen
 
 

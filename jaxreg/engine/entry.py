@@ -1,10 +1,12 @@
 """The entry points `sweep` and `plan`: check everything, trace, then run or forecast."""
 
+import contextlib
 import dataclasses
+import functools
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,14 @@ from jaxreg.engine.layout import Identity
 from jaxreg.engine.memory import MemorySink
 from jaxreg.engine.outputs import Outputs, compiled_axes, read_outputs, read_validity
 from jaxreg.engine.program import Program, build_programs, place_programs, replicate
-from jaxreg.engine.provenance import describe_environment, describe_function, fingerprint_data, matmul_precision
-from jaxreg.engine.store import open_store
+from jaxreg.engine.provenance import (
+    describe_environment,
+    describe_function,
+    fingerprint_data,
+    matmul_precision,
+    read_setting,
+)
+from jaxreg.engine.store import check_path, open_store
 from jaxreg.errors import SweepError
 
 
@@ -71,7 +79,7 @@ def sweep(
         devices: JAX devices to split each chunk over; all local ones by default.
         store: directory of a zarr store, readable by `xarray.open_zarr` at any moment. Cells that it already holds
             are not computed again, so that a killed sweep goes on and a larger one adds only what is new.
-        x64: compute in 64-bit precision, for this sweep only.
+        x64: compute in 64-bit precision, for this sweep only (as all do where `jax_enable_x64` is set).
         progress: show a progress bar and a summary line on standard error.
 
     Returns:
@@ -93,7 +101,9 @@ def sweep(
     >>> dict(result.weight.sizes)
     {'seed': 100, 'learning_rate': 3, 'step': 20}
     """
-    with jax.enable_x64(x64):
+    if store is not None:
+        check_path(Path(store).absolute())
+    with _settled(x64) as x64:
         study = _prepare(run, axes, args, dims, chunk_size, devices)
         environment = describe_environment(run, list(study.mesh.devices.flat)) | {"data": fingerprint_data(args)}
         tally = Tally()
@@ -101,10 +111,11 @@ def sweep(
             sink = MemorySink([len(axis.labels) for axis in study.axes], study.outputs)
             tiles = list(tile_region(_whole(study.axes), study.axes, study.box))
             box = _execute(study, study.axes, tiles, study.box, sink.write, tally, progress)
-            manifest = _settings(study, x64) | {"box": list(box.lengths), "history": [environment]}
-            dataset = _dataset(study, sink, json.dumps(manifest))
+            described = [{"name": axis.name, "kind": axis.kind, "identity": axis.identity} for axis in study.axes]
+            manifest = {"settings": _settings(study, x64), "axes": described, "chunk": list(box.lengths)}
+            dataset = _dataset(study, sink, json.dumps(manifest | {"history": [environment]}))
         else:
-            dataset = _sweep_store(study, Path(store), x64, environment, tally, progress, chunk_size)
+            dataset = _sweep_store(study, Path(store).absolute(), x64, environment, tally, progress)
     if progress:
         tqdm.write(str(tally), file=sys.stderr)
     return dataset
@@ -135,10 +146,18 @@ def plan(
     ...      {"seed": jr.seeds(1000), "scale": [1.0, 2.0]}).runs
     2000
     """
-    with jax.enable_x64(x64):
+    with _settled(x64):
         study = _prepare(run, axes, args, dims, chunk_size, devices)
         tiles = list(tile_region(_whole(study.axes), study.axes, study.box))
         return forecast(study.programs, study.args, study.axes, study.outputs, tiles, study.box, study.mesh)
+
+
+@contextlib.contextmanager
+def _settled(x64: bool) -> Iterator[bool]:
+    """JAX as a sweep needs it: in 64 bits if asked for here or globally, and with NaN as data, not as an error."""
+    wide = x64 or bool(read_setting("jax_enable_x64"))
+    with jax.enable_x64(wide), jax.debug_nans(False), jax.debug_infs(False):
+        yield wide
 
 
 def _prepare(
@@ -170,8 +189,14 @@ def _execute(
     keep: Callable[[Region, Block], None],
     tally: Tally,
     progress: bool,
+    change_box: Callable[[Box], None] = lambda box: None,
 ) -> Box:
-    return execute(axes, study.programs, study.args, tiles, box, study.mesh, keep, tally=tally, progress=progress)
+    return execute(
+        *(axes, study.programs, study.args, tiles, box, study.mesh, keep),
+        tally=tally,
+        progress=progress,
+        change_box=change_box,
+    )
 
 
 def _sweep_store(
@@ -181,30 +206,26 @@ def _sweep_store(
     environment: dict[str, Any],
     tally: Tally,
     progress: bool,
-    chunk_size: int | str,
 ) -> xr.Dataset:
     identity = Identity(
         _settings(study, x64) | {"data": environment["data"]},
         {program.signature: program.fingerprint() for program in study.programs},
     )
     with open_store(path, identity, environment, study.axes, study.outputs, study.box) as (store, stale):
-        if chunk_size != "auto" and store.box.lengths != study.box.lengths:
-            raise SweepError(
-                "chunk_size",
-                chunk_size,
-                f"means chunks of {study.box.lengths}, the store has {store.box.lengths}",
-                'Leave it at "auto" to go on with the store\'s',
-            )
         if stale and progress:
             tqdm.write(f"{path}: taking over from {stale}, which ended without closing it", file=sys.stderr)
         store.write_validity(read_validity(study.outputs, store.axes))
         placed = dataclasses.replace(study, programs=tuple(place_programs(study.programs, store.axes)))
-        tiles = [tile for region in store.regions for tile in tile_region(region, store.axes, store.box)]
-        missing = [tile for tile in tiles if not store.is_done(tile.positions)]
-        tally.found = math.prod(len(axis.labels) for axis in study.axes) - sum(tile.cells for tile in missing)
-        box = _execute(placed, store.axes, missing, store.box, store.write, tally, progress)
-        if box != store.box:
-            store.change_box(box)
+        work = []
+        for number, assigned in enumerate(store.assignments):
+            assigned_tiles = tile_region(assigned.region, store.axes, assigned.box)
+            work.append((number, assigned.box, [tile for tile in assigned_tiles if not store.is_done(tile.positions)]))
+        missing = sum(tile.cells for _, _, tiles in work for tile in tiles)
+        tally.found = math.prod(len(axis.labels) for axis in study.axes) - missing
+        for number, box, tiles in work:
+            if tiles:
+                change = functools.partial(store.change_box, number)
+                _execute(placed, store.axes, tiles, box, store.write, tally, progress, change)
         return store.read(study.axes)
 
 

@@ -85,15 +85,17 @@ def execute(
     *,
     tally: Tally,
     progress: bool,
+    change_box: Callable[[Box], None] = lambda box: None,
 ) -> Box:
     """Run every tile and hand its outputs to `keep`; return the chunk shape in use at the end.
 
-    One call computes while the one before is stored. When memory runs out the chunk is halved and the work goes on.
+    One call computes while the one before is stored. When memory runs out the chunk is halved, `change_box` hears of
+    it, and the work goes on.
     """
     waiting = collections.deque(tiles)
     started: collections.deque[tuple[Tile, Any]] = collections.deque()
     compiled: dict[int, jax.stages.Compiled] = {}
-    began = time.perf_counter()
+    began, compiling = time.perf_counter(), tally.compiling
     with tqdm(total=sum(tile.cells for tile in tiles), unit="run", disable=not progress, leave=False) as bar:
         while waiting or started:
             try:
@@ -118,8 +120,9 @@ def execute(
                 waiting.extendleft(tile for tile, _ in reversed(started))
                 started.clear()
                 compiled.clear()
+                change_box(box)
                 waiting = collections.deque(piece for tile in waiting for piece in cut_tile(tile, box))
-    tally.running += time.perf_counter() - began - tally.compiling
+    tally.running += time.perf_counter() - began - (tally.compiling - compiling)
     return box
 
 

@@ -49,6 +49,14 @@ class Box:
         return tuple(-(-n // devices) * devices if k == self.split else n for k, n in enumerate(self.lengths))
 
 
+@dataclasses.dataclass(frozen=True)
+class Assignment:
+    """A region and the chunk shape that it is computed with."""
+
+    region: Region
+    box: Box
+
+
 def subtract(region: Region, other: Region) -> Iterator[Region]:
     """The cells of `region` outside `other`, as disjoint regions: new positions of one axis at a time.
 

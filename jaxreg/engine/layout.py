@@ -11,12 +11,13 @@ import numpy as np
 import zarr
 
 from jaxreg.engine.axes import Axis, Group
-from jaxreg.engine.grid import Box, Region, unassigned
+from jaxreg.engine.grid import Assignment, Box, unassigned
 from jaxreg.engine.outputs import Outputs, compiled_axes, padding_value
 from jaxreg.errors import StoreError
 
 FORMAT = 1
 FILE_BYTES = 2**18  # an array's file holds about this much, or one chunk of the sweep where that is more
+MOST_FILE_BYTES = 2**30  # the compressor takes no more than twice this
 COORDINATE_CHUNK = 2**16
 LABEL_CHARACTERS = 128
 
@@ -47,11 +48,14 @@ def create_group(path: Path, identity: Identity, axes: Sequence[Axis], outputs: 
         _create(group, name, names, none, _file_cells(axes, box, 1), np.dtype(bool))
     for name, output in outputs.variables.items():
         cells = _file_cells(axes, box, math.prod(output.shape) * output.dtype.itemsize)
-        trailing = tuple(max(1, size) for size in output.shape)
+        trailing = [max(1, size) for size in output.shape]
+        while math.prod((*cells, *trailing)) * output.dtype.itemsize > MOST_FILE_BYTES:
+            longest = trailing.index(max(trailing))
+            trailing[longest] = -(-trailing[longest] // 2)
         _create(group, name, (*names, *output.dims), (*none, *output.shape), (*cells, *trailing), output.dtype)
     axes_now = [{"name": axis.name, "kind": axis.kind, "length": 0, "identity": {}} for axis in axes]
     manifest = {"format": FORMAT, "settings": identity.settings, "programs": {}, "axes": axes_now}
-    publish(group, manifest | {"box": list(box.lengths), "split": box.split, "regions": [], "history": []})
+    publish(group, manifest | {"regions": [], "history": []})
 
 
 def extend_group(
@@ -62,6 +66,7 @@ def extend_group(
     environment: dict[str, Any],
     axes: Sequence[Axis],
     outputs: Outputs,
+    box: Box,
 ) -> tuple[Axis, ...]:
     """Add the labels, cells and programs that `axes` newly ask for; return `axes` in the store's positions.
 
@@ -82,8 +87,11 @@ def extend_group(
         entry.update(length=len(labels), identity=entry["identity"] | axis.identity)
     _resize_cells(group, placed, outputs)
     region = tuple(tuple(sorted(i for g in axis.groups for i in g.positions.tolist())) for axis in placed)
-    new = unassigned(region, read_regions(manifest))
-    manifest["regions"] += [[_to_ranges(part) for part in piece] for piece in new]
+    assigned = read_assignments(manifest)
+    if assigned and 2 * assigned[-1].box.members >= box.members:
+        box = assigned[-1].box  # no second program for a chunk of about the same size
+    new = unassigned(region, [one.region for one in assigned])
+    write_assignments(manifest, [*assigned, *(Assignment(piece, box) for piece in new)])
     manifest["programs"] |= identity.programs
     manifest["history"].append(environment)
     publish(group, manifest)
@@ -96,11 +104,22 @@ def publish(group: zarr.Group, manifest: dict[str, Any]) -> None:
     zarr.consolidate_metadata(group.store)
 
 
-def read_regions(manifest: dict[str, Any]) -> list[Region]:
-    """The regions assigned so far, as positions along each axis."""
+def read_assignments(manifest: dict[str, Any]) -> list[Assignment]:
+    """The regions assigned so far, in the order in which they were first asked for."""
     return [
-        tuple(tuple(i for start, stop in part for i in range(start, stop)) for part in region)
-        for region in manifest["regions"]
+        Assignment(
+            tuple(tuple(i for start, stop in part for i in range(start, stop)) for part in entry["positions"]),
+            Box(tuple(entry["chunk"]), entry["split"]),
+        )
+        for entry in manifest["regions"]
+    ]
+
+
+def write_assignments(manifest: dict[str, Any], assignments: Sequence[Assignment]) -> None:
+    """Put the assigned regions into the manifest, positions as ranges."""
+    manifest["regions"] = [
+        {"positions": list(map(_to_ranges, one.region)), "chunk": list(one.box.lengths), "split": one.box.split}
+        for one in assignments
     ]
 
 
@@ -122,15 +141,18 @@ def _place(axis: Axis, labels: np.ndarray) -> Axis:
 
 
 def _resize_cells(group: zarr.Group, axes: Sequence[Axis], outputs: Outputs) -> None:
-    """Bring every array over the cells to the axes' new lengths, and ragged ones to the longest output."""
-    lengths = tuple(len(axis.labels) for axis in axes)
-    static = tuple(len(axis.labels) for axis in compiled_axes(axes))
-    shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {"done": (lengths, ()), "diverged": (lengths, ())}
-    shapes |= {name: (lengths, output.shape) for name, output in outputs.variables.items()}
-    shapes |= {f"{dim}_valid": (static, (max(sizes),)) for dim, sizes in outputs.ragged_lengths.items()}
-    for name, (leading, trailing) in shapes.items():
-        array = _array(group, name)
-        array.resize((*leading, *map(max, array.shape[len(leading) :], trailing)))
+    """Bring every array to the axes' new lengths, and to the longest that any array has along other dimensions.
+
+    An extension that was killed may have left some arrays longer than others.
+    """
+    sizes = {dim: size for o in outputs.variables.values() for dim, size in zip(o.dims, o.shape, strict=True)}
+    arrays = {name: array for name, array in group.arrays() if array.ndim and name not in outputs.coordinates}
+    for array in arrays.values():
+        for dim, size in zip(_dims(array), array.shape, strict=True):
+            sizes[dim] = max(sizes.get(dim, 0), size)
+    sizes |= {axis.name: len(axis.labels) for axis in axes}
+    for array in arrays.values():
+        array.resize(tuple(sizes[dim] for dim in _dims(array)))
     for dim, values in outputs.coordinates.items():
         _array(group, dim)[...] = values
 
@@ -181,9 +203,13 @@ def _refuse(path: Path, what: str, held: object, asked: object) -> None:
 def _file_cells(axes: Sequence[Axis], box: Box, bytes_per_cell: int) -> tuple[int, ...]:
     """Cells per file: whole chunks of the sweep, joined along the axes until a file holds `FILE_BYTES`."""
     cells = list(box.lengths)
+    while bytes_per_cell * math.prod(cells) > MOST_FILE_BYTES and max(cells) > 1:
+        longest = cells.index(max(cells))
+        cells[longest] = -(-cells[longest] // 2)
     for k in reversed(range(len(cells))):
         room = FILE_BYTES // max(1, bytes_per_cell * math.prod(cells))
-        cells[k] *= max(1, min(room, -(-len(axes[k].labels) // cells[k])))
+        growing = axes[k].kind == "seeds"  # more seeds are what is asked for later
+        cells[k] *= max(1, room if growing else min(room, -(-len(axes[k].labels) // cells[k])))
     return tuple(cells)
 
 
@@ -204,6 +230,12 @@ def _create(
         fill_value=padding_value(dtype) if dtype.kind == "f" else None,
         attributes={"_ARRAY_DIMENSIONS": list(dims)},
     )
+
+
+def _dims(array: zarr.Array) -> list[str]:
+    names = array.attrs["_ARRAY_DIMENSIONS"]
+    assert isinstance(names, list)
+    return [str(name) for name in names]
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array:

@@ -68,6 +68,12 @@ def read_outputs(
         if name in RESERVED or name in axis_names:
             raise SweepError("run", name, "is taken by the engine or by an axis", "Rename this output")
     named, coordinates, is_ragged = _read_dims(first, dims or {}, axis_names)
+    all_dims = {dim for dims_of_one in named.values() for dim in dims_of_one}
+    for name in (*axis_names, *first, *all_dims):
+        if "/" in name or name.startswith(".") or name in RESERVED:
+            raise SweepError("name", name, "must not be 'diverged' or 'done', hold '/' or begin with '.'", "Rename it")
+    for name in all_dims & set(first):
+        raise SweepError(f"dims: {name!r}", name, "is the name of an output too", "Rename the dimension")
     variables = {name: _merge(name, [s[name] for s in shapes], programs, named[name], is_ragged) for name in first}
     lengths = {dim: _ragged_lengths(dim, shapes, named, programs) for dim in sorted(is_ragged)}
     sizes: dict[str, tuple[str, int]] = {}
@@ -121,9 +127,19 @@ def _read_dims(
                 if values is not None:
                     if dim in coordinates and not np.array_equal(coordinates[dim], np.asarray(values)):
                         raise SweepError(f"dims[{name!r}]", dim, "has other coordinates elsewhere", "Give them once")
-                    coordinates[dim] = np.asarray(values)
+                    coordinates[dim] = _read_coordinate(dim, values)
         named[name] = tuple(entries)
     return named, coordinates, is_ragged
+
+
+def _read_coordinate(dim: str, values: Any) -> np.ndarray:
+    coordinate = np.asarray(values)
+    is_plain = coordinate.ndim == 1 and coordinate.dtype.kind in "biufU"
+    if not is_plain or (coordinate.dtype.kind == "f" and np.isnan(coordinate).any()):
+        raise SweepError(
+            f"dims: coordinate {dim!r}", values, "must be a list of numbers or names, not NaN", "Change it"
+        )
+    return coordinate
 
 
 def _merge(
@@ -137,7 +153,14 @@ def _merge(
     for label, shape in zip(programs, shapes, strict=True):
         same_rank = len(shape.shape) == len(dims)
         differing = [d for d, n, m in zip(dims, shape.shape, shapes[0].shape, strict=False) if n != m]
-        if not same_rank or shape.dtype != shapes[0].dtype or set(differing) - is_ragged:
+        if shape.dtype != shapes[0].dtype:
+            raise SweepError(
+                f"output {name!r}",
+                f"{shape.dtype} for {label}",
+                f"must be {shapes[0].dtype} as for {programs[0]}",
+                "Cast it",
+            )
+        if not same_rank or set(differing) - is_ragged:
             raise SweepError(
                 f"output {name!r}",
                 f"{shape.dtype}{list(shape.shape)} for {label}",

@@ -5,16 +5,16 @@ import functools
 import hashlib
 import itertools
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxreg.engine.axes import Axis, Group, derive_key, describe
+from jaxreg.engine.axes import Axis, Group, derive_key, describe, to_working_dtype, without_addresses
 from jaxreg.engine.cost import Cost, measure_cost
 from jaxreg.engine.grid import Box, Tile
 from jaxreg.errors import SweepError
@@ -39,14 +39,18 @@ class Program:
 
     @property
     def signature(self) -> str:
-        """The label with the traced keywords: programs of this name compute the same if their fingerprints agree."""
-        return f"{self.label} ({', '.join(name for group in self.groups for name in group.traced)})"
+        """The label with the traced keywords: programs of one signature have one fingerprint, or their code differs."""
+        traced = [f"{k}: {v.dtype}{list(v.shape[1:])}" for group in self.groups for k, v in group.traced.items()]
+        return f"{self.label} ({', '.join(traced)})"
 
     def fingerprint(self) -> str:
         """A hash of everything the program computes: its jaxpr, free of addresses, and the constants in it."""
-        digest = hashlib.blake2b(re.sub(r" at 0x[0-9a-f]+", "", str(self.jaxpr)).encode(), digest_size=16)
-        for constant in self.jaxpr.consts:
-            digest.update(np.asarray(constant).tobytes())
+        digest = hashlib.blake2b(without_addresses(str(self.jaxpr)).encode(), digest_size=16)
+        for constant in _constants(self.jaxpr):
+            is_key = isinstance(constant, jax.Array) and jnp.issubdtype(constant.dtype, jax.dtypes.prng_key)
+            array = np.asarray(jax.random.key_data(constant) if is_key else constant)
+            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(array.tobytes())
         return digest.hexdigest()
 
 
@@ -113,7 +117,7 @@ def build_programs(run: Callable[..., Any], axes: Sequence[Axis], args: tuple[An
     for groups in itertools.product(*(axis.groups for axis in axes)):
         static = tuple(item for group in groups for item in group.static)
         traced = {
-            name: jax.ShapeDtypeStruct(value.shape[1:], working_dtype(value))
+            name: jax.ShapeDtypeStruct(value.shape[1:], value.dtype)
             for group in groups
             for name, value in group.traced.items()
         }
@@ -153,7 +157,7 @@ def chunk_values(program: Program, tile: Tile, box: Box, mesh: Mesh) -> Values:
     for group, positions, length in zip(program.groups, tile.positions, box.padded(mesh.size), strict=True):
         rows = np.searchsorted(group.positions, positions)
         rows = np.pad(rows, (0, length - len(rows)), mode="edge")
-        traced = {name: value[rows].astype(working_dtype(value)) for name, value in group.traced.items()}
+        traced = {name: value[rows] for name, value in group.traced.items()}
         result.append((np.arange(length, dtype=np.int32), traced))
     return tuple(result)
 
@@ -165,13 +169,9 @@ def replicate(args: Sequence[Any], mesh: Mesh) -> tuple[Any, ...]:
             not isinstance(leaf, jax.Array) and np.asarray(leaf).dtype.kind not in "biuf"
         ):
             raise SweepError("args", leaf, "must hold arrays and numbers only", "Bind other values with static axes")
+        if not isinstance(leaf, jax.Array) and np.asarray(leaf).dtype.kind in "iu":
+            to_working_dtype("args", np.asarray(leaf))
     return jax.device_put(tuple(args), NamedSharding(mesh, PartitionSpec()))
-
-
-def working_dtype(value: np.ndarray) -> np.dtype:
-    """The dtype that swept numbers have inside the program: JAX's default float or integer; seeds stay words."""
-    kinds = {"f": np.float64, "i": np.int64}
-    return np.dtype(jax.dtypes.canonicalize_dtype(kinds.get(value.dtype.kind, value.dtype)))
 
 
 def _trace(args: Any, traced: Mapping[str, Any], **bound: Any) -> tuple[ClosedJaxpr, dict[str, jax.ShapeDtypeStruct]]:
@@ -180,15 +180,27 @@ def _trace(args: Any, traced: Mapping[str, Any], **bound: Any) -> tuple[ClosedJa
     except (TypeError, jax.errors.NonConcreteBooleanIndexError) as error:  # ConcretizationTypeError is a TypeError
         if "depends on the value of the argument" not in str(error) and "oncrete" not in str(error):
             raise
-        names = sorted(set(re.findall(r"traced\['(\w+)'\]", str(error)))) or sorted(traced)
+        names = sorted(set(re.findall(r"traced\['(\w+)'\]|(args\[\d+\])", str(error))))
+        culprits = [swept or shared for swept, shared in names] or ["an argument"]
         raise SweepError(
             "run",
-            ", ".join(names),
+            ", ".join(culprits),
             "is traced, and must not decide Python control flow or a shape",
-            f"Wrap its values in jaxreg.static([...]), or use jnp.where ({str(error).splitlines()[0]})",
+            f"Sweep it as jaxreg.static([...]), or use jnp.where ({str(error).splitlines()[0]})",
         ) from error
     shapes = {name: jax.ShapeDtypeStruct(s.shape, s.dtype) for name, s in tracing.out_info.items()}
     return tracing.jaxpr, {name: shape for name, shape in shapes.items() if name != "diverged"}
+
+
+def _constants(program: ClosedJaxpr) -> Iterator[Any]:
+    """The arrays that a program closes over, at any depth: its printed form does not show them."""
+    yield from program.consts
+    for equation in program.jaxpr.eqns:
+        for value in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda v: isinstance(v, ClosedJaxpr)):
+            if isinstance(value, ClosedJaxpr):
+                yield from _constants(value)
+            elif isinstance(value, Jaxpr):
+                yield from _constants(ClosedJaxpr(value, ()))
 
 
 def _as_arrays(returned: Any) -> dict[str, jax.Array]:

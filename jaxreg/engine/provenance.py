@@ -17,18 +17,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxreg.engine.axes import describe
+from jaxreg.engine.axes import describe, without_addresses
 
 
 def fingerprint_data(args: Sequence[Any]) -> str:
     """A hash of the shared data: structure, dtypes, shapes and bytes."""
     leaves, structure = jax.tree.flatten(tuple(args))
-    digest = hashlib.blake2b(str(structure).encode(), digest_size=16)
+    digest = hashlib.blake2b(without_addresses(str(structure)).encode(), digest_size=16)
     for leaf in leaves:
         is_key = isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         array = np.ascontiguousarray(jax.random.key_data(leaf) if is_key else leaf)
         digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(array.data if array.size else b"")
+        digest.update(array.view(np.uint8).data if array.size and array.ndim else array.tobytes())
     return digest.hexdigest()
 
 
@@ -54,7 +54,7 @@ def describe_environment(run: Callable[..., Any], devices: Sequence[jax.Device])
         "platform": devices[0].platform,
         "device": f"{len(devices)} x {devices[0].device_kind}",
         "machine": f"{platform.system()} {platform.machine()}",
-        "x64": bool(_setting("jax_enable_x64")),
+        "x64": bool(read_setting("jax_enable_x64")),
         "matmul_precision": matmul_precision(),
         "prng": "threefry2x32",
         "commit": _commit(run),
@@ -63,10 +63,10 @@ def describe_environment(run: Callable[..., Any], devices: Sequence[jax.Device])
 
 def matmul_precision() -> str:
     """The precision that JAX now gives to matrix products which ask for none."""
-    return str(_setting("jax_default_matmul_precision") or "default")
+    return str(read_setting("jax_default_matmul_precision") or "default")
 
 
-def _setting(name: str) -> Any:
+def read_setting(name: str) -> Any:
     """A setting of JAX as it holds here, context managers included; JAX declares these attributes at run time."""
     return getattr(jax.config, name)
 
@@ -81,6 +81,7 @@ def describe_owner() -> dict[str, Any]:
     return {"host": socket.gethostname(), "process": os.getpid(), "user": user, "since": time}
 
 
+@functools.cache
 def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)
@@ -92,9 +93,7 @@ def _commit(run: Callable[..., Any]) -> str:
     """The git commit of the file that defines `run`, marked when the checkout differs from it."""
     try:
         folder = Path(inspect.getfile(inspect.unwrap(getattr(run, "func", run)))).parent
-        git = ["git", "-C", str(folder)]
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=10)
-        return commit.stdout.strip() + (" with changes" if changed.stdout.strip() else "")
+        git = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=, with changes"]
+        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, TypeError, subprocess.SubprocessError):
         return "unknown"

@@ -1,6 +1,7 @@
 """The store of a sweep: a zarr group that any reader can open at any moment, and that the same sweep can continue."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -14,8 +15,17 @@ import zarr
 
 from jaxreg.engine.axes import Axis
 from jaxreg.engine.execute import Block
-from jaxreg.engine.grid import Box, Region
-from jaxreg.engine.layout import FORMAT, Identity, create_group, extend_group, find_positions, publish, read_regions
+from jaxreg.engine.grid import Assignment, Box, Region
+from jaxreg.engine.layout import (
+    FORMAT,
+    Identity,
+    create_group,
+    extend_group,
+    find_positions,
+    publish,
+    read_assignments,
+    write_assignments,
+)
 from jaxreg.engine.lock import hold_lock
 from jaxreg.engine.memory import region_index
 from jaxreg.engine.outputs import Outputs
@@ -31,14 +41,9 @@ class Store:
         self._done = np.asarray(self._arrays["done"][...])
 
     @property
-    def box(self) -> Box:
-        """The chunk shape that this store is computed with."""
-        return Box(tuple(self._manifest["box"]), self._manifest["split"])
-
-    @property
-    def regions(self) -> list[Region]:
-        """The cells assigned so far, region by region in the order in which they were first asked for."""
-        return read_regions(self._manifest)
+    def assignments(self) -> list[Assignment]:
+        """The cells assigned so far and their chunk shapes, in the order in which they were first asked for."""
+        return read_assignments(self._manifest)
 
     def is_done(self, positions: Region) -> bool:
         """Whether every cell at `positions` has been computed."""
@@ -65,9 +70,11 @@ class Store:
             held[..., : mask.shape[-1]] |= mask
             array[...] = held
 
-    def change_box(self, box: Box) -> None:
-        """Record that the chunk had to be made smaller."""
-        self._manifest.update(box=list(box.lengths), split=box.split)
+    def change_box(self, number: int, box: Box) -> None:
+        """Record that a region's chunk had to be made smaller."""
+        assignments = self.assignments
+        assignments[number] = dataclasses.replace(assignments[number], box=box)
+        write_assignments(self._manifest, assignments)
         publish(self._group, self._manifest)
 
     def read(self, axes: Sequence[Axis]) -> xr.Dataset:
@@ -94,7 +101,7 @@ def open_store(
     Raises:
         StoreError: the path is not a store, holds another sweep, is in use or cannot be written.
     """
-    _check_path(path)
+    check_path(path)
     with hold_lock(path) as stale:
         try:
             for left in [*path.parent.glob(f"{path.name}.creating-*"), *path.rglob("*.partial")]:
@@ -105,7 +112,7 @@ def open_store(
                 building.rename(path)
             group = zarr.open_group(path, mode="r+", use_consolidated=False)
             manifest = json.loads(str(group.attrs["provenance"]))
-            placed = extend_group(path, group, manifest, identity, environment, axes, outputs)
+            placed = extend_group(path, group, manifest, identity, environment, axes, outputs, box)
         except OSError as error:
             raise StoreError(
                 "store", str(path), f"cannot be written ({error})", "Use another path, or make room"
@@ -113,7 +120,12 @@ def open_store(
         yield Store(path, group, manifest, placed), stale
 
 
-def _check_path(path: Path) -> None:
+def check_path(path: Path) -> None:
+    """Refuse a path where no store can be, or where something else is."""
+    if "://" in str(path) or ":/" in str(path):
+        raise StoreError(
+            "store", str(path), "must be a local directory", "Copy the finished store to where it should be"
+        )
     if path.is_file():
         raise StoreError("store", str(path), "is a file", "Give a directory's path, such as results/study.zarr")
     if path.is_dir() and any(path.iterdir()):

@@ -36,7 +36,7 @@ BAD = {
     "a lone number": (run, PLUS({"rate": 0.1}), {}, "must have 1 dimension, not 0"),
     "a matrix": (run, PLUS({"rate": [[0.1], [0.2]]}), {}, "must have 1 dimension, not 2"),
     "ragged lists": (run, PLUS({"rate": [[0.1], [0.2, 0.3]]}), {}, "must hold numbers"),
-    "duplicated numbers": (run, PLUS({"rate": [0.1, 0.2, 0.1]}), {}, r"0\.1: must not appear twice"),
+    "duplicated numbers": (run, PLUS({"rate": [0.1, 0.2, 0.1]}), {}, "must not appear twice"),
     "duplicated static values": (run, PLUS({"width": jr.static([2, 2])}), {}, "must not appear twice"),
     "NaN": (run, PLUS({"rate": [0.1, np.nan]}), {}, "must not hold NaN"),
     "chunk_size 0": (run, AXES, {"chunk_size": 0}, r"chunk_size = 0: must be a positive integer"),
@@ -62,6 +62,28 @@ BAD = {
         "must set 'rate', which has no default",
     ),
     "seeds used as numbers": (lambda *, seed: {"x": seed}, {"seed": jr.seeds(2)}, {"args": ()}, "array of numbers"),
+    "integers beyond 32 bits": (run, PLUS({"rate": [1, 2**40]}), {}, "must fit int32.*x64=True"),
+    "floats beyond float32": (run, PLUS({"rate": [1.0, 1e300]}), {}, "must fit float32.*x64=True"),
+    "equal once in float32": (run, PLUS({"rate": [1.0, 1.0 + 1e-12]}), {}, "must not appear twice"),
+    "args beyond 32 bits": (run, AXES, {"args": (np.array([2**40]),)}, "must fit int32"),
+    "axis named as the engine's variables": (lambda *, done: {"x": done}, {"done": [1.0]}, {"args": ()}, "'done'"),
+    "coordinate with NaN": (run, AXES, {"dims": {"x": {"unit": [0.0, np.nan]}}}, "not NaN"),
+    "coordinate of dates": (run, AXES, {"dims": {"x": {"unit": np.arange(2).astype("M8[D]")}}}, "list of numbers"),
+    "dimension named as an output": (run, AXES, {"dims": {"x": ("x",)}}, "name of an output too"),
+    "output named as a path": (lambda *, a: {"loss/train": a}, {"a": [1.0]}, {"args": ()}, "hold '/'"),
+    "clash with args under open keywords": (lambda data, **k: {"x": data}, {"data": [1.0]}, {}, "no free parameter"),
+    "shape from an argument": (
+        lambda n, *, a: {"x": jnp.zeros(n) + a},
+        {"a": [1.0]},
+        {"args": (5,)},
+        r"run = 'args\[0\]'",
+    ),
+    "dtype differs between programs": (
+        lambda *, n: {"x": jnp.zeros((), n)},
+        {"n": jr.static(["int32", "float32"])},
+        {"args": ()},
+        "float32 for n='float32'.*must be int32.*Cast it",
+    ),
     "returns nothing": (lambda *, a: None, {"a": [1.0]}, {"args": ()}, "must return a dict or NamedTuple"),
     "returns an empty dict": (lambda *, a: {}, {"a": [1.0]}, {"args": ()}, "at least one"),
     "returns an array": (lambda *, a: a, {"a": [1.0]}, {"args": ()}, "must return a dict or NamedTuple"),
@@ -171,6 +193,7 @@ def test_foreign_store_paths_are_refused(tmp_path):
     file.write_text("notes")
     refuse(file, "is a file")
     refuse(file / "below.zarr", "cannot be created")
+    refuse("s3://bucket/study.zarr", "must be a local directory")
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work")

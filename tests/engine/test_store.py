@@ -74,7 +74,7 @@ def test_more_seeds_and_more_values_compute_only_the_new_cells(tmp_path, capsys)
     first = sweep(path, run=local, chunk_size=8)
     grown = {"seed": jr.seeds(17), "learning_rate": [0.5, 0.9, 0.1]}
     with counted_compilations() as compilations:
-        result = sweep(path, grown, run=local, progress=True)
+        result = sweep(path, grown, run=local, progress=True, chunk_size=8)
     assert compilations == [0]
     assert runs_of(capsys) == 17 * 3 - 10 * 2
     assert result.learning_rate.values.tolist() == [0.5, 0.9, 0.1]  # as asked for, not as stored
@@ -121,7 +121,6 @@ OTHER = {
     "root of the seeds": ({"axes": AXES | {"seed": jr.seeds(10, root=1)}}, r"seed\['root'\] is '0' there, '1' here"),
     "axes": ({"axes": AXES | {"batch_size": jr.static([3])}}, "the axes"),
     "dimension names": ({"dims": {"weight": ("epoch",)}}, "outputs"),
-    "chunk size": ({"chunk_size": 2}, "chunk_size"),
 }
 
 
@@ -152,11 +151,9 @@ def test_other_static_values_cases_and_changed_code_are_refused(tmp_path):
         sweep(tmp_path / "s.zarr", axes(width=5), make(1.0), **options)
     with pytest.raises(StoreError, match=r"case\['l2'\] is '\{l2: 0.5\}' there, '\{l2: 0.7\}' here"):
         sweep(tmp_path / "s.zarr", axes(l2=0.7), make(1.0), **options)
-    with pytest.raises(StoreError, match=r"the computation of width=4 \(seed, l2\)"):  # same name, other code
+    with pytest.raises(StoreError, match="the computation of width=4"):  # same name, other code
         sweep(tmp_path / "s.zarr", axes(), make(2.0), **options)
-    with pytest.raises(
-        StoreError, match=r"the computation of width=4 \(seed, l2\)"
-    ):  # a constant array that it closes over
+    with pytest.raises(StoreError, match="the computation of width=4"):  # a constant array that it closes over
         sweep(tmp_path / "s.zarr", axes(), make(jnp.full((), 1.0)), **options)
 
 

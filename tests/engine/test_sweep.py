@@ -209,7 +209,7 @@ def test_x64_holds_for_this_sweep_only():
     narrow = sweep(run, {"seed": jr.seeds(2), "a": [1.0, 2.0]}, args=(np.ones(3) / 3,))
     assert narrow["x"].dtype == np.float32
     assert jnp.ones(1).dtype == jnp.float32
-    assert json.loads(wide.attrs["provenance"])["x64"] is True
+    assert json.loads(wide.attrs["provenance"])["settings"]["x64"] is True
 
 
 def test_ragged_outputs_are_padded_with_a_validity_variable():
@@ -248,7 +248,7 @@ def test_provenance_is_one_json_string():
     result = sweep(draw, {"seed": jr.seeds(2)})
     provenance = json.loads(result.attrs["provenance"])
     entry = provenance["history"][0]
-    assert provenance["function"].endswith("draw")
+    assert provenance["settings"]["function"].endswith("draw")
     assert entry["versions"]["jax"] == jax.__version__
     assert {"time", "device", "matmul_precision", "prng", "commit", "data"} <= set(entry)
     assert set(result.attrs) == {"provenance"}
@@ -276,7 +276,7 @@ OUT_OF_MEMORY = textwrap.dedent(
     resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
     result = jr.sweep(run, {"a": jnp.arange(1.0, 257.0)}, chunk_size=256)
     import json
-    print(json.loads(result.attrs["provenance"])["box"], float(abs(result.x[:, -1] / result.a - 1_900_000).max()))
+    print(json.loads(result.attrs["provenance"])["chunk"], float(abs(result.x[:, -1] / result.a - 1_900_000).max()))
     """
 )
 
@@ -327,3 +327,32 @@ def test_the_chunk_program_lowers_for_every_platform(platform, flat):
 
     exported = jax.export.export(jax.jit(call), platforms=[platform])((POINTS,), values)
     assert exported.platforms == (platform,)
+
+
+def test_a_global_x64_setting_is_kept():
+    with jax.enable_x64(True):
+        result = sweep(lambda data, *, a: {"x": a + data.sum()}, {"a": [1.0]}, args=(np.full(1, 1e-12),))
+    assert result["x"].values[0] - 1.0 == pytest.approx(1e-12, rel=1e-3)
+
+
+def test_nan_debugging_does_not_stop_a_population():
+    with jax.debug_nans(True):
+        result = sweep(lambda *, a: {"x": jnp.log(a)}, {"a": [-1.0, 1.0]})
+    assert result.diverged.values.tolist() == [True, False]
+
+
+def test_half_precision_data_and_partial_functions():
+    import functools
+
+    data = jnp.ones(1000, jnp.bfloat16)
+    result = sweep(lambda d, *, a: {"x": a * d.astype(jnp.float32).sum()}, {"a": [1.0, 2.0]}, args=(data,))
+    assert result["x"].values.tolist() == [1000.0, 2000.0]
+    bound = functools.partial(lambda d, *, a: {"x": a * d.sum()}, np.ones(100_000, np.float32))
+    assert len(sweep(bound, {"a": [1.0]}).attrs["provenance"]) < 5000
+
+
+def test_integers_and_floats_of_different_cases_share_a_program():
+    with counted_compilations() as compilations:
+        result = sweep(lambda *, l2=0: {"x": l2 * 2.0}, {"case": jr.cases({"a": {}, "b": {"l2": 0.5}, "c": {"l2": 1}})})
+    assert result["x"].values.tolist() == [0.0, 1.0, 2.0]
+    assert compilations == [1]
