@@ -49,7 +49,7 @@ class Config:
 
 
 PRESETS = {
-    "quick": Config(seeds=8, learning_rates=_grid(range(-6, 3), per_decade=2)),
+    "quick": Config(seeds=8, learning_rates=_grid(range(-4, 3), per_decade=2)),
     "laptop": Config(),
     "paper": Config("mnist", seeds=128, learning_rates=_grid(range(-24, 9), per_decade=8)),
 }
@@ -168,7 +168,7 @@ CLAIMS = (
         partial(_choice_is_best, pixels="raw"),
     ),
     Claim(
-        "It does so on pixels scaled to 0…1 as well",
+        "Of 0.01, 0.1 and 1.0, 0.1 gives the highest test accuracy on pixels scaled to 0…1, too",
         "tutorial T5, carried over to the usual preparation",
         partial(_choice_is_best, pixels="scaled"),
     ),

@@ -18,8 +18,8 @@ one from `params` (as `kernels_only`), or None for all. `jaxreg.conventions` tra
 import abc
 import math
 import sys
-from dataclasses import dataclass, fields
-from typing import Any, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from jaxreg.errors import ArgumentError
+from jaxreg.values import register_value
 
 Mask: TypeAlias = Any  # a pytree prefix of bool, a function that makes it from the parameters, or None
 Scalar: TypeAlias = int | float | np.floating | Float[Array, ""]
@@ -100,30 +101,6 @@ class Penalty(abc.ABC):
         return jax.tree.map(lambda w, acts: self._prox(w, step) if acts else w, params, _spread(mask, params))
 
 
-Kind = TypeVar("Kind", bound=type[Penalty])
-
-
-def _register(kind: Kind) -> Kind:
-    """Make a penalty a pytree of its strengths.
-
-    Not by `jax.tree_util.register_dataclass`: in JAX 0.10 the tree structures of different such classes compare equal,
-    and `jit`, on a collision of hashes, runs the program of one penalty for another.
-    """
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-
-    def flatten(penalty: Any) -> tuple[list[tuple[Any, Any]], None]:
-        return [(jax.tree_util.GetAttrKey(name), getattr(penalty, name)) for name in names], None
-
-    def unflatten(_: None, strengths: Any) -> Any:
-        penalty = object.__new__(kind)  # past the checks: JAX also puts placeholders where strengths were
-        for name, strength in zip(names, strengths, strict=True):
-            object.__setattr__(penalty, name, strength)
-        return penalty
-
-    jax.tree_util.register_pytree_with_keys(kind, flatten, unflatten)
-    return kind
-
-
 class SparsePenalty(Penalty):
     """A penalty under which all weights are exactly zero from some strength on."""
 
@@ -152,7 +129,7 @@ class SparsePenalty(Penalty):
         return jnp.stack(leaves).max()
 
 
-@_register
+@register_value()
 @dataclass(frozen=True)
 class L1(SparsePenalty):
     r"""The lasso's penalty $\alpha \sum_i |w_i|$: a sum, no ½. Its subgradient at 0 is 0.
@@ -183,7 +160,7 @@ class L1(SparsePenalty):
         return jnp.abs(g)
 
 
-@_register
+@register_value()
 @dataclass(frozen=True)
 class L2(Penalty):
     r"""The ridge penalty $\tfrac12 \alpha \sum_i w_i^2$: a sum, with ½, hence of gradient $\alpha w$.
@@ -211,7 +188,7 @@ class L2(Penalty):
         return w / (1 + step * self.alpha)
 
 
-@_register
+@register_value()
 @dataclass(frozen=True)
 class ElasticNet(SparsePenalty):
     r"""The elastic net $\alpha \rho \sum_i |w_i| + \tfrac12 \alpha (1 - \rho) \sum_i w_i^2$, between `L2` and `L1`.
@@ -243,7 +220,7 @@ class ElasticNet(SparsePenalty):
         return jnp.abs(g) / self.l1_ratio
 
 
-@_register
+@register_value()
 @dataclass(frozen=True)
 class GroupLasso(SparsePenalty):
     r"""The group lasso $\alpha \sum_g \sqrt{p_g}\, \|w_g\|_2$: a sum over groups of $p_g$ entries, no ½.
@@ -276,7 +253,7 @@ class GroupLasso(SparsePenalty):
         return _norm(g, _row(g)) / _root_size(g)
 
 
-@_register
+@register_value()
 @dataclass(frozen=True)
 class MaxNorm(Penalty):
     r"""The constraint $\|w_u\|_2 \le r$ on the incoming weights of every unit: no slope, but a wall.

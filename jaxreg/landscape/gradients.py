@@ -13,7 +13,7 @@ from jaxreg import sampling
 from jaxreg.landscape import boundary
 from jaxreg.landscape.polynomial import Polynomial, Weight, as_float
 from jaxreg.landscape.recurrence import Recurrence, differentiate, fit_recurrence
-from jaxreg.landscape.value import register_value
+from jaxreg.values import register_value
 
 _Points = Float[Array | np.ndarray, " points"]
 _Scalar = int | float | Float[Array | np.ndarray, ""]

@@ -10,7 +10,7 @@ from numpy.polynomial import polynomial
 
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
-from jaxreg.landscape.value import register_value
+from jaxreg.values import register_value
 
 _SAME_POINT = 1e-6  # roots of the slope closer than this, relative to 1 + |root|, are one critical point
 Weight = int | float | Float[Array | np.ndarray, "*weights"]

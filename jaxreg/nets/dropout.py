@@ -4,40 +4,36 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Integer, Key
 
 from jaxreg.penalties import Scalar
 from jaxreg.sampling import random_words
 
 _LEVELS = 2**16  # a rate is a multiple of 1 / _LEVELS: one random word decides about two units
-_BLOCK = 2**12  # words drawn at once: few enough for the nearest cache of a CPU, enough to hide the call
 
 
-def keep_mask(key: Key[Array, ""], rate: Scalar, shape: tuple[int, ...]) -> Bool[Array, "..."]:
+def keep_mask(
+    key: Key[Array, ""], rate: Scalar, shape: tuple[int, ...], step: int | Integer[Array, ""] = 0
+) -> Bool[Array, "..."]:
     r"""Which units survive: independent, each True with probability $k = 1 - p$, $p$ = `rate`.
 
     $k$ is rounded to a multiple of $2^{-16}$; 0.5, 0.25 and every other short binary fraction are exact, and rate 0
-    keeps every unit. Draw the masks of many steps at once: a call costs as much as some thousand units.
+    keeps every unit. Every step has words of its own, so that masks need not be drawn together.
 
     Args:
         key: a typed PRNG key. What it drops at one rate, it drops at every higher rate as well.
         rate: $p$ in [0, 1).
-        shape: of the mask, such as (steps, batch, units).
+        shape: of the mask, such as (batch, units).
+        step: number of the mask in the sequence that belongs to the key.
 
     >>> keep_mask(jax.random.key(0), 0.5, (2, 8)).astype(int)
     Array([[1, 0, 1, 0, 1, 1, 0, 1],
            [1, 0, 1, 1, 0, 1, 0, 0]], dtype=int32)
     """
     size = math.prod(shape)
-    words = -(-size // 2)
-    block = min(_BLOCK, words)
-    highest = (_kept_levels(rate) - 1).astype(jnp.uint16)
-
-    def draw(first: Array) -> Array:
-        halves = jax.lax.bitcast_convert_type(random_words(key, steps=block, width=1, first=first), jnp.uint16)
-        return halves.reshape(-1) <= highest
-
-    return jax.lax.map(draw, jnp.arange(0, words, block)).reshape(-1)[:size].reshape(shape)
+    words = random_words(key, steps=1, width=-(-size // 2), first=step)
+    halves = jax.lax.bitcast_convert_type(words, jnp.uint16).reshape(-1)[:size].reshape(shape)
+    return halves <= (_kept_levels(rate) - 1).astype(jnp.uint16)
 
 
 def multiplier(kept: Bool[Array, "*shape"], rate: Scalar) -> Float[Array, "*shape"]:

@@ -101,28 +101,30 @@ def train(
     objective = objectives.build(predict, losses.softmax_cross_entropy_one_hot, active, masks)
     targets = _one_hot(y_train, classes, dtype)
 
-    def step(state: PyTree, drawn: tuple[sampling.Batches, list[Any]]) -> tuple[PyTree, None]:
-        (params, memory), (batch, kept) = state, drawn
-        gradient, _ = jax.grad(objective, has_aux=True)(
-            params,
-            x_train[batch.index],
-            targets[batch.index],
-            weights=batch.valid,
-            multipliers=[mask if mask is None else multiplier(mask, r) for mask, r in zip(kept, rates, strict=True)],
-        )
-        updates, memory = optimizer.update(gradient, memory, params)
-        return (optax.apply_updates(params, updates), memory), None
-
     def epoch(state: PyTree, number: Array) -> tuple[PyTree, dict[str, Array]]:
         order, dropping = (jax.random.fold_in(streams[name], number) for name in ("order", "dropout"))
         batches = sampling.shuffled_epoch(order, n, batch_size)
-        shapes = [(*batches.index.shape, units) for units in hidden]
-        kept = [
-            rate if rate is None else keep_mask(jax.random.fold_in(dropping, layer), rate, shape)
-            for layer, (rate, shape) in enumerate(zip(rates, shapes, strict=True))
-        ]
-        state, _ = jax.lax.scan(step, state, (batches, kept))
-        return state, record(state[0])
+
+        def draw(step: Any) -> list[Any]:
+            keys = [jax.random.fold_in(dropping, layer) for layer in range(len(hidden))]
+            return [
+                rate if rate is None else keep_mask(key, rate, (batch_size, units), step)
+                for key, rate, units in zip(keys, rates, hidden, strict=True)
+            ]
+
+        def step(state: PyTree, drawn: tuple[Array, sampling.Batches]) -> tuple[PyTree, None]:
+            (params, memory, kept), (number, batch) = state, drawn
+            multipliers = [mask if mask is None else multiplier(mask, r) for mask, r in zip(kept, rates, strict=True)]
+            gradient, _ = jax.grad(objective, has_aux=True)(
+                params, x_train[batch.index], targets[batch.index], weights=batch.valid, multipliers=multipliers
+            )
+            updates, memory = optimizer.update(gradient, memory, params)
+            # Masks are drawn a step ahead, because what a loop carries is computed once, not wherever it is used.
+            return (optax.apply_updates(params, updates), memory, draw(number + 1)), None
+
+        steps = jnp.arange(len(batches.index))
+        (params, memory, _), _ = jax.lax.scan(step, (*state, draw(0)), (steps, batches))
+        return (params, memory), record(params)
 
     def record(params: PyTree) -> dict[str, Array]:
         scores = {"test": evaluate(predict, params, x_test, y_test)}

@@ -77,14 +77,13 @@ def _reference(data, seed, learning_rate, rates, l2, batch_size, epochs):
     for number in range(epochs):
         order, dropping = (jax.random.fold_in(streams[name], number) for name in ("order", "dropout"))
         batches = sampling.shuffled_epoch(order, len(x), batch_size)
-        masks = [
-            np.asarray(keep_mask(jax.random.fold_in(dropping, i), rate, (*batches.index.shape, units)))
-            for i, (rate, units) in enumerate(zip(rates, _HIDDEN, strict=True))
-        ]
+        keys = [jax.random.fold_in(dropping, layer) for layer in range(len(_HIDDEN))]
         for step, (index, valid) in enumerate(zip(*map(np.asarray, batches), strict=True)):
             chosen = index[valid]
-            keeps = [max(round((1 - rate) * 2**16), 1) / 2**16 for rate in rates]
-            multipliers = [mask[step][valid] / keep for mask, keep in zip(masks, keeps, strict=True)]
+            multipliers = [
+                np.asarray(multiplier(keep_mask(key, rate, (batch_size, units), step), rate))[valid]
+                for key, rate, units in zip(keys, map(jnp.float64, rates), _HIDDEN, strict=True)
+            ]
             gradient = _backward(params, x[chosen], y[chosen], multipliers, l2)
             params = [
                 (w - learning_rate * dw, b - learning_rate * db)

@@ -1,4 +1,4 @@
-"""Frozen dataclasses as pytrees."""
+"""Values: frozen dataclasses that are pytrees."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields
