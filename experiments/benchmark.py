@@ -273,10 +273,14 @@ def _to_dataset(record: dict[str, Any]) -> xr.Dataset:
 
 
 def main() -> None:
-    """`python -m experiments.benchmark`: measure, print the table, write JSON and figure."""
-    from experiments.__main__ import main as command
+    """`python -m experiments.benchmark [--preset ...]`: measure, draw, write JSON and figure, print the table."""
+    from paper_figures.__main__ import main as draw
 
-    sys.exit(command(["benchmark", *sys.argv[1:]]))
+    code = draw(["benchmark", "--fresh", *sys.argv[1:]])
+    kept = sorted(Path("results").glob(f"benchmark-*/{JSON_NAME}"), key=lambda path: path.stat().st_mtime)
+    if code == 0 and kept:
+        print(report(_to_dataset(json.loads(kept[-1].read_text()))))
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from jaxreg.plotting import save
 from .page import Entry, render
 
 _HOME = Path(__file__).parent
+_ON_REQUEST = {"benchmark"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Command:
     """Compute what is missing, draw the figures, and write them as PDF and PNG beside a page that shows them."""
 
     names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[NAME ...]")] = ()
-    """Figures to draw; all of them by default."""
+    """Figures to draw; by default all but the benchmark, which measures for minutes."""
     preset: Literal["quick", "laptop", "paper"] = "laptop"
     """Size of the experiments: seconds, about a minute, or as in a paper."""
     dataset: Literal["digits", "mnist"] | None = None
@@ -56,7 +57,7 @@ def main(
     matplotlib.use("agg")
     try:
         jaxreg.use_all_cores()
-        names = command.names or tuple(known)
+        names = command.names or tuple(name for name in known if name not in _ON_REQUEST)
         chosen = {name: (load(figures, name, known), load(experiments, name, known)) for name in names}
         configs = {name: _configure(command, experiment) for name, (_, experiment) in chosen.items()}
         _check_used(command, configs)

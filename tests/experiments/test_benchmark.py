@@ -1,0 +1,66 @@
+"""The benchmark measures what it says, and its table tells met from missed."""
+
+import dataclasses
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+
+import jaxreg as jr
+from experiments import benchmark, rivals
+from paper_figures import benchmark as figure
+
+TINY = dataclasses.replace(benchmark.PRESETS["quick"], seeds=8, epochs=1, runs=2048, repeats=1)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    store = tmp_path_factory.mktemp("benchmark")
+    return store, benchmark.run(TINY, store=store, progress=False)
+
+
+def test_rows_are_kept_as_json_and_read_again(measured):
+    store, dataset = measured
+    record = json.loads((store / benchmark.JSON_NAME).read_text())
+    assert [entry["name"] for entry in record["rows"]] == dataset["figure"].values.tolist()
+    assert record["history"][0]["versions"]["jax"]
+    assert (dataset["value"] > 0).all()
+    again = benchmark.run(TINY, store=store, progress=False)  # reads, and measures nothing
+    np.testing.assert_array_equal(again["value"], dataset["value"])
+
+
+def test_the_table_tells_met_from_missed(measured):
+    assert benchmark.meets(benchmark.row("a", 1.04, "ratio of times", target=1.05)) == "met"
+    assert benchmark.meets(benchmark.row("a", 1.06, "ratio of times", target=1.05)) == "missed"
+    assert benchmark.meets(benchmark.row("a", 7.0, "x", target=6.0)) == "met"
+    assert benchmark.meets(benchmark.row("a", 5.0, "x", target=6.0)) == "missed"
+    assert benchmark.meets(benchmark.row("a", 5.0, "x")) == ""
+    table = benchmark.report(measured[1])
+    assert table.count("\n| ") == measured[1].sizes["figure"] + 1
+    assert "jaxreg" in table.splitlines()[-1]
+
+
+def test_the_figure_shows_every_target(measured):
+    axes = figure.draw(measured[1]).axes[0]
+    assert len(axes.patches) == int(np.isfinite(measured[1]["target"]).sum())
+    assert all(patch.get_width() > 0 for patch in axes.patches)
+
+
+def test_necessary_operations_leave_out_the_gradient_of_the_inputs():
+    digits = jr.datasets.load("digits")
+    forward = 64 * 256 + 256 * 128 + 128 * 10
+    backward = forward + 256 * 128 + 128 * 10
+    expected = 2 * (len(digits.x_train) * (forward + backward) + len(digits.x_test) * forward)
+    assert benchmark.necessary_operations(digits, epochs=1) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loader", [True, False])
+def test_the_pytorch_loop_learns_as_we_do(loader):
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("PyTorch is in the extra 'bench', not in 'test'")
+    digits = jr.datasets.load("digits")
+    theirs = rivals.train_torch(digits, 3, 10, 0.5, 32, loader)
+    assert theirs.accuracy.shape == theirs.seconds.shape == (3,)
+    assert theirs.accuracy.mean() > 0.6
