@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxreg.checks import check_integer as check_integer
 from jaxreg.errors import ArgumentError
 
 
@@ -31,13 +32,6 @@ def read_points(x: Any, y: Any, degree: Any) -> tuple[np.ndarray, np.ndarray]:
         twice = ordered[1:][ordered[1:] == ordered[:-1]][0]
         raise ArgumentError("x", twice, "must not be repeated", "Average the y of equal x, or shift them")
     return x, y
-
-
-def check_integer(name: str, value: Any, least: int, most: int, remedy: str) -> None:
-    """Refuse what is not an integer from `least` to `most`."""
-    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_integer or not least <= value <= most:
-        raise ArgumentError(name, value, f"must be an integer from {least} to {most}", remedy)
 
 
 def check_number(name: str, value: Any, least: int | float, below: int | float, remedy: str) -> None:

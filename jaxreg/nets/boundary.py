@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxreg.checks import check_integer as check_integer
 from jaxreg.errors import ArgumentError
 
 
@@ -37,13 +38,6 @@ def _check_number(name: str, value: Any, below: int | float, constraint: str, re
         raise ArgumentError(name, value, "must be one number", "Sweep it to have several")
     if _is_concrete(value) and not 0 <= float(value) < below:
         raise ArgumentError(name, value, constraint, remedy)
-
-
-def check_integer(name: str, value: Any, smallest: int, largest: int | float, remedy: str) -> None:
-    """Refuse what is not a Python integer from `smallest` to `largest`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value <= largest:
-        upper = f"to {largest}" if math.isfinite(largest) else "on"
-        raise ArgumentError(name, value, f"must be an integer from {smallest} {upper}", remedy)
 
 
 def check_name(name: str, value: Any, known: Mapping[str, Any]) -> None:

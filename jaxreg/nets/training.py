@@ -104,9 +104,9 @@ def train(
     def epoch(state: PyTree, number: Array) -> tuple[PyTree, dict[str, Array]]:
         order, dropping = (jax.random.fold_in(streams[name], number) for name in ("order", "dropout"))
         batches = sampling.shuffled_epoch(order, n, batch_size)
+        keys = [jax.random.fold_in(dropping, layer) for layer in range(len(hidden))]
 
         def draw(step: Any) -> list[Any]:
-            keys = [jax.random.fold_in(dropping, layer) for layer in range(len(hidden))]
             return [
                 rate if rate is None else keep_mask(key, rate, (batch_size, units), step)
                 for key, rate, units in zip(keys, rates, hidden, strict=True)
