@@ -37,8 +37,8 @@ class Config:
     """Networks in the population, and runs of each rival."""
     epochs: int = 3
     """Passes through the training data."""
-    runs: int = 20_000
-    """Runs of the landscape, at each of 8 learning rates."""
+    runs: int = 131_072
+    """Runs of the landscape at each of 8 learning rates; a power of two, so that chunks are whole."""
     repeats: int = 5
     """Measurements of each time; the median counts."""
     torch: bool = True
@@ -48,9 +48,9 @@ class Config:
 
 
 PRESETS = {
-    "quick": Config(dataset="digits", seeds=8, epochs=2, runs=4000, repeats=3, torch=False, keras=False),
+    "quick": Config(dataset="digits", seeds=8, epochs=2, runs=8192, repeats=3, torch=False, keras=False),
     "laptop": Config(),
-    "paper": Config(seeds=128, runs=100_000, repeats=9),
+    "paper": Config(seeds=128, runs=1_048_576, repeats=9),
 }
 
 HIDDEN = (256, 128)

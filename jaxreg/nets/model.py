@@ -66,7 +66,9 @@ def _contract_last(a: Array, b: Array) -> Array:
 
 
 class Affine(nn.Module):
-    r"""One layer, $x W^\top + b$, with b = 0 at first; weight (out, in) as PyTorch has it.
+    r"""One layer, $x W^\top + b$, with b = 0 at first.
+
+    The weight is (out, in), as PyTorch has it; penalties on rows or columns of a kernel (in, out) take its transpose.
 
     Args:
         units: outputs.

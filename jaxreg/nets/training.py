@@ -58,7 +58,7 @@ def train(
         initializer: a key of `INITIALIZERS` (static).
         batch_size: examples per step, from 1 to n (static).
         epochs: passes through the training data (static).
-        evaluate_train: whether to evaluate on the training data too, which costs half as much as training (static).
+        evaluate_train: whether to evaluate on the training data too, at about a third of the training's cost (static).
 
     Returns:
         One value per epoch, taken at its end with dropout off: `test_loss` and `test_accuracy`; `train_loss` and

@@ -58,6 +58,7 @@ def test_digits_take_as_many_steps_as_the_tutorial():
     assert abs(epochs * per_epoch[1297] - 3 * per_epoch[6000]) <= per_epoch[1297] / 2
 
 
+@pytest.mark.slow
 def test_a_store_goes_on_with_more_seeds_and_refuses_another_network(tmp_path, result):
     store = tmp_path / "results.zarr"
     run(dataclasses.replace(_SMALL, seeds=1), store=store, progress=False)
