@@ -140,7 +140,7 @@ def measure_networks(config: Config, mesh: Mesh, limit: float, say: Any) -> list
 
     axes = {"seed": jr.seeds(config.seeds), "learning_rate": [RATE]}
     name = f"{data.x_train.shape[1]}-256-128-10 network"
-    rows = _engine_rows(name, learn, tuple(data[:4]), axes, 4 * mesh.size, mesh, config, nested=False)
+    rows = _engine_rows(name, learn, tuple(data[:4]), axes, mesh.size, mesh, config, nested=False)
 
     ours = lambda: jr.sweep(learn, axes, args=data[:4], progress=False)  # noqa: E731
     result = ours()

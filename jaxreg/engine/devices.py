@@ -8,9 +8,6 @@ import jax
 
 from jaxreg.errors import SweepError
 
-# A CPU core keeps a hot loop fast while it stays within a few times its second-level cache: 784-256-128-10 networks
-# (2 MB each) train fastest at 2 to 4 per core with 2 MiB of L2, 1.3 times slower at 1 and 1.05 to 1.5 times at 32.
-CACHE_MULTIPLE = 4
 MEMORY_SHARE = 0.5
 FALLBACK_CACHE = 2**20
 
@@ -48,11 +45,9 @@ def memory_budget(device: jax.Device) -> int:
     return int(MEMORY_SHARE * _free_memory() / max(1, len(jax.local_devices())))
 
 
-def cache_budget(device: jax.Device) -> int | None:
-    """Bytes that a hot loop on one device should stay within; None where memory alone limits it (GPU, TPU)."""
-    if device.platform != "cpu":
-        return None
-    return CACHE_MULTIPLE * _second_level_cache()
+def cache_size(device: jax.Device) -> int | None:
+    """Bytes of cache that one device has to itself; None where memory alone matters (GPU, TPU)."""
+    return _second_level_cache() if device.platform == "cpu" else None
 
 
 def local_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...]:

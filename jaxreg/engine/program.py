@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +16,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxreg.engine.axes import Axis, Group, derive_key, describe, to_working_dtype, without_addresses
 from jaxreg.engine.cost import Cost, measure_cost
+from jaxreg.engine.devices import cache_size
 from jaxreg.engine.grid import Box, Tile
 from jaxreg.errors import SweepError
 
 MEMBERS = "members"
+LARGE_SHARE = 1 / 8  # of the cache: a run that keeps more alive gains nothing from being batched on a CPU
+Batching = Literal["nested", "flat", "alone"]
 Statics = tuple[tuple[str, Hashable], ...]
 Values = tuple[tuple[Any, dict[str, Any]], ...]  # per axis: positions within the chunk, and the traced keywords
 
@@ -66,7 +69,7 @@ def run_member(
     return {**outputs, "diverged": ~finite}
 
 
-@functools.partial(jax.jit, static_argnames=("run", "static", "keys", "flat", "split", "mesh"))
+@functools.partial(jax.jit, static_argnames=("run", "static", "keys", "batching", "split", "mesh"))
 def run_chunk(
     args: Any,
     values: Values,
@@ -74,14 +77,15 @@ def run_chunk(
     run: Callable[..., Any],
     static: Statics,
     keys: tuple[str, ...],
-    flat: bool,
+    batching: Batching,
     split: int | None,
     mesh: Mesh,
 ) -> dict[str, jax.Array]:
     """A box of runs, with the `split` axis spread over the devices of `mesh`; outputs lead with all axes.
 
-    Matrix products run fastest as one flat batch; all other work runs as nested batches, axis by axis, so that
-    what depends on the seed alone (random draws above all) is computed once for all values of the other axes.
+    "nested" batches axis by axis, so that what depends on the seed alone (random draws above all) is computed once for
+    all values of the other axes. Matrix products are faster as one "flat" batch, and on a CPU, where a run's weights
+    fill the cache, faster still "alone": each device takes its runs one after the other.
     """
 
     def member(args: Any, point: Values) -> dict[str, jax.Array]:
@@ -89,7 +93,8 @@ def run_chunk(
         return run_member(args, traced, run=run, static=static, keys=keys)
 
     def local(args: Any, values: Values) -> dict[str, jax.Array]:
-        return (_map_flat if flat else _map_nested)(functools.partial(member, args), values)
+        one = functools.partial(member, args)
+        return _map_nested(one, values) if batching == "nested" else _map_flat(one, values, batching == "alone")
 
     spec = [PartitionSpec(MEMBERS) if axis == split else PartitionSpec() for axis in range(len(values))]
     out = PartitionSpec() if split is None else PartitionSpec(*[None] * split, MEMBERS)
@@ -103,11 +108,20 @@ def _map_nested(member: Callable[[Values], Any], values: Values) -> Any:
     return member(values)
 
 
-def _map_flat(member: Callable[[Values], Any], values: Values) -> Any:
+def _map_flat(member: Callable[[Values], Any], values: Values, one_by_one: bool) -> Any:
     lengths = tuple(len(positions) for positions, _ in values)
     index = jnp.unravel_index(jnp.arange(int(np.prod(lengths))), lengths)
     points = tuple(jax.tree.map(lambda leaf, i=i: leaf[i], value) for value, i in zip(values, index, strict=True))
-    return jax.tree.map(lambda leaf: leaf.reshape(*lengths, *leaf.shape[1:]), jax.vmap(member)(points))
+    results = jax.lax.map(member, points) if one_by_one else jax.vmap(member)(points)
+    return jax.tree.map(lambda leaf: leaf.reshape(*lengths, *leaf.shape[1:]), results)
+
+
+def choose_batching(cost: Cost, device: jax.Device) -> Batching:
+    """How the runs of a call are batched: see `run_chunk`."""
+    if not cost.is_product_bound:
+        return "nested"
+    cache = cache_size(device)
+    return "alone" if cache is not None and cost.hot_bytes > LARGE_SHARE * cache else "flat"
 
 
 def build_programs(run: Callable[..., Any], axes: Sequence[Axis], args: tuple[Any, ...]) -> list[Program]:
@@ -145,7 +159,7 @@ def compile_chunk(program: Program, args: Any, axes: Sequence[Axis], box: Box, m
         run=program.run,
         static=program.static,
         keys=program.keys,
-        flat=program.cost.is_product_bound,
+        batching=choose_batching(program.cost, mesh.devices.flat[0]),
         split=box.split,
         mesh=mesh,
     ).compile()

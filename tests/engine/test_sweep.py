@@ -64,6 +64,32 @@ def test_flat_and_nested_batches_agree():
     np.testing.assert_allclose(flat.out, nested.out, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("batching", ["nested", "flat", "alone"])
+def test_every_batching_gives_the_same_numbers(batching, monkeypatch):
+    from jaxreg.engine import program
+
+    axes = {"seed": jr.seeds(5), "learning_rate": RATES}
+    expected = sweep(descend, axes, args=(POINTS,))
+    monkeypatch.setattr(program, "choose_batching", lambda cost, device: batching)
+    result = sweep(descend, axes, args=(POINTS,), chunk_size=6)
+    np.testing.assert_allclose(result.weight, expected.weight, rtol=1e-6, atol=1e-7)
+
+
+def test_large_networks_run_alone_and_small_ones_in_a_flat_batch():
+    from jaxreg.engine import entry, program
+
+    def multiply(*, seed, size):
+        matrix = jax.random.normal(seed, (size, size))
+        return {"x": jax.lax.fori_loop(0, 100, lambda i, m: matrix @ m / size, matrix).sum()}
+
+    def batching(size):
+        study = entry._prepare(multiply, {"seed": jr.seeds(64), "size": jr.static([size])}, (), None, "auto", None)
+        return program.choose_batching(study.programs[0].cost, jax.local_devices()[0]), study.box.members
+
+    assert batching(2000) == ("alone", 2)
+    assert batching(16) == ("flat", 64)
+
+
 def test_seeds_are_prefix_stable_and_independent_between_axes():
     few, many = sweep(draw, {"seed": jr.seeds(3)}), sweep(draw, {"seed": jr.seeds(10)})
     np.testing.assert_array_equal(few.key, many.key[:3])
@@ -309,8 +335,8 @@ def test_import_is_light():
 
 
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
-@pytest.mark.parametrize("flat", [True, False])
-def test_the_chunk_program_lowers_for_every_platform(platform, flat):
+@pytest.mark.parametrize("batching", ["nested", "flat", "alone"])
+def test_the_chunk_program_lowers_for_every_platform(platform, batching):
     from jaxreg.engine import execute, program
     from jaxreg.engine.axes import read_axes
 
@@ -322,7 +348,7 @@ def test_the_chunk_program_lowers_for_every_platform(platform, flat):
 
     def call(args, values):
         return program.run_chunk(
-            args, values, run=descend, static=(), keys=built.keys, flat=flat, split=box.split, mesh=mesh
+            args, values, run=descend, static=(), keys=built.keys, batching=batching, split=box.split, mesh=mesh
         )
 
     exported = jax.export.export(jax.jit(call), platforms=[platform])((POINTS,), values)
