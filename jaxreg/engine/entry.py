@@ -16,7 +16,7 @@ import xarray as xr
 from jax.sharding import Mesh
 from tqdm.auto import tqdm
 
-from jaxreg.engine.axes import Axis, read_axes
+from jaxreg.engine.axes import Axis
 from jaxreg.engine.devices import local_devices
 from jaxreg.engine.execute import Block, Tally, execute, initial_box, make_mesh
 from jaxreg.engine.forecast import Plan, forecast
@@ -32,6 +32,7 @@ from jaxreg.engine.provenance import (
     matmul_precision,
     read_setting,
 )
+from jaxreg.engine.reading import read_axes
 from jaxreg.engine.store import check_path, open_store
 from jaxreg.errors import SweepError
 
@@ -136,7 +137,7 @@ def plan(
     """What `sweep` with the same arguments would do: programs, runs, chunk shape, memory, result size, time.
 
     Compiles the programs, which the sweep then need not do again, and runs two chunks of each to measure the time;
-    computes and writes nothing else.
+    computes and writes nothing else. A `store` is not looked at: the plan is that of the whole sweep.
 
     Raises:
         SweepError: as `sweep`.

@@ -14,10 +14,12 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxreg.engine.axes import Axis, Group, derive_key, describe, to_working_dtype, without_addresses
+from jaxreg.engine.axes import Axis, Group, derive_key
 from jaxreg.engine.cost import Cost, measure_cost
+from jaxreg.engine.describing import describe, without_addresses
 from jaxreg.engine.devices import cache_size
 from jaxreg.engine.grid import Box, Tile
+from jaxreg.engine.reading import to_working_dtype
 from jaxreg.errors import SweepError
 
 MEMBERS = "members"

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxreg.engine.axes import describe, without_addresses
+from jaxreg.engine.describing import describe, without_addresses
 
 
 def fingerprint_data(args: Sequence[Any]) -> str:

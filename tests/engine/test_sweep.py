@@ -200,7 +200,7 @@ def test_a_second_sweep_with_an_automatic_chunk_compiles_nothing():
 
 def test_args_are_arguments_and_not_constants():
     data = np.arange(100_000, dtype=np.float32)
-    axes = jr.engine.axes.read_axes(lambda data, *, a: {"x": data.sum() * a}, {"a": [1.0]}, (data,))
+    axes = jr.engine.reading.read_axes(lambda data, *, a: {"x": data.sum() * a}, {"a": [1.0]}, (data,))
     from jaxreg.engine import execute, program
 
     mesh = execute.make_mesh(jax.local_devices()[:1])
@@ -338,7 +338,7 @@ def test_import_is_light():
 @pytest.mark.parametrize("batching", ["nested", "flat", "alone"])
 def test_the_chunk_program_lowers_for_every_platform(platform, batching):
     from jaxreg.engine import execute, program
-    from jaxreg.engine.axes import read_axes
+    from jaxreg.engine.reading import read_axes
 
     mesh = execute.make_mesh(jax.local_devices())
     axes = read_axes(descend, {"seed": jr.seeds(4), "learning_rate": [0.1, 0.2]}, (POINTS,))
