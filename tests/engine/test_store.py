@@ -257,6 +257,7 @@ def test_killed_at_random_moments_and_resumed_the_bytes_are_those_of_an_uninterr
     assert len(stages) > 5  # the kills did hit different moments
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_reported_and_resumed(tmp_path):
     """A real size limit on files of this process stands in for the disk: writes fail with an OSError."""
     store = tmp_path / "s.zarr"

@@ -307,6 +307,7 @@ OUT_OF_MEMORY = textwrap.dedent(
 )
 
 
+@pytest.mark.slow
 def test_when_memory_runs_out_the_chunk_is_halved_and_the_work_goes_on():
     """A real limit on this process' memory; XLA says RESOURCE_EXHAUSTED at run time."""
     done = subprocess.run([sys.executable, "-c", OUT_OF_MEMORY], capture_output=True, text=True)

@@ -20,6 +20,7 @@ def measured(tmp_path_factory):
     return store, benchmark.run(TINY, store=store, progress=False)
 
 
+@pytest.mark.slow
 def test_rows_are_kept_as_json_and_read_again(measured):
     store, dataset = measured
     record = json.loads((store / benchmark.JSON_NAME).read_text())
@@ -30,6 +31,7 @@ def test_rows_are_kept_as_json_and_read_again(measured):
     np.testing.assert_array_equal(again["value"], dataset["value"])
 
 
+@pytest.mark.slow
 def test_the_table_tells_met_from_missed(measured):
     assert benchmark.meets(benchmark.row("a", 1.04, "ratio of times", target=1.05)) == "met"
     assert benchmark.meets(benchmark.row("a", 1.06, "ratio of times", target=1.05)) == "missed"
@@ -41,6 +43,7 @@ def test_the_table_tells_met_from_missed(measured):
     assert "jaxreg" in table.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_figure_shows_every_target(measured):
     axes = figure.draw(measured[1]).axes[0]
     assert len(axes.patches) == int(np.isfinite(measured[1]["target"]).sum())
