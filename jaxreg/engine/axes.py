@@ -12,6 +12,7 @@ import numpy as np
 from jaxreg.errors import SweepError
 
 WORD = 2**32
+LABEL_CHARACTERS = 128  # the longest name of a case or static value
 
 
 @dataclasses.dataclass(frozen=True)

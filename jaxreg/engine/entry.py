@@ -18,9 +18,9 @@ from tqdm.auto import tqdm
 
 from jaxreg.engine.axes import Axis
 from jaxreg.engine.devices import local_devices
-from jaxreg.engine.execute import Block, Tally, execute, initial_box, make_mesh
+from jaxreg.engine.execute import Tally, execute, initial_box, make_mesh
 from jaxreg.engine.forecast import Plan, forecast
-from jaxreg.engine.grid import Box, Region, Tile, tile_region
+from jaxreg.engine.grid import Box, Region, tile_region
 from jaxreg.engine.layout import Identity
 from jaxreg.engine.memory import MemorySink
 from jaxreg.engine.outputs import Outputs, compiled_axes, read_outputs, read_validity
@@ -111,7 +111,8 @@ def sweep(
         if store is None:
             sink = MemorySink([len(axis.labels) for axis in study.axes], study.outputs)
             tiles = list(tile_region(_whole(study.axes), study.axes, study.box))
-            box = _execute(study, study.axes, tiles, study.box, sink.write, tally, progress)
+            call = (study.args, tiles, study.box, study.mesh)
+            box = execute(study.programs, *call, sink.write, tally=tally, progress=progress)
             described = [{"name": axis.name, "kind": axis.kind, "identity": axis.identity} for axis in study.axes]
             manifest = {"settings": _settings(study, x64), "axes": described, "chunk": list(box.lengths)}
             dataset = _dataset(study, sink, json.dumps(manifest | {"history": [environment]}))
@@ -182,24 +183,6 @@ def _prepare(
     return _Study(run, read, shared, programs, outputs, initial_box(read, programs, size, mesh), mesh)
 
 
-def _execute(
-    study: _Study,
-    axes: Sequence[Axis],
-    tiles: list[Tile],
-    box: Box,
-    keep: Callable[[Region, Block], None],
-    tally: Tally,
-    progress: bool,
-    change_box: Callable[[Box], None] = lambda box: None,
-) -> Box:
-    return execute(
-        *(axes, study.programs, study.args, tiles, box, study.mesh, keep),
-        tally=tally,
-        progress=progress,
-        change_box=change_box,
-    )
-
-
 def _sweep_store(
     study: _Study,
     path: Path,
@@ -216,7 +199,7 @@ def _sweep_store(
         if stale and progress:
             tqdm.write(f"{path}: taking over from {stale}, which ended without closing it", file=sys.stderr)
         store.write_validity(read_validity(study.outputs, store.axes))
-        placed = dataclasses.replace(study, programs=tuple(place_programs(study.programs, store.axes)))
+        programs = place_programs(study.programs, store.axes)
         work = []
         for number, assigned in enumerate(store.assignments):
             assigned_tiles = tile_region(assigned.region, store.axes, assigned.box)
@@ -226,7 +209,8 @@ def _sweep_store(
         for number, box, tiles in work:
             if tiles:
                 change = functools.partial(store.change_box, number)
-                _execute(placed, store.axes, tiles, box, store.write, tally, progress, change)
+                call = (study.args, tiles, box, study.mesh)
+                execute(programs, *call, store.write, tally=tally, progress=progress, change_box=change)
         return store.read(study.axes)
 
 

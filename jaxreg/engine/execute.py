@@ -85,7 +85,6 @@ def footprint(compiled: jax.stages.Compiled) -> int:
 
 
 def execute(
-    axes: Sequence[Axis],
     programs: Sequence[Program],
     args: Any,
     tiles: Sequence[Tile],
@@ -112,7 +111,7 @@ def execute(
                 if waiting:
                     program = waiting[0].program
                     if program not in compiled:
-                        compiled[program] = _compile_timed(programs[program], args, axes, box, mesh, tally)
+                        compiled[program] = _compile_timed(programs[program], args, box, mesh, tally)
                     values = chunk_values(programs[program], waiting[0], box, mesh)
                     started.append((waiting[0], compiled[program](args, values)))
                     waiting.popleft()
@@ -145,11 +144,9 @@ class _DoesNotFitError(Exception):
     """The memory analysis of a compiled program asks for a smaller chunk."""
 
 
-def _compile_timed(
-    program: Program, args: Any, axes: Sequence[Axis], box: Box, mesh: Mesh, tally: Tally
-) -> jax.stages.Compiled:
+def _compile_timed(program: Program, args: Any, box: Box, mesh: Mesh, tally: Tally) -> jax.stages.Compiled:
     began = time.perf_counter()
-    compiled = compile_chunk(program, args, axes, box, mesh)
+    compiled = compile_chunk(program, args, box, mesh)
     tally.compiling += time.perf_counter() - began
     tally.programs += 1
     if not fits(compiled, mesh) and box.halved() is not None:

@@ -67,7 +67,7 @@ def forecast(
     mesh: Mesh,
 ) -> Plan:
     """Compile every program, time two calls of each, and extrapolate to all `tiles`."""
-    compiled, box, compile_seconds = _compile_all(programs, args, axes, box, mesh)
+    compiled, box, compile_seconds = _compile_all(programs, args, box, mesh)
     pieces = [piece for tile in tiles for piece in cut_tile(tile, box)]
     calls = collections.Counter(piece.program for piece in pieces)
     firsts = {piece.program: piece for piece in reversed(pieces)}
@@ -96,13 +96,13 @@ def forecast(
 
 
 def _compile_all(
-    programs: Sequence[Program], args: Any, axes: Sequence[Axis], box: Box, mesh: Mesh
+    programs: Sequence[Program], args: Any, box: Box, mesh: Mesh
 ) -> tuple[list[jax.stages.Compiled], Box, float]:
     """Every program compiled for one chunk shape that fits them all."""
     began = time.perf_counter()
     compiled: list[jax.stages.Compiled] = []
     while len(compiled) < len(programs):
-        executable = compile_chunk(programs[len(compiled)], args, axes, box, mesh)
+        executable = compile_chunk(programs[len(compiled)], args, box, mesh)
         compiled.append(executable)
         smaller = box.halved()
         if not fits(executable, mesh) and smaller is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from jaxreg.engine.axes import Axis, Group
+from jaxreg.engine.axes import LABEL_CHARACTERS, Axis, Group
 from jaxreg.engine.grid import Assignment, Box, unassigned
 from jaxreg.engine.outputs import Outputs, compiled_axes, padding_value
 from jaxreg.errors import StoreError
@@ -19,7 +19,6 @@ FORMAT = 1
 FILE_BYTES = 2**18  # an array's file holds about this much, or one chunk of the sweep where that is more
 MOST_FILE_BYTES = 2**30  # the compressor takes no more than twice this
 COORDINATE_CHUNK = 2**16
-LABEL_CHARACTERS = 128
 
 
 @dataclasses.dataclass(frozen=True)

@@ -152,7 +152,7 @@ def place_programs(programs: Sequence[Program], axes: Sequence[Axis]) -> list[Pr
     return [dataclasses.replace(p, groups=groups) for p, groups in zip(programs, combinations, strict=True)]
 
 
-def compile_chunk(program: Program, args: Any, axes: Sequence[Axis], box: Box, mesh: Mesh) -> jax.stages.Compiled:
+def compile_chunk(program: Program, args: Any, box: Box, mesh: Mesh) -> jax.stages.Compiled:
     """The executable of `program` for chunks of the shape `box`; JAX keeps it for the next sweep."""
     first = tuple((int(group.positions[0]),) for group in program.groups)
     return run_chunk.lower(

@@ -7,11 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxreg.engine.axes import Axis, Cases, Group, Seeds, Static, static
+from jaxreg.engine.axes import LABEL_CHARACTERS, Axis, Cases, Group, Seeds, Static, static
 from jaxreg.engine.describing import describe, without_addresses
 from jaxreg.errors import SweepError
-
-MOST_CHARACTERS = 128  # of a label
 
 
 def read_axes(run: Callable[..., Any], axes: Mapping[str, Any], args: Sequence[Any]) -> tuple[Axis, ...]:
@@ -194,7 +192,7 @@ def _static_labels(values: Sequence[Any]) -> np.ndarray:
 
 
 def _short_name(value: Any) -> str:
-    return (getattr(value, "__name__", None) or without_addresses(repr(value)))[:MOST_CHARACTERS]
+    return (getattr(value, "__name__", None) or without_addresses(repr(value)))[:LABEL_CHARACTERS]
 
 
 def _name(run: Callable[..., Any]) -> str:

@@ -207,7 +207,7 @@ def test_args_are_arguments_and_not_constants():
     shared = program.replicate((data,), mesh)
     built = program.build_programs(lambda data, *, a: {"x": data.sum() * a}, axes, shared)[0]
     box = execute.initial_box(axes, [built], "auto", mesh)
-    assert len(program.compile_chunk(built, shared, axes, box, mesh).as_text()) < 100_000
+    assert len(program.compile_chunk(built, shared, box, mesh).as_text()) < 100_000
 
 
 def test_a_diverged_member_is_marked_and_leaves_its_neighbours_bytes_alone():
