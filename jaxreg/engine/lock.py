@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import filelock
 
 from jaxreg.engine.provenance import describe_owner
 from jaxreg.errors import StoreError
+
+_TRIES, _PAUSE = 40, 0.05  # seconds
 
 
 @contextlib.contextmanager
@@ -26,7 +29,7 @@ def hold_lock(store: Path) -> Iterator[str | None]:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        owner = _read(note) or "another process"
+        owner = _read_when_written(note) or "another process"
         raise StoreError(
             "store", str(store), f"is being written by {owner}", "Wait for it, or use another path"
         ) from None
@@ -37,6 +40,15 @@ def hold_lock(store: Path) -> Iterator[str | None]:
     finally:
         note.unlink(missing_ok=True)
         lock.release()
+
+
+def _read_when_written(note: Path) -> str | None:
+    """What the note says; its writer, which holds the lock, may be between taking the lock and writing the note."""
+    for _ in range(_TRIES):
+        if owner := _read(note):
+            return owner
+        time.sleep(_PAUSE)
+    return None
 
 
 def _read(note: Path) -> str | None:
