@@ -1,0 +1,151 @@
+"""Designs: polynomial features, and columns centred and scaled, with the way back to original units."""
+
+from typing import Literal, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int32, Num
+
+from jaxreg.errors import ArgumentError
+from jaxreg.linear import boundary
+from jaxreg.linear.fit import LinearFit, Status
+
+Normalize = Literal["l2", "std"] | None
+_Numbers = Num[Array | np.ndarray, "..."]
+
+
+def polynomial_features(
+    x: Num[Array | np.ndarray, " n"],
+    degree: int,
+    *,
+    basis: Literal["monomial", "legendre"] = "monomial",
+    domain: tuple[float, float] | None = None,
+) -> Float[Array, "n degree"]:
+    r"""Polynomials of degrees 1 … `degree` at each x, without a constant column (the fits have an intercept).
+
+    "monomial": $x, x^2, \dots$. "legendre": $P_1(t), P_2(t), \dots$ of $t \in [-1, 1]$, the image of x in `domain`,
+    from $(k+1) P_{k+1} = (2k+1) t P_k - k P_{k-1}$. Both span the same models; on 50 even points and with columns
+    of unit length, the condition number at degree 30 is 2e11 for monomials and 5e2 for Legendre polynomials.
+
+    Args:
+        x: abscissae.
+        degree: highest degree, at least 1 (static).
+        basis: "monomial" or "legendre" (static).
+        domain: the interval that "legendre" maps to [-1, 1]: give that of the fit when predicting elsewhere; by
+            default the least and the largest x.
+
+    Raises:
+        ArgumentError: x not flat, not finite or so large that a power overflows, another basis, a degree below 1, or an
+            empty domain.
+
+    >>> polynomial_features(jnp.array([0, 1, 2]), 3)
+    Array([[0., 0., 0.], [1., 1., 1.], [2., 4., 8.]], dtype=float32)
+    >>> polynomial_features(jnp.array([0, 1, 2]), 2, basis="legendre")
+    Array([[-1. ,  1. ], [ 0. , -0.5], [ 1. ,  1. ]], dtype=float32)
+    """
+    boundary.check_integer("degree", degree, 1, 1000, "A degree of 1 is a straight line")
+    x = boundary.read_floats("x", x)
+    if x.ndim != 1 or x.shape[0] < 1:
+        raise ArgumentError("x", x.shape, "must be a flat array of one or more numbers", "Flatten it")
+    if basis == "monomial":
+        powers = jnp.cumprod(jnp.broadcast_to(x[:, None], (x.shape[0], degree)), axis=1)
+        return boundary.read_floats("powers of x", powers)
+    if basis != "legendre":
+        raise ArgumentError("basis", basis, 'must be "monomial" or "legendre"', "Choose one of them")
+    low, high = (x.min(), x.max()) if domain is None else domain
+    if domain is not None and not low < high:
+        raise ArgumentError("domain", domain, "must be two increasing numbers", "Give those of the fitted x")
+    t = 2 * (x - low) / (high - low) - 1
+    before, p, columns = jnp.ones_like(t), t, []
+    for k in range(1, degree + 1):
+        columns.append(p)
+        before, p = p, ((2 * k + 1) * t * p - k * before) / (k + 1)
+    return jnp.stack(columns, axis=1)
+
+
+class Standardized(NamedTuple):
+    """A design with columns of mean 0 and unit scale: `X` = (original - `center`) / `scale`.
+
+    Where a column is `constant`, up to rounding, it is 0 in `X` and its scale is 1.
+    """
+
+    X: Float[Array, "n p"]
+    center: Float[Array, " p"]
+    scale: Float[Array, " p"]
+    constant: Bool[Array, " p"]
+
+
+def standardize(X: Num[Array | np.ndarray, "n p"], scale: Normalize = None, *, center: bool = True) -> Standardized:
+    r"""Subtract each column's mean and divide by its scale.
+
+    "l2": the norm of the centred column, $\|x_j - \bar x_j\|$, what scikit-learn once called `normalize=True`; "std":
+    its standard deviation, that norm over $\sqrt n$; None: 1. Safe where squares would overflow.
+
+    Args:
+        X: design.
+        scale: "l2", "std" or None (static).
+        center: whether to subtract the means (static); without it, only a column of zeros counts as constant.
+
+    Raises:
+        ArgumentError: X not a finite matrix of two rows or more, or another scale.
+
+    >>> standardize(jnp.array([[1.0, 5.0], [3.0, 5.0]]), "std")
+    Standardized(X=Array([[-1.,  0.], [ 1.,  0.]], dtype=float32), center=Array([2., 5.], dtype=float32),
+                 scale=Array([1., 1.], dtype=float32), constant=Array([False,  True], dtype=bool))
+    """
+    boundary.check_normalize(scale)
+    X = boundary.read_design(X)
+    n, epsilon = X.shape[0], float(jnp.finfo(X.dtype).eps)
+    largest = lax.stop_gradient(jnp.abs(X).max(0))
+    safe = jnp.ldexp(jnp.ones_like(largest), jnp.frexp(largest)[1])  # a power of two: dividing by it is exact
+    unit = X / safe  # within [-1, 1], so that its squares do not overflow
+    mean = unit.mean(0) if center else jnp.zeros_like(safe)
+    unit = unit - mean
+    squares = (unit * unit).sum(0)
+    constant = squares <= (n * (epsilon * n) ** 2 if center else 0)
+    squares = squares / n if scale == "std" else squares
+    norm = jnp.sqrt(jnp.where(constant, 1, squares))
+    if scale is None:
+        columns, divisor = X - mean * safe, jnp.ones_like(safe)
+    else:
+        columns, divisor = unit / norm, jnp.where(constant, 1, norm * safe)
+    return Standardized(jnp.where(constant, 0, columns), mean * safe, divisor, constant)
+
+
+class Problem(NamedTuple):
+    """A regression in standard form: the standardized design, the centred target, and what was taken from it."""
+
+    X: Float[Array, "n p"]
+    y: Float[Array, " n"]
+    design: Standardized
+    mean: Float[Array, ""]
+    status: Int32[Array, ""]
+
+
+def pose(X: _Numbers, y: _Numbers, normalize: Normalize, fit_intercept: bool) -> Problem:
+    """Check the data and bring them to standard form; a constant column and, in a batch, NaN are in its status."""
+    boundary.check_normalize(normalize)
+    X, y = boundary.read_data(X, y)
+    design = standardize(X, normalize, center=fit_intercept)
+    mean = y.mean() if fit_intercept else jnp.zeros_like(y[0])
+    finite = jnp.isfinite(X).all() & jnp.isfinite(y).all()
+    status = jnp.where(design.constant.any(), Status.CONSTANT_COLUMN, Status.OK).astype(jnp.int32)
+    status = jnp.where(finite, status, jnp.int32(Status.INVALID))
+    return Problem(design.X, y - mean, design, mean, status)
+
+
+def to_fit(
+    problem: Problem, coef: Float[Array, "*path p"], gap: Float[Array, "*path"], status: Int32[Array, "*path"]
+) -> LinearFit:
+    """The coefficients of a problem in standard form, in the units of the data; NaN where the status is INVALID."""
+    status = status | problem.status
+    invalid = (status & Status.INVALID) != 0
+    coef = jnp.where(problem.design.constant, 0, coef / problem.design.scale)
+    intercept = problem.mean - jnp.einsum("...p,p->...", coef, problem.design.center, precision="highest")
+    return LinearFit(
+        jnp.where(invalid[..., None], jnp.nan, coef),
+        jnp.where(invalid, jnp.nan, intercept),
+        jnp.where(invalid, jnp.nan, gap),
+        status,
+    )
