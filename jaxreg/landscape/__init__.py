@@ -1,15 +1,30 @@
-"""Polynomial landscapes, gradients on them, and stochastic gradient descent with its fates."""
+"""Polynomial landscapes, gradients on them, and stochastic gradient descent: its fates, passages, occupancy, theory."""
 
+from jaxreg.landscape import theory as theory
 from jaxreg.landscape.descent import FATES as FATES
 from jaxreg.landscape.descent import Descent as Descent
 from jaxreg.landscape.descent import descend as descend
 from jaxreg.landscape.descent import fate as fate
 from jaxreg.landscape.gradients import FullGradient as FullGradient
 from jaxreg.landscape.gradients import Gradient as Gradient
+from jaxreg.landscape.gradients import NoisyGradient as NoisyGradient
 from jaxreg.landscape.gradients import RefitGradient as RefitGradient
 from jaxreg.landscape.gradients import full_gradient as full_gradient
+from jaxreg.landscape.gradients import noisy_gradient as noisy_gradient
 from jaxreg.landscape.gradients import refit_gradient as refit_gradient
+from jaxreg.landscape.histogram import Occupancy as Occupancy
+from jaxreg.landscape.histogram import occupancy as occupancy
+from jaxreg.landscape.passage import PASSAGES as PASSAGES
+from jaxreg.landscape.passage import Passage as Passage
+from jaxreg.landscape.passage import PassageTime as PassageTime
+from jaxreg.landscape.passage import estimate_passage as estimate_passage
+from jaxreg.landscape.passage import first_passage as first_passage
+from jaxreg.landscape.polynomial import DOUBLE_WELL as DOUBLE_WELL
+from jaxreg.landscape.polynomial import EQUAL_DEPTH_SEXTIC as EQUAL_DEPTH_SEXTIC
+from jaxreg.landscape.polynomial import QUADRATIC as QUADRATIC
 from jaxreg.landscape.polynomial import T2_LANDSCAPE as T2_LANDSCAPE
 from jaxreg.landscape.polynomial import T2_POINTS as T2_POINTS
 from jaxreg.landscape.polynomial import Polynomial as Polynomial
 from jaxreg.landscape.polynomial import fit_polynomial as fit_polynomial
+from jaxreg.landscape.regression import location_gradient as location_gradient
+from jaxreg.landscape.regression import regression_gradient as regression_gradient

@@ -1,5 +1,6 @@
 """Checks of data and numbers before anything is traced."""
 
+import math
 from typing import Any
 
 import jax
@@ -39,3 +40,17 @@ def check_number(name: str, value: Any, least: int | float, below: int | float, 
     is_known = not isinstance(value, jax.core.Tracer)
     if is_known and not (np.greater_equal(value, least) & np.less(value, below)).all():
         raise ArgumentError(name, value, f"must lie in [{least}, {below})", remedy)
+
+
+def check_walk(start: Any, learning_rate: Any, steps: Any, momentum: Any, limit: Any) -> None:
+    """Refuse numbers that no descent can have; traced ones pass.
+
+    Raises:
+        ArgumentError: a number outside its domain.
+    """
+    check_integer("steps", steps, 1, 2**31 - 1, "Make at least one step")
+    check_number("limit", limit, 0, math.inf, "Give a size that no run should reach, such as 1e6")
+    check_number("start", start, -limit, limit, "Start within the limit")
+    check_number("learning_rate", learning_rate, 0, math.inf, "Give a step size such as 0.3")
+    if momentum is not None:
+        check_number("momentum", momentum, 0, 1, "Give a number such as 0.9, or None for plain descent")

@@ -1,22 +1,24 @@
-"""Gradients that descent can follow: of the fit to all data, and of a refit to a random mini-batch at every step."""
+"""Gradients that descent can follow: of the fit to all data, with added noise, and of a refit to a mini-batch."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Integer, Key
+from jaxtyping import Array, Float, Integer, Key, Real
 from numpy.polynomial.polynomial import Polynomial as HostPolynomial
 
 from jaxreg import sampling
 from jaxreg.landscape import boundary
+from jaxreg.landscape.noise import random_normals
 from jaxreg.landscape.polynomial import Polynomial, Weight, as_float
 from jaxreg.landscape.recurrence import Recurrence, differentiate, fit_recurrence
 from jaxreg.values import register_value
 
 _Points = Float[Array | np.ndarray, " points"]
-_Scalar = int | float | Float[Array | np.ndarray, ""]
+_Scalar = int | float | Real[Array | np.ndarray, ""]
 
 
 @runtime_checkable
@@ -60,6 +62,28 @@ class FullGradient:
         """The variable (w - center) / scale, which is of order 1 among the data."""
         w = as_float(w)
         return (w - jnp.asarray(self.center, w.dtype)) / jnp.asarray(self.scale, w.dtype)
+
+
+@register_value()
+@dataclass(frozen=True)
+class NoisyGradient:
+    """The slope of a landscape with Gaussian noise added, of standard deviation `spread`; made by `noisy_gradient`."""
+
+    slope: Polynomial
+    spread: _Scalar
+
+    def __call__(self, key: Key[Array, ""], w: Weight) -> Float[Array, "..."]:
+        """The gradient at w with noise drawn with `key`, the same for every entry of `w`."""
+        return self.at(self.draw(key, 0, 1)[0], w)
+
+    def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> Float[Array, " steps"]:
+        """The noise of a block of steps, of standard deviation 1, in one draw: see `Gradient`."""
+        return random_normals(seed, steps, 1, first)[0]
+
+    def at(self, drawn: Float[Array, ""], w: Weight) -> Float[Array, "..."]:
+        """The gradient at w with the noise of one step."""
+        w = as_float(w)
+        return self.slope.value(w) + jnp.asarray(self.spread, w.dtype) * drawn.astype(w.dtype)
 
 
 @register_value("degree", "batch_size")
@@ -116,6 +140,38 @@ def full_gradient(x: _Points, y: _Points, degree: int) -> FullGradient:
     6.0
     """
     return _fit_all(*boundary.read_points(x, y, degree), degree)[0]
+
+
+def noisy_gradient(landscape: Polynomial, noise: _Scalar, batch_size: _Scalar = 1) -> NoisyGradient:
+    r"""Slope of a landscape with Gaussian noise, $g(w) = U'(w) + s\,\xi/\sqrt B$ with $\xi \sim N(0, 1)$.
+
+    The model of mini-batch noise behind the theory of SGD: the mean of B independent gradients of one sample.
+
+    Args:
+        landscape: $U$; one with traced coefficients will do.
+        noise: $s$, the standard deviation of the gradient of one sample, 0 or more; may be traced.
+        batch_size: $B$, 1 or more; may be traced.
+
+    Returns:
+        A value that is called with a key and w, and that `descend` follows; the same seed draws the same $\xi$
+        whatever `noise` and `batch_size` are.
+
+    Raises:
+        ArgumentError: negative noise, or a batch size below 1.
+
+    >>> from jaxreg.landscape.polynomial import DOUBLE_WELL
+    >>> gradient = noisy_gradient(DOUBLE_WELL, noise=0.0)
+    >>> gradient(jax.random.key(0), 2.0)
+    Array(6., dtype=float32)
+    """
+    boundary.check_number("noise", noise, 0, math.inf, "Give a standard deviation")
+    boundary.check_number("batch_size", batch_size, 1, math.inf, "Give a number of samples")
+    return NoisyGradient(landscape.derivative, _read_number(noise) / _read_number(batch_size) ** 0.5)
+
+
+def _read_number(value: _Scalar) -> float | Float[Array, ""]:
+    """A JAX array in the default precision, and any other number as a Python one, which leaves the precision open."""
+    return value.astype(jnp.result_type(float)) if isinstance(value, jax.Array) else float(value)
 
 
 def refit_gradient(x: _Points, y: _Points, degree: int, batch_size: int) -> RefitGradient:

@@ -81,7 +81,7 @@ class Polynomial:
         Raises:
             ArgumentError: coefficients that are traced, or several polynomials.
         """
-        slope = polynomial.polytrim(polynomial.polyder(_read_host(self)))
+        slope = polynomial.polytrim(polynomial.polyder(read_host(self)))
         if len(slope) < 2:
             return np.empty(0)
         roots = np.asarray(polynomial.polyroots(slope), complex)
@@ -106,7 +106,7 @@ class Polynomial:
         minima = self.minima
         if not len(minima):
             raise ArgumentError("coefficients", self.coefficients, "must have a minimum", "Take another landscape")
-        return int(np.argmin(polynomial.polyval(minima, _read_host(self))))
+        return int(np.argmin(polynomial.polyval(minima, read_host(self))))
 
     def basin(self, w: Weight) -> Int32[Array, "*weights"]:
         """Number of the minimum that gradient flow from `w` reaches, as an index into `minima`.
@@ -130,10 +130,10 @@ class Polynomial:
             inside = np.zeros(1)
         else:
             inside = np.concatenate([points[:1] - 1, (points[1:] + points[:-1]) / 2, points[-1:] + 1])
-        return points, np.sign(polynomial.polyval(inside, polynomial.polyder(_read_host(self))))
+        return points, np.sign(polynomial.polyval(inside, polynomial.polyder(read_host(self))))
 
 
-def _read_host(landscape: Polynomial) -> np.ndarray:
+def read_host(landscape: Polynomial) -> np.ndarray:
     """The coefficients of one polynomial in float64, on the host."""
     if isinstance(landscape.coefficients, jax.core.Tracer):
         remedy = "Close over the landscape instead of passing it as an argument"
@@ -175,3 +175,13 @@ T2_POINTS: tuple[tuple[float, ...], tuple[float, ...]] = (
 
 T2_LANDSCAPE: Polynomial = fit_polynomial(np.array(T2_POINTS[0]), np.array(T2_POINTS[1]), degree=6)
 """The landscape of tutorial T2, of degree 6 through `T2_POINTS`: minima near -4.17, 0.045 (the lowest) and 4.25."""
+
+QUADRATIC: Polynomial = Polynomial(np.array([0.0, 0.0, 0.5]))
+"""w²/2: one minimum at 0, of curvature 1."""
+
+DOUBLE_WELL: Polynomial = Polynomial(np.array([0.25, 0.0, -0.5, 0.0, 0.25]))
+"""(w² - 1)²/4: minima at -1 and 1, of curvature 2; between them a barrier of height 1/4 at 0, of curvature -1."""
+
+EQUAL_DEPTH_SEXTIC: Polynomial = Polynomial(np.array([2.0, -2.0, -3.0, 4.0, 0.0, -2.0, 1.0]) / 8)
+"""(w² - 1)² ((w - 1)² + 1)/8: a sharp minimum at -1 of curvature 5 and a flat one at 1 of curvature 1, both of height
+exactly 0; between them a barrier of height 0.28 at -0.23. Its coefficients are exact in float32."""

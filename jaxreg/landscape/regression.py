@@ -1,0 +1,127 @@
+"""Gradients of squared losses in one weight on real mini-batches: the noise that theory is exact for."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Integer, Key, Real
+
+from jaxreg import sampling
+from jaxreg.errors import ArgumentError
+from jaxreg.landscape import boundary
+from jaxreg.landscape.noise import random_normals
+from jaxreg.landscape.polynomial import Weight, as_float
+from jaxreg.values import register_value
+
+_Scalar = int | float | Real[Array | np.ndarray, ""]
+
+
+class RegressionBatch(NamedTuple):
+    """What the gradient needs of a mini-batch: the mean of x², and that of x times the standardized label noise."""
+
+    curvature: Float[Array, "..."]
+    push: Float[Array, "..."]
+
+
+@register_value("batch_size")
+@dataclass(frozen=True)
+class RegressionGradient:
+    """The gradient of linear regression on fresh mini-batches; made by `regression_gradient`."""
+
+    noise: _Scalar
+    batch_size: int
+
+    def __call__(self, key: Key[Array, ""], w: Weight) -> Float[Array, "..."]:
+        """The gradient at w on a mini-batch drawn with `key`."""
+        return self.at(jax.tree.map(lambda drawn: drawn[0], self.draw(key, 0, 1)), w)
+
+    def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> RegressionBatch:
+        """The mini-batches of a block of steps; given the x, the mean of x times label noise is one normal number."""
+        drawn = random_normals(seed, steps, self.batch_size + 1, first)
+        curvature = (drawn[:-1] ** 2).sum(0) / self.batch_size
+        return RegressionBatch(curvature, jnp.sqrt(curvature / self.batch_size) * drawn[-1])
+
+    def at(self, drawn: RegressionBatch, w: Weight) -> Float[Array, "..."]:
+        """The gradient at w on one mini-batch."""
+        w = as_float(w)
+        return drawn.curvature.astype(w.dtype) * w - jnp.asarray(self.noise, w.dtype) * drawn.push.astype(w.dtype)
+
+
+def regression_gradient(noise: _Scalar, batch_size: int) -> RegressionGradient:
+    r"""Gradient of $(wx - y)^2/2$ on B fresh examples, $g(w) = \frac1B \sum_i x_i (x_i w - s\varepsilon_i)$.
+
+    $x_i, \varepsilon_i \sim N(0, 1)$ and $y_i = s\varepsilon_i$, so that w is measured from its optimum. The curvature
+    of a mini-batch is as random as its slope, which makes the tails of w heavy: see `theory.tail_index`.
+
+    Args:
+        noise: $s$, the standard deviation of the labels about the line, 0 or more; may be traced.
+        batch_size: $B$ (static); a step draws B + 1 normal numbers.
+
+    Returns:
+        A value that is called with a key and w, and that `descend` follows.
+
+    Raises:
+        ArgumentError: negative noise, or a batch size below 1.
+
+    >>> gradient = regression_gradient(noise=0.0, batch_size=100_000)
+    >>> round(float(gradient(jax.random.key(0), 2.0)), 1)
+    2.0
+    """
+    boundary.check_number("noise", noise, 0, math.inf, "Give a standard deviation")
+    boundary.check_integer("batch_size", batch_size, 1, 2**31 - 2, "Give a number of examples")
+    return RegressionGradient(noise, int(batch_size))
+
+
+@register_value("batch_size")
+@dataclass(frozen=True)
+class LocationGradient:
+    """The gradient of the mean squared distance to a few of the samples; made by `location_gradient`."""
+
+    samples: Float[Array | np.ndarray, " samples"]
+    batch_size: int
+
+    def __call__(self, key: Key[Array, ""], w: Weight) -> Float[Array, "..."]:
+        """The gradient at w on a mini-batch drawn with `key`."""
+        return self.at(self.draw(key, 0, 1)[0], w)
+
+    def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> Float[Array, " steps"]:
+        """The means of the mini-batches of a block of steps."""
+        words = sampling.random_words(seed, steps, self.batch_size, first)
+        chosen = sampling.without_replacement(words, len(self.samples), axis=0)
+        samples = jnp.asarray(self.samples, jnp.result_type(float))
+        return samples.at[chosen].get(mode="promise_in_bounds").sum(0) / self.batch_size
+
+    def at(self, drawn: Float[Array, ""], w: Weight) -> Float[Array, "..."]:
+        """The gradient at w on one mini-batch."""
+        w = as_float(w)
+        return w - drawn.astype(w.dtype)
+
+
+def location_gradient(samples: Float[Array | np.ndarray, " samples"], batch_size: int) -> LocationGradient:
+    r"""Gradient of $(w - x_i)^2/2$ on B of N samples without replacement, $g(w) = w - \frac1B \sum_{i \in S} x_i$.
+
+    A quadratic of curvature 1 whose noise is exactly additive and finite: `theory.gradient_variance` is its variance,
+    with the standard deviation of the samples.
+
+    Args:
+        samples: $x_1 \dots x_N$.
+        batch_size: $B$, from 1 to N (static).
+
+    Returns:
+        A value that is called with a key and w, and that `descend` follows.
+
+    Raises:
+        ArgumentError: samples that are not finite, or a batch size out of range.
+
+    >>> gradient = location_gradient(np.array([1.0, 2.0, 6.0]), batch_size=3)
+    >>> gradient(jax.random.key(0), 5.0)
+    Array(2., dtype=float32)
+    """
+    is_known = not isinstance(samples, jax.core.Tracer)
+    if is_known and not np.isfinite(samples).all():
+        raise ArgumentError("samples", samples, "must be finite", "Leave out what is not")
+    boundary.check_integer("batch_size", batch_size, 1, len(samples), f"There are {len(samples)} samples")
+    return LocationGradient(samples, int(batch_size))

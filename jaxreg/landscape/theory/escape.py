@@ -1,0 +1,193 @@
+"""SGD as a diffusion: the temperature of its noise, Kramers' escape time, exact mean first passage, Boltzmann's law."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Real
+from numpy.polynomial import polynomial
+
+from jaxreg.errors import ArgumentError
+from jaxreg.landscape import boundary
+from jaxreg.landscape.polynomial import Polynomial
+from jaxreg.landscape.theory.quadrature import level_set, log_integrals, mirror, panels, read_landscape
+
+_CUT = 60.0  # what lies higher than so many temperatures is left out: less than 1e-25 of the whole
+_ACCURACY = 1e-10
+_FIRST_PANELS, _MOST_PANELS = 128, 2**14
+Number = int | float
+Numbers = int | float | Real[np.ndarray, "..."]
+
+
+def temperature(learning_rate: Numbers, noise: Numbers, batch_size: Numbers = 1) -> Numbers:
+    r"""Temperature of the diffusion that SGD approaches at small steps, $D = \eta s^2 / (2B)$.
+
+    In time $t = \eta k$ after k steps, $dw = -U'(w)\,dt + \sqrt{2D}\,dW$.
+
+    Args:
+        learning_rate: $\eta$.
+        noise: $s$, the standard deviation of the gradient of one sample.
+        batch_size: $B$.
+
+    Raises:
+        ArgumentError: a number outside its domain.
+
+    >>> temperature(0.1, 2.0, 4)
+    0.05
+    """
+    boundary.check_number("learning_rate", learning_rate, 0, math.inf, "Give a step size such as 0.3")
+    boundary.check_number("noise", noise, 0, math.inf, "Give a standard deviation")
+    boundary.check_number("batch_size", batch_size, 1, math.inf, "Give a number of samples")
+    return learning_rate * noise**2 / (2 * batch_size)
+
+
+def kramers_time(landscape: Polynomial, minimum: Number, saddle: Number, temperature: Numbers) -> Numbers:
+    r"""Kramers' time to escape over a barrier, $2\pi\,|U''(a)\,U''(b)|^{-1/2}\, e^{(U(b) - U(a))/D}$.
+
+    It is the time to the far side of the barrier, for D much less than its height; to the saddle itself, from which
+    half of the runs fall back, it is half as long. Divide by the learning rate for steps.
+
+    Args:
+        landscape: $U$.
+        minimum: $a$, where the run starts.
+        saddle: $b$, the maximum between.
+        temperature: $D$, more than 0.
+
+    Raises:
+        ArgumentError: points that are no minimum and no maximum, or a temperature that is not positive.
+
+    >>> from jaxreg.landscape.polynomial import DOUBLE_WELL
+    >>> float(round(kramers_time(DOUBLE_WELL, minimum=-1.0, saddle=0.0, temperature=0.05), 1))
+    659.4
+
+    Source: Kramers, Brownian motion in a field of force, Physica 7 (1940) 284-304.
+    """
+    _check_temperature(temperature)
+    coefficients = read_landscape(landscape, (False, False))
+    slope = polynomial.polyder(coefficients)
+    bends = []
+    for name, point, sign in (("minimum", minimum, 1), ("saddle", saddle, -1)):
+        bend = polynomial.polyval(point, polynomial.polyder(slope))
+        # The slope within rounding of the point: points from `critical_points` pass.
+        if sign * bend <= 0 or abs(polynomial.polyval(point, slope)) > 1e-5 * abs(bend) * (1 + abs(point)):
+            kind = "minimum" if sign > 0 else "maximum"
+            raise ArgumentError(name, point, f"must be a {kind} of the landscape", "Take one of its critical_points")
+        bends.append(abs(bend))
+    barrier = polynomial.polyval(saddle, coefficients) - polynomial.polyval(minimum, coefficients)
+    with np.errstate(over="ignore"):
+        return 2 * math.pi / math.sqrt(bends[0] * bends[1]) * np.exp(barrier / temperature)
+
+
+def mean_first_passage(landscape: Polynomial, start: Number, target: Number, temperature: Number) -> float:
+    r"""Mean time for the diffusion to reach a point, by quadrature.
+
+    $\tau(x_0 \to b) = \frac1D \int_{x_0}^{b} e^{U(y)/D} \int_{-\infty}^{y} e^{-U(z)/D}\,dz\,dy$ for $b > x_0$, and its
+    mirror image for $b < x_0$; in time $t = \eta k$, so divide by the learning rate for steps. Exact to about 1e-10, at
+    any temperature: integrals are kept as logarithms.
+
+    Args:
+        landscape: $U$, rising without bound on the side away from the target.
+        start: $x_0$.
+        target: $b$.
+        temperature: $D$, more than 0.
+
+    Returns:
+        The time, infinite where it exceeds the largest float.
+
+    Raises:
+        ArgumentError: target and start coincide, a temperature that is not positive, or a landscape that is open.
+
+    >>> from jaxreg.landscape.polynomial import DOUBLE_WELL
+    >>> round(mean_first_passage(DOUBLE_WELL, -1.0, 1.0, 0.05), 1)
+    729.7
+
+    Source: Gardiner, Handbook of Stochastic Methods (2004), section 5.2.7.
+    """
+    _check_temperature(temperature)
+    check_target(start, target)
+    rightward = target > start
+    coefficients = read_landscape(landscape, (rightward, not rightward))
+    if not rightward:
+        coefficients, start, target = mirror(coefficients), -start, -target
+    left = level_set(coefficients, polynomial.polyval(start, coefficients) + _CUT * temperature)[0]
+    before, count = math.nan, _FIRST_PANELS
+    while True:
+        inside = np.linspace(start, target, count + 1)
+        edges = np.append(np.linspace(left, start, count + 1)[:-1], inside)
+        height = polynomial.polyval(panels(edges)[0], coefficients) / temperature
+        _, inner = log_integrals(edges, -height)
+        total, _ = log_integrals(inside, (height + inner)[count:])
+        if abs(total[-1] - before) < _ACCURACY or count >= _MOST_PANELS:
+            break
+        before, count = total[-1], 2 * count
+    with np.errstate(over="ignore"):
+        return float(np.exp(total[-1]) / temperature)
+
+
+@dataclass(frozen=True)
+class BoltzmannLaw:
+    """The stationary law of the diffusion; made by `boltzmann_law`.
+
+    `log_total` is the logarithm of the integral of exp(-U/D) from `low` to `high`, which hold all but 1e-25 of it.
+    """
+
+    landscape: Polynomial
+    temperature: float
+    log_total: float
+    low: float
+    high: float
+
+    def density(self, w: Numbers) -> Numbers:
+        """Probability density at w, per unit of w."""
+        height = polynomial.polyval(w, read_landscape(self.landscape, (True, True)))
+        return np.exp(-height / self.temperature - self.log_total)
+
+    def probability(self, low: Number, high: Number) -> float:
+        """Probability of low < w < high; either may be infinite."""
+        edges = np.linspace(max(low, self.low), min(high, self.high), 8 * _FIRST_PANELS + 1)
+        if edges[0] >= edges[-1]:
+            return 0.0
+        nodes, weights = panels(edges)
+        return float((self.density(nodes) * weights).sum())
+
+
+def boltzmann_law(landscape: Polynomial, temperature: Number) -> BoltzmannLaw:
+    r"""Stationary law of the diffusion, $\pi(w) \propto e^{-U(w)/D}$.
+
+    Two minima of equal depth hold probabilities in the ratio $\sqrt{h_2/h_1}$ of their curvatures at small D.
+
+    Args:
+        landscape: $U$, rising without bound on both sides.
+        temperature: $D$, more than 0.
+
+    Returns:
+        A law with methods `density` and `probability`.
+
+    Raises:
+        ArgumentError: a temperature that is not positive, or an open landscape.
+
+    >>> from jaxreg.landscape.polynomial import EQUAL_DEPTH_SEXTIC
+    >>> law = boltzmann_law(EQUAL_DEPTH_SEXTIC, 0.0001)
+    >>> round(law.probability(0.0, np.inf) / law.probability(-np.inf, 0.0), 2)  # near the square root of 5
+    2.24
+    """
+    _check_temperature(temperature)
+    coefficients = read_landscape(landscape, (True, True))
+    ground = polynomial.polyval(landscape.minima, coefficients).min()
+    ends = level_set(coefficients, ground + _CUT * temperature)
+    edges = np.linspace(ends[0], ends[-1], 8 * _FIRST_PANELS + 1)
+    to_edges, _ = log_integrals(edges, -polynomial.polyval(panels(edges)[0], coefficients) / temperature)
+    return BoltzmannLaw(landscape, float(temperature), float(to_edges[-1]), float(ends[0]), float(ends[-1]))
+
+
+def check_target(start: Number, target: Number) -> None:
+    """Refuse a target that is the start, or numbers that are not finite."""
+    for name, value in (("start", start), ("target", target)):
+        boundary.check_number(name, value, np.finfo(float).min, math.inf, "Give a finite point")
+    if start == target:
+        raise ArgumentError("target", target, "must lie beyond the start", "Change one of them")
+
+
+def _check_temperature(temperature: Numbers) -> None:
+    remedy = "Give the learning rate times the variance of the gradient over 2"
+    boundary.check_number("temperature", temperature, np.finfo(float).tiny, math.inf, remedy)
