@@ -1,4 +1,4 @@
-"""Where does SGD end on a landscape with three minima? Tutorial T2 as a population over learning rates."""
+"""Where does SGD end on a landscape with three minima? Tutorial T2 as a population over rates, batch sizes, starts."""
 
 import math
 from dataclasses import dataclass
@@ -6,18 +6,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 
 import jaxreg as jr
+from experiments import sgd_runs
+from experiments.sgd_runs import BIN_EDGES, DEGREE, STEP_KINDS, count_steps, histogram
+from jaxreg.checks import check_integer
 from jaxreg.claims import Claim, Verdict, above, below, estimate
 from jaxreg.errors import ArgumentError
-from jaxreg.landscape import FATES, T2_LANDSCAPE, Descent, boundary, descend, fate, full_gradient, refit_gradient
+from jaxreg.landscape import (
+    FATES,
+    T2_LANDSCAPE,
+    FullGradient,
+    RefitGradient,
+    boundary,
+    fate,
+    full_gradient,
+    refit_gradient,
+)
 
-DEGREE = 6
 TUTORIAL_RATE = 0.3
 LOCAL_MINIMUM = float(T2_LANDSCAPE.minima[2])
+_EDGE = 10.0  # of the data
+_LIMIT = 1e6  # where a run counts as diverged
 _PERCENT = "% of runs"
 
 
@@ -41,9 +53,19 @@ class Config:
     """Standard deviation of the noise on them."""
     data_seed: int = 0
     """Seed of that noise; all runs share the data."""
+    batch_sizes: tuple[int, ...] = (7, 8, 10, 14, 20, 40)
+    """Batch sizes of the study of fates over learning rate, batch size and first weight."""
+    initial_weights: tuple[float, ...] = tuple(-5.5 + 0.75 * k for k in range(15))
+    """First weights of that study, which has at least `seeds` runs in each cell, counted in blocks of 500."""
+    balls: int = 10_000
+    """Runs at the tutorial's settings whose histogram is kept at every step."""
 
 
-PRESETS = {"quick": Config(seeds=1000), "laptop": Config(), "paper": Config(seeds=100_000)}
+PRESETS = {
+    "quick": Config(seeds=1000, batch_sizes=(8, 10, 20)),
+    "laptop": Config(),
+    "paper": Config(seeds=100_000, batch_sizes=(7, 8, 9, 10, 12, 14, 20, 28, 40, 60)),
+}
 
 
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
@@ -51,58 +73,127 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
     Args:
         config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
+        store: directory that keeps the population, to go on from; the counts of fates are kept beside it.
+        progress: show progress bars.
 
     Returns:
         Dataset over `seed` and `learning_rate` of `fate` (a number, named by `FATES`), `weight` (the last one, infinite
-        where the run diverged) and `survived` (steps before it did); `control`, the weight after each `step` of descent
-        on all data, over `learning_rate`; the data, `x` and `y`, over `point`; and `start`.
+        where the run diverged), `survived` (steps before it did) and `stayed` (steps before it first left the basin
+        that it started in); `control`, the weight after each `step` of descent on all data, over `learning_rate`.
+
+        Of other settings, `fate_count`, the number of runs with each fate (`outcome`), over `batch_size`,
+        `learning_rate` and `initial_weight`, and `control_fate`, that of descent on all data.
+
+        Of the tutorial's settings, the histogram `balls` over `moment` (0 … steps), `outcome` (the basin it is in) and
+        `bin`, with those `beyond` its ends and those `lost`, that is diverged; and the `member` of the population that
+        shows what the tutorial shows: its seed, `member_path`, the weight after each `step`, `member_points`, the data
+        that each step draws, and `member_refit`, coefficients of the polynomial through them, over `power` (0 … 6).
+
+        `operations` of one step of each `kind` in `STEP_KINDS`; the data, `x` and `y`, over `point`; and `start`.
 
     Raises:
         ArgumentError: a setting outside its domain.
     """
-    boundary.check_number("learning_rates", config.learning_rates, 0, math.inf, "Give step sizes such as 0.3")
-    boundary.check_number("start", config.start, -1e6, 1e6, "Start near the data, as at 3.5")
+    gradient, control, gradients = _prepare(config)
     x, y = make_data(config)
-    gradient = refit_gradient(x, y, DEGREE, config.batch_size)
-    control = full_gradient(x, y, DEGREE)
     rates = {"learning_rate": np.array(config.learning_rates)}
+    weights = np.array(config.initial_weights)
     start = np.float32(config.start)
     population = jr.sweep(
-        partial(follow, steps=config.steps),
+        partial(sgd_runs.follow, steps=config.steps),
         {"seed": jr.seeds(config.seeds), **rates},
         args=(gradient, start),
         store=store,
         progress=progress,
     )
-    record = jr.sweep(
-        partial(follow_all_data, steps=config.steps),
-        rates,
-        args=(control, start),
+    controls = jr.sweep(
+        partial(sgd_runs.follow_all_data, steps=config.steps),
+        rates | {"initial_weight": np.unique(np.append(weights, config.start))},
+        args=(control,),
         dims={"control": {"step": np.arange(1, config.steps + 1)}},
         progress=False,
+    )["control"]
+    counts = jr.sweep(
+        partial(sgd_runs.count_fates, steps=config.steps),
+        {"block": jr.seeds(-(-config.seeds // sgd_runs.BLOCK)), "batch_size": jr.static(list(config.batch_sizes))},
+        args=(gradients, np.array(config.learning_rates, np.float32), weights.astype(np.float32)),
+        dims={"fate_count": {"rate": None, "initial_weight": weights, "outcome": np.array(FATES)}},
+        store=None if store is None else Path(store).with_name(f"{Path(store).stem}-fates.zarr"),
+        progress=progress,
     )
-    return population.assign(control=record["control"], x=("point", x), y=("point", y), start=config.start)
+    count = counts["fate_count"].sum("block", dtype=np.int64).rename(rate="learning_rate")
+    return population.assign(
+        control=controls.sel(initial_weight=config.start, drop=True),
+        fate_count=count.assign_coords(rates),
+        control_fate=_name_fates(controls.isel(step=-1, drop=True).sel(initial_weight=weights)),
+        **_record_tutorial(config, gradient),
+        operations=("kind", count_steps(gradient, control)),
+        x=("point", x),
+        y=("point", y),
+        start=config.start,
+    ).assign_coords(kind=list(STEP_KINDS), bin=(BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2)
+
+
+def _name_fates(weights: xr.DataArray) -> xr.DataArray:
+    return weights.copy(data=np.asarray(fate(weights.values, T2_LANDSCAPE)))
+
+
+def _prepare(config: Config) -> tuple[RefitGradient, FullGradient, dict[int, RefitGradient]]:
+    """The gradients that the runs follow; whatever a setting makes impossible is refused by its name."""
+    boundary.check_number("learning_rates", config.learning_rates, 0, math.inf, "Give step sizes such as 0.3")
+    boundary.check_number("start", config.start, -_LIMIT, _LIMIT, "Start near the data, as at 3.5")
+    boundary.check_number("initial_weights", config.initial_weights, -_LIMIT, _LIMIT, "Start near the data")
+    check_integer("steps", config.steps, 1, 2**31 - 1, "Make at least one step")
+    check_integer("seeds", config.seeds, 1, 2**32 - 1, "Run at least one seed")
+    check_integer("balls", config.balls, 1, 2**32 - 1, "Follow at least one ball")
+    for name in ("learning_rates", "batch_sizes", "initial_weights"):
+        values = getattr(config, name)
+        if not values or len(set(values)) < len(values):
+            raise ArgumentError(name, values, "must be one or more different values", "Name each once")
+    x, y = make_data(config)
+    gradient, control = refit_gradient(x, y, DEGREE, config.batch_size), full_gradient(x, y, DEGREE)
+    for size in config.batch_sizes:
+        remedy = f"A refit of degree {DEGREE} needs {DEGREE + 1} points, of {config.points} that there are"
+        check_integer("batch_sizes", size, DEGREE + 1, config.points, remedy)
+    return gradient, control, {size: refit_gradient(x, y, DEGREE, size) for size in config.batch_sizes}
 
 
 def make_data(config: Config) -> tuple[np.ndarray, np.ndarray]:
     """The data of the tutorial: its landscape on an even grid, with Gaussian noise."""
-    x = np.linspace(-10.0, 10.0, config.points)
+    x = np.linspace(-_EDGE, _EDGE, config.points)
     noise = np.random.default_rng(config.data_seed).normal(scale=config.noise, size=config.points)
     return x, np.polynomial.polynomial.polyval(x, T2_LANDSCAPE.coefficients) + noise
 
 
-def follow(gradient: Any, start: Any, *, seed: Any, learning_rate: Any, steps: int) -> dict[str, Any]:
-    """One run of SGD: its fate, its last weight and the steps that it survived."""
-    end: Descent = descend(gradient, start, learning_rate, steps, seed=seed)
-    return {"fate": fate(end.weight, T2_LANDSCAPE), "weight": end.weight, "survived": end.survived}
-
-
-def follow_all_data(gradient: Any, start: Any, *, learning_rate: Any, steps: int) -> dict[str, Any]:
-    """Plain gradient descent, which uses no randomness: the weight after each step."""
-    end = descend(gradient, start, learning_rate, steps, seed=jax.random.key(0), record_every=1)
-    return {"control": end.path}
+def _record_tutorial(config: Config, gradient: RefitGradient) -> dict[str, Any]:
+    """Runs at the tutorial's learning rate, step by step: many as histograms, and one with its refits."""
+    step = np.arange(1, config.steps + 1)
+    paths = jr.sweep(
+        partial(sgd_runs.record, steps=config.steps),
+        {"seed": jr.seeds(config.balls)},
+        args=(gradient, np.float32(config.start), np.float32(TUTORIAL_RATE)),
+        dims={"path": {"step": step}},
+        progress=False,
+    )["path"]
+    arrived = np.flatnonzero(fate(paths.values[:, -1], T2_LANDSCAPE) == 0)
+    member = int(arrived[0]) if len(arrived) else 0
+    refits = jr.sweep(
+        partial(sgd_runs.record_refits, steps=config.steps),
+        {"seed": jr.seeds(1, start=member)},
+        args=(gradient,),
+        dims={"points": {"step": step, "draw": None}, "correction": {"step": step, "power": None}},
+        x64=True,  # the draws are the same, and the curves exact
+        progress=False,
+    ).isel(seed=0, drop=True)
+    x, y = make_data(config)
+    full = np.polynomial.Polynomial.fit(x, y, DEGREE, domain=[-_EDGE, _EDGE])  # in x / 10, as the corrections
+    return {
+        **histogram(paths.values, config.start),
+        "member": member,
+        "member_path": paths.sel(seed=member, drop=True),
+        "member_points": refits["points"],
+        "member_refit": (refits["correction"] + full.coef) / _EDGE ** np.arange(DEGREE + 1),
+    }
 
 
 def shares(dataset: xr.Dataset, name: str) -> xr.Dataset:
@@ -146,6 +237,13 @@ def _stays_on_landscape(dataset: xr.Dataset) -> Verdict:
     return below(*_percentage(dataset, "diverged"), bound=1, unit=_PERCENT)
 
 
+def _is_cheaper(dataset: xr.Dataset, other: str) -> Verdict:
+    """Operations of a step of SGD over those of the other kind, which are exact."""
+    count = dataset["operations"]
+    ratio = float(count.sel(kind="SGD", drop=True) / count.sel(kind=other, drop=True))
+    return below(ratio, (ratio, ratio), n=1, bound=1, unit="times as many operations")
+
+
 CLAIMS = (
     Claim(
         "Gradient descent on all the data, started at 3.5, falls into the local solution at 4 and stays (α = 0.3)",
@@ -161,5 +259,15 @@ CLAIMS = (
         "A run of SGD with α = 0.3 stays on the landscape (fewer than 1 % of them diverge)",
         "tutorial T2, which shows none that does",
         _stays_on_landscape,
+    ),
+    Claim(
+        "A step of SGD, which refits some of the points, is cheaper than one that refits all of them",
+        "tutorial T2",
+        partial(_is_cheaper, other=STEP_KINDS[1]),
+    ),
+    Claim(
+        "A step of SGD is cheaper than one of descent on all the data, which need to be fitted only once",
+        "tutorial T2, whose data never change",
+        partial(_is_cheaper, other=STEP_KINDS[2]),
     ),
 )

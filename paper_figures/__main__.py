@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import matplotlib
 import tyro
+import xarray as xr
 from matplotlib import pyplot
 
 import jaxreg
@@ -22,8 +23,9 @@ from jaxreg.claims import judge, ledger
 from jaxreg.engine.lock import hold_lock
 from jaxreg.errors import ArgumentError, JaxregError, StoreError
 from jaxreg.plotting import save
+from jaxreg.plotting.animation import CONTROLS_HEIGHT, save_animation
 
-from .page import Entry, render
+from .page import Entry, Movie, render
 
 _HOME = Path(__file__).parent
 _ON_REQUEST = {"benchmark"}
@@ -31,7 +33,7 @@ _ON_REQUEST = {"benchmark"}
 
 @dataclass(frozen=True)
 class Command:
-    """Compute what is missing, draw the figures, and write them as PDF and PNG beside a page that shows them."""
+    """Compute what is missing, draw the figures, and write them, and animations, beside a page that shows them."""
 
     names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[NAME ...]")] = ()
     """Figures to draw; by default all but the benchmark, which measures for minutes."""
@@ -97,6 +99,7 @@ def _make(name: str, summary: str, figure: ModuleType, experiment: ModuleType, c
     drawing = figure.draw(dataset)
     save(drawing, _output(command) / name)
     pyplot.close(drawing)
+    movies = _save_animations(name, figure, dataset, command)
     drawn = time.perf_counter()
     print(f"{name}: {computed - start:.1f} s computing, {drawn - computed:.1f} s drawing")
     made = json.loads(dataset.attrs["provenance"])
@@ -109,7 +112,20 @@ def _make(name: str, summary: str, figure: ModuleType, experiment: ModuleType, c
         runs=describe(dataset),
         ledger=rows,
         provenance={"config": dataclasses.asdict(config), "history": made.pop("history"), **made},
+        movies=movies,
     )
+
+
+def _save_animations(name: str, figure: ModuleType, dataset: xr.Dataset, command: Command) -> tuple[Movie, ...]:
+    """Write what a figure's `animations(dataset)` returns, if it has that function: one player and GIF per name."""
+    made = figure.animations(dataset) if hasattr(figure, "animations") else {}
+    movies = []
+    for part, animation in made.items():
+        stem = f"{name}-{part}"
+        save_animation(animation, _output(command) / stem)
+        width, height = animation.pixels
+        movies.append(Movie(stem, animation.title, (width, height + CONTROLS_HEIGHT)))
+    return tuple(movies)
 
 
 def _output(command: Command) -> Path:
@@ -120,9 +136,11 @@ def _open_store(name: str, config: Any, command: Command) -> Path:
     """Where the result of an experiment is kept, emptied if asked for."""
     parts = [name, command.preset] + ([config.dataset] if hasattr(config, "dataset") else [])
     store = (command.out or _HOME.parent / "results") / f"{'-'.join(parts)}.zarr"
-    if command.fresh and store.exists():
-        with hold_lock(store):
-            shutil.rmtree(store)
+    if command.fresh:
+        for held in (store, *store.parent.glob(f"{store.stem}-*.zarr")):  # and what the experiment keeps beside it
+            if held.exists():
+                with hold_lock(held):
+                    shutil.rmtree(held)
     return store
 
 

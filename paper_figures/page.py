@@ -14,6 +14,17 @@ _PIXELS_PER_INCH = 125  # 8-point text of a figure is as large as the text of th
 
 
 @dataclass(frozen=True)
+class Movie:
+    """One animation of an entry."""
+
+    name: str
+    """Stem of the player and the GIF, which lie beside the page."""
+    title: str
+    pixels: tuple[int, int]
+    """Width and height of the player, its buttons included."""
+
+
+@dataclass(frozen=True)
 class Entry:
     """One figure of the page, with all that is said about it."""
 
@@ -29,10 +40,12 @@ class Entry:
     """Rows of `jaxreg.claims.ledger`."""
     provenance: Mapping[str, Any]
     """What made the numbers: nested names and values."""
+    movies: Sequence[Movie] = ()
+    """Its animations."""
 
 
 def render(entries: Sequence[Entry]) -> str:
-    """The page as HTML that needs nothing but the figures' files beside it."""
+    """The page as HTML that needs nothing but the files of figures and animations beside it."""
     template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     return template.substitute(
         contents="\n".join(map(_render_link, entries)), articles="\n".join(map(_render_article, entries))
@@ -55,11 +68,22 @@ def _render_article(entry: Entry) -> str:
 <figcaption><p>{escape(entry.caption)}</p></figcaption>
 </figure>
 <p class="quiet">{escape(entry.runs)} · <a href="{name}.pdf">PDF</a></p>
-{_render_ledger(entry.ledger)}
+{"".join(map(_render_movie, entry.movies))}{_render_ledger(entry.ledger)}
 <details><summary>Provenance</summary><table>
 {_render_provenance(entry.provenance)}
 </table></details>
 </article>"""
+
+
+def _render_movie(movie: Movie) -> str:
+    name, title = escape(movie.name), escape(movie.title)
+    width, height = movie.pixels
+    return f"""<figure>
+<iframe src="{name}.html" width="{width}" height="{height}" title="{title}" loading="lazy"></iframe>
+<figcaption><p>{title}. <span class="quiet"><a href="{name}.html">player</a> · <a href="{name}.gif">GIF</a></span></p>
+</figcaption>
+</figure>
+"""
 
 
 def _render_ledger(ledger: Sequence[Mapping[str, Any]]) -> str:

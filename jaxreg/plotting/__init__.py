@@ -1,5 +1,10 @@
-"""Drawing with matplotlib: one style, bands with their n, files with stable bytes."""
+"""Drawing with matplotlib: one style, bands with their n, animations, files with stable bytes."""
 
+from .animation import CONTROLS_HEIGHT as CONTROLS_HEIGHT
+from .animation import Animation as Animation
+from .animation import build_player as build_player
+from .animation import render as render
+from .animation import save_animation as save_animation
 from .bands import band as band
 from .bands import count_runs as count_runs
 from .bands import describe_band as describe_band

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from PIL import Image
 
 import jaxreg
 from jaxreg.claims import Claim, above, ledger
 from jaxreg.engine.lock import hold_lock
 from paper_figures.__main__ import main
-from paper_figures.page import Entry, render
+from paper_figures.page import Entry, Movie, render
 
 _EXPERIMENT = '''"""What a die shows."""
 
@@ -64,6 +65,24 @@ def test(dataset):
 
 CLAIMS = (Claim("A die shows more than 1 <on average>", "Pascal & Fermat 1654", test),)
 '''
+_MOVING = """
+
+from jaxreg.plotting.animation import Animation
+
+
+def animations(dataset):
+    with plotting.style():
+        figure, axes = plt.subplots(figsize=(2.0, 1.0))
+    plt.close(figure)
+    (ball,) = axes.plot([], [], "o")
+    axes.set(xlim=(-1, 1), ylim=(-1, 1))
+
+    def draw_frame(k):
+        ball.set_data([k / 4], [0.0])
+        return [ball]
+
+    return {"roll": Animation(figure, draw_frame, 4, "A die & how it rolls")}
+"""
 _FIGURE = '''"""What a die shows & why."""
 
 import matplotlib.pyplot as plt
@@ -178,17 +197,29 @@ def test_page_needs_nothing_from_elsewhere():
     assert not re.search(r"https?:|//|@import|url\(|<script|<link", page)
 
 
+def test_page_shows_a_player_of_each_animation():
+    movies = (Movie("die-roll", "A <roll>", (620, 394)), Movie("die-fall", "A fall", (300, 244)))
+    source = render([_entry(movies=movies)])
+    page = _Page(source)
+    assert {"die-roll.html", "die-roll.gif", "die-fall.html", "die-fall.gif"} <= set(page.references)
+    assert page.tags.count("iframe") == 2
+    assert 'src="die-roll.html" width="620" height="394" title="A &lt;roll&gt;"' in source
+    assert "A <roll>." in page.text
+    assert "iframe" not in _Page(render([_entry()])).tags
+
+
 def test_page_escapes_whatever_it_is_given():
     nasty = "</title><script>alert('x')</script> & \"quoted\" $contents {name}"
     claim = Claim(nasty, nasty, lambda _: None)
     entry = _entry(
         title=nasty, caption=nasty, runs=nasty, name='a"><script>',
         ledger=ledger([(claim, above(1.0, (0.5, 2.0), n=3, unit=nasty))]), provenance={nasty: {nasty: nasty}},
+        movies=(Movie('a"><script>', nasty, (3, 2)),),
     )  # fmt: skip
     page = _Page(render([entry]))
     assert page.tags.count("script") == 0
-    assert set(page.tags) == set(_Page(render([_entry()])).tags)
-    assert page.text.count(nasty) == 10  # link, title, caption, runs, claim, source, unit, provenance thrice
+    assert set(page.tags) == set(_Page(render([_entry(movies=(Movie("a", "b", (3, 2)),))])).tags)
+    assert page.text.count(nasty) == 11  # link, title, caption, runs, movie, claim, source, unit, provenance thrice
     assert 'a"><script>.png' in page.references
 
 
@@ -222,6 +253,23 @@ def test_call_writes_figures_page_and_results(packages, tmp_path, capsys):
     assert str(out / "index.html") in shown
     assert re.search(r"^die: .* s computing, .* s drawing$", shown, re.MULTILINE)
     assert {path.name for path in out.glob("*.zarr")} == {"die-laptop-digits.zarr", "plain-laptop.zarr"}
+
+
+def test_animations_of_a_figure_are_written_beside_it(packages, tmp_path):
+    figure = tmp_path / packages[0] / "plain.py"
+    figure.write_text(figure.read_text() + _MOVING)
+    for folder in ("one", "two"):
+        assert main(["plain", "die", "--preset", "quick", "--out", str(tmp_path / folder)], *packages) == 0
+    out = tmp_path / "one"
+    page = _Page((out / "index.html").read_text(encoding="utf-8"))
+    assert {name for name in page.references if "roll" in name} == {"plain-roll.html", "plain-roll.gif"}
+    assert "A die & how it rolls" in page.text
+    assert "<title>A die &amp; how it rolls</title>" in (out / "plain-roll.html").read_text(encoding="utf-8")
+    with Image.open(out / "plain-roll.gif") as film:
+        assert (film.n_frames, film.info["loop"], film.info["duration"]) == (4, 0, 300)
+    for ending in ("html", "gif"):
+        assert (out / f"plain-roll.{ending}").read_bytes() == (tmp_path / "two" / f"plain-roll.{ending}").read_bytes()
+    assert not list(out.glob("die-roll*"))
 
 
 def _drawn(packages, name="plain"):
@@ -313,6 +361,16 @@ def test_results_of_other_code_are_refused_until_fresh(packages, tmp_path, capsy
     assert "--fresh" in _error(capsys)
     assert main([*command, "--fresh"], *packages) == 0
     assert float(_drawn(packages)[-1]["eyes"].min()) >= 20
+
+
+def test_fresh_deletes_what_the_experiment_keeps_beside_its_store_too(packages, tmp_path):
+    out = tmp_path / "out"
+    assert main(["plain", "--out", str(out)], *packages) == 0
+    for name in ("plain-laptop-parts", "plain-quick-parts", "plainly-laptop"):
+        (out / f"{name}.zarr").mkdir()
+    assert main(["plain", "--out", str(out), "--fresh"], *packages) == 0
+    held = {path.name for path in out.glob("*.zarr")}
+    assert held == {"plain-laptop.zarr", "plain-quick-parts.zarr", "plainly-laptop.zarr"}
 
 
 def test_fresh_does_not_delete_what_another_process_writes(packages, tmp_path, capsys):
