@@ -59,7 +59,7 @@ def read_floats(name: str, values: Any) -> Array:
     return jnp.asarray(values, dtype)
 
 
-def check_number(name: str, value: Any, least: float, most: float, remedy: str) -> None:
+def check_number(name: str, value: Any, least: int | float, most: int | float, remedy: str) -> None:
     """Refuse what is not one number in [least, most], finite; a traced one passes."""
     if isinstance(value, str | bool | None) or jnp.ndim(value) != 0:
         raise ArgumentError(name, value, "must be one number", "jax.vmap over it to have several, or take a path")

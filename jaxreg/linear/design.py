@@ -97,9 +97,8 @@ def standardize(X: Num[Array | np.ndarray, "n p"], scale: Normalize = None, *, c
     boundary.check_normalize(scale)
     X = boundary.read_design(X)
     n, epsilon = X.shape[0], float(jnp.finfo(X.dtype).eps)
-    largest = lax.stop_gradient(jnp.abs(X).max(0))
-    safe = jnp.ldexp(jnp.ones_like(largest), jnp.frexp(largest)[1])  # a power of two: dividing by it is exact
-    unit = X / safe  # within [-1, 1], so that its squares do not overflow
+    safe = find_power(X, axis=0)
+    unit = X / safe  # within [-4, 4], so that its squares do not overflow
     mean = unit.mean(0) if center else jnp.zeros_like(safe)
     unit = unit - mean
     squares = (unit * unit).sum(0)
@@ -111,6 +110,15 @@ def standardize(X: Num[Array | np.ndarray, "n p"], scale: Normalize = None, *, c
     else:
         columns, divisor = unit / norm, jnp.where(constant, 1, norm * safe)
     return Standardized(jnp.where(constant, 0, columns), mean * safe, divisor, constant)
+
+
+def find_power(values: Float[Array, "..."], axis: int | None = None) -> Float[Array, "..."]:
+    """A power of two, below the largest magnitude and above a quarter of it: to divide by it is exact.
+
+    Not the nearest one: the reciprocal of that would be subnormal for the largest numbers there are, and so be lost.
+    """
+    largest = lax.stop_gradient(jnp.abs(values).max(axis))
+    return jnp.ldexp(jnp.ones_like(largest), jnp.frexp(largest)[1] - 2)
 
 
 class Problem(NamedTuple):
@@ -129,10 +137,13 @@ def pose(X: _Numbers, y: _Numbers, normalize: Normalize, fit_intercept: bool) ->
     X, y = boundary.read_data(X, y)
     design = standardize(X, normalize, center=fit_intercept)
     mean = y.mean() if fit_intercept else jnp.zeros_like(y[0])
-    finite = jnp.isfinite(X).all() & jnp.isfinite(y).all()
+    finite_X, finite_y = (jnp.isfinite(values).all() for values in (X, y))
     status = jnp.where(design.constant.any(), Status.CONSTANT_COLUMN, Status.OK).astype(jnp.int32)
-    status = jnp.where(finite, status, jnp.int32(Status.INVALID))
-    return Problem(design.X, y - mean, design, mean, status)
+    status = jnp.where(finite_X & finite_y, status, jnp.int32(Status.INVALID))
+    # Zeros in place of what is not finite: no solver loops on them, and `to_fit` says NaN. Each of the two by itself:
+    # targets that share a design must go on sharing it.
+    X, y = jnp.where(finite_X, design.X, 0), jnp.where(finite_y, y - mean, 0)
+    return Problem(X, y, design, mean, status)
 
 
 def to_fit(
@@ -147,5 +158,5 @@ def to_fit(
         jnp.where(invalid[..., None], jnp.nan, coef),
         jnp.where(invalid, jnp.nan, intercept),
         jnp.where(invalid, jnp.nan, gap),
-        status,
+        jnp.where(invalid, jnp.int32(Status.INVALID), status),
     )

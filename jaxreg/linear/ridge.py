@@ -1,0 +1,191 @@
+"""Ridge regression: one strength, or a whole path with its leave-one-out errors from one factorization."""
+
+import math
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int32, Num
+
+from jaxreg.linear import boundary
+from jaxreg.linear.design import Normalize, pose, to_fit
+from jaxreg.linear.fit import LinearFit, Status
+from jaxreg.linear.least_squares import Scalar, flag_rank
+from jaxreg.linear.spectrum import Spectrum, decompose, multiply, scale_design, solve
+
+
+def ridge(
+    X: Num[Array | np.ndarray, "n p"],
+    y: Num[Array | np.ndarray, " n"],
+    alpha: Scalar,
+    *,
+    normalize: Normalize = None,
+    fit_intercept: bool = True,
+) -> LinearFit:
+    r"""Ridge regression, $\min_{b, b_0} \|y - A b - b_0\|^2 + \alpha \|b\|^2$ with $A$ the standardized design.
+
+    scikit-learn's scale: a sum of squares, no ½ and no 1/n. At $\alpha = 0$ it is `least_squares`.
+
+    The derivatives with respect to X, y and alpha, as $\partial b / \partial \alpha = -(A'A + \alpha)^{-1} b$, come
+    from an implicit rule, forward and in reverse, that is exact for repeated singular values too. A derivative of that
+    derivative with respect to X passes through the SVD and needs distinct ones.
+
+    Args:
+        X: design.
+        y: target; `jax.vmap` over many targets, or strengths, shares the decomposition of their design.
+        alpha: $\alpha$, 0 or more.
+        normalize: scale of the columns (static): None, "l2" or "std", as in `standardize`; the penalty is on the
+            coefficients of the scaled columns.
+        fit_intercept: whether the model has an intercept, which is not penalized (static).
+
+    Returns:
+        `LinearFit` in original units. With the slope $g = A'(y - A b) - \alpha b$, `gap` is
+        $g' (A'A + \alpha)^{-1} g / \|y - \bar y\|^2$, exactly what the objective lacks to its minimum. The status has
+        INVALID for a negative or NaN alpha and data that are not finite in a batch, and at $\alpha = 0$ RANK_DEFICIENT
+        as `least_squares` has.
+
+    Raises:
+        ArgumentError: shapes that do not fit, fewer than two rows, data that are not finite, or a negative alpha.
+
+    >>> fit = ridge(np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0]), 2.0)
+    >>> fit.coef.round(5), fit.intercept.round(5)
+    (Array([1.], dtype=float32), Array(2., dtype=float32))
+    """
+    boundary.check_number("alpha", alpha, 0, math.inf, "Give 0 or more")
+    boundary.check_normalize(normalize)
+    return _fit(*boundary.read_data(X, y), alpha, normalize=normalize, fit_intercept=fit_intercept)
+
+
+@partial(jax.jit, static_argnames=("normalize", "fit_intercept"))
+def _fit(X: Array, y: Array, alpha: Array, *, normalize: Normalize, fit_intercept: bool) -> LinearFit:
+    problem = pose(X, y, normalize, fit_intercept)
+    A, scale = scale_design(problem.X)
+    spectrum = decompose(A)
+    strength, invalid = read_strength(jnp.asarray(alpha, A.dtype), scale)
+    solution = solve(spectrum, A, problem.y, strength, True)
+    status = jnp.where(strength > 0, 0, flag_rank(problem, spectrum)) | invalid
+    return to_fit(problem, solution.coef / scale, solution.gap, status)
+
+
+def read_strength(
+    alpha: Float[Array, "*alphas"], scale: Float[Array, ""]
+) -> tuple[Float[Array, "*alphas"], Int32[Array, "*alphas"]]:
+    """Strengths for the design divided by `scale`, and INVALID where a traced one is none."""
+    valid = (alpha >= 0) & jnp.isfinite(alpha)
+    inverse = jnp.ldexp(jnp.ones_like(scale), 1 - jnp.frexp(scale)[1])
+    strength = jnp.where(valid, alpha, 1) * inverse * inverse  # divided twice, XLA divides by a square that may vanish
+    status = jnp.where(valid, Status.OK, Status.INVALID).astype(jnp.int32)
+    return jnp.minimum(strength, float(jnp.finfo(alpha.dtype).max) / 4), status
+
+
+class RidgePath(NamedTuple):
+    r"""Ridge fits along `alphas`: what `LinearFit` holds for each, degrees of freedom, and two estimates of the error.
+
+    `df` is $\sum_j d_j^2 / (d_j^2 + \alpha)$, without the intercept, which counts one more. `loo` is the mean squared
+    leave-one-out error, `gcv` its generalized cross-validation, both in units of y².
+    """
+
+    alphas: Float[Array, "*batch a"]
+    coef: Float[Array, "*batch a p"]
+    intercept: Float[Array, "*batch a"]
+    df: Float[Array, "*batch a"]
+    loo: Float[Array, "*batch a"]
+    gcv: Float[Array, "*batch a"]
+    gap: Float[Array, "*batch a"]
+    status: Int32[Array, "*batch a"]
+
+    def predict(self, X: Float[Array | np.ndarray, "m p"]) -> Float[Array, "*batch a m"]:
+        """The fitted values at the rows of `X`, for each alpha."""
+        return LinearFit(self.coef, self.intercept, self.gap, self.status).predict(X)
+
+
+def ridge_path(
+    X: Num[Array | np.ndarray, "n p"],
+    y: Num[Array | np.ndarray, " n"],
+    alphas: Num[Array | np.ndarray, " a"],
+    *,
+    normalize: Normalize = None,
+    fit_intercept: bool = True,
+) -> RidgePath:
+    r"""Ridge at every alpha, with leave-one-out and generalized cross-validation, from one factorization.
+
+    With $A = U D V'$ and $S = D^2 / (D^2 + \alpha)$, the hat matrix is $H = 11'/n + U S U'$, and
+
+    $$\text{loo} = \frac1n \sum_i \Big(\frac{r_i}{1 - h_{ii}}\Big)^2, \qquad
+      \text{gcv} = \frac{n \|r\|^2}{(n - \operatorname{tr} H)^2}, \qquad r = y - H y,$$
+
+    the first being exactly the mean of the squared errors of n refits without one row each, of the design as
+    standardized once, with all rows. As $\alpha \to 0$ and $h_{ii} \to 1$, in a design as wide as tall say, numerators
+    and denominators vanish together; here they are sums of terms without cancellation, and $\alpha = 0$ stands for the
+    limit, the errors of minimum-norm fits.
+
+    `coef` and `intercept` have the derivatives of `ridge`. Those of `df`, `loo` and `gcv` are exact in y and the
+    alphas; in X they pass through the SVD and need distinct singular values.
+
+    Args:
+        X: design.
+        y: target; `jax.vmap` over many targets shares all that depends on the design alone.
+        alphas: strengths, 0 or more, in any order.
+        normalize: scale of the columns (static): None, "l2" or "std", as in `standardize`.
+        fit_intercept: whether the model has an intercept (static); without it, $H = U S U'$.
+
+    Returns:
+        `RidgePath`; its gap and status are those of `ridge`.
+
+    Raises:
+        ArgumentError: shapes that do not fit, fewer than two rows, data that are not finite, or a negative alpha.
+
+    >>> path = ridge_path(np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([1.0, 3.0, 5.0, 7.0]), np.array([0.0, 5.0]))
+    >>> path.coef[:, 0].round(4), path.df.round(4), path.loo.round(4)
+    (Array([2., 1.], dtype=float32), Array([1. , 0.5], dtype=float32), Array([0.    , 4.3194], dtype=float32))
+
+    Source: Golub, Heath and Wahba, Technometrics 21 (1979) 215-223.
+    """
+    alphas = boundary.read_alphas(alphas)
+    boundary.check_normalize(normalize)
+    return _follow(*boundary.read_data(X, y), alphas, normalize=normalize, fit_intercept=fit_intercept)
+
+
+@partial(jax.jit, static_argnames=("normalize", "fit_intercept"))
+def _follow(X: Array, y: Array, alphas: Array, *, normalize: Normalize, fit_intercept: bool) -> RidgePath:
+    problem = pose(X, y, normalize, fit_intercept)
+    A, scale = scale_design(problem.X)
+    spectrum = decompose(A)
+    strength, invalid = read_strength(alphas, scale)
+    solution = solve(spectrum, A, problem.y, strength, False)
+    status = jnp.where(strength > 0, 0, flag_rank(problem, spectrum)) | invalid
+    fit = to_fit(problem, solution.coef / scale, solution.gap, status)
+    errors = _cross_validate(spectrum, problem.y, strength, fit_intercept)
+    failed = (fit.status & Status.INVALID) != 0
+    df, loo, gcv = (jnp.where(failed, jnp.nan, part) for part in errors)
+    return RidgePath(alphas, fit.coef, fit.intercept, df, loo, gcv, fit.gap, fit.status)
+
+
+def _cross_validate(
+    spectrum: Spectrum, y: Float[Array, " n"], alpha: Float[Array, " a"], fit_intercept: bool
+) -> tuple[Float[Array, " a"], Float[Array, " a"], Float[Array, " a"]]:
+    r"""Degrees of freedom, leave-one-out and generalized cross-validation of a centred problem.
+
+    $I - H = E + \bar U \operatorname{diag}(\alpha / (d^2 + \alpha)) \bar U'$ with $\bar U$ the directions that the
+    design sees and $E$ the projector on all others but the constant one. Where a row of $E$ is 0 up to rounding it is
+    set to 0: only there can r_i and 1 - h_ii both vanish with alpha, and then the second term alone gives their ratio.
+    """
+    n, epsilon = y.shape[0], float(jnp.finfo(y.dtype).eps)
+    seen = spectrum.values > 0
+    U = jnp.where(seen, spectrum.left - (spectrum.left.mean(0) if fit_intercept else 0), 0)
+    squares = jnp.where(seen, spectrum.values, 1) ** 2
+    limit = epsilon**2 * squares.min()  # so small that it stands for alpha = 0, and cancels in every ratio
+    shrink = jnp.where(seen, jnp.maximum(alpha, limit)[:, None], 0) / (squares + alpha[:, None])
+    free = n - int(fit_intercept) - seen.astype(y.dtype).sum()
+    leverage = 1 - int(fit_intercept) / n - (U * U).sum(1)
+    apart = (leverage > 10 * n * epsilon) & (free > 0)
+    projected = multiply(y, U)
+    outside = jnp.where(apart, y - multiply(projected, U.T), 0)
+    weights = jnp.where(apart, leverage, 0) + multiply(shrink, (U * U).T)
+    residuals = outside + multiply(shrink * projected, U.T)
+    loo = ((residuals * (1 / weights)) ** 2).mean(1)
+    trace = free + shrink.sum(1)
+    gcv = n * ((outside * outside).sum() + ((shrink * projected) ** 2).sum(1)) / trace**2
+    return jnp.where(seen, squares / (squares + alpha[:, None]), 0).sum(1), loo, gcv
