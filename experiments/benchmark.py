@@ -19,6 +19,8 @@ from jax.sharding import Mesh
 
 import jaxreg as jr
 from experiments import rivals
+from experiments.linear_benchmark import measure_linear
+from experiments.timing import compare, median_seconds, row
 from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.provenance import describe_environment
 from jaxreg.landscape import T2_LANDSCAPE, descend, refit_gradient
@@ -45,12 +47,29 @@ class Config:
     """Whether to measure PyTorch loops, where PyTorch is installed."""
     keras: bool = True
     """Whether to measure a Keras loop, where Keras and TensorFlow are installed."""
+    linear: int = 1000
+    """Datasets of the linear models; they are measured where scikit-learn is installed."""
+    loop: int = 20
+    """How many of them the scikit-learn loops fit; their time is scaled up."""
+    columns: int = 5000
+    """Columns of the one large lasso."""
 
 
 PRESETS = {
-    "quick": Config(dataset="digits", seeds=8, epochs=2, runs=8192, repeats=3, torch=False, keras=False),
+    "quick": Config(
+        dataset="digits",
+        seeds=8,
+        epochs=2,
+        runs=8192,
+        repeats=3,
+        torch=False,
+        keras=False,
+        linear=64,
+        loop=2,
+        columns=500,
+    ),
     "laptop": Config(),
-    "paper": Config(seeds=128, runs=1_048_576, repeats=9),
+    "paper": Config(seeds=128, runs=1_048_576, repeats=9, loop=100),
 }
 
 HIDDEN = (256, 128)
@@ -71,17 +90,13 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     say("measuring the engine ...")
     rows += measure_landscape(config, mesh)
     rows += measure_networks(config, mesh, limit, say)
+    rows += measure_linear(config.linear, config.loop, config.columns, config.repeats, say)
     record = {"rows": rows, "config": dataclasses.asdict(config)}
     record["history"] = [describe_environment(run, jax.local_devices())]
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(record, indent=1))
     return _to_dataset(record)
-
-
-def row(name: str, value: float, unit: str, *, target: float | None = None, **more: Any) -> dict[str, Any]:
-    """One line of the table; `target` is a least value, or a largest where the unit is a share of time."""
-    return {"name": name, "value": float(value), "unit": unit, "target": target, **more}
 
 
 def best_product_rate(repeats: int) -> float:
@@ -92,25 +107,6 @@ def best_product_rate(repeats: int) -> float:
         matrix = jnp.ones((size, size))
         best = max(best, 2 * size**3 / median_seconds(functools.partial(product, matrix, matrix), 5 * repeats))
     return best
-
-
-def median_seconds(call: Callable[[], Any], repeats: int) -> float:
-    """Median time of a call that has run once already, until its result is ready."""
-    jax.block_until_ready(call())
-    return float(np.median([seconds(call) for _ in range(repeats)]))
-
-
-def seconds(call: Callable[[], Any]) -> float:
-    """Time of one call until its result is ready."""
-    began = time.perf_counter()
-    jax.block_until_ready(call())
-    return time.perf_counter() - began
-
-
-def compare(ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int) -> tuple[float, float, float]:
-    """Median seconds of two calls measured in turn, and the median of their ratio pair by pair."""
-    pairs = np.array([(seconds(ours), seconds(theirs)) for _ in range(repeats)])
-    return float(np.median(pairs[:, 0])), float(np.median(pairs[:, 1])), float(np.median(pairs[:, 0] / pairs[:, 1]))
 
 
 def measure_landscape(config: Config, mesh: Mesh) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxreg.linear.active_set import dependence, product
+from jaxreg.linear.factor import cholesky
 
 CAPACITY = 1024  # non-zero coefficients that a derivative can have, or as many as there are samples, if those are more
 
@@ -80,7 +81,7 @@ def solve_on_support(
     scale = jnp.sqrt(jnp.where(mask, (part * part).sum(0) + l2, 1))
     part, ridge = part / scale, jnp.where(mask, l2 / scale**2, 1)
     matrix = jnp.einsum("ni,nj->ij", part, part, precision="highest") + jnp.diag(ridge)
-    factor = jnp.linalg.cholesky(matrix)
+    factor = cholesky(matrix)
     apart = jnp.diagonal(factor) ** 2 > dependence(jnp.ones_like(scale))
     sound = apart.all() & (used.sum() <= width)  # where the factorization failed it is NaN, and not `apart`
 

@@ -111,7 +111,7 @@ def _split(error: np.ndarray, valid: np.ndarray) -> dict[str, np.ndarray]:
     square = (error**2).sum(-1)
     squares = square.sum(-1)
 
-    def estimate(total2: Any, squares: Any, n: Any) -> tuple[np.ndarray, ...]:
+    def estimate(total2: Any, squares: Any, n: Any) -> tuple[Any, ...]:
         """From the squared norm of the sum of n runs and the sum of their squared norms."""
         with np.errstate(divide="ignore", invalid="ignore"):
             bias2 = np.where(n > 1, (total2 - squares) / (n * (n - 1) * rows), np.nan)

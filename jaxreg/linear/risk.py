@@ -1,8 +1,10 @@
 """Bias and variance in closed form: of ridge for a known truth, and of minimum-norm least squares on Gaussian data."""
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
@@ -67,6 +69,16 @@ def ridge_risk(
     (Array([0.    , 0.6667], dtype=float32), Array([6.  , 3.75], dtype=float32))
     """
     alphas, sigma = boundary.read_alphas(alphas), _read_noise(noise)
+    boundary.check_normalize(normalize)
+    X, truth = boundary.read_data(X, truth)
+    test = None if test is None else _read_test(test, X.shape[1])
+    return _predict(X, truth, sigma, alphas, test, normalize=normalize, fit_intercept=fit_intercept)
+
+
+@partial(jax.jit, static_argnames=("normalize", "fit_intercept"))
+def _predict(
+    X: Array, truth: Array, sigma: Array, alphas: Array, test: Any, *, normalize: Normalize, fit_intercept: bool
+) -> Risk:
     problem = pose(X, truth, normalize, fit_intercept)
     A, scale = scale_design(problem.X)
     U, d, V = decompose(A)
@@ -81,7 +93,7 @@ def ridge_risk(
         bias2 = ((outside * outside).sum() + (lost * lost).sum(1)) / n
         variance = constant + ((d * filters.solve) ** 2).sum(1) / n
     else:
-        rows, wanted = _read_test(test, len(V))
+        rows, wanted = test
         rows = (rows - problem.design.center) / problem.design.scale / scale
         seen = multiply(jnp.where(problem.design.constant, 0, rows), V)
         bias = multiply(filters.solve * projected, seen.T) - (wanted - problem.mean)
@@ -126,6 +138,12 @@ def ridge_coefficient_risk(
     X = boundary.read_design(X)
     if b.shape != X.shape[1:]:
         raise ArgumentError("coef", b.shape, f"must have one value per column of X, {X.shape[1]}", "Match them")
+    boundary.check_normalize(normalize)
+    return _estimate(X, b, sigma, alphas, normalize=normalize, fit_intercept=fit_intercept)
+
+
+@partial(jax.jit, static_argnames=("normalize", "fit_intercept"))
+def _estimate(X: Array, b: Array, sigma: Array, alphas: Array, *, normalize: Normalize, fit_intercept: bool) -> Risk:
     problem = pose(X, multiply(X, b), normalize, fit_intercept)
     A, scale = scale_design(problem.X)
     _, d, V = decompose(A)

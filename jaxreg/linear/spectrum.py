@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from jaxreg.linear.design import find_power
+from jaxreg.linear.factor import svd
 
 multiply = partial(jnp.matmul, precision="highest")
 
@@ -37,21 +37,8 @@ def decompose(A: Float[Array, "n p"], rcond: Any = None) -> Spectrum:
 
 @jax.custom_jvp
 def _factor(A: Float[Array, "n p"]) -> Spectrum:
-    return _factor_one(A)
-
-
-@jax.custom_batching.custom_vmap
-def _factor_one(A: Float[Array, "n p"]) -> Spectrum:
-    left, values, right = jnp.linalg.svd(A, full_matrices=False)
+    left, values, right = svd(A)
     return Spectrum(left, values, right.T)
-
-
-@_factor_one.def_vmap
-def _factor_many(size: int, batched: Any, A: Float[Array, "batch n p"]) -> tuple[Any, Any]:
-    """One after the other on a CPU: given a batch, jaxlib's kernel waits on the pool that it runs on, and hangs."""
-    in_turn, at_once = partial(lax.map, _factor_one), jax.vmap(_factor_one.fun)
-    factors = lax.platform_dependent(A, cpu=in_turn, default=at_once)
-    return factors, jax.tree.map(lambda _: True, factors)
 
 
 @_factor.defjvp

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
 from jaxreg.linear.active_set import Active, dependence, index_of, invert, minimize, product, take, violation
+from jaxreg.linear.factor import svd
 
 WIDTH = 320  # columns whose Gram matrix is held at once, or 3/2 of the number of samples, if that is more
 _ROUNDS = 4  # solutions of one working set, each from new slopes and a new inverse; nearly all problems need one
@@ -70,7 +72,8 @@ def solve_grid(
     r"""Minimize $\tfrac1{2n}\|y - Xb\|^2 + \alpha \rho \|b\|_1 + \tfrac12 \alpha (1 - \rho) \|b\|^2$ for each alpha.
 
     Each strength starts from the solution of the one before and ends with slopes and a gap computed from X and the
-    residual. Where $\alpha \rho = 0$, the solution is that of the singular value decomposition, of minimum norm.
+    residual. Where $\alpha \rho$ is 0, or so small that rounding hides it, the solution is that of the singular value
+    decomposition, of minimum norm.
 
     Args:
         X: design, standardized.
@@ -95,7 +98,9 @@ def solve_grid(
     origin, correlation = jnp.zeros_like(X[0]), product(X.T, y)
     held = choose(origin, correlation, jnp.zeros_like(size)) if wide else None
     gram = _square(X) if held is None else held.gram
-    spectrum = _when((alphas * l1_ratio == 0).any(), lambda _, X: _decompose(X), _no_spectrum(X), X)
+    weak = tolerance(X.dtype) * jnp.abs(correlation).max()
+    any_weak = (n * alphas * l1_ratio / (unit_x * unit_y) <= weak).any()
+    spectrum = _when(any_weak, lambda _, X: _decompose(X), _no_spectrum(X), X)
 
     def solve(before: _Point, alpha: Float[Array, ""]) -> tuple[_Point, Solution]:
         l1, l2 = n * alpha * l1_ratio / (unit_x * unit_y), n * alpha * (1 - l1_ratio) / unit_x**2
@@ -128,14 +133,17 @@ def solve_grid(
         def goes_on(state: _Round) -> Bool[Array, ""]:
             return (state.rounds == 0) | (state.unsettled & (state.rounds < (_WIDE_ROUNDS if wide else _ROUNDS)))
 
-        def solve_without_l1(_: Solution) -> Solution:
-            return _solve_spectral(spectrum, X, y, l2, size)
+        def solve_without_l1(exact: Solution) -> Solution:
+            solution = _solve_spectral(spectrum, X, y, l1, l2, size)
+            better = (l1 == 0) | (solution.gap < exact.gap)
+            return jax.tree.map(lambda new, old: jnp.where(better, new, old), solution, exact)
 
         stale = (before.l2 != l2) & (l1 > 0) & before.support.any()
         start = before._replace(slope=before.slope + (before.l2 - l2) * before.coef, l2=l2)
         point, gap, _, _ = lax.while_loop(goes_on, improve, _Round(start, jnp.zeros_like(l1), stale, jnp.int32(0)))
         tie = _has_tie(gram if point.held is None else point.held.gram, point, l1, epsilon * size)
-        solution = _when(l1 == 0, solve_without_l1, Solution(point.coef, gap, tie & (l2 == 0)))
+        helpless = (l1 == 0) | ((l1 <= weak) & (gap > tolerance(X.dtype)))
+        solution = _when(helpless, solve_without_l1, Solution(point.coef, gap, tie & (l2 == 0)))
         return point, solution._replace(coef=solution.coef * (unit_y / unit_x))
 
     inverse = jnp.zeros((width, width), X.dtype)
@@ -193,21 +201,26 @@ def _no_spectrum(X: Float[Array, "n p"]) -> _Spectrum:
 
 def _decompose(X: Float[Array, "n p"]) -> _Spectrum:
     """The singular value decomposition, without values that rounding may have produced."""
-    left, values, right = jnp.linalg.svd(X, full_matrices=False)
+    left, values, right = svd(X)
     cutoff = max(X.shape) * float(jnp.finfo(X.dtype).eps) * values.max()
     return _Spectrum(left, jnp.where(values > cutoff, values, 0), right)
 
 
 def _solve_spectral(
-    spectrum: _Spectrum, X: Float[Array, "n p"], y: Float[Array, " n"], l2: Float[Array, ""], size: Float[Array, ""]
+    spectrum: _Spectrum,
+    X: Float[Array, "n p"],
+    y: Float[Array, " n"],
+    l1: Float[Array, ""],
+    l2: Float[Array, ""],
+    size: Float[Array, ""],
 ) -> Solution:
-    """Ridge, and least squares of minimum norm at no strength, with how far a Newton step would go down from there."""
+    """Ridge, or least squares of minimum norm; its gap is what a Newton step would gain, and all of an L1 part."""
     left, values, right = spectrum
     square = values**2 + l2
     inverse = jnp.where(values > 0, 1 / jnp.where(values > 0, square, 1), 0)
     coef = product(right.T, values * inverse * product(left.T, y))
     slope = values * product(left.T, y - product(X, coef)) - l2 * product(right, coef)
-    gap = (slope**2 * inverse).sum() / jnp.where(size > 0, size**2, 1)
+    gap = ((slope**2 * inverse).sum() + 2 * l1 * jnp.abs(coef).sum()) / jnp.where(size > 0, size**2, 1)
     return Solution(coef, gap, (l2 == 0) & ((values > 0).sum() < right.shape[1]))
 
 

@@ -11,7 +11,8 @@ import jaxreg as jr
 from experiments import benchmark, rivals
 from paper_figures import benchmark as figure
 
-TINY = dataclasses.replace(benchmark.PRESETS["quick"], seeds=8, epochs=1, runs=2048, repeats=1)
+_LINEAR = {"linear": 3, "loop": 2, "columns": 300}  # as in test_linear_benchmark.py, to compile no other shapes
+TINY = dataclasses.replace(benchmark.PRESETS["quick"], seeds=8, epochs=1, runs=2048, repeats=1, **_LINEAR)
 
 
 @pytest.fixture(scope="module")

@@ -166,8 +166,8 @@ _REPEATED = np.linalg.qr(_RANDOM.normal(size=(12, 4)))[0]  # without centring, a
 
 @pytest.mark.parametrize(
     ("X", "fit_intercept", "normalize"),
-    [(_X, True, "l2"), (_WIDE, True, "std"), (_REPEATED, False, None)],
-    ids=["tall", "wide", "repeated singular values"],
+    [(_WIDE, True, "std"), (_REPEATED, False, None)],
+    ids=["wide", "repeated singular values"],
 )
 def test_derivatives_against_central_differences(X, fit_intercept, normalize):
     random = np.random.default_rng(1)
@@ -217,6 +217,7 @@ def test_gradient_leaves_a_constant_column_alone():
     np.testing.assert_array_equal(slope[:, 6], 0)
 
 
+@pytest.mark.slow
 def test_second_derivative_at_distinct_singular_values():
     def curve(t):
         return least_squares(jnp.asarray(_X) + t * jnp.asarray(_X) ** 2, _Y).coef

@@ -80,6 +80,7 @@ assert bool((found["loo"] > 0).all())
 """
 
 
+@pytest.mark.slow
 def test_designs_on_several_devices_do_not_hang():
     """Given a whole batch, jaxlib's SVD waits for the threads that it keeps busy: most often within 500 designs."""
     environment = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}

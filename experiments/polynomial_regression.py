@@ -1,0 +1,292 @@
+"""What do L2 and L1 do to a polynomial of degree 30 fitted to 50 points? Tutorial T1 as a population of draws."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+import jaxreg as jr
+from experiments.report import describe
+from jaxreg.checks import check_integer
+from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.linear import lars_path, least_squares, polynomial_features, ridge
+from jaxreg.linear.boundary import check_number
+
+FITS = ("none", "l2", "l1")
+"""Least squares, ridge, and lasso by LARS."""
+BASES = ("monomial", "legendre")
+"""The tutorial's coordinates, and others in which the same polynomials are nearly uncorrelated."""
+DOMAIN = (-10.0, 10.0)
+TRUTH = (0.0, 0.001, 0.001, -0.001)
+"""Coefficients of the truth, lowest degree first."""
+_NAMES = {"none": "no regularization", "l2": "L2", "l1": "L1"}
+_DRAWS = "% of draws"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the study; the defaults are those of the tutorial, with a population in place of one noise draw."""
+
+    seeds: int = 2000
+    """Number of noise draws; every fit sees the same draws."""
+    degree: int = 30
+    """Highest degree of the polynomial."""
+    points: int = 50
+    """Number of data points, on an even grid from -10 to 10."""
+    test_points: int = 200
+    """Number of points at which the fits are drawn and compared with the truth, on an even grid from -10 to 10."""
+    noise: float = 0.05
+    """Standard deviation of the noise on the data."""
+    ridge_alpha: float = 0.5
+    """Strength of L2 in ‖y - Xw‖² + α‖w‖², the columns of X centred and of unit length."""
+    lasso_alpha: float = 0.001
+    """Strength of L1 in ‖y - Xw‖²/(2n) + α‖w‖₁, the columns of X centred and of unit length."""
+
+
+PRESETS = {"quick": Config(seeds=1000), "laptop": Config(), "paper": Config(seeds=10_000)}
+
+
+def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+    """Fit every noise draw without regularization, with L2 and with L1, in both bases, in float64.
+
+    Args:
+        config: settings.
+        store: directory that keeps the population, to go on from.
+        progress: show a progress bar.
+
+    Returns:
+        Dataset over `basis`, `seed` (seed 0 is the draw that stands for the tutorial's) and `fit` of `coef`, over
+        `degree` and in original units, `intercept`, `curve`, the fit at each `x_test`, `train_error`, its
+        root-mean-square residual, `test_error`, its root-mean-square distance from the truth over `x_test`, and `gap`,
+        the fit's certificate; of the data `y` over `x`; and of the `truth` over `x_test` and the standard deviation
+        `noise`.
+
+    Raises:
+        ArgumentError: a setting outside its domain.
+    """
+    for name, least in (("degree", len(TRUTH) - 1), ("points", 2), ("test_points", 2)):
+        check_integer(name, getattr(config, name), least, 100_000, f"Give {getattr(Config, name)}, as the tutorial")
+    for name in ("noise", "ridge_alpha", "lasso_alpha"):
+        check_number(name, getattr(config, name), 0.0, math.inf, f"Give {getattr(Config, name)}, as the tutorial")
+    x, x_test = (np.linspace(*DOMAIN, count) for count in (config.points, config.test_points))
+    truth, truth_test = (np.polynomial.polynomial.polyval(points, TRUTH) for points in (x, x_test))
+    with jax.enable_x64(True):
+        designs = {basis: tuple(_expand(at, config.degree, basis) for at in (x, x_test)) for basis in BASES}
+    over_fits = {"fit": np.array(FITS)}
+    result = jr.sweep(
+        fit_draw,
+        {"basis": jr.static(list(BASES)), "seed": jr.seeds(config.seeds)},
+        args=(designs, truth, truth_test, config.noise, config.ridge_alpha, config.lasso_alpha),
+        dims={
+            "y": {"x": x},
+            "coef": over_fits | {"degree": np.arange(1, config.degree + 1)},
+            "curve": over_fits | {"x_test": x_test},
+            **dict.fromkeys(("intercept", "train_error", "test_error", "gap"), over_fits),
+        },
+        store=store,
+        x64=True,
+        progress=progress,
+    )
+    return result.assign(truth=("x_test", truth_test), noise=config.noise)
+
+
+def _expand(x: np.ndarray, degree: int, basis: Any) -> jax.Array:
+    return polynomial_features(x, degree, basis=basis, domain=DOMAIN)
+
+
+def fit_draw(
+    designs: Mapping[str, tuple[Any, Any]],
+    truth: Any,
+    truth_test: Any,
+    noise: Any,
+    ridge_alpha: Any,
+    lasso_alpha: Any,
+    *,
+    seed: Any,
+    basis: str,
+) -> dict[str, Any]:
+    """One draw of the noise, its three fits in the order of `FITS`, and how far they are from data and truth."""
+    X, X_test = designs[basis]
+    y = truth + noise * jax.random.normal(seed, truth.shape, truth.dtype)
+    fits = (
+        least_squares(X, y, normalize="l2"),
+        ridge(X, y, ridge_alpha, normalize="l2"),
+        lars_path(X, y, normalize="l2").at(lasso_alpha),
+    )
+    fit = jax.tree.map(lambda *parts: jnp.stack(parts), *fits)
+    curve = fit.predict(X_test)
+    return {
+        "y": y,
+        "coef": fit.coef,
+        "intercept": fit.intercept,
+        "curve": curve,
+        "train_error": _root_mean_square(fit.predict(X) - y),
+        "test_error": _root_mean_square(curve - truth_test),
+        "gap": fit.gap,
+    }
+
+
+def _root_mean_square(residual: Any) -> Any:
+    return jnp.sqrt((residual**2).mean(-1))
+
+
+def table(dataset: xr.Dataset, seed: int = 0, basis: str = "monomial") -> str:
+    """The coefficients of one draw as a Markdown table, lowest degree first: none, L2 and L1 in three columns.
+
+    An exact zero is "0"; any other number has four digits.
+    """
+    coef = dataset["coef"].sel(seed=seed, basis=basis).transpose("degree", "fit")
+    lines = [f"| degree | {' | '.join(_NAMES[fit] for fit in FITS)} |", "| ---: | ---: | ---: | ---: |"]
+    for degree, row in zip(coef["degree"].values, coef.sel(fit=list(FITS)).values, strict=True):
+        lines.append(f"| {degree} | {' | '.join('0' if value == 0 else f'{value:.3e}' for value in row)} |")
+    return "\n".join(lines)
+
+
+def report(dataset: xr.Dataset) -> str:
+    """How many runs there are, the tutorial's table for the first draw, and the dataset."""
+    return f"{describe(dataset)}\n\nCoefficients of draw 0, in original units:\n\n{table(dataset)}\n\n{dataset}"
+
+
+def kept(dataset: xr.Dataset) -> xr.Dataset:
+    """Whether each coefficient of L1 is other than exactly zero, as `kept`; with `diverged`."""
+    return dataset[["diverged"]].assign(kept=dataset["coef"].sel(fit="l1", drop=True) != 0)
+
+
+def _tutorial_runs(dataset: xr.Dataset, **derived: Any) -> xr.Dataset:
+    """The draws in the tutorial's basis, with `derived` variables, each a function of those draws."""
+    draws = dataset.sel(basis="monomial")
+    return draws.assign({name: function(draws) for name, function in derived.items()})
+
+
+def _percentage(draws: xr.Dataset, name: str) -> tuple[float, tuple[float, float], int]:
+    share, (low, high), n = estimate(jr.stats.proportion(draws, name, dim="seed"))
+    return 100 * share, (100 * low, 100 * high), n
+
+
+def _mean(draws: xr.Dataset, name: str) -> tuple[float, tuple[float, float], int]:
+    return estimate(jr.stats.mean(draws, name, dim="seed"))
+
+
+def _overlearns(dataset: xr.Dataset) -> Verdict:
+    """Geometric mean, over draws, of the error on new observations over that on the data."""
+
+    def log_ratio(draws: xr.Dataset) -> xr.DataArray:
+        none = draws.sel(fit="none")
+        new = (none["test_error"] ** 2 + none["noise"] ** 2) ** 0.5
+        return xr.apply_ufunc(np.log, new / none["train_error"])
+
+    effect, interval, n = _mean(_tutorial_runs(dataset, ratio=log_ratio), "ratio")
+    low, high = (math.exp(end) for end in interval)
+    return above(math.exp(effect), (low, high), n, bound=1, unit="× the error on the data")
+
+
+def _does_not_generalise(dataset: xr.Dataset) -> Verdict:
+    draws = _tutorial_runs(dataset, worse=lambda d: d["test_error"].sel(fit="none") > d["truth"].std())
+    return above(*_percentage(draws, "worse"), bound=50, unit=_DRAWS)
+
+
+def _is_within_noise(dataset: xr.Dataset, fit: str) -> Verdict:
+    draws = _tutorial_runs(dataset, error=lambda d: d["test_error"].sel(fit=fit))
+    return below(*_mean(draws, "error"), bound=float(dataset["noise"]), unit="of y, root mean square")
+
+
+def _explains(dataset: xr.Dataset) -> Verdict:
+    def share(draws: xr.Dataset) -> xr.DataArray:
+        return 100 * (1 - draws["test_error"].sel(fit="l2") ** 2 / draws["truth"].var())
+
+    return above(*_mean(_tutorial_runs(dataset, share=share), "share"), bound=95, unit="% of the truth's variance")
+
+
+def _l2_beats_l1(dataset: xr.Dataset) -> Verdict:
+    gain = jr.stats.paired_difference(_tutorial_runs(dataset), "test_error", "seed", "fit", baseline="l1")
+    return below(*estimate(gain.sel(fit="l2")), unit="of y, root mean square, L2 minus L1")
+
+
+def _is_smaller(draws: xr.Dataset) -> xr.DataArray:
+    size = abs(draws["coef"])
+    return size.sel(fit="l2", drop=True) < size.sel(fit="none", drop=True)
+
+
+def _all_are_smaller(dataset: xr.Dataset) -> Verdict:
+    draws = _tutorial_runs(dataset, smaller=lambda d: _is_smaller(d).all("degree"))
+    return above(*_percentage(draws, "smaller"), bound=95, unit=_DRAWS)
+
+
+def _most_are_smaller(dataset: xr.Dataset) -> Verdict:
+    draws = _tutorial_runs(dataset, smaller=lambda d: 100 * _is_smaller(d).mean("degree"))
+    return above(*_mean(draws, "smaller"), bound=95, unit="% of coefficients")
+
+
+def _sets_zeros(dataset: xr.Dataset) -> Verdict:
+    draws = _tutorial_runs(dataset, zeros=lambda d: (~kept(d)["kept"]).sum("degree"))
+    degrees = dataset.sizes["degree"]
+    return above(*_mean(draws, "zeros"), bound=degrees / 2, unit=f"of {degrees} coefficients")
+
+
+def _selects_the_truth(dataset: xr.Dataset) -> Verdict:
+    true_terms = [degree for degree, coefficient in enumerate(TRUTH) if coefficient]
+    draws = _tutorial_runs(dataset, found=lambda d: kept(d)["kept"].sel(degree=true_terms).all("degree"))
+    return above(*_percentage(draws, "found"), bound=50, unit=_DRAWS)
+
+
+CLAIMS = (
+    Claim(
+        "Without regularization the fit overlearns: its error on new observations is larger than on its own data",
+        "tutorial T1",
+        _overlearns,
+    ),
+    Claim(
+        "Without regularization the fit would not generalise: it is further from the truth than a constant, the "
+        "truth's mean (in more than half of the draws)",
+        "tutorial T1",
+        _does_not_generalise,
+    ),
+    Claim(
+        "L2 recovers the truth well: it explains more than 95 % of the truth's variance (mean over draws)",
+        "tutorial T1, by a lenient criterion",
+        _explains,
+    ),
+    Claim(
+        "L2 recovers the truth well: to less than the standard deviation of the noise (mean over draws)",
+        "tutorial T1, by a strict criterion",
+        partial(_is_within_noise, fit="l2"),
+    ),
+    Claim(
+        "L1 comes close to a perfect fit: to less than the standard deviation of the noise (mean over draws)",
+        "tutorial T1",
+        partial(_is_within_noise, fit="l1"),
+    ),
+    Claim(
+        "L2 recovers the truth better than L1 (mean difference of their errors on the same draws)",
+        "tutorial T1",
+        _l2_beats_l1,
+    ),
+    Claim(
+        "Every L2 coefficient is smaller in magnitude than the unregularized one (all at once, in more than 95 % of "
+        "draws)",
+        "tutorial T1, to the letter",
+        _all_are_smaller,
+    ),
+    Claim(
+        "L2 coefficients are smaller in magnitude than the unregularized ones (more than 95 % of them)",
+        "tutorial T1, by and large",
+        _most_are_smaller,
+    ),
+    Claim(
+        "L1 sets many coefficients to exactly zero (more than half of them, mean over draws)",
+        "tutorial T1",
+        _sets_zeros,
+    ),
+    Claim(
+        "L1 selects: the terms that it keeps include the truth's x, x² and x³ (in more than half of the draws)",
+        "tutorial T1, read as selecting the right terms",
+        _selects_the_truth,
+    ),
+)
