@@ -56,3 +56,13 @@ def test_the_extras_named_exist():
     declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert extras
     assert all(re.search(rf"^{extra} = ", declared, flags=re.MULTILINE) for extra in extras)
+
+
+def test_the_session_with_linear_models_runs_and_is_certified():
+    (session,) = blocks("pycon")
+    space = {}
+    exec("\n".join(line.removeprefix(">>> ") for line in session.splitlines()), space)
+    assert space["fit"].coef.shape == (1000, 15)
+    assert float(space["fit"].gap.max()) < 1e-5
+    assert not space["fit"].status.any()
+    assert space["slope"] != 0

@@ -157,8 +157,8 @@ def elastic_net_path(
         ArgumentError: data, strengths or a ratio outside their domain; inside a batch the status is INVALID instead.
 
     >>> X, y = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]), np.array([4.0, -2.0, 1.5, 0.5])
-    >>> elastic_net_path(X, y, np.array([0.0, 1.0]), 0.5).predict(X[:2])
-    Array([[ 4., -2.], [ 2., 0.]], dtype=float32...)
+    >>> elastic_net_path(X, y, np.array([1.0, 3.0, 9.0]), 0.5).predict(X[:2])
+    Array([[2., 0.], [1., 1.], [1., 1.]], dtype=float32...)
     """
     alphas = boundary.read_alphas(alphas)
     l1_ratio = _read_ratio(l1_ratio)

@@ -1,6 +1,7 @@
 """Exact paths of the lasso and of least angle regression: every knot, every move, and a certificate for each."""
 
 import math
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -52,34 +53,39 @@ class LarsPath(NamedTuple):
             worst = np.asarray(alpha)
             if not (np.isfinite(worst).all() and (worst >= 0).all()):
                 raise ArgumentError("alpha", alpha, "must be a finite number from 0 on", "Give a strength such as 0.1")
-        dtype = self.alphas.dtype
-        alpha = jnp.broadcast_to(jnp.asarray(alpha).astype(dtype), self.status.shape)
-        last = self.alphas.shape[-1] - 1
-        above = (self.alphas > alpha[..., None]).sum(-1)
-        numbers = jnp.arange(last + 1)
-        high = numbers == jnp.maximum(above - 1, 0)[..., None]
-        low = numbers == jnp.minimum(above, last)[..., None]
-        before, after = (jnp.where(knot, self.alphas, 0).sum(-1) for knot in (high, low))
-        share = jnp.where(before > after, (before - alpha) / jnp.where(before > after, before - after, 1), 1)
-        weights = jnp.where(low, share[..., None], 0) + jnp.where(high & ~low, 1 - share[..., None], 0)
-        end = self.alphas[..., -1]
-        missing = jnp.where(alpha < end, (1 - alpha / jnp.where(end > 0, end, 1)) ** 2, 0)
-        status = self.status | jnp.where((alpha >= 0) & (alpha < math.inf), 0, int(Status.INVALID)).astype(jnp.int32)
-        wrong = (status & Status.INVALID) != 0
-        coef = jnp.einsum("...k,...kp->...p", weights, self.coef, precision="highest")
-        intercept = (weights * self.intercept).sum(-1)
-        gap = jnp.where(high | low, self.gap, 0).max(-1) + missing
-        return LinearFit(
-            jnp.where(wrong[..., None], jnp.nan, coef),
-            jnp.where(wrong, jnp.nan, intercept),
-            jnp.where(wrong, jnp.nan, gap),
-            status,
-        )
+        return _interpolate(self, jnp.asarray(alpha).astype(self.alphas.dtype))
 
     def predict(self, X: Float[Array | np.ndarray, "m p"]) -> Float[Array, "*batch knots m"]:
         """The fitted values at the rows of `X` at each knot; `path.at(alpha).predict(X)` has those at an alpha."""
         X = jnp.asarray(X, self.coef.dtype)
         return jnp.einsum("...p,mp->...m", self.coef, X, precision="highest") + self.intercept[..., None]
+
+
+@jax.jit
+def _interpolate(path: LarsPath, alpha: Float[Array, "*batch"]) -> LinearFit:
+    """The fit at alpha, as a sum of the knots before and after it with weights."""
+    alpha = jnp.broadcast_to(alpha, path.status.shape)
+    last = path.alphas.shape[-1] - 1
+    above = (path.alphas > alpha[..., None]).sum(-1)
+    numbers = jnp.arange(last + 1)
+    high = numbers == jnp.maximum(above - 1, 0)[..., None]
+    low = numbers == jnp.minimum(above, last)[..., None]
+    before, after = (jnp.where(knot, path.alphas, 0).sum(-1) for knot in (high, low))
+    share = jnp.where(before > after, (before - alpha) / jnp.where(before > after, before - after, 1), 1)
+    weights = jnp.where(low, share[..., None], 0) + jnp.where(high & ~low, 1 - share[..., None], 0)
+    end = path.alphas[..., -1]
+    missing = jnp.where(alpha < end, (1 - alpha / jnp.where(end > 0, end, 1)) ** 2, 0)
+    status = path.status | jnp.where((alpha >= 0) & (alpha < math.inf), 0, int(Status.INVALID)).astype(jnp.int32)
+    wrong = (status & Status.INVALID) != 0
+    coef = jnp.einsum("...k,...kp->...p", weights, path.coef, precision="highest")
+    intercept = (weights * path.intercept).sum(-1)
+    gap = jnp.where(high | low, path.gap, 0).max(-1) + missing
+    return LinearFit(
+        jnp.where(wrong[..., None], jnp.nan, coef),
+        jnp.where(wrong, jnp.nan, intercept),
+        jnp.where(wrong, jnp.nan, gap),
+        status,
+    )
 
 
 def lars_path(
@@ -137,20 +143,28 @@ def lars_path(
     """
     if method not in ("lasso", "lar"):
         raise ArgumentError("method", method, 'must be "lasso" or "lar"', "Choose one of them")
-    problem = pose(X, y, normalize, fit_intercept)
-    n, p = problem.X.shape
+    boundary.check_normalize(normalize)
+    X, y = boundary.read_data(X, y)
+    n, p = X.shape
     if p > _WIDEST:
         raise ArgumentError("X", (n, p), f"must have at most {_WIDEST} columns here", "Take lasso_path on a grid")
     knots = 3 * min(n - fit_intercept, p) + 10 if max_knots is None else max_knots
     boundary.check_integer("max_knots", knots, 1, math.inf, "Leave it out to have room for most paths")
+    return _follow(X, y, method == "lasso", int(knots), normalize, fit_intercept)
+
+
+@partial(jax.jit, static_argnums=(2, 3, 4, 5))
+def _follow(X: Array, y: Array, drop: bool, knots: int, normalize: Normalize, fit_intercept: bool) -> LarsPath:
+    problem = pose(X, y, normalize, fit_intercept)
+    n = X.shape[0]
     epsilon = float(jnp.finfo(problem.y.dtype).eps)
     double = epsilon < 1e-12
     gram = jnp.matmul(problem.X.T, problem.X, precision="highest")
-    square = problem.y @ problem.y
+    square = (problem.y * problem.y).sum()
     varies = square > n * (n * epsilon * problem.mean) ** 2  # else what is left of a constant y is rounding
     product = jnp.where(varies, jnp.matmul(problem.X.T, problem.y, precision="highest"), 0)
-    walked = walk(gram, product, knots, 1e-12 if double else 1e-5, drop=method == "lasso")
-    gap = measure_gap(walked, gram, product, jnp.where(varies, square, 1), crossing=method == "lar")
+    walked = walk(gram, product, knots, 1e-12 if double else 1e-5, drop=drop)
+    gap = measure_gap(walked, gram, product, jnp.where(varies, square, 1), crossing=not drop)
 
     met = jnp.arange(knots, dtype=jnp.int32) < walked.knots
     certified = gap <= (1e-10 if double else 1e-5)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int32, Key, Num
+from jaxtyping import Array, Bool, Float, Int32, Key, Num
 
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
@@ -191,7 +191,7 @@ def information_criteria(
       \mathrm{AIC} = n \log(2\pi\hat\sigma^2) + \frac{R}{\hat\sigma^2} + 2d, \qquad
       \mathrm{BIC} = n \log(2\pi\hat\sigma^2) + \frac{R}{\hat\sigma^2} + d \log n$$
 
-    with $R$ the residual sum of squares and $d$ = `df`. As one $\hat\sigma^2$ serves all alphas, Cp and AIC differ by a
+    with $R$ the residual sum of squares and $d$ = `df`. None is finite where $\hat\sigma^2$ is 0. As one $\hat\sigma^2$ serves all alphas, Cp and AIC differ by a
     constant and choose the same. The intercept's degree of freedom, not in the `df` of this package's paths nor in
     scikit-learn's LassoLarsIC, whose AIC and BIC these are, shifts all three by constants.
 
@@ -300,8 +300,13 @@ def elastic_net_df(
     coef = jnp.asarray(coef)
     l2 = jnp.asarray(alpha, design.dtype) * (1 - jnp.asarray(l1_ratio, design.dtype))
     active = (coef != 0).reshape(-1, coef.shape[-1])
-    values = jax.vmap(lambda columns: decompose(jnp.where(columns, design, 0)).values)(active)
-    squares = values.reshape(*coef.shape[:-1], -1) ** 2
+    squares = _singular_values(design, active).reshape(*coef.shape[:-1], -1) ** 2
     penalty = (design.shape[0] * l2)[..., None]
     df = jnp.where(squares > 0, squares / jnp.where(squares > 0, squares + penalty, 1), 0).sum(-1)
     return jnp.where(jnp.isfinite(coef).all(-1), df, jnp.nan)
+
+
+@jax.jit
+def _singular_values(design: Float[Array, "n p"], active: Bool[Array, "sets p"]) -> Float[Array, "sets k"]:
+    """Those of the columns in each set, 0 where these depend on each other."""
+    return jax.vmap(lambda columns: decompose(jnp.where(columns, design, 0)).values)(active)

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
+_BLOCK = 8  # knots whose gaps are computed together
+
 
 class Walk(NamedTuple):
     """The knots of a homotopy, and the tableau at its end; rows after the first `knots` hold nothing of meaning.
@@ -148,7 +150,7 @@ def _(axis_size: int, batched: list[bool], flag: Any) -> tuple[Array, bool]:
 def measure_gap(
     walked: Walk, gram: Float[Array, "p p"], product: Float[Array, " p"], square: Float[Array, ""], *, crossing: bool
 ) -> Float[Array, " knots"]:
-    r"""Duality gap of the lasso at each knot, relative to the objective of b = 0.
+    r"""Duality gap of the lasso at each knot that there is, relative to the objective of b = 0.
 
     The objective is $\tfrac12\|y - Xb\|^2 + C\|b\|_1$ and the residual r = y - Xb. The dual point t r' has the
     correlations of r clipped to ±C on the columns active at the end, from which the tableau gives r' as r less a
@@ -163,28 +165,40 @@ def measure_gap(
         square: y'y, more than 0.
         crossing: take the sign of each coefficient as that of its correlation, as LAR does (static).
     """
-    strength, b = walked.strengths[:, None], walked.coef
-    c = product - jnp.matmul(b, gram, precision="highest")
-    residual = jnp.maximum(square - (b * (product + c)).sum(1), 0)
-
-    def at(dual: Array, counted: Array | bool, reduced: Array | int, removed: Array | int) -> Array:
-        """Gap with the correlations `dual` of r'; `reduced` is the product of r and r - r', `removed` |r - r'|²."""
-        worst = jnp.where(counted, jnp.abs(dual), 0).max(1)
-        t = jnp.where(worst > strength[:, 0], strength[:, 0] / jnp.where(worst > 0, worst, 1), 1)
-        distance = (1 - t) ** 2 * residual + 2 * t * (1 - t) * reduced + t**2 * removed
-        agreed = t[:, None] * (jnp.abs(dual) * jnp.abs(b) if crossing else dual * b)
-        slack = strength * jnp.abs(b) - agreed
-        return (distance + 2 * (jnp.abs(slack) if crossing else slack).sum(1)) / square
-
-    clipped = jnp.clip(c, -strength, strength)
-    excess = jnp.where(walked.active, c - clipped, 0)
-    swept = jnp.matmul(excess, walked.tableau, precision="highest")
-    taken = jnp.where(walked.active, -swept, 0)  # coefficients of the projection r - r'
     norms = jnp.sqrt(jnp.diagonal(gram))
-    size = jnp.sqrt(square) + (jnp.abs(b) * norms).sum(1, keepdims=True)
-    rounding = 4 * float(jnp.finfo(b.dtype).eps) * norms * size
-    # At C = 0 the correlations of dependent columns are 0 because those of the active ones are.
-    vanishes = (walked.dependent & (strength == 0)) | (jnp.maximum(jnp.abs(c), strength) <= rounding)
-    dual = jnp.where(walked.active, clipped, c - swept)
-    projected = at(dual, ~vanishes, (c * taken).sum(1), (excess * taken).sum(1))
-    return jnp.minimum(projected, at(c, True, 0, 0))
+
+    def measure(strength: Array, b: Array) -> Array:
+        """The gap at one knot."""
+        c = product - jnp.matmul(gram, b, precision="highest")
+        residual = jnp.maximum(square - (b * (product + c)).sum(), 0)
+
+        def at(dual: Array, counted: Array | bool, reduced: Array | int, removed: Array | int) -> Array:
+            """With the correlations `dual` of r'; `reduced` is the product of r and r - r', `removed` |r - r'|²."""
+            worst = jnp.where(counted, jnp.abs(dual), 0).max()
+            t = jnp.where(worst > strength, strength / jnp.where(worst > 0, worst, 1), 1)
+            distance = (1 - t) ** 2 * residual + 2 * t * (1 - t) * reduced + t**2 * removed
+            slack = strength * jnp.abs(b) - t * (jnp.abs(dual) * jnp.abs(b) if crossing else dual * b)
+            return (distance + 2 * (jnp.abs(slack) if crossing else slack).sum()) / square
+
+        clipped = jnp.clip(c, -strength, strength)
+        excess = jnp.where(walked.active, c - clipped, 0)
+        swept = jnp.matmul(walked.tableau, excess, precision="highest")
+        taken = jnp.where(walked.active, -swept, 0)  # coefficients of the projection r - r'
+        rounding = 4 * float(jnp.finfo(b.dtype).eps) * norms * (jnp.sqrt(square) + (jnp.abs(b) * norms).sum())
+        # At C = 0 the correlations of dependent columns are 0 because those of the active ones are.
+        vanishes = (walked.dependent & (strength == 0)) | (jnp.maximum(jnp.abs(c), strength) <= rounding)
+        dual = jnp.where(walked.active, clipped, c - swept)
+        projected = at(dual, ~vanishes, (c * taken).sum(), (excess * taken).sum())
+        return jnp.minimum(projected, at(c, True, 0, 0))
+
+    block = min(_BLOCK, walked.strengths.shape[0])
+
+    def unfinished(carry: tuple[Array, Array]) -> Array:
+        return _any_in_batch(carry[0] < walked.knots)
+
+    def advance(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        first, gaps = carry
+        strengths, coef = (lax.dynamic_slice_in_dim(part, first, block) for part in (walked.strengths, walked.coef))
+        return first + block, lax.dynamic_update_slice_in_dim(gaps, jax.vmap(measure)(strengths, coef), first, 0)
+
+    return lax.while_loop(unfinished, advance, (jnp.int32(0), jnp.zeros_like(walked.strengths)))[1]

@@ -118,7 +118,8 @@ def test_images_and_labels_in_each_others_place(tmp_path: Path, small: Small) ->
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(gzip.compress(bytes(5000), mtime=0)[:20], "is cut short"), (b"<html>403</html>", "is a web page")]
+    ("content", "message"),
+    [(gzip.compress(bytes(5000), mtime=0)[:20], "is cut short"), (b"<html>403</html>", "is a web page")],
 )
 def test_damaged_files_are_refused(tmp_path: Path, small: Small, content: bytes, message: str) -> None:
     path = small.write(tmp_path) / f"{TRAIN_IMAGES}.gz"

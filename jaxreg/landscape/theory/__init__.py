@@ -5,6 +5,10 @@ from jaxreg.landscape.theory.escape import boltzmann_law as boltzmann_law
 from jaxreg.landscape.theory.escape import kramers_time as kramers_time
 from jaxreg.landscape.theory.escape import mean_first_passage as mean_first_passage
 from jaxreg.landscape.theory.escape import temperature as temperature
+from jaxreg.landscape.theory.refit import RefitAverages as RefitAverages
+from jaxreg.landscape.theory.refit import average_refits as average_refits
+from jaxreg.landscape.theory.refit import refit_law as refit_law
+from jaxreg.landscape.theory.refit import typical_refit_error as typical_refit_error
 from jaxreg.landscape.theory.stationary import gradient_variance as gradient_variance
 from jaxreg.landscape.theory.stationary import regression_variance as regression_variance
 from jaxreg.landscape.theory.stationary import smooth_polynomial as smooth_polynomial

@@ -1,0 +1,219 @@
+"""What does the lasso spend? Degrees of freedom by covariance, by the active set, and by the divergence of one run."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+import jaxreg as jr
+from jaxreg.checks import check_integer
+from jaxreg.claims import Claim, Verdict, above, below, estimate, inside
+from jaxreg.linear.boundary import check_number
+from jaxreg.linear.elastic_net import alpha_max, lasso
+from jaxreg.linear.lars import lars_path
+from jaxreg.linear.ridge import ridge_path
+
+COEFFICIENTS = (3.0, 1.5, 0.0, 0.0, 2.0)
+"""The truth: Tibshirani's example (1996); further columns have 0."""
+_DECADES = 3.0
+_UNIT = "degrees of freedom"
+_TOLERANCE = 0.5
+_EXACT = 1e-6
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the study. Degrees of freedom are counted without that of the intercept."""
+
+    seeds: int = 30_000
+    """Number of noise draws; every fit sees the same draws."""
+    points: int = 60
+    """Number of samples."""
+    columns: int = 20
+    """Number of features, drawn once from a Gaussian and scaled to variance 1."""
+    correlation: float = 0.5
+    """Correlation of neighbouring features; further ones have its powers."""
+    noise: float = 3.0
+    """Standard deviation of the noise."""
+    strengths: int = 25
+    """Number of strengths of each penalty."""
+    design_seed: int = 0
+    """Seed of the features; all runs share them."""
+
+
+PRESETS = {"quick": Config(seeds=5000), "laptop": Config(), "paper": Config(seeds=200_000)}
+
+
+def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+    r"""Fit every noise draw by the lasso, by least squares on what it selects, by ridge and by LAR.
+
+    A fit of y = mean + e spends $\mathrm{df} = \sum_i \mathrm{cov}(\hat y_i, y_i) / \sigma^2$. Each draw gives an
+    unbiased estimate of it, $\sum_i (\hat y_i - m_i)\, e_i / \sigma^2$, with m the fit without noise, which keeps the
+    variance small.
+
+    Args:
+        config: settings.
+        store: directory that keeps the population, to go on from.
+        progress: show a progress bar.
+
+    Returns:
+        Dataset over `seed` of those estimates, `lasso` and `refit` over `alpha`, `ridge` over `ridge_alpha` and `lar`
+        over the `step`; and of `active`, the number of columns of the lasso. Of the first draw alone, over `alpha`:
+        `divergence`, the trace of the derivative of its fit with respect to y, and `one_active`. `ridge_df`, the closed
+        form, and `alpha_max`, where the path without noise begins.
+
+    Raises:
+        ArgumentError: a setting outside its domain.
+    """
+    check_number("correlation", config.correlation, -0.99, 0.99, "Give 0.5")
+    check_number("noise", config.noise, 1e-6, math.inf, "Give a standard deviation such as 3")
+    check_integer("columns", config.columns, len(COEFFICIENTS), 1000, "Give 20")
+    check_integer("points", config.points, config.columns + 2, 100_000, "Give more samples than columns")
+    check_integer("strengths", config.strengths, 2, 10_000, "Give 25")
+    X, mean = make_data(config)
+    with jax.enable_x64(True):
+        largest = float(alpha_max(X, mean))
+        alphas = largest * np.geomspace(10**-_DECADES, 1.0, config.strengths)
+        ridge_alphas = config.points * np.geomspace(10**-_DECADES, 10**_DECADES, config.strengths)
+        ridge_df = np.asarray(ridge_path(X, mean, ridge_alphas).df)
+    population = jr.sweep(
+        partial(fit_draw, noise=config.noise),
+        {"seed": jr.seeds(config.seeds)},
+        args=(X, mean, alphas, ridge_alphas),
+        dims={
+            **{name: {"alpha": alphas} for name in ("lasso", "refit", "active")},
+            "ridge": {"ridge_alpha": ridge_alphas},
+            "lar": {"step": np.arange(1, config.columns + 1)},
+        },
+        store=store,
+        x64=True,
+        progress=progress,
+    )
+    one = jr.sweep(
+        partial(diverge, noise=config.noise),
+        {"seed": jr.seeds(1)},
+        args=(X, mean, alphas),
+        dims={name: {"alpha": alphas} for name in ("divergence", "one_active")},
+        x64=True,
+        progress=False,
+    ).isel(seed=0, drop=True)
+    return population.assign(
+        divergence=one["divergence"],
+        one_active=one["one_active"],
+        ridge_df=("ridge_alpha", ridge_df),
+        alpha_max=largest,
+    )
+
+
+def make_data(config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """The features, of mean 0 and variance 1, and the noise-free target."""
+    random = np.random.default_rng(config.design_seed)
+    distance = abs(np.subtract.outer(np.arange(config.columns), np.arange(config.columns)))
+    factor = np.linalg.cholesky(config.correlation**distance)
+    X = random.normal(size=(config.points, config.columns)) @ factor.T
+    X = (X - X.mean(0)) / X.std(0)
+    return X, X[:, : len(COEFFICIENTS)] @ COEFFICIENTS
+
+
+def fit_draw(X: Any, mean: Any, alphas: Any, ridge_alphas: Any, *, seed: Any, noise: float) -> dict[str, Any]:
+    """One draw of the noise: what each fit spends on it, and the size of the lasso's active set."""
+    error = noise * jax.random.normal(seed, mean.shape, mean.dtype)
+    fits, active = jax.vmap(partial(_fit_all, X, alphas, ridge_alphas))(jnp.stack([mean, mean + error]))
+    spent = {name: (noisy - quiet) @ (error - error.mean()) / noise**2 for name, (quiet, noisy) in fits.items()}
+    return spent | {"active": active[1]}
+
+
+def _fit_all(X: Any, alphas: Any, ridge_alphas: Any, y: Any) -> tuple[dict[str, Any], Any]:
+    """The fitted values of each estimator along its path, and the size of the lasso's active set along its own."""
+    path = lars_path(X, y)
+    coef, slope = jax.vmap(lambda alpha: jax.jvp(lambda at: path.at(at).coef, (alpha,), (jnp.ones_like(alpha),)))(
+        alphas
+    )
+    least_squares = coef - alphas[:, None] * slope  # a segment of the path, followed to alpha = 0
+    return {
+        "lasso": coef @ X.T,
+        "refit": jnp.where(coef != 0, least_squares, 0) @ X.T,
+        "ridge": ridge_path(X, y, ridge_alphas).coef @ X.T,
+        "lar": lars_path(X, y, method="lar", max_knots=X.shape[1] + 1).coef[1:] @ X.T,
+    }, (coef != 0).sum(-1)
+
+
+def diverge(X: Any, mean: Any, alphas: Any, *, seed: Any, noise: float) -> dict[str, Any]:
+    """The draw of `fit_draw` for that seed: the trace of d fit / d y, less 1 for the intercept, and the active set."""
+    y = mean + noise * jax.random.normal(seed, mean.shape, mean.dtype)
+
+    def fit_at(y: Any, alpha: Any) -> tuple[Any, Any]:
+        fit = lasso(X, y, alpha)
+        return fit.predict(X), (fit.coef != 0).sum()
+
+    def at(alpha: Any) -> tuple[Any, Any]:
+        rate, active = jax.jacfwd(fit_at, has_aux=True)(y, alpha)
+        return jnp.trace(rate) - 1, active
+
+    divergence, active = jax.lax.map(at, alphas)
+    return {"divergence": divergence, "one_active": active}
+
+
+def worst(dataset: xr.Dataset, name: str, expected: xr.DataArray, level: float = 0.95) -> xr.Dataset:
+    """Mean of `name` less `expected` where it is farthest from 0; its interval holds for all places at once."""
+    (axis,) = set(dataset[name].dims) - {"seed"}
+    excess = dataset.assign(excess=dataset[name] - expected)
+    summary = jr.stats.mean(excess, "excess", dim="seed", level=1 - (1 - level) / dataset.sizes[axis])
+    return summary.isel({axis: int(abs(summary["mean"].values).argmax())}, drop=True)
+
+
+def _agrees(name: str, expected: Callable[[xr.Dataset], xr.DataArray]) -> Callable[[xr.Dataset], Verdict]:
+    def test(dataset: xr.Dataset) -> Verdict:
+        summary = worst(dataset, name, expected(dataset))
+        return inside(*estimate(summary), bounds=(-_TOLERANCE, _TOLERANCE), unit=_UNIT)
+
+    return test
+
+
+def _is_exact(dataset: xr.Dataset) -> Verdict:
+    distance = float(abs(dataset["divergence"] - dataset["one_active"]).max())
+    return below(distance, (distance, distance), n=1, bound=_EXACT, unit=_UNIT)
+
+
+def _search_costs(dataset: xr.Dataset) -> Verdict:
+    excess = dataset.assign(excess=(dataset["refit"] - dataset["active"]).mean("alpha"))
+    return above(*estimate(jr.stats.mean(excess, "excess", dim="seed")), unit=_UNIT)
+
+
+_PAPER = "Zou, Hastie and Tibshirani, Ann. Stat. 35 (2007)"
+
+CLAIMS = (
+    Claim(
+        "The mean number of nonzero coefficients is the lasso's degrees of freedom (at every α, within half of one)",
+        _PAPER,
+        _agrees("lasso", lambda dataset: dataset["active"]),
+    ),
+    Claim(
+        "In one run, off the knots, the divergence of the lasso's fit is its number of nonzero coefficients (to 1e-6)",
+        _PAPER,
+        _is_exact,
+    ),
+    Claim(
+        "Without shrinkage the search is not free: least squares on the columns that the lasso selects spends more "
+        "degrees of freedom than there are such columns (mean over all α)",
+        "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, section 3.4",
+        _search_costs,
+    ),
+    Claim(
+        "LAR spends one degree of freedom a step (at every step, within half of one)",
+        "Efron, Hastie, Johnstone and Tibshirani, Ann. Stat. 32 (2004)",
+        _agrees("lar", lambda dataset: dataset["step"]),
+    ),
+    Claim(
+        "Ridge spends Σ d²/(d² + α), d being the singular values (control: at every α, within half of one)",
+        "closed form",
+        _agrees("ridge", lambda dataset: dataset["ridge_df"]),
+    ),
+)

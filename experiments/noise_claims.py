@@ -1,0 +1,188 @@
+"""What has been said about mini-batch noise, and how the study of it tells whether that is so."""
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from jaxreg import stats
+from jaxreg.claims import Claim, Verdict, above, below, inside
+
+TUTORIAL_SIZE, LARGE_SIZE, TUTORIAL_WEIGHT = 10, 40, 3.5
+"""Points of a refit in tutorial T2, and many more of them; and where it starts."""
+_GAUSSIAN_SHARE = math.erfc(4 / math.sqrt(2))  # beyond four standard deviations
+_QUARTILE = 0.6744897501960817  # the median size of a standard normal number
+_LIGHT = 8.0  # tail exponents from here on leave the mean square a standard error that can be trusted
+
+
+def _falls_as(dataset: xr.Dataset, law: Any, bounds: tuple[float, float]) -> Verdict:
+    """Typical error at 10 points over that at 40, over the same ratio by the law; at the tutorial's start."""
+    cells = dataset.sel(weight=TUTORIAL_WEIGHT)
+    few, many = (cells.sel(batch_size=size) for size in (TUTORIAL_SIZE, LARGE_SIZE))
+    population = float(dataset["population"])
+    expected = law(TUTORIAL_SIZE, population) / law(LARGE_SIZE, population)
+    low, high = few["typical_low"] / many["typical_high"], few["typical_high"] / many["typical_low"]
+    ratio = float(few["typical_error"] / many["typical_error"]) / expected
+    interval = (float(low) / expected, float(high) / expected)
+    return inside(ratio, interval, int(dataset["draws"]), bounds, unit="times the law's ratio")
+
+
+def _law_holds(dataset: xr.Dataset) -> Verdict:
+    """The largest departure from the law, without a free constant, over all places and sizes from 10 to N - 10."""
+    sizes = dataset["batch_size"]
+    cells = dataset.sel(batch_size=sizes[(sizes >= TUTORIAL_SIZE) & (sizes <= dataset["population"] - 10)])
+    return _farthest(cells, "typical_error", "typical_low", "typical_high", "typical_law", "draws", (2 / 3, 3 / 2))
+
+
+def _farthest(
+    cells: xr.Dataset, name: str, low: str, high: str, exact: str, count: str, bounds: tuple[float, float]
+) -> Verdict:
+    """The ratio to an exact number that is farthest from 1, of all cells, and its interval."""
+    parts = [np.ravel((cells[part] / cells[exact]).values) for part in (name, low, high)]
+    worst = int(np.argmax(abs(np.log(parts[0])))) if len(parts[0]) else -1
+    if worst < 0:
+        return Verdict("undecided", math.nan, (-math.inf, math.inf), 0)
+    ratio, least, most = (float(part[worst]) for part in parts)
+    return inside(ratio, (least, most), int(cells[count]), bounds, unit="times the law, at worst")
+
+
+def _whole_is_exact(dataset: xr.Dataset) -> Verdict:
+    whole = dataset["largest_error"].where(dataset["batch_size"] == dataset["population"]).max().item()
+    if math.isnan(whole):
+        return Verdict("undecided", math.nan, (-math.inf, math.inf), 0)
+    return below(whole, (whole, whole), int(dataset["draws"]), bound=1e-12)
+
+
+def _is_gaussian(dataset: xr.Dataset) -> Verdict:
+    """Draws whose error exceeds four standard deviations, these taken from the median, over a Gaussian's."""
+    cell = dataset.sel(batch_size=TUTORIAL_SIZE, weight=TUTORIAL_WEIGHT)
+    limit = 4 * math.sqrt(float(cell["typical_error"])) / _QUARTILE
+    beyond = int(cell["error_count"].where(cell["size"] >= limit, 0).sum())
+    n = int(dataset["draws"])
+    tally = xr.Dataset({"beyond": ("draw", np.arange(n) < beyond)})
+    found = stats.proportion(tally, "beyond", dim="draw")
+    share, low, high = (float(found[part]) / _GAUSSIAN_SHARE for part in ("proportion", "low", "high"))
+    return inside(share, (low, high), n, (0.5, 2.0), unit="times a Gaussian's share beyond 4 sd")
+
+
+def _has_variance(dataset: xr.Dataset) -> Verdict:
+    cell = dataset.sel(batch_size=TUTORIAL_SIZE, weight=TUTORIAL_WEIGHT)
+    interval = (float(cell["error_low"]), float(cell["error_high"]))
+    return above(float(cell["error_exponent"]), interval, int(dataset["draws"]), bound=2, unit="(tail exponent)")
+
+
+def _average_is_full_fit(dataset: xr.Dataset, gap: str) -> Verdict:
+    """Distance over the length of the full fit's coefficients, at worst of all numbers of points but all: exact."""
+    proper = dataset.isel(subset_size=slice(None, -1))
+    worst = float(proper[gap].max())
+    return below(worst, (worst, worst), int(proper["subsets"].sum()), bound=1e-9, unit="of the full fit")
+
+
+def _variance_is(dataset: xr.Dataset, exact: str, bounds: tuple[float, float]) -> Verdict:
+    """The ratio of a simulated to a predicted stationary variance, at worst of all settings that have light tails."""
+    light = dataset["exact_exponent"] > _LIGHT
+    cells = dataset.where(light).stack(cell=("setting", "relative_rate")).dropna("cell", subset=["variance"])
+    cells["runs"] = dataset["runs"]
+    return _farthest(cells, "variance", "variance_low", "variance_high", exact, "runs", bounds)
+
+
+def _tails(dataset: xr.Dataset) -> Verdict:
+    return _farthest(dataset, "tail", "tail_low", "tail_high", "exact_tail", "runs", (0.8, 1.25))
+
+
+def _stable_to_two(dataset: xr.Dataset) -> Verdict:
+    """The tail exponent at the largest learning rate below 2; the mean square is infinite where it is 2 or less."""
+    threshold = 2 / (1 + 2 / dataset["regression_size"])
+    rate = (dataset["tail_rate"] * threshold).transpose("regression_size", "tail_rate")
+    tails = dataset.where(rate < 2).stack(cell=("regression_size", "tail_rate")).dropna("cell", subset=["tail"])
+    if not tails.sizes["cell"]:
+        return Verdict("undecided", math.nan, (-math.inf, math.inf), 0)
+    last = tails.isel(cell=int(np.argmin(tails["tail"].values)))
+    interval = float(last["tail_low"]), float(last["tail_high"])
+    return above(float(last["tail"]), interval, int(dataset["runs"]), bound=2, unit="(tail exponent)")
+
+
+def _diverges_at_threshold(dataset: xr.Dataset) -> Verdict:
+    """Where the tail exponent falls to 2, over the threshold, for the smallest mini-batches: by interpolation."""
+    tails = dataset.isel(regression_size=0)
+    rates = tails["tail_rate"].values
+
+    def crossing(name: str) -> float:
+        values = np.minimum.accumulate(tails[name].values)
+        if not values[-1] < 2 < values[0]:
+            return math.nan
+        return float(np.interp(-2, -values, rates))
+
+    at, low, high = (crossing(name) for name in ("tail", "tail_low", "tail_high"))
+    if math.isnan(at):
+        return Verdict("undecided", math.nan, (-math.inf, math.inf), int(dataset["runs"]))
+    interval = (-math.inf if math.isnan(low) else low, math.inf if math.isnan(high) else high)
+    return inside(at, interval, int(dataset["runs"]), (0.9, 1.1), unit="of 2/(1 + 2/B)")
+
+
+CLAIMS = (
+    Claim(
+        "The variance of mini-batch noise falls as 1/K (T2's refits of 10 and 40 of 100 points, to within a quarter)",
+        "the usual scaling, as in Jastrzębski et al., Three Factors Influencing Minima in SGD (2017)",
+        partial(_falls_as, law=lambda size, population: 1 / size, bounds=(0.8, 1.25)),
+    ),
+    Claim(
+        "It falls as (1 - K/N)/K once drawing without replacement is allowed for (to within a quarter)",
+        "sampling theory, as in Hoffer, Hubara and Soudry, Train longer, generalize better (2017)",
+        partial(_falls_as, law=lambda size, population: (1 - size / population) / size, bounds=(0.8, 1.25)),
+    ),
+    Claim(
+        "The typical squared error of a refit is 0.455 v (1 - K/N)/(K - p - 2) at every w from K = 10 on, to a half",
+        "regression on random points, here for the median",
+        _law_holds,
+    ),
+    Claim("With K = N there is no error, to rounding", "its definition", _whole_is_exact),
+    Claim(
+        "The noise is Gaussian (10 points; its share beyond four standard deviations, to a factor of two)",
+        "assumed in diffusion models of SGD, as in Mandt, Hoffman and Blei (2017)",
+        _is_gaussian,
+    ),
+    Claim(
+        "The noise has a finite variance, as far as draws of 10 points show (a tail exponent above 2)",
+        "assumed wherever a temperature lr/batch is",
+        _has_variance,
+    ),
+    Claim(
+        "A mini-batch gradient is right on average (refits to all subsets of the points of T2, weighted alike)",
+        "Robbins and Monro (1951), the premise of SGD",
+        partial(_average_is_full_fit, gap="plain_gap"),
+    ),
+    Claim(
+        "Weighted by the determinants of their Gram matrices, refits to all subsets average to the full fit",
+        "Dereziński and Warmuth (2017)",
+        partial(_average_is_full_fit, gap="volume_gap"),
+    ),
+    Claim(
+        "On a quadratic the stationary variance is ηs²/(2Bh), with momentum over 1 - β (to within 5 %)",
+        "the diffusion limit, as in Mandt, Hoffman and Blei (2017)",
+        partial(_variance_is, exact="diffusion_variance", bounds=(0.95, 1.05)),
+    ),
+    Claim(
+        "It is what discrete time gives, for additive noise, momentum, drawing without replacement, and regression "
+        "(to within 1 %)",
+        "the recursion of the second moment",
+        partial(_variance_is, exact="exact_variance", bounds=(0.99, 1.01)),
+    ),
+    Claim(
+        "SGD on a quadratic keeps a finite mean square up to a learning rate of 2/h (regression on mini-batches)",
+        "the limit of gradient descent",
+        _stable_to_two,
+    ),
+    Claim(
+        "Its mean square diverges at 2/(1 + 2/B) (where the tail exponent falls to 2, to within 10 %)",
+        "the recursion of the second moment",
+        _diverges_at_threshold,
+    ),
+    Claim(
+        "The tail exponent of its weights solves E|1 - ηm|^α = 1 (to within a quarter)",
+        "Kesten (1973); Gürbüzbalaban, Şimşekli and Zhu, The Heavy-Tail Phenomenon in SGD (2021)",
+        _tails,
+    ),
+)

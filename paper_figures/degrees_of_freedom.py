@@ -1,0 +1,99 @@
+"""The degrees of freedom that the lasso, least squares on its selection, ridge and LAR spend on the noise."""
+
+import numpy as np
+import xarray as xr
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from jaxreg import plotting, stats
+
+CAPTION = (
+    "Degrees of freedom, without that of the intercept, of fits to the same n noise draws; the features are correlated "
+    "Gaussians, and three of them matter. (a) The lasso: covariance of fit and data (circles; their 95 % Student t "
+    "intervals are mostly hidden in them), the mean number of nonzero coefficients with a band from its 5 % to its "
+    "95 % quantile over the draws, the divergence of the fit to a single draw, and the covariance for least squares on "
+    "the columns that the lasso selects. (b) Covariance less number of nonzero coefficients, draw by draw: mean and "
+    "pointwise 95 % Student t interval. (c) Ridge, a control: covariance, with the same intervals, on the closed form. "
+    "(d) LAR: covariance less the number of steps, with the same intervals."
+)
+
+_HEIGHT = 4.6
+_COVARIANCE = plotting.COLORS.blue
+_ACTIVE = plotting.COLORS.orange
+_REFIT = plotting.COLORS.vermillion
+_CLOSED = "black"
+
+
+def draw(dataset: xr.Dataset) -> Figure:
+    """Draw the four estimates for the lasso, their difference, and the two controls."""
+    with plotting.style():
+        figure, axes = plt.subplots(2, 2, figsize=(plotting.PAGE_WIDTH, _HEIGHT), height_ratios=(1.3, 1))
+        _draw_lasso(axes[0, 0], dataset)
+        _draw_difference(axes[0, 1], dataset)
+        _draw_ridge(axes[1, 0], dataset)
+        _draw_lar(axes[1, 1], dataset)
+    return figure
+
+
+def _mark(axes: Axes, x: xr.DataArray, summary: xr.Dataset, label: str | None = None) -> None:
+    """Circles at the means, with their intervals."""
+    mean = summary["mean"].values
+    spread = np.stack([mean - summary["low"], summary["high"] - mean])
+    axes.errorbar(
+        x.values, mean, spread, fmt="o", markersize=3.5, color=_COVARIANCE, label=label, markerfacecolor="none"
+    )
+
+
+def _draw_lasso(axes: Axes, dataset: xr.Dataset) -> None:
+    """Everything that counts the lasso's degrees of freedom, against alpha."""
+    alpha = dataset["alpha"]
+    refit, active, covariance = (stats.mean(dataset, name, dim="seed") for name in ("refit", "active", "lasso"))
+    plotting.band(axes, alpha, refit, color=_REFIT, label="least squares on the selection")
+    scatter = stats.quantiles(dataset, "active", dim="seed")
+    axes.fill_between(alpha, scatter["low"], scatter["high"], color=_ACTIVE, alpha=0.2, linewidth=0)
+    axes.plot(alpha, active["mean"], color=_ACTIVE, label="nonzero coefficients")
+    _mark(axes, alpha, covariance, "covariance")
+    axes.plot(alpha, dataset["divergence"], "x", color=_CLOSED, markersize=3.5, label="divergence, one draw")
+    axes.set(xscale="log", xlabel="strength $\\alpha$", ylabel="degrees of freedom", ylim=(-0.5, None))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set_title("(a) Lasso")
+    axes.legend(title=plotting.count_runs(covariance, "draws"), title_fontsize=7)
+
+
+def _draw_difference(axes: Axes, dataset: xr.Dataset) -> None:
+    """The two counts that are said to agree, draw by draw."""
+    excess = stats.mean(dataset.assign(excess=dataset["lasso"] - dataset["active"]), "excess", dim="seed")
+    axes.axhline(0, color=_ACTIVE)
+    plotting.band(axes, dataset["alpha"], excess, color=_COVARIANCE, marker="o", markersize=3)
+    axes.set(xscale="log", xlabel="strength $\\alpha$", ylabel="covariance − nonzero")
+    axes.set_title("(b) Lasso: difference")
+    _widen(axes)
+
+
+def _draw_ridge(axes: Axes, dataset: xr.Dataset) -> None:
+    """A linear fit, whose degrees of freedom are known."""
+    alpha = dataset["ridge_alpha"]
+    axes.plot(alpha, dataset["ridge_df"], color=_CLOSED, linewidth=1, label=r"$\sum_i d_i^2 / (d_i^2 + \alpha)$")
+    _mark(axes, alpha, stats.mean(dataset, "ridge", dim="seed"), "covariance")
+    axes.set(xscale="log", xlabel="strength $\\alpha$", ylabel="degrees of freedom", ylim=(-0.5, None))
+    axes.set_title("(c) Ridge, the control")
+    axes.legend()
+
+
+def _draw_lar(axes: Axes, dataset: xr.Dataset) -> None:
+    """One degree of freedom a step, they say."""
+    excess = stats.mean(dataset.assign(excess=dataset["lar"] - dataset["step"]), "excess", dim="seed")
+    axes.axhline(0, color=_CLOSED, linewidth=1)
+    plotting.band(axes, dataset["step"], excess, color=_COVARIANCE, marker="o", markersize=3)
+    axes.set(xlabel="step of LAR", ylabel="covariance − steps", xlim=(0, None))
+    axes.set_title("(d) LAR: difference")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _widen(axes)
+
+
+def _widen(axes: Axes) -> None:
+    """Show half a degree of freedom on both sides, so that a small difference looks small."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, -0.5), max(high, 0.5))

@@ -1,0 +1,130 @@
+"""How long SGD stays in a flat and in a sharp minimum of equal depth, over its learning rate."""
+
+import numpy as np
+import xarray as xr
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from jaxreg import plotting, stats
+from jaxreg.landscape import EQUAL_DEPTH_SEXTIC
+
+CAPTION = (
+    "SGD with Gaussian noise at constant temperature D between a sharp minimum at -1, of curvature h = 5, and an "
+    "equally deep flat one at 1, of curvature 1: simulated (dots), by the exact law of SGD step by step (lines), and "
+    "by that of the diffusion, exp(-U/D), which knows no learning rate. (a) The landscape, and where runs stand at "
+    "the smallest and at the largest learning rate; (b) time on the flat side of the saddle over time on the sharp "
+    "side; (c) the same relative to the exact law, for runs from either minimum, which agree once they have forgotten "
+    "their start. Bars are 95 % Student t intervals of the mean share of time over the n runs of a dot that (b) and "
+    "(c) state, turned into ratios; runs that diverged are left out."
+)
+
+_HEIGHT = 2.75
+_SHARP, _SADDLE, _FLAT = (float(w) for w in EQUAL_DEPTH_SEXTIC.critical_points)
+_CURVATURE = float(EQUAL_DEPTH_SEXTIC.curvature(_SHARP))
+_WINDOW = (-1.9, 1.8)
+_STARTS = {"sharp": (plotting.COLORS.vermillion, "s"), "flat": (plotting.COLORS.blue, "o")}
+_RATES = (plotting.COLORS.green, plotting.COLORS.purple)
+
+
+def draw(dataset: xr.Dataset) -> Figure:
+    """Draw the landscape with its densities, the ratio of times over the learning rate, and the check of the starts."""
+    with plotting.style():
+        figure = plt.figure(figsize=(plotting.PAGE_WIDTH, _HEIGHT))
+        grid = figure.add_gridspec(2, 3, width_ratios=(1.05, 1, 1), height_ratios=(1, 2))
+        landscape = figure.add_subplot(grid[0, 0])
+        _draw_landscape(landscape)
+        _draw_densities(figure.add_subplot(grid[1, 0], sharex=landscape), dataset)
+        _draw_ratios(figure.add_subplot(grid[:, 1]), dataset)
+        _draw_starts(figure.add_subplot(grid[:, 2]), dataset)
+    return figure
+
+
+def _draw_landscape(axes: Axes) -> None:
+    w = np.linspace(*_WINDOW, 301)
+    axes.plot(w, np.polynomial.polynomial.polyval(w, EQUAL_DEPTH_SEXTIC.coefficients), color="black")
+    axes.axvline(_SADDLE, color="0.7", linewidth=0.7, zorder=0)
+    for name, place in (("sharp", _SHARP), ("flat", _FLAT)):
+        axes.plot(place, 0, "o", color=_STARTS[name][0], markersize=4)
+        axes.text(place, 0.33, name, color=_STARTS[name][0], ha="center", fontsize=7)
+    axes.set(xlim=_WINDOW, ylim=(-0.06, 0.6), ylabel="$U(w)$", title="(a) Landscape and density")
+    axes.tick_params(labelbottom=False)
+
+
+def _draw_densities(axes: Axes, dataset: xr.Dataset) -> None:
+    """Where runs stand at the smallest and at the largest learning rate, and where the diffusion does."""
+    centre = dataset["bin"].values
+    order = np.argsort(dataset["learning_rate"].values)
+    width = centre[1] - centre[0]
+    for k, color in zip((order[0], order[-1]), _RATES, strict=True):
+        one = dataset.isel(learning_rate=k)
+        lives = np.isfinite(one["share"])
+        total = float(one["counted"]) * float(lives.sum())
+        density = one["counts"].where(lives, 0).sum(("start", "seed"), dtype=np.float64) / (total * width)
+        axes.plot(centre, density, ".", color=color, markersize=3)
+        label = f"$ηh$ = {_CURVATURE * float(one['learning_rate']):.2g}"
+        axes.plot(centre, one["exact_density"], color=color, linewidth=1, label=label)
+    axes.plot(centre, dataset["boltzmann_density"], ":", color="black", linewidth=1, label="diffusion")
+    axes.axvline(_SADDLE, color="0.7", linewidth=0.7, zorder=0)
+    axes.set(ylim=(0, 1.4 * axes.get_ylim()[1]), xlabel="weight $w$", ylabel="density")
+    axes.legend(loc="upper left", handlelength=1.1, borderaxespad=0.1)
+
+
+def _draw_ratios(axes: Axes, dataset: xr.Dataset) -> None:
+    """Ratio of times, from all runs together."""
+    axes.plot(
+        _CURVATURE * dataset["curve_rate"], dataset["ratio_curve"], color="black", linewidth=1, label="exact law of SGD"
+    )
+    temperature = float(dataset["temperature"])
+    axes.axhline(
+        float(dataset["boltzmann"]),
+        color="black",
+        linestyle=":",
+        linewidth=1,
+        label=f"diffusion, $D$ = {temperature:g}",
+    )
+    axes.axhline(float(dataset["harmonic"]), color="0.5", linestyle="--", linewidth=1, label="its limit, √5")
+    low, ratio, high = _odds(dataset, ("start", "seed"))
+    bars = np.stack([ratio - low, high - ratio])
+    x = _CURVATURE * dataset["learning_rate"].values
+    axes.errorbar(x, ratio, bars, fmt="o", color=plotting.COLORS.blue, markersize=3.5, capsize=2, label="simulated")
+    axes.set(yscale="log", xlabel="$η h_{\\mathrm{sharp}}$", ylabel="time in flat / time in sharp")
+    axes.set(title=f"(b) n = {_count(dataset, ('start', 'seed'))}")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.legend(loc="upper left")
+
+
+def _draw_starts(axes: Axes, dataset: xr.Dataset) -> None:
+    """Simulated over exact, by the minimum where runs start."""
+    axes.axhline(1, color="black", linewidth=1)
+    exact = dataset["exact"].values
+    for name, side in (("sharp", -1), ("flat", 1)):
+        color, marker = _STARTS[name]
+        low, ratio, high = (value / exact for value in _odds(dataset.sel(start=name), "seed"))
+        x = _CURVATURE * dataset["learning_rate"].values + 0.012 * side
+        bars = np.stack([ratio - low, high - ratio])
+        axes.errorbar(
+            x, ratio, bars, fmt=marker, color=color, markersize=3.5, capsize=2, label=f"start in the {name} one"
+        )
+    axes.set(xlabel="$η h_{\\mathrm{sharp}}$", ylabel="ratio / exact")
+    axes.set(title=f"(c) n = {_count(dataset, 'seed')}")
+    reach = 1.15 * max(abs(np.array(axes.get_ylim()) - 1))
+    axes.set_ylim(1 - reach, 1 + 1.6 * reach)
+    axes.legend(loc="upper left")
+
+
+def _odds(dataset: xr.Dataset, dim: str | tuple[str, ...]) -> list[np.ndarray]:
+    """Low, mean and high of the ratio of times, from the mean share of steps."""
+    share = stats.mean(dataset, "share", dim=dim)
+    parts = [share[name].clip(0, 1 - 1e-12).values for name in ("low", "mean", "high")]
+    return [part / (1 - part) for part in parts]
+
+
+def _count(dataset: xr.Dataset, dim: str | tuple[str, ...]) -> str:
+    """How many runs stand behind each dot, at least and at most."""
+    n = stats.mean(dataset, "share", dim=dim)["n"]
+    low, high = int(n.min()), int(n.max())
+    return f"{low:,} runs each" if low == high else f"{low:,}–{high:,} runs"
