@@ -191,9 +191,10 @@ def information_criteria(
       \mathrm{AIC} = n \log(2\pi\hat\sigma^2) + \frac{R}{\hat\sigma^2} + 2d, \qquad
       \mathrm{BIC} = n \log(2\pi\hat\sigma^2) + \frac{R}{\hat\sigma^2} + d \log n$$
 
-    with $R$ the residual sum of squares and $d$ = `df`. None is finite where $\hat\sigma^2$ is 0. As one $\hat\sigma^2$ serves all alphas, Cp and AIC differ by a
-    constant and choose the same. The intercept's degree of freedom, not in the `df` of this package's paths nor in
-    scikit-learn's LassoLarsIC, whose AIC and BIC these are, shifts all three by constants.
+    with $R$ the residual sum of squares and $d$ = `df`; none is finite where $\hat\sigma^2$ is 0. As one $\hat\sigma^2$
+    serves all alphas, Cp and AIC differ by a constant and choose the same. The intercept's degree of freedom, not in
+    the `df` of this package's paths nor in scikit-learn's LassoLarsIC, whose AIC and BIC these are, shifts all three
+    by constants.
 
     Args:
         path: fits of `y` on `X`.
