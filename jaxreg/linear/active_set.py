@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
-from jaxreg.linear.factor import cholesky
+from jaxreg.linear.factor import invert_definite
 
 _RESTORES = 3  # steps in a row that only polish: as many as an inverse with half of its digits needs
 
@@ -136,9 +136,7 @@ def invert(gram: Float[Array, "p p"], support: Bool[Array, " p"], l2: Float[Arra
     r"""$(G_{SS} + \lambda_2 I)^{-1}$ padded with zeros, all zeros where that is not positive definite."""
     both = support[:, None] & support[None, :]
     unit = jnp.eye(gram.shape[0], dtype=gram.dtype)
-    factor = cholesky(jnp.where(both, gram + l2 * unit, unit))
-    root = lax.linalg.triangular_solve(factor, unit, left_side=True, lower=True)
-    inverse = jnp.einsum("ki,kj->ij", root, root, precision="highest")
+    inverse = invert_definite(jnp.where(both, gram + l2 * unit, unit))
     return jnp.where(both & jnp.isfinite(inverse).all(), inverse, 0)
 
 

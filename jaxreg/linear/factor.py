@@ -15,8 +15,8 @@ from jaxtyping import Array, Float
 def take_in_turn(factor: Callable[[Array], Any]) -> Callable[[Array], Any]:
     """`factor` of one matrix, that under `jax.vmap` on a CPU takes the matrices one after the other.
 
-    jaxlib 0.10's LAPACK kernels, given a batch, split it over the pool of threads that they run on and wait for it;
-    two devices of one CPU that do so at the same time, as in a sweep, wait for each other for ever.
+    jaxlib 0.10's LAPACK kernels, and its triangular solves, split a batch over the pool of threads that they run on,
+    and wait for it; two devices of one CPU that do so at the same time, as in a sweep, wait for each other for ever.
     """
     one = jax.custom_batching.custom_vmap(factor)
 
@@ -35,19 +35,20 @@ def svd(A: Float[Array, "n p"]) -> tuple[Float[Array, "n k"], Float[Array, " k"]
 
 
 @jax.custom_jvp
-def cholesky(A: Float[Array, "p p"]) -> Float[Array, "p p"]:
-    """The lower Cholesky factor of a symmetric matrix, NaN where that is not positive definite."""
-    return _cholesky(A)
+def invert_definite(A: Float[Array, "p p"]) -> Float[Array, "p p"]:
+    """The inverse of a symmetric positive definite matrix, by its Cholesky factor; NaN where there is none."""
+    return _invert(A)
 
 
-_cholesky = take_in_turn(jnp.linalg.cholesky)
+@take_in_turn
+def _invert(A: Float[Array, "p p"]) -> Float[Array, "p p"]:
+    unit = jnp.eye(A.shape[0], dtype=A.dtype)
+    root = solve_triangular(jnp.linalg.cholesky(A), unit, lower=True)
+    return jnp.matmul(root.T, root, precision="highest")
 
 
-@cholesky.defjvp
-def _differentiate_cholesky(primals: Any, tangents: Any) -> tuple[Array, Array]:
-    r"""$\dot L = L\, \Phi(L^{-1} \dot A L^{-\prime})$, $\Phi$ keeping the lower triangle and half of the diagonal."""
-    (A,), (dA,) = primals, tangents
-    factor = cholesky(A)
-    right = solve_triangular(factor, solve_triangular(factor, dA, lower=True).T, lower=True)
-    half = jnp.tril(right) - jnp.diag(jnp.diagonal(right) / 2)
-    return factor, jnp.matmul(factor, half, precision="highest")
+@invert_definite.defjvp
+def _differentiate_inverse(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    """The derivative of an inverse is minus the inverse, times that of the matrix, times the inverse."""
+    inverse = invert_definite(*primals)
+    return inverse, -jnp.matmul(jnp.matmul(inverse, tangents[0], precision="highest"), inverse, precision="highest")

@@ -9,7 +9,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxreg.linear.active_set import dependence, product
-from jaxreg.linear.factor import cholesky
+from jaxreg.linear.factor import invert_definite
 
 CAPACITY = 1024  # non-zero coefficients that a derivative can have, or as many as there are samples, if those are more
 
@@ -67,7 +67,7 @@ def solve_on_support(
 ) -> Float[Array, " p"]:
     r"""$(X_S'X_S + \lambda_2 I)^{-1} f_S$ on the support of `coef`, and zero elsewhere: without the mask, noise.
 
-    A Cholesky factorization of the columns brought to unit length, and one step of refinement by X itself.
+    By the inverse for columns brought to unit length, and one step of refinement by X itself.
 
     >>> solve_on_support(2.0 * jnp.eye(3), jnp.array([1.0, 0.0, -1.0]), jnp.float32(1.0), jnp.array([5.0, 5.0, 10.0]))
     Array([1., 0., 2.], dtype=float32)
@@ -81,12 +81,12 @@ def solve_on_support(
     scale = jnp.sqrt(jnp.where(mask, (part * part).sum(0) + l2, 1))
     part, ridge = part / scale, jnp.where(mask, l2 / scale**2, 1)
     matrix = jnp.einsum("ni,nj->ij", part, part, precision="highest") + jnp.diag(ridge)
-    factor = cholesky(matrix)
-    apart = jnp.diagonal(factor) ** 2 > dependence(jnp.ones_like(scale))
-    sound = apart.all() & (used.sum() <= width)  # where the factorization failed it is NaN, and not `apart`
+    inverse = invert_definite(matrix)
+    distance = 1 / jnp.diagonal(inverse)  # of each column from the span of the others, squared; NaN without an inverse
+    sound = (distance > dependence(jnp.ones_like(scale))).all() & (used.sum() <= width)
 
     def solve(right: Float[Array, " width"]) -> Float[Array, " width"]:
-        return jax.scipy.linalg.cho_solve((factor, True), right)
+        return product(inverse, right)
 
     right = jnp.where(mask, force[columns], 0) / scale
     rough = solve(right)

@@ -69,7 +69,8 @@ def decompose_error(
     Source: Efron and Stein, Ann. Stat. 9 (1981) 586-596 (jackknife).
     """
     boundary.check_number("noise", noise, 0, math.inf, "Give a standard deviation of 0 or more")
-    wanted = np.asarray(boundary.read_floats("truth", truth), np.float64)
+    boundary.read_floats("truth", truth)
+    wanted = np.asarray(truth, np.float64)
     if wanted.ndim != 1 or not len(wanted):
         raise ArgumentError("truth", wanted.shape, "must be a flat array of one or more", "Give one number per row")
     if dim not in axes:
