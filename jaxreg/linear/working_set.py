@@ -9,7 +9,8 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
 from jaxreg.linear.active_set import Active, dependence, index_of, invert, minimize, product, take, violation
-from jaxreg.linear.factor import svd
+from jaxreg.linear.design import find_power
+from jaxreg.linear.spectrum import Spectrum, decompose
 
 WIDTH = 320  # columns whose Gram matrix is held at once, or 3/2 of the number of samples, if that is more
 _ROUNDS = 4  # solutions of one working set, each from new slopes and a new inverse; nearly all problems need one
@@ -53,14 +54,6 @@ class _Round(NamedTuple):
     rounds: Int32[Array, ""]
 
 
-class _Spectrum(NamedTuple):
-    """The singular values of the design that count as such, the rest being 0, and their vectors."""
-
-    left: Float[Array, "n rank"]
-    values: Float[Array, " rank"]
-    right: Float[Array, "rank p"]
-
-
 def tolerance(dtype: jnp.dtype) -> float:
     """The relative duality gap that a fit should reach: 1e-10 in float64, 1e-5 in float32."""
     return 1e-10 if jnp.finfo(dtype).bits == 64 else 1e-5
@@ -82,7 +75,8 @@ def solve_grid(
         l1_ratio: $\rho$.
     """
     (n, p), epsilon = X.shape, float(jnp.finfo(X.dtype).eps)
-    (X, unit_x), (y, unit_y) = _scale(X), _scale(y)
+    unit_x, unit_y = find_power(X), find_power(y)
+    X, y = X / unit_x, y / unit_y
     width = min(p, max(WIDTH, 3 * n // 2))
     wide = width < p
     size, length = jnp.sqrt(y @ y), jnp.sqrt((X * X).sum(0))
@@ -100,7 +94,7 @@ def solve_grid(
     gram = _square(X) if held is None else held.gram
     weak = tolerance(X.dtype) * jnp.abs(correlation).max()
     any_weak = (n * alphas * l1_ratio / (unit_x * unit_y) <= weak).any()
-    spectrum = _when(any_weak, lambda _, X: _decompose(X), _no_spectrum(X), X)
+    spectrum = _when(any_weak, lambda _, X: decompose(X), _no_spectrum(X), X)
 
     def solve(before: _Point, alpha: Float[Array, ""]) -> tuple[_Point, Solution]:
         l1, l2 = n * alpha * l1_ratio / (unit_x * unit_y), n * alpha * (1 - l1_ratio) / unit_x**2
@@ -193,21 +187,14 @@ def _has_tie(
     return tied & (apart <= dependence(diagonal)[best]) & (diagonal[best] > 0) & (l1 > 0)
 
 
-def _no_spectrum(X: Float[Array, "n p"]) -> _Spectrum:
+def _no_spectrum(X: Float[Array, "n p"]) -> Spectrum:
     """The room for one."""
     (n, p), rank = X.shape, min(X.shape)
-    return _Spectrum(jnp.zeros((n, rank), X.dtype), jnp.zeros(rank, X.dtype), jnp.zeros((rank, p), X.dtype))
-
-
-def _decompose(X: Float[Array, "n p"]) -> _Spectrum:
-    """The singular value decomposition, without values that rounding may have produced."""
-    left, values, right = svd(X)
-    cutoff = max(X.shape) * float(jnp.finfo(X.dtype).eps) * values.max()
-    return _Spectrum(left, jnp.where(values > cutoff, values, 0), right)
+    return Spectrum(jnp.zeros((n, rank), X.dtype), jnp.zeros(rank, X.dtype), jnp.zeros((p, rank), X.dtype))
 
 
 def _solve_spectral(
-    spectrum: _Spectrum,
+    spectrum: Spectrum,
     X: Float[Array, "n p"],
     y: Float[Array, " n"],
     l1: Float[Array, ""],
@@ -218,17 +205,10 @@ def _solve_spectral(
     left, values, right = spectrum
     square = values**2 + l2
     inverse = jnp.where(values > 0, 1 / jnp.where(values > 0, square, 1), 0)
-    coef = product(right.T, values * inverse * product(left.T, y))
-    slope = values * product(left.T, y - product(X, coef)) - l2 * product(right, coef)
+    coef = product(right, values * inverse * product(left.T, y))
+    slope = values * product(left.T, y - product(X, coef)) - l2 * product(right.T, coef)
     gap = ((slope**2 * inverse).sum() + 2 * l1 * jnp.abs(coef).sum()) / jnp.where(size > 0, size**2, 1)
-    return Solution(coef, gap, (l2 == 0) & ((values > 0).sum() < right.shape[1]))
-
-
-def _scale(values: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Float[Array, ""]]:
-    """The values divided by a power of two so that their squares neither overflow nor vanish, and that power."""
-    largest = jnp.abs(values).max()
-    unit = jnp.ldexp(jnp.ones_like(largest), jnp.frexp(largest)[1] - 1)
-    return values / unit, unit
+    return Solution(coef, gap, (l2 == 0) & ((values > 0).sum() < right.shape[0]))
 
 
 def _square(X: Float[Array, "n p"]) -> Float[Array, "p p"]:
