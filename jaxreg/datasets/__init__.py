@@ -6,3 +6,4 @@ from jaxreg.datasets.dataset import one_hot as one_hot
 from jaxreg.datasets.folder import load_folder as load_folder
 from jaxreg.datasets.idx import read_idx as read_idx
 from jaxreg.datasets.loading import load as load
+from jaxreg.datasets.splitting import split as split

@@ -1,9 +1,13 @@
-"""Networks: the model, its dropout, its training and its evaluation."""
+"""Networks: the model, its dropout, its training with all its options, when to stop it, and its evaluation."""
 
 from jaxreg.nets.dropout import keep_mask as keep_mask
 from jaxreg.nets.dropout import multiplier as multiplier
+from jaxreg.nets.evaluation import LOSSES as LOSSES
 from jaxreg.nets.evaluation import evaluate as evaluate
 from jaxreg.nets.model import ACTIVATIONS as ACTIVATIONS
 from jaxreg.nets.model import INITIALIZERS as INITIALIZERS
 from jaxreg.nets.model import MLP as MLP
+from jaxreg.nets.optimizers import OPTIMIZERS as OPTIMIZERS
+from jaxreg.nets.optimizers import SCHEDULES as SCHEDULES
+from jaxreg.nets.stopping import EarlyStopping as EarlyStopping
 from jaxreg.nets.training import train as train

@@ -1,43 +1,77 @@
 """What training refuses before anything is traced, with the remedy."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Key
 
+from jaxreg import randomness
 from jaxreg.checks import check_integer as check_integer
 from jaxreg.errors import ArgumentError
+
+STREAMS = ("init", "order", "dropout", "augment", "noise")
+"""Names of the random streams of a training."""
+
+# What each traced number must be below, and an example of it; all are 0 or more.
+_NUMBERS = {
+    "learning_rate": (math.inf, "Give a step size such as 0.1"),
+    "momentum": (1, "Give a number such as 0.9"),
+    "l1": (math.inf, "Give a strength such as 1e-4, or None"),
+    "l2": (math.inf, "Give a strength such as 1e-4, or None"),
+    "proximal_l1": (math.inf, "Give a strength such as 1e-4, or None"),
+    "weight_decay": (math.inf, "Give a strength such as 1e-4, or None"),
+    "decoupled_weight_decay": (math.inf, "Give a strength such as 0.01, or None"),
+    "max_norm": (None, "Give a length such as 3.0, or None"),
+    "dropout": (1, "Give the share of units to drop, such as 0.5"),
+    "input_dropout": (1, "Give the share of inputs to drop, such as 0.2"),
+    "label_smoothing": (1, "Give a share such as 0.1"),
+    "gradient_noise": (math.inf, "Give a standard deviation such as 0.01"),
+    "input_noise": (math.inf, "Give a standard deviation such as 0.1"),
+}
 
 
 def check_strength(name: str, value: Any, remedy: str) -> None:
     """Refuse what is neither None nor one number, and a concrete one that is negative or not finite."""
     if value is not None:
-        _check_number(name, value, math.inf, "must be 0 or more, and finite", remedy)
+        _check_number(name, value, math.inf, remedy)
 
 
-def read_dropout(dropout: Any, layers: int) -> tuple[Any, ...]:
+def read_numbers(dtype: Any, **given: Any) -> SimpleNamespace:
+    """Each number as an array of the data's precision, or None; refuse what is outside its domain."""
+    return SimpleNamespace(**{name: _read_number(name, value, dtype) for name, value in given.items()})
+
+
+def read_dropout(dropout: Any, layers: int, dtype: Any = jnp.float32) -> tuple[Array | None, ...]:
     """One rate or None for each hidden layer, a single rate being that of the last; refuse any other."""
-    per_layer = isinstance(dropout, Sequence) and not isinstance(dropout, str)
+    per_layer = jnp.ndim(dropout) == 1 if hasattr(dropout, "ndim") else isinstance(dropout, list | tuple)
     if per_layer and len(dropout) != layers:
         constraint = f"must have one entry for each of the {layers} hidden layers"
         raise ArgumentError("dropout", dropout, constraint, "Give None for a layer without dropout")
     if not per_layer and dropout is not None and not layers:
         raise ArgumentError("dropout", dropout, "needs a hidden layer", "Add one, or leave dropout at None")
     rates = tuple(dropout) if per_layer else ((None,) * layers + (dropout,))[-layers:] if layers else ()
-    for rate in rates:
-        if rate is not None:
-            _check_number("dropout", rate, 1, "must lie in [0, 1)", "Give the share of units to drop, such as 0.5")
-    return rates
+    return tuple(_read_number("dropout", rate, dtype) for rate in rates)
 
 
-def _check_number(name: str, value: Any, below: int | float, constraint: str, remedy: str) -> None:
+def _read_number(name: str, value: Any, dtype: Any) -> Array | None:
+    if value is None:
+        return None
+    _check_number(name, value, *_NUMBERS[name])
+    return jnp.asarray(value, dtype)
+
+
+def _check_number(name: str, value: Any, below: int | float | None, remedy: str) -> None:
+    """Refuse what is not one number from 0 to `below`, which is excluded; None includes infinity."""
     if isinstance(value, str | bool) or jnp.ndim(value) != 0:
         raise ArgumentError(name, value, "must be one number", "Sweep it to have several")
-    if _is_concrete(value) and not 0 <= float(value) < below:
-        raise ArgumentError(name, value, constraint, remedy)
+    if _is_concrete(value) and not (float(value) >= 0 if below is None else 0 <= float(value) < below):
+        constraint = {None: "must be 0 or more", math.inf: "must be 0 or more, and finite"}
+        raise ArgumentError(name, value, constraint.get(below, f"must lie in [0, {below})"), remedy)
 
 
 def check_name(name: str, value: Any, known: Mapping[str, Any]) -> None:
@@ -46,10 +80,22 @@ def check_name(name: str, value: Any, known: Mapping[str, Any]) -> None:
         raise ArgumentError(name, value, f"must be one of {', '.join(sorted(known))}", "Choose one of these")
 
 
-def check_seed(seed: Any) -> None:
+def read_streams(seed: Any, **own: Any) -> dict[str, Key[Array, ""]]:
+    """The key of each stream: of its own seed if it has one, else of `seed`."""
+    for name, key in (("seed", seed), *((f"{name}_seed", key) for name, key in own.items())):
+        if key is not None:
+            check_seed(key, name)
+    missing = [f"{name}_seed" for name, key in own.items() if key is None]
+    if seed is None and missing:
+        constraint = f"must be given where {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not"
+        raise ArgumentError("seed", None, constraint, "Give jax.random.key(0), or sweep jaxreg.seeds")
+    return {name: randomness.split(seed if key is None else key, name)[name] for name, key in own.items()}
+
+
+def check_seed(seed: Any, name: str = "seed") -> None:
     """Refuse what is not one typed PRNG key."""
     if not (hasattr(seed, "dtype") and jnp.issubdtype(seed.dtype, jax.dtypes.prng_key) and seed.shape == ()):
-        raise ArgumentError("seed", seed, "must be a typed PRNG key", "Give jax.random.key(0), or sweep jaxreg.seeds")
+        raise ArgumentError(name, seed, "must be a typed PRNG key", "Give jax.random.key(0), or sweep jaxreg.seeds")
 
 
 def check_hidden(hidden: Any) -> None:
@@ -58,6 +104,28 @@ def check_hidden(hidden: Any) -> None:
         raise ArgumentError("hidden", hidden, "must be a tuple of layer sizes", "Give (256, 128), or () for none")
     for units in hidden:
         check_integer("hidden", units, 1, math.inf, "Give every hidden layer at least one unit")
+
+
+def check_record(evaluate_every: Any, epochs: int) -> None:
+    """Refuse a distance between records that does not divide the epochs."""
+    check_integer("evaluate_every", evaluate_every, 1, epochs, "Give 1 for a record after every epoch")
+    if epochs % evaluate_every:
+        raise ArgumentError("evaluate_every", evaluate_every, f"must divide the {epochs} epochs", "Change either")
+
+
+def read_sets(given: Mapping[str, tuple[Any, Any]], classes: Any) -> dict[str, tuple[Array, Array]]:
+    """The data sets that are there, as arrays; refuse those that do not fit each other, their labels or the classes."""
+    check_integer("classes", classes, 2, math.inf, "Give the number of classes")
+    sets, features = {}, None
+    for name, (x, y) in given.items():
+        for this, that, there in ((f"x_{name}", f"y_{name}", y), (f"y_{name}", f"x_{name}", x)):
+            if there is not None and (x is None or y is None):
+                raise ArgumentError(this, None, f"must be given where {that} is", "Give inputs and labels")
+        if x is not None:
+            sets[name] = jnp.asarray(x), jnp.asarray(y)
+            check_examples(name, *sets[name], classes, features)
+            features = sets["train"][0].shape[1]
+    return sets
 
 
 def check_examples(name: str, x: Any, y: Any, classes: int, features: int | None = None) -> None:

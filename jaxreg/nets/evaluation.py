@@ -1,13 +1,19 @@
 """Loss and accuracy of a classifier over a whole data set, in blocks that stay in a CPU's cache."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, PyTree
 
-from jaxreg.losses import softmax_cross_entropy
+from jaxreg import losses
+
+LOSSES: dict[str, Callable[[Array, Array], Array]] = {
+    "cross_entropy": losses.softmax_cross_entropy_one_hot,
+    "mean_squared_error": lambda logits, targets: losses.squared(jax.nn.softmax(logits), targets).mean(-1),
+}
+"""Losses of a classifier by name: from logits and one-hot targets, one value per example."""
 
 _BLOCK = 1000  # rows: enough for a matrix product to run at full rate, few enough for the activations to stay in cache
 
@@ -16,7 +22,7 @@ class Score(NamedTuple):
     """How well a classifier does on a data set.
 
     Args:
-        loss: mean cross-entropy, in nats, without any penalty.
+        loss: mean loss, without any penalty; the cross-entropy is in nats.
         accuracy: share of examples whose largest logit is that of their label.
     """
 
@@ -30,6 +36,7 @@ def evaluate(
     x: Float[Array, "n features"],
     y: Integer[Array, " n"],
     block: int = _BLOCK,
+    loss: str = "cross_entropy",
 ) -> Score:
     r"""Mean loss $\tfrac1n \sum_i \ell(f_\theta(x_i), y_i)$ and accuracy of $f_\theta$ over all n examples.
 
@@ -39,6 +46,7 @@ def evaluate(
         x: inputs.
         y: labels, from 0 to classes - 1.
         block: rows handed to `predict` at once.
+        loss: a key of `LOSSES`.
 
     >>> evaluate(lambda w, x: x * w, jnp.ones(2), jnp.array([[2.0, 1.0], [0.0, 0.0], [0.0, 3.0]]), jnp.array([0, 0, 0]))
     Score(loss=Array(1.3516..., dtype=float32), accuracy=Array(0.6666667, dtype=float32))
@@ -52,7 +60,7 @@ def evaluate(
         fresh = first + jnp.arange(size) >= start
         labels = jax.lax.dynamic_slice_in_dim(y, first, size)
         logits = predict(params, jax.lax.dynamic_slice_in_dim(x, first, size))
-        losses = softmax_cross_entropy(logits, labels)
+        losses = LOSSES[loss](logits, one_hot(labels, logits.shape[-1], logits.dtype))
         hits = logits.argmax(-1) == labels
         seen = Score(jnp.where(fresh, losses, 0).sum(), (hits & fresh).sum().astype(x.dtype))
         return jax.tree.map(jnp.add, total, seen), None
@@ -60,3 +68,14 @@ def evaluate(
     zero = jnp.zeros((), x.dtype)
     total, _ = jax.lax.scan(add, Score(zero, zero), jnp.arange(0, n, size))
     return Score(total.loss / n, total.accuracy / n)
+
+
+def one_hot(labels: Integer[Array, " n"], classes: int, dtype: Any = jnp.float32) -> Float[Array, "n classes"]:
+    """One-hot rows, NaN for a label outside the classes; in a loop they spare the gradient a scatter.
+
+    >>> one_hot(jnp.array([1, 7]), 2)
+    Array([[ 0.,  1.],
+           [nan, nan]], dtype=float32)
+    """
+    known = (labels >= 0) & (labels < classes)
+    return jnp.where(known[:, None], jax.nn.one_hot(labels, classes, dtype=dtype), jnp.nan)

@@ -1,68 +1,127 @@
-"""Training of a classifier as one pure function: a scan over epochs, and over the steps of each."""
+"""Training of a classifier as one pure function: a scan over records, over epochs, and over the steps of each."""
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Integer, Key, PyTree
 
-from jaxreg import losses, objectives, penalties, randomness, sampling
-from jaxreg.nets import boundary
+from jaxreg import objectives, sampling
+from jaxreg.nets import boundary, optimizers
+from jaxreg.nets import stopping as rules
 from jaxreg.nets.dropout import keep_mask, multiplier
-from jaxreg.nets.evaluation import evaluate
+from jaxreg.nets.evaluation import LOSSES, evaluate, one_hot
 from jaxreg.nets.model import ACTIVATIONS, INITIALIZERS, MLP
-from jaxreg.penalties import Scalar
+from jaxreg.nets.perturbation import perturb_gradient, perturb_inputs
+from jaxreg.penalties import L1, L2, MaxNorm, Scalar, kernels_only
 
 
 def train(
     x_train: Float[Array | np.ndarray, "n features"],
     y_train: Integer[Array | np.ndarray, " n"],
-    x_test: Float[Array | np.ndarray, "m features"],
-    y_test: Integer[Array | np.ndarray, " m"],
+    x_test: Float[Array | np.ndarray, "m features"] | None = None,
+    y_test: Integer[Array | np.ndarray, " m"] | None = None,
+    x_validation: Float[Array | np.ndarray, "v features"] | None = None,
+    y_validation: Integer[Array | np.ndarray, " v"] | None = None,
     *,
-    seed: Key[Array, ""],
+    seed: Key[Array, ""] | None = None,
+    init_seed: Key[Array, ""] | None = None,
+    order_seed: Key[Array, ""] | None = None,
+    dropout_seed: Key[Array, ""] | None = None,
+    augment_seed: Key[Array, ""] | None = None,
+    noise_seed: Key[Array, ""] | None = None,
     learning_rate: Scalar,
-    dropout: Scalar | Sequence[Scalar | None] | None = None,
+    momentum: Scalar | None = None,
+    l1: Scalar | None = None,
     l2: Scalar | None = None,
+    proximal_l1: Scalar | None = None,
+    weight_decay: Scalar | None = None,
+    decoupled_weight_decay: Scalar | None = None,
+    max_norm: Scalar | None = None,
+    dropout: Scalar | Float[Array | np.ndarray, " layers"] | Sequence[Scalar | None] | None = None,
+    input_dropout: Scalar | None = None,
+    label_smoothing: Scalar | None = None,
+    gradient_noise: Scalar | None = None,
+    input_noise: Scalar | None = None,
+    augmentation: Any | None = None,
     hidden: tuple[int, ...] = (256, 128),
     classes: int = 10,
     activation: str = "sigmoid",
     initializer: str = "glorot_uniform",
+    loss: str = "cross_entropy",
+    optimizer: str = "sgd",
+    schedule: str | optimizers.Schedule = "constant",
     batch_size: int = 32,
+    drop_last: bool = False,
     epochs: int = 3,
+    evaluate_every: int = 1,
     evaluate_train: bool = True,
-) -> dict[str, Float[Array, " epochs"]]:
-    r"""Train an `MLP` by stochastic gradient descent, $\theta \leftarrow \theta - \eta \nabla J_B(\theta)$.
+    stopping: rules.EarlyStopping | None = None,
+    return_params: bool = False,
+) -> dict[str, Any]:
+    r"""Train an `MLP` by steps $\theta \leftarrow \Pi(\theta - \eta_t\, d_t)$, $d_t$ made from $\nabla J_B(\theta)$.
 
-    $J_B$ is the mean cross-entropy over the batch B, with dropout, plus `penalties.L2(l2)` on the weights but not the
-    biases. Every epoch passes once through all n examples in a new order; a last short batch is kept, as Keras does.
-    Arguments marked static decide about shapes or the program; numbers may be traced and swept.
+    $J_B$ is the mean loss over the batch B, with dropout, plus the penalties `l1` and `l2`; the optimizer makes $d_t$
+    from its gradient, and $\Pi$ is the proximal step of `proximal_l1`, then the projection of `max_norm`. All of these
+    act on weights, not on biases. Every epoch passes once through all n examples in a new order. Numbers may be traced
+    and swept; None leaves their code out, and strength 0 (`max_norm` infinite) gives the very same bytes. What decides
+    about shapes or the program is static.
 
     Args:
         x_train: inputs.
         y_train: labels, from 0 to classes - 1.
-        x_test: inputs that are not trained on.
+        x_test: inputs that are not trained on, or None.
         y_test: their labels.
-        seed: a typed PRNG key; its streams are "init", "order" and "dropout".
+        x_validation: inputs to stop or choose by, or None; `datasets.split` makes them.
+        y_validation: their labels.
+        seed: a typed PRNG key; its streams are "init", "order", "dropout", "augment" and "noise".
+        init_seed: the key of initial weights, in place of `seed`.
+        order_seed: the key of the order of examples, in place of `seed`.
+        dropout_seed: the key of dropout, in place of `seed`.
+        augment_seed: the key of augmentation, in place of `seed`.
+        noise_seed: the key of gradient and input noise, in place of `seed`.
         learning_rate: $\eta \ge 0$.
+        momentum: $\beta$ in [0, 1), for the optimizers `momentum` and `nesterov`; None is 0.9.
+        l1: strength $\alpha$ of $\alpha \sum |w|$ in the loss, subgradient 0 at 0 (Keras' number); no exact zeros.
+        l2: strength $\alpha$ of $\tfrac12 \alpha \sum w^2$ in the loss (twice Keras' number).
+        proximal_l1: strength $\alpha$ of $\alpha \sum |w|$ by soft thresholding at $\eta_t \alpha$ after the step:
+            exact zeros. For `sgd` the proximal gradient method; adaptive optimizers take the same threshold.
+        weight_decay: coupled decay $c$: $c\,w$ joins the gradient before the optimizer sees it.
+        decoupled_weight_decay: $\lambda$: $\lambda w$ joins the direction, after the optimizer; AdamW's.
+        max_norm: largest Euclidean norm of the incoming weights of a unit.
         dropout: rate in [0, 1) at which outputs of the last hidden layer are dropped, or for each hidden layer a rate
-            or None. None draws nothing; rate 0 gives the very same numbers.
-        l2: strength $\alpha \ge 0$ of $\tfrac12 \alpha \sum w^2$ (twice Keras' number), or None.
+            or None.
+        input_dropout: rate in [0, 1) at which inputs are dropped.
+        label_smoothing: $\epsilon$ in [0, 1): targets become $(1 - \epsilon) e_y + \epsilon / \text{classes}$.
+        gradient_noise: standard deviation of normal noise on every entry of the gradient, at each step.
+        input_noise: standard deviation of normal noise on every input, at each step.
+        augmentation: random changes of the training images, with strengths that may be traced.
         hidden: units of each hidden layer (static).
         classes: number of classes (static).
         activation: a key of `ACTIVATIONS` (static).
         initializer: a key of `INITIALIZERS` (static).
-        batch_size: examples per step, from 1 to n (static).
+        loss: `cross_entropy`, or `mean_squared_error` of the softmax against one-hot labels, the mean over examples and
+            classes (static).
+        optimizer: a key of `OPTIMIZERS`; see `optimizers.build` (static).
+        schedule: a key of `SCHEDULES`, or a function; see `optimizers.make_schedule` (static).
+        batch_size: examples per step, from 1 (online) to n (full batch) (static).
+        drop_last: leave out a last short batch; by default it is kept, as Keras does (static).
         epochs: passes through the training data (static).
+        evaluate_every: epochs from one record to the next; divides `epochs` (static).
         evaluate_train: whether to evaluate on the training data too, at about a third of the training's cost (static).
+        stopping: when to stop early; its numbers may be traced.
+        return_params: whether to return the parameters (static).
 
     Returns:
-        One value per epoch, taken at its end with dropout off: `test_loss` and `test_accuracy`; `train_loss` and
-        `train_accuracy`, with `evaluate_train`; and `penalty`. Losses are mean cross-entropies without the penalty.
+        Records of shape (epochs / evaluate_every,), each taken at the end of an epoch with dropout off:
+        `train_loss` and `train_accuracy` with `evaluate_train`, the same for `validation` and `test` where there are
+        such data, always without penalty and smoothing; `penalty`; `weight_norm` (records, layers), the Euclidean norm
+        of each layer's weights; `zero_fraction`, the share of weights that are exactly 0. With `stopping`,
+        `stopped_epoch` and `best_epoch`, counted from 1, 0 where there is none: after the former, parameters stay and
+        records repeat. With `return_params`, `params` after the last epoch, and with `stopping` also `best_params`.
 
     Raises:
         ArgumentError: an argument is outside its domain.
@@ -73,72 +132,151 @@ def train(
     >>> run["test_accuracy"][-1], run["test_loss"].shape
     (Array(1., dtype=float32), (50,))
     """
-    x_train, y_train, x_test, y_test = map(jnp.asarray, (x_train, y_train, x_test, y_test))
-    boundary.check_seed(seed)
+    given = {"train": (x_train, y_train), "validation": (x_validation, y_validation), "test": (x_test, y_test)}
+    sets = boundary.read_sets(given, classes)
+    x, y = sets["train"]
+    n, dtype = x.shape[0], x.dtype
     boundary.check_hidden(hidden)
-    boundary.check_integer("classes", classes, 2, math.inf, "Give the number of classes")
-    boundary.check_examples("train", x_train, y_train, classes)
-    boundary.check_examples("test", x_test, y_test, classes, features=x_train.shape[1])
-    n, dtype = x_train.shape[0], x_train.dtype
     boundary.check_integer("batch_size", batch_size, 1, n, "Give 1 for online learning, n for the full batch")
     boundary.check_integer("epochs", epochs, 1, math.inf, "Give at least one pass through the data")
+    boundary.check_record(evaluate_every, epochs)
     boundary.check_name("activation", activation, ACTIVATIONS)
     boundary.check_name("initializer", initializer, INITIALIZERS)
-    boundary.check_strength("learning_rate", learning_rate, "Give a step size such as 0.1")
-    boundary.check_strength("l2", l2, "Give a strength such as 1e-4, or None")
-    given = boundary.read_dropout(dropout, len(hidden))
-    rates: list[Any] = [rate if rate is None else jnp.asarray(rate, dtype) for rate in given]
+    boundary.check_name("loss", loss, LOSSES)
+    boundary.check_name("optimizer", optimizer, optimizers.OPTIMIZERS)
+    if not callable(schedule):
+        boundary.check_name("schedule", schedule, optimizers.SCHEDULES)
+    optimizers.check_optimizer(optimizer, momentum, decoupled_weight_decay)
+    rates = boundary.read_dropout(dropout, len(hidden), dtype)
+    numbers = boundary.read_numbers(
+        dtype,
+        learning_rate=learning_rate,
+        momentum=momentum,
+        l1=l1,
+        l2=l2,
+        proximal_l1=proximal_l1,
+        weight_decay=weight_decay,
+        decoupled_weight_decay=decoupled_weight_decay,
+        max_norm=max_norm,
+        input_dropout=input_dropout,
+        label_smoothing=label_smoothing,
+        gradient_noise=gradient_noise,
+        input_noise=input_noise,
+    )
+    streams = boundary.read_streams(
+        seed, init=init_seed, order=order_seed, dropout=dropout_seed, augment=augment_seed, noise=noise_seed
+    )
 
-    streams = randomness.split(seed, "init", "order", "dropout")
     model = MLP(hidden, classes, activation, initializer)
-    optimizer = optax.sgd(jnp.asarray(learning_rate, dtype))
-    active = [] if l2 is None else [penalties.L2(jnp.asarray(l2, dtype))]
+    steps = n // batch_size if drop_last else -(-n // batch_size)
+    rate_at = optimizers.make_schedule(schedule, numbers.learning_rate, epochs * steps)
+    descent = optimizers.build(optimizer, numbers.momentum, numbers.weight_decay, numbers.decoupled_weight_decay)
+    in_loss = [kind(alpha) for kind, alpha in ((L1, numbers.l1), (L2, numbers.l2)) if alpha is not None]
+    radius = None if numbers.max_norm is None else MaxNorm(numbers.max_norm)
+    proximal = None if numbers.proximal_l1 is None else L1(numbers.proximal_l1)
+    is_changed = not (augmentation is None and numbers.input_noise is None and numbers.input_dropout is None)
 
     def predict(params: PyTree, x: Array, multipliers: Sequence[Array | None] = ()) -> Array:
         return jnp.asarray(model.apply(params, x, multipliers))
 
-    masks = [penalties.kernels_only] * len(active)
-    objective = objectives.build(predict, losses.softmax_cross_entropy_one_hot, active, masks)
-    targets = _one_hot(y_train, classes, dtype)
+    objective = objectives.build(predict, LOSSES[loss], in_loss, [kernels_only] * len(in_loss))
+    targets = one_hot(y, classes, dtype)
+    if numbers.label_smoothing is not None:
+        targets = (1 - numbers.label_smoothing) * targets + numbers.label_smoothing / classes
 
-    def epoch(state: PyTree, number: Array) -> tuple[PyTree, dict[str, Array]]:
-        order, dropping = (jax.random.fold_in(streams[name], number) for name in ("order", "dropout"))
-        batches = sampling.shuffled_epoch(order, n, batch_size)
-        keys = [jax.random.fold_in(dropping, layer) for layer in range(len(hidden))]
+    def epoch(state: PyTree, number: Array) -> tuple[PyTree, None]:
+        keys = {name: jax.random.fold_in(streams[name], number) for name in boundary.STREAMS[1:]}
+        batches = sampling.shuffled_epoch(keys["order"], n, batch_size, drop_last=drop_last)
+        layers = [jax.random.fold_in(keys["dropout"], layer) for layer in range(len(hidden))]
 
-        def draw(step: Any) -> list[Any]:
-            return [
+        def draw(step: Any) -> tuple[list[Any], Array | None]:
+            """Dropout masks of a step, and its inputs where they are changed at random."""
+            masks = [
                 rate if rate is None else keep_mask(key, rate, (batch_size, units), step)
-                for key, rate, units in zip(keys, rates, hidden, strict=True)
+                for key, rate, units in zip(layers, rates, hidden, strict=True)
             ]
+            if not is_changed:
+                return masks, None
+            index = batches.index[jnp.minimum(step, steps - 1)]
+            options = {"noise": numbers.input_noise, "dropout": numbers.input_dropout}
+            return masks, perturb_inputs(keys, x[index], step, augmentation=augmentation, **options)
 
         def step(state: PyTree, drawn: tuple[Array, sampling.Batches]) -> tuple[PyTree, None]:
-            (params, memory, kept), (number, batch) = state, drawn
-            multipliers = [mask if mask is None else multiplier(mask, r) for mask, r in zip(kept, rates, strict=True)]
+            (params, memory, (kept, inputs)), (number, batch) = state, drawn
+            multipliers = [
+                None if rate is None else multiplier(mask, rate) for mask, rate in zip(kept, rates, strict=True)
+            ]
+            inputs = x[batch.index] if inputs is None else inputs
             gradient, _ = jax.grad(objective, has_aux=True)(
-                params, x_train[batch.index], targets[batch.index], weights=batch.valid, multipliers=multipliers
+                params, inputs, targets[batch.index], weights=batch.valid, multipliers=multipliers
             )
-            updates, memory = optimizer.update(gradient, memory, params)
-            # Masks are drawn a step ahead, because what a loop carries is computed once, not wherever it is used.
-            return (optax.apply_updates(params, updates), memory, draw(number + 1)), None
+            if numbers.gradient_noise is not None:
+                gradient = perturb_gradient(keys["noise"], gradient, number, numbers.gradient_noise)
+            direction, memory = descent.update(gradient, memory, params)
+            rate = rate_at(first + number)
+            params = jax.tree.map(lambda w, d: w - rate * d, params, direction)
+            params = params if proximal is None else proximal.prox(params, rate, kernels_only)
+            params = params if radius is None else _project(params, radius)
+            # What is random is drawn a step ahead: what a loop carries is computed once, not wherever it is used.
+            return (params, memory, draw(number + 1)), None
 
-        steps = jnp.arange(len(batches.index))
-        (params, memory, _), _ = jax.lax.scan(step, (*state, draw(0)), (steps, batches))
-        return (params, memory), record(params)
+        first = number * steps
+        (params, memory, _), _ = jax.lax.scan(step, (*state, draw(0)), (jnp.arange(steps), batches))
+        return (params, memory), None
 
     def record(params: PyTree) -> dict[str, Array]:
-        scores = {"test": evaluate(predict, params, x_test, y_test)}
-        if evaluate_train:
-            scores["train"] = evaluate(predict, params, x_train, y_train)
-        values = {f"{name}_{part}": value for name, score in scores.items() for part, value in score._asdict().items()}
-        penalty = sum((p.value(params, mask) for p, mask in zip(active, masks, strict=True)), jnp.zeros((), dtype))
-        return values | {"penalty": penalty}
+        values: dict[str, Array] = {}
+        for name, data in sets.items():
+            if evaluate_train or name != "train":
+                score = evaluate(predict, params, *data, loss=loss)
+                values |= {f"{name}_{part}": value for part, value in score._asdict().items()}
+        layers = [*(f"hidden_{i}" for i in range(len(hidden))), "output"]
+        kernels = [params["params"][layer]["weight"] for layer in layers]
+        zeros = sum((kernel == 0).sum() for kernel in kernels)
+        paid = [*in_loss, *([] if proximal is None else [proximal])]
+        return values | {
+            "penalty": sum((penalty.value(params, kernels_only) for penalty in paid), jnp.zeros((), dtype)),
+            "weight_norm": jnp.stack([jnp.sqrt((kernel * kernel).sum()) for kernel in kernels]),
+            "zero_fraction": zeros.astype(dtype) / sum(kernel.size for kernel in kernels),
+        }
 
-    params = model.init(streams["init"], x_train[:1])
-    return jax.lax.scan(epoch, (params, optimizer.init(params)), jnp.arange(epochs))[1]
+    def take_record(carry: PyTree, numbers: Array) -> tuple[PyTree, dict[str, Array]]:
+        (before, watch), epoch_number = carry, numbers[-1] + 1
+        state, _ = jax.lax.scan(epoch, before, numbers)
+        if stopping is None:
+            return (state, watch), record(state[0])
+        state = _choose(watch.rule.stopped_epoch == 0, state, before)
+        values = record(state[0])
+        rule = rules.update(stopping, watch.rule, values[stopping.monitor], epoch_number)
+        best = _choose(rule.best_epoch == epoch_number, state[0], watch.best) if return_params else None
+        return (state, _Watch(rule, best)), values
+
+    params = model.init(streams["init"], x[:1])
+    if stopping is not None:
+        rules.check_monitor(stopping, list(jax.eval_shape(record, params)))
+    watch: Any = (
+        None if stopping is None else _Watch(rules.start(stopping, dtype=dtype), params if return_params else None)
+    )
+    grouped = jnp.arange(epochs).reshape(-1, evaluate_every)
+    ((params, _), watch), history = jax.lax.scan(take_record, ((params, descent.init(params)), watch), grouped)
+    if stopping is not None:
+        history |= {"stopped_epoch": watch.rule.stopped_epoch, "best_epoch": watch.rule.best_epoch}
+    if return_params:
+        history |= {"params": params} | ({} if stopping is None else {"best_params": watch.best})
+    return history
 
 
-def _one_hot(labels: Array, classes: int, dtype: Any) -> Array:
-    """One-hot rows, NaN for a label outside the classes; in the loop they spare the gradient a scatter."""
-    known = (labels >= 0) & (labels < classes)
-    return jnp.where(known[:, None], jax.nn.one_hot(labels, classes, dtype=dtype), jnp.nan)
+def _project(params: PyTree, radius: MaxNorm) -> PyTree:
+    """The incoming weights of every unit no longer than the radius; they are a row here, a column for the penalty."""
+    return jax.tree.map(lambda w: radius.prox(w.T, 1.0).T if w.ndim >= 2 else w, params)
+
+
+class _Watch(NamedTuple):
+    """What early stopping remembers: the rule's state and, where they are to be returned, the best parameters."""
+
+    rule: rules.StoppingState
+    best: PyTree
+
+
+def _choose(condition: Array, yes: PyTree, no: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

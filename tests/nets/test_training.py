@@ -107,7 +107,7 @@ def test_training_follows_an_independent_implementation(batch_size, rates, l2):
         settings = {"learning_rate": 0.5, "batch_size": batch_size, "epochs": 3}
         run = _train(data, seed=jax.random.key(5), dropout=rates, l2=l2, **settings)
         expected = _reference(data, 5, rates=[rate or 0.0 for rate in rates], l2=l2 or 0.0, **settings)
-    assert set(run) == set(expected)
+    assert set(run) - set(expected) == {"weight_norm", "zero_fraction"}
     for name, value in expected.items():
         assert run[name].dtype == np.float64
         np.testing.assert_allclose(run[name], value, 1e-9, 1e-12, err_msg=name)

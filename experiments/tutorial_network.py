@@ -1,0 +1,62 @@
+"""The network and the data of tutorial T5, which several experiments vary in one thing at a time."""
+
+from typing import Any, Literal
+
+import xarray as xr
+
+import jaxreg as jr
+from jaxreg.claims import Verdict, above, estimate
+from jaxreg.datasets import Dataset
+
+HIDDEN = (256, 128)
+DROPOUT = 0.5
+BATCH_SIZE = 32
+LEARNING_RATE = 0.1
+POINTS = "percentage points"
+
+Images = Literal["digits", "mnist"]
+
+_SIZES = {"mnist": (6000, 1000), "digits": (None, None)}
+_PASSES = {"mnist": 1.0, "digits": 6000 / 1297}
+
+
+def load_images(dataset: str, *, scale: bool = False, train: int | None = None, test: int | None = None) -> Dataset:
+    """The tutorial's first 6,000 training and 1,000 test images of MNIST, or all of the digits; pixels as they are.
+
+    Args:
+        dataset: "mnist" or "digits".
+        scale: whether to divide pixels by the brightest possible.
+        train: another number of training images, as far as there are.
+        test: another number of test images, as far as there are.
+    """
+    sizes = _SIZES.get(dataset, (None, None))
+    return jr.datasets.load(dataset, train=train or sizes[0], test=test or sizes[1], scale=scale)
+
+
+def count_epochs(dataset: str, epochs: int | None, tutorial: int) -> int:
+    """The epochs asked for; else the tutorial's on MNIST, and for the fewer digits as many as make as many steps."""
+    return max(1, round(tutorial * _PASSES.get(dataset, 1.0))) if epochs is None else epochs
+
+
+def last_accuracy(dataset: xr.Dataset, name: str = "test_accuracy", dim: str = "epoch") -> xr.Dataset:
+    """The accuracy at the last record, in per cent, and which runs diverged."""
+    last = dataset[[name, "diverged"]].isel({dim: -1}, drop=True)
+    return last.assign({name: 100 * last[name]})
+
+
+def judge_best(accuracy: xr.Dataset, dim: str, choice: Any, name: str = "test_accuracy") -> Verdict:
+    """Whether `choice` along `dim` has the highest mean: its accuracy minus the best of the others', seed by seed.
+
+    Each of k others is held against the choice at 1/k of the error level, since the best of them is picked afterwards.
+
+    Args:
+        accuracy: from `last_accuracy`, over `seed` and `dim`.
+        dim: the dimension of what is compared.
+        choice: the value along it that the claim calls the best.
+        name: the variable.
+    """
+    level = 1 - 0.05 / max(accuracy.sizes[dim] - 1, 1)
+    gains = jr.stats.paired_difference(accuracy, name, "seed", dim, choice, level).drop_sel({dim: choice})
+    rival = int(gains["difference"].fillna(-float("inf")).argmax(dim))
+    difference, (low, high), n = estimate(gains.isel({dim: rival}))
+    return above(-difference, (-high, -low), n, unit=POINTS)

@@ -1,0 +1,120 @@
+"""The rule of early stopping: what counts as an improvement, and how long to wait for one."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Integer
+
+from jaxreg.errors import ArgumentError
+from jaxreg.values import register_value
+
+Number: TypeAlias = int | float | np.number | Float[Array, "..."] | Integer[Array, "..."]
+
+SIGNS = {"max": 1, "min": -1}
+_MODES = {"accuracy": "max", "loss": "min"}
+
+
+@register_value("monitor", "mode")
+@dataclass(frozen=True)
+class EarlyStopping:
+    r"""When to stop: after more than `patience` records in succession that brought no improvement.
+
+    Record $v$ improves on the best so far, $b$, if $v - \delta > b$ (mode "max") or $v + \delta < b$ (mode "min"),
+    $\delta$ = `min_delta`, and is then the new best, whether it beats the baseline or not. The count of records without
+    improvement starts anew when $v$ improves on $b$ and, in the same sense, on the baseline. Training stops after the
+    record that brings the count above `patience`; that record is the last. Before the first record, $b$ is the worst
+    infinity, so that any finite number improves on it. NaN improves on nothing and nothing is ever compared with it.
+
+    The numbers may be traced, and swept.
+
+    Args:
+        monitor: name of the record that decides, such as "validation_loss" (static).
+        mode: "max" or "min", what is better; by default "min" for a name with "loss", "max" for one with "accuracy".
+        min_delta: $\delta \ge 0$, in the unit of the record.
+        patience: how many records in succession without improvement are tolerated: a whole number, 0 to stop at the
+            first, infinite to never stop. With a record every k epochs, each stands for k epochs.
+        baseline: what a record must improve on to count as progress, or None.
+        start_epoch: first epoch that is looked at, counted from 1; those before are neither best nor without progress.
+
+    Raises:
+        ArgumentError: an argument is outside its domain, or no mode is given and the name does not tell it.
+
+    >>> EarlyStopping("validation_loss", patience=2)
+    EarlyStopping(monitor='validation_loss', mode='min', min_delta=0.0, patience=2, baseline=None, start_epoch=1)
+
+    `patience` counts as Flax' `EarlyStopping` does; for Keras' numbers, and what differs, see `from_keras`.
+
+    Source: Prechelt, Early Stopping - But When? (1998), criterion UP_s with single records in place of strips.
+    """
+
+    monitor: str = "validation_accuracy"
+    mode: str | None = None
+    min_delta: Number = 0.0
+    patience: Number = 0
+    baseline: Number | None = None
+    start_epoch: Number = 1
+
+    def __post_init__(self) -> None:
+        """Fill in the mode and refuse what is outside its domain."""
+        if self.mode is None:
+            object.__setattr__(self, "mode", _infer_mode(self.monitor))
+        if self.mode not in SIGNS:
+            raise ArgumentError("mode", self.mode, "must be 'max', 'min' or None", "Say which is better")
+        _check("min_delta", self.min_delta, 0)
+        _check("patience", self.patience, 0, whole=True, finite=False)
+        _check("start_epoch", self.start_epoch, 1, whole=True)
+        if self.baseline is not None:
+            _check("baseline", self.baseline, -math.inf, finite=False)
+
+
+def from_keras(
+    monitor: str = "val_loss",
+    min_delta: int | float = 0.0,
+    patience: int = 0,
+    mode: str = "auto",
+    baseline: Number | None = None,
+    start_from_epoch: int = 0,
+) -> EarlyStopping:
+    """The rule that stops at the epoch at which Keras 3's `EarlyStopping` of the same arguments does.
+
+    Keras stops at the `patience`-th record in succession without improvement, and at the first for 0 as well as for 1:
+    its p >= 1 tolerates p - 1 records. Its epochs count from 0, the sign of its `min_delta` is ignored, and its
+    "val_loss" is "validation_loss" here, which is the data loss alone, where Keras adds the penalty.
+
+    Two things are different on purpose. In Keras a NaN in the first record is the best for ever; here it is a record
+    without improvement. Keras never stops at a record that is the best so far and yet misses the baseline; here, as its
+    documentation says, such records are without progress, and more of them than are tolerated stop the training.
+
+    Raises:
+        ArgumentError: an argument is outside its domain.
+
+    >>> from_keras("val_accuracy", patience=2).patience
+    1
+    """
+    name = f"validation_{monitor.removeprefix('val_')}" if monitor.startswith("val_") else f"train_{monitor}"
+    _check("patience", patience, 0, whole=True)
+    _check("start_from_epoch", start_from_epoch, 0, whole=True)
+    direction = None if mode == "auto" else mode
+    return EarlyStopping(name, direction, abs(min_delta), max(patience - 1, 0), baseline, start_from_epoch + 1)
+
+
+def _infer_mode(monitor: str) -> str:
+    for word, mode in _MODES.items():
+        if word in monitor:
+            return mode
+    raise ArgumentError("mode", None, f"cannot be told from the name {monitor!r}", "Say 'max' or 'min'")
+
+
+def _check(name: str, value: Any, least: int | float, whole: bool = False, finite: bool = True) -> None:
+    """Refuse a concrete number outside its domain; traced values cannot be looked at."""
+    if isinstance(value, jax.core.Tracer):
+        return
+    kind = f"{'a whole' if whole else 'a'} number" + (f" of {least} or more" if least > -math.inf else "")
+    constraint = f"must be {kind}{', and finite' if finite else ''}"
+    number = np.asarray(value)
+    sound = number.dtype.kind in "iuf" and bool((number >= least).all())
+    if not sound or (finite and not np.isfinite(number).all()) or (whole and (number != np.floor(number)).any()):
+        raise ArgumentError(name, value, constraint, "Give a number in that range")
