@@ -1,5 +1,7 @@
 """Networks: the model, its dropout, its training with all its options, when to stop it, and its evaluation."""
 
+from jaxreg.nets.augmentation import Augmentation as Augmentation
+from jaxreg.nets.augmentation import augment as augment
 from jaxreg.nets.dropout import keep_mask as keep_mask
 from jaxreg.nets.dropout import multiplier as multiplier
 from jaxreg.nets.evaluation import LOSSES as LOSSES

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array
@@ -10,7 +11,7 @@ from jaxtyping import Array
 from jaxreg.errors import ArgumentError
 from jaxreg.penalties import Scalar, kernels_only
 
-Schedule = Callable[[Scalar, int], Callable[[Any], Any]]
+Schedule = Callable[[int], Callable[[Any], Any]]
 
 _MOMENTUM = 0.9  # where an optimizer that has one is not told otherwise
 
@@ -28,27 +29,24 @@ OPTIMIZERS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
 HAVE_MOMENTUM = ("momentum", "nesterov")
 
 
-def _drops(rate: Scalar, steps: int) -> Any:
-    """A tenth of it after half of the steps, and a hundredth after three quarters."""
-    places = {steps // 2: 0.1, max(3 * steps // 4, steps // 2 + 1): 0.1}
-    return optax.piecewise_constant_schedule(rate, places)
+def _drops(steps: int) -> optax.Schedule:
+    half = steps // 2
+    return optax.piecewise_constant_schedule(1.0, {half: 0.1, max(3 * steps // 4, half + 1): 0.1})
 
 
-def _warmup(rate: Scalar, steps: int) -> Any:
-    """Linearly from 0 over the first tenth of the steps."""
-    return optax.linear_schedule(0.0, rate, max(steps // 10, 1))
+def _warmup(steps: int) -> optax.Schedule:
+    return optax.linear_schedule(0.0, 1.0, max(steps // 10, 1))
 
 
-def _warmup_cosine(rate: Scalar, steps: int) -> Any:
-    """The same, then half a cosine down to 0."""
+def _warmup_cosine(steps: int) -> optax.Schedule:
     ramp = max(steps // 10, 1)
-    return optax.warmup_cosine_decay_schedule(0.0, rate, ramp, max(steps, ramp + 1))
+    return optax.warmup_cosine_decay_schedule(0.0, 1.0, ramp, max(steps, ramp + 1))
 
 
-# Learning rate and number of steps to the rate at each step.
+# From the number of steps to what the learning rate is multiplied with at each; Optax would not take a traced rate.
 SCHEDULES: dict[str, Schedule] = {
-    "constant": lambda rate, steps: lambda step: rate,
-    "cosine": lambda rate, steps: optax.cosine_decay_schedule(rate, steps),
+    "constant": lambda steps: optax.constant_schedule(1.0),
+    "cosine": lambda steps: optax.cosine_decay_schedule(1.0, steps),
     "step": _drops,
     "warmup": _warmup,
     "warmup_cosine": _warmup_cosine,
@@ -92,26 +90,43 @@ def build(
         parts.insert(0, optax.add_decayed_weights(weight_decay, kernels_only))
     if decoupled_weight_decay is not None:
         parts.append(optax.add_decayed_weights(decoupled_weight_decay, kernels_only))
-    return optax.chain(*parts)
+    whole = optax.chain(*parts)
+
+    def update(gradient: Any, memory: Any, params: Any = None) -> tuple[Any, Any]:
+        # Optax mixes floats and integers, which strict promotion would not have.
+        with jax.numpy_dtype_promotion("standard"):
+            return whole.update(gradient, memory, params)
+
+    return optax.GradientTransformation(whole.init, update)
 
 
 def make_schedule(schedule: str | Schedule, learning_rate: Array, steps: int) -> Callable[[Any], Array]:
-    r"""The learning rate $\eta_t$ of step t, from its base value and the number of steps.
+    r"""The learning rate $\eta_t = \eta f(t)$ of step t of T.
 
-    `constant`; `step`: a tenth after half of the steps, a hundredth after three quarters; `cosine`: $\tfrac12 \eta
-    (1 + \cos(\pi t / T))$; `warmup`: $\eta \min(1, 10 t / T)$; `warmup_cosine`: the rise, then the cosine.
+    | name | $f(t)$ |
+    | --- | --- |
+    | `constant` | 1 |
+    | `step` | 1, from half of the steps on a tenth, from three quarters on a hundredth |
+    | `cosine` | $\tfrac12 (1 + \cos(\pi t / T))$ |
+    | `warmup` | $\min(1, 10 t / T)$ |
+    | `warmup_cosine` | the same rise, then half a cosine down to 0 |
 
     Args:
-        schedule: a key of `SCHEDULES`, or a function of the base rate and T that returns an Optax schedule.
-        learning_rate: $\eta$.
-        steps: $T$.
+        schedule: a key of `SCHEDULES`, or a function of T that returns f, such as an Optax schedule.
+        learning_rate: $\eta$; may be traced.
+        steps: T.
 
-    >>> rate = make_schedule("cosine", jnp.float32(1.0), 100)
+    >>> rate = make_schedule("cosine", jnp.float32(2.0), 100)
     >>> [round(float(rate(step)), 3) for step in (0, 50, 100)]
-    [1.0, 0.5, 0.0]
+    [2.0, 1.0, 0.0]
     """
-    rates = (SCHEDULES[schedule] if isinstance(schedule, str) else schedule)(learning_rate, steps)
-    return lambda step: jnp.asarray(rates(step)).astype(learning_rate.dtype)
+    factor = (SCHEDULES[schedule] if isinstance(schedule, str) else schedule)(steps)
+
+    def rate(step: Any) -> Array:
+        with jax.numpy_dtype_promotion("standard"):
+            return learning_rate * jnp.asarray(factor(step)).astype(learning_rate.dtype)
+
+    return rate
 
 
 def check_optimizer(name: str, momentum: Any, decoupled_weight_decay: Any) -> None:

@@ -7,6 +7,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Integer, Key, PyTree
 
 from jaxreg.landscape.noise import random_normals
+from jaxreg.nets.augmentation import Augmentation, augment
 from jaxreg.nets.dropout import keep_mask, multiplier
 from jaxreg.penalties import Scalar
 
@@ -19,7 +20,7 @@ def perturb_inputs(
     x: Float[Array, "batch features"],
     step: int | Integer[Array, ""],
     *,
-    augmentation: Any | None = None,
+    augmentation: Augmentation | None = None,
     noise: Scalar | None = None,
     dropout: Scalar | None = None,
 ) -> Float[Array, "batch features"]:
@@ -39,8 +40,6 @@ def perturb_inputs(
     Array([[0., 0.]], dtype=float32)
     """
     if augmentation is not None:
-        from jaxreg.nets.augmentation import augment
-
         x = augment(keys["augment"], x, augmentation, step)
     if noise is not None:
         x = x + noise * _normals(keys["noise"], _INPUT_NOISE, step, x.size).reshape(x.shape).astype(x.dtype)

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Integer, Key, PyTree
 from jaxreg import objectives, sampling
 from jaxreg.nets import boundary, optimizers
 from jaxreg.nets import stopping as rules
+from jaxreg.nets.augmentation import Augmentation
 from jaxreg.nets.dropout import keep_mask, multiplier
 from jaxreg.nets.evaluation import LOSSES, evaluate, one_hot
 from jaxreg.nets.model import ACTIVATIONS, INITIALIZERS, MLP
@@ -46,7 +47,7 @@ def train(
     label_smoothing: Scalar | None = None,
     gradient_noise: Scalar | None = None,
     input_noise: Scalar | None = None,
-    augmentation: Any | None = None,
+    augmentation: Augmentation | None = None,
     hidden: tuple[int, ...] = (256, 128),
     classes: int = 10,
     activation: str = "sigmoid",
@@ -236,7 +237,7 @@ def train(
         paid = [*in_loss, *([] if proximal is None else [proximal])]
         return values | {
             "penalty": sum((penalty.value(params, kernels_only) for penalty in paid), jnp.zeros((), dtype)),
-            "weight_norm": jnp.stack([jnp.sqrt((kernel * kernel).sum()) for kernel in kernels]),
+            "weight_norm": jnp.sqrt(jnp.stack([jnp.vdot(kernel, kernel) for kernel in kernels])),
             "zero_fraction": zeros.astype(dtype) / sum(kernel.size for kernel in kernels),
         }
 
