@@ -1,5 +1,7 @@
 """What a user would write instead of a sweep: the same study by hand in JAX, as a PyTorch loop, as a Keras loop."""
 
+import itertools
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,6 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from experiments.recipes import Recipe
 from jaxreg.datasets import Dataset
 
 
@@ -36,8 +39,8 @@ def map_by_hand(run: Callable[..., Any], args: tuple[Any, ...], *, nested: bool,
     return lambda keys, rates: program(args, keys, rates)
 
 
-def train_torch(data: Dataset, seeds: int, epochs: int, rate: float, batch: int, loader: bool) -> Timed:
-    """One PyTorch training per seed, 256-128 sigmoid with dropout 0.5, tested after every epoch.
+def train_torch(recipe: Recipe, data: Dataset, loader: bool = False) -> Callable[[int], np.ndarray]:
+    """The same recipe as a PyTorch loop: from a seed to the test accuracy after each epoch.
 
     With `loader` the batches come from a DataLoader, as in PyTorch's own quickstart; without, from tensor indexing,
     which is faster and rarer.
@@ -48,44 +51,82 @@ def train_torch(data: Dataset, seeds: int, epochs: int, rate: float, batch: int,
 
     x, y, x_test, y_test = (torch.from_numpy(np.asarray(part)) for part in data[:4])
     y, y_test = y.long(), y_test.long()
+    activation = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU}[recipe.activation]
+    optimizers = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 
-    def train_one(seed: int) -> float:
-        torch.manual_seed(seed)
-        model = nn.Sequential(
-            *(nn.Linear(x.shape[1], 256), nn.Sigmoid(), nn.Linear(256, 128), nn.Sigmoid(), nn.Dropout(0.5)),
-            nn.Linear(128, 10),
+    def build() -> nn.Sequential:
+        sizes, parts = (x.shape[1], *recipe.hidden), []
+        for layer, (inputs, units) in enumerate(itertools.pairwise(sizes)):
+            parts += [nn.Linear(inputs, units), activation()]
+            if recipe.dropout and recipe.dropout[layer]:
+                parts.append(nn.Dropout(recipe.dropout[layer]))
+        model = nn.Sequential(*parts, nn.Linear(sizes[-1], 10))
+        for part in model:
+            if isinstance(part, nn.Linear):
+                nn.init.xavier_uniform_(part.weight)
+                nn.init.zeros_(part.bias)
+        return model
+
+    def batches() -> Any:
+        if loader:
+            return DataLoader(TensorDataset(x, y), batch_size=recipe.batch_size, shuffle=True)
+        return ((x[part], y[part]) for part in torch.randperm(len(x)).split(recipe.batch_size))
+
+    def change(images: Any) -> Any:
+        side = math.isqrt(images.shape[1])
+        count = len(images)
+        angle = torch.deg2rad((2 * torch.rand(count) - 1) * recipe.rotation)
+        move = (2 * torch.rand(count, 2) - 1) * recipe.shift * 2 / side
+        turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).reshape(count, 2, 2)
+        grid = nn.functional.affine_grid(
+            torch.cat([turn, move[:, :, None]], 2), [count, 1, side, side], align_corners=False
         )
-        for layer in model:
-            if isinstance(layer, nn.Linear):
-                nn.init.xavier_uniform_(layer.weight)
-                nn.init.zeros_(layer.bias)
-        optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+        return nn.functional.grid_sample(images.reshape(count, 1, side, side), grid, align_corners=False).flatten(1)
+
+    def train_one(seed: int) -> np.ndarray:
+        torch.manual_seed(seed)
+        model = build()
+        kernels = [parameter for parameter in model.parameters() if parameter.ndim == 2]
+        optimizer = optimizers[recipe.optimizer](model.parameters(), lr=recipe.learning_rate)
         loss_function = nn.CrossEntropyLoss()
-        accuracy = 0.0
-        for _ in range(epochs):
+        accuracy = []
+        for _ in range(recipe.epochs):
             model.train()
             for images, labels in batches():
                 optimizer.zero_grad()
-                loss_function(model(images), labels).backward()
+                loss = loss_function(model(change(images) if recipe.is_augmented else images), labels)
+                if recipe.l2:
+                    loss = loss + recipe.l2 / 2 * sum((kernel * kernel).sum() for kernel in kernels)
+                if recipe.l1:
+                    loss = loss + recipe.l1 * sum(kernel.abs().sum() for kernel in kernels)
+                loss.backward()
                 optimizer.step()
+                if recipe.max_norm < math.inf:
+                    with torch.no_grad():
+                        for kernel in kernels:
+                            kernel.copy_(torch.renorm(kernel, 2, 0, recipe.max_norm))
             model.eval()
             with torch.no_grad():
                 logits = model(x_test)
                 loss_function(logits, y_test).item()
-                accuracy = (logits.argmax(1) == y_test).float().mean().item()
-        return accuracy
+                accuracy.append((logits.argmax(1) == y_test).float().mean().item())
+        return np.array(accuracy)
 
-    def batches() -> Any:
-        if loader:
-            return DataLoader(TensorDataset(x, y), batch_size=batch, shuffle=True)
-        order = torch.randperm(len(x))
-        return ((x[part], y[part]) for part in order.split(batch))
+    return train_one
 
+
+def time_torch(recipe: Recipe, data: Dataset, seeds: int, loader: bool) -> Timed:
+    """One PyTorch training per seed; what the first call takes more than the others counts as compiling."""
+    train_one = train_torch(recipe, data, loader)
     began = time.perf_counter()
     train_one(-1 % 2**31)
     warm = time.perf_counter() - began
-    result = _time_each(train_one, seeds)
-    return result._replace(compile_seconds=max(0.0, warm - float(np.median(result.seconds))))
+    curves, seconds = [], []
+    for seed in range(seeds):
+        began = time.perf_counter()
+        curves.append(train_one(seed))
+        seconds.append(time.perf_counter() - began)
+    return Timed(np.array(curves)[:, -1], np.array(seconds), max(0.0, warm - float(np.median(seconds))))
 
 
 def train_keras(data: Dataset, seeds: int, epochs: int, rate: float, batch: int) -> Timed:
@@ -132,12 +173,3 @@ def train_keras(data: Dataset, seeds: int, epochs: int, rate: float, batch: int)
         seconds.append(steady)
         compiling += whole - steady
     return Timed(np.array(accuracies), np.array(seconds), compiling)
-
-
-def _time_each(train_one: Callable[[int], float], seeds: int) -> Timed:
-    accuracies, seconds = [], []
-    for seed in range(seeds):
-        began = time.perf_counter()
-        accuracies.append(train_one(seed))
-        seconds.append(time.perf_counter() - began)
-    return Timed(np.array(accuracies), np.array(seconds), 0.0)

@@ -1,5 +1,7 @@
 """The options of training: each against a reference in NumPy, at zero strength against the run without it."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from scipy.special import softmax
 
 from jaxreg import randomness, sampling
-from jaxreg.nets import EarlyStopping, train
+from jaxreg.nets import Augmentation, EarlyStopping, train
 
 _FEATURES, _CLASSES, _HIDDEN = 6, 4, (9, 7)
 _KEY = jax.random.key(0)
@@ -101,6 +103,7 @@ _OFF = {
     **{"l1": 0.0, "l2": 0.0, "proximal_l1": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0},
     **{"max_norm": np.inf, "dropout": 0.0, "input_dropout": 0.0, "label_smoothing": 0.0},
     **{"gradient_noise": 0.0, "input_noise": 0.0},
+    "augmentation": Augmentation(shift=0.0, rotation=0.0, noise=0.0, erasing=0.0, shape=(2, 3)),
 }
 
 
@@ -117,7 +120,8 @@ def test_zero_strength_of_everything_equals_none_to_the_byte():
 @pytest.mark.parametrize("name", _OFF)
 def test_every_strength_has_an_effect_and_no_program_of_its_own(name):
     off = _strengths(_OFF)
-    on = _strengths(_OFF | {name: 0.3})
+    moved = dataclasses.replace(_OFF["augmentation"], shift=0.3)
+    on = _strengths(_OFF | {name: moved if name == "augmentation" else 0.3})
     assert np.isfinite(on["test_loss"]).all()
     assert on["test_loss"][-1] != off["test_loss"][-1]
     assert _strengths._cache_size() == 1

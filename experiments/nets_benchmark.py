@@ -1,0 +1,185 @@
+"""Populations of networks against PyTorch loops: deep networks, online learning, the cost of options, accuracies."""
+
+import dataclasses
+import functools
+import importlib.util
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.stats
+import xarray as xr
+from jax.sharding import NamedSharding, PartitionSpec
+
+import jaxreg as jr
+from experiments.recipes import Recipe, learn
+from experiments.rivals import time_torch, train_torch
+from experiments.timing import best_product_rate, median_seconds, row, seconds
+from jaxreg.datasets import Dataset
+from jaxreg.engine.execute import make_mesh
+from jaxreg.nets import Augmentation, EarlyStopping
+
+BASE = Recipe(dropout=(0.0, 0.5))
+DEEP = Recipe((500,) * 5, "relu", (0.25,) * 5, "adam", 1e-3, batch_size=128, epochs=1)
+ONLINE = Recipe(dropout=(0.0, 0.5), learning_rate=0.01, batch_size=1, epochs=1)
+_ONLINE_IMAGES = 500
+# Tutorial T3's cases on a network that a loop trains in a second.
+_CASE = Recipe((128, 128), "relu", (), "adam", 1e-3, batch_size=128, epochs=5)
+CASES = {
+    "baseline": _CASE,
+    "L2": dataclasses.replace(_CASE, l2=2e-4),
+    "L1": dataclasses.replace(_CASE, l1=1e-4),
+    "dropout": dataclasses.replace(_CASE, dropout=(0.25, 0.25)),
+    "max-norm": dataclasses.replace(_CASE, max_norm=1.0),
+    "augmentation": dataclasses.replace(_CASE, rotation=10.0, shift=2.0),
+}
+
+
+def measure_nets(
+    data: Dataset, members: int, online: int, seeds: int, repeats: int, limit: float, torch: bool, say: Callable
+) -> list[dict[str, Any]]:
+    """Rows of the benchmark for deep networks, online learning, the cost of options, and accuracies.
+
+    Args:
+        data: images and labels.
+        members: deep networks in the population.
+        online: networks in the population that learns from one image at a time.
+        seeds: runs of each side where accuracies are compared.
+        repeats: measurements of each time; the median counts.
+        limit: float32 operations per second of the fastest matrix product.
+        torch: whether to measure PyTorch's loops, where PyTorch is installed.
+        say: told what is measured.
+    """
+    torch = torch and importlib.util.find_spec("torch") is not None
+    rows = measure_costs(data, repeats, say)
+    rows += measure_population("5 × 500 network, Adam", DEEP, data, members, repeats, (limit, 0.40), 2.5, torch, say)
+    few = data._replace(x_train=data.x_train[:_ONLINE_IMAGES], y_train=data.y_train[:_ONLINE_IMAGES])
+    rows += measure_population("online learning", ONLINE, few, online, repeats, None, 5.0, torch, say)
+    if torch:
+        rows += [compare_accuracies(name, recipe, data, seeds, say) for name, recipe in CASES.items()]
+    return rows
+
+
+def measure_population(
+    name: str,
+    recipe: Recipe,
+    data: Dataset,
+    members: int,
+    repeats: int,
+    limit: tuple[float, float] | None,
+    target: float,
+    torch: bool,
+    say: Callable,
+) -> list[dict[str, Any]]:
+    """Steps per second of a population, its share of the fastest matrix product, and a PyTorch loop's steps."""
+    say(f"measuring {name} ...")
+    ours = sweep_of(recipe, data, members)
+    first = seconds(ours)
+    taken = median_seconds(ours, repeats)
+    accuracy = ours().accuracy.values[:, 0, -1]
+    steps = recipe.epochs * -(-len(data.x_train) // recipe.batch_size)
+    rate = members * steps / taken
+    more = {"seconds": taken, "compile_seconds": first - taken}
+    rows = [row(f"{name}: population of {members}", rate, "steps/s", **more)]
+    if limit is not None:
+        rate_of_products, least = limit
+        work = recipe.operations(data.x_train.shape[1], 10, len(data.x_train), len(data.x_test))
+        share = members * work / taken / rate_of_products
+        rows.append(row("  of the best matrix-product rate", share, "share", target=least))
+    if torch:
+        theirs = time_torch(recipe, data, min(members, 2 * repeats), loader=False)
+        p = scipy.stats.mannwhitneyu(accuracy, theirs.accuracy).pvalue
+        their_rate = steps / float(np.median(theirs.seconds))
+        note = f"test accuracy {accuracy.mean():.4f} and {theirs.accuracy.mean():.4f}, p = {p:.2f}"
+        told: dict[str, Any] = {
+            "rival_steps_per_second": their_rate,
+            "rival_compile_seconds": theirs.compile_seconds,
+            "note": note,
+        }
+        rows.append(row("  against a PyTorch loop (tensor indexing)", rate / their_rate, "x", target=target, **told))
+    return rows
+
+
+def measure_costs(data: Dataset, repeats: int, say: Callable) -> list[dict[str, Any]]:
+    """Time of tutorial T5's network with an option over its time without, measured in turn."""
+    plain = dataclasses.replace(BASE, dropout=())
+    moves = Augmentation(rotation=10.0, shift=2.0, scale=0.1, shear=5.0)
+    rule = EarlyStopping("test_accuracy", patience=math.inf)
+    options: dict[str, tuple[float, Recipe, dict[str, Any]]] = {
+        "dropout": (1.15, BASE, {}),
+        "affine augmentation": (1.5, plain, {"augmentation": moves}),
+        "early stopping, best weights kept": (1.05, plain, {"stopping": rule, "return_params": True}),
+    }
+    say("measuring the cost of options ...")
+    members = 2 * jax.local_device_count()
+    reference = sweep_of(plain, data, members)
+    reference()
+    rows = []
+    for name, (target, recipe, more) in options.items():
+        call = sweep_of(recipe, data, members, **more)
+        first = seconds(call)
+        pairs = np.array([(seconds(call), seconds(reference)) for _ in range(2 * repeats + 1)])
+        ratio, taken = float(np.median(pairs[:, 0] / pairs[:, 1])), float(np.median(pairs[:, 0]))
+        more = {"seconds": taken, "compile_seconds": first - taken}
+        rows.append(row(f"784-256-128-10 network: {name} / plain step", ratio, "ratio of times", target=target, **more))
+    return rows
+
+
+def compare_accuracies(name: str, recipe: Recipe, data: Dataset, seeds: int, say: Callable) -> dict[str, Any]:
+    """Mean test accuracy of a population minus that of a PyTorch loop, in points, with Welch's test."""
+    say(f"comparing accuracies: {name} ...")
+    few = data._replace(x_train=data.x_train[:2000], y_train=data.y_train[:2000])
+    ours = 100 * sweep_of(recipe, few, seeds)().accuracy.values[:, 0, -1]
+    train_one = train_torch(recipe, few)
+    theirs = 100 * np.array([train_one(seed)[-1] for seed in range(seeds)])
+    p = scipy.stats.ttest_ind(ours, theirs, equal_var=False).pvalue
+    verdict = "the same" if p > 0.01 else "not the same"
+    note = f"{ours.mean():.2f} and {theirs.mean():.2f} % over {seeds} seeds each, p = {p:.2f}: {verdict}"
+    return row(f"accuracy as in PyTorch: {name}", abs(ours.mean() - theirs.mean()), "points", target=0.5, note=note)
+
+
+def measure_device(data: Dataset, populations: tuple[int, ...], repeats: int, say: Callable) -> list[dict[str, Any]]:
+    """Tutorial T5's network in populations of growing size: steps, share of products and of memory bandwidth.
+
+    The bytes counted are those no program can spare once a population has left the caches: every weight is read for
+    the forward and the backward pass, and read and written by the step.
+    """
+    few = data._replace(x_train=data.x_train[:640], y_train=data.y_train[:640])
+    recipe = dataclasses.replace(BASE, epochs=1)
+    products, bandwidth = best_product_rate(repeats, "default"), measure_bandwidth(repeats)
+    rows = [
+        row("best float32 matrix product of the default precision", products / 1e9, "GFLOP/s"),
+        row("memory bandwidth: scaling an array", bandwidth / 1e9, "GB/s"),
+    ]
+    sizes = list(zip((data.x_train.shape[1], *recipe.hidden), (*recipe.hidden, 10), strict=True))
+    weights = sum(a * b + b for a, b in sizes)
+    steps = recipe.epochs * -(-len(few.x_train) // recipe.batch_size)
+    for members in populations:
+        say(f"measuring a population of {members:,} ...")
+        call = sweep_of(recipe, few, members)
+        first = seconds(call)
+        taken = median_seconds(call, repeats)
+        rate = members * steps / taken
+        work = recipe.operations(data.x_train.shape[1], 10, len(few.x_train), len(few.x_test)) * members / taken
+        note = f"{work / products:.0%} of the product rate, {16 * weights * rate / bandwidth:.0%} of the bandwidth"
+        shares = {"product_share": work / products, "bandwidth_share": 16 * weights * rate / bandwidth}
+        more: dict[str, Any] = {"seconds": taken, "compile_seconds": first - taken, "note": note, **shares}
+        rows.append(row(f"784-256-128-10 network: population of {members:,}", rate, "steps/s", **more))
+    return rows
+
+
+def sweep_of(recipe: Recipe, data: Dataset, members: int, **more: Any) -> Callable[[], xr.Dataset]:
+    """The sweep of a recipe over seeds; calling it again does not compile again."""
+    axes = {"seed": jr.seeds(members), "learning_rate": [recipe.learning_rate]}
+    return functools.partial(jr.sweep, learn(recipe, **more), axes, args=data[:4], progress=False)
+
+
+def measure_bandwidth(repeats: int) -> float:
+    """Bytes per second that the memory of all devices together moves when a large array is scaled."""
+    count = 2**26
+    mesh = make_mesh(jax.local_devices())
+    array = jax.device_put(jnp.ones(count), NamedSharding(mesh, PartitionSpec(mesh.axis_names[0])))
+    return 8 * count / median_seconds(functools.partial(jax.jit(lambda x: 1.5 * x), array), repeats)

@@ -1,0 +1,57 @@
+"""Recipes for training a network, told once for jaxreg and for the rivals that follow them too."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jaxreg as jr
+from jaxreg.nets import Augmentation
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and its training; the penalties have the scales of `jaxreg.nets.train`."""
+
+    hidden: tuple[int, ...] = (256, 128)
+    activation: str = "sigmoid"
+    dropout: tuple[float, ...] = ()
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    batch_size: int = 32
+    epochs: int = 3
+    l1: float = 0.0
+    l2: float = 0.0
+    max_norm: float = math.inf
+    rotation: float = 0.0
+    shift: float = 0.0
+
+    @property
+    def is_augmented(self) -> bool:
+        """Whether images are turned or shifted."""
+        return bool(self.rotation or self.shift)
+
+    def operations(self, features: int, classes: int, n: int, tested: int) -> float:
+        """Multiply-adds times two that one training needs: no gradient for the inputs of the first layer."""
+        layers = list(zip((features, *self.hidden), (*self.hidden, classes), strict=True))
+        forward = sum(a * b for a, b in layers)
+        step = 2 * forward + sum(a * b for a, b in layers[1:])
+        return 2.0 * self.epochs * (step * n + forward * tested)
+
+
+def learn(recipe: Recipe, **more: Any) -> Callable[..., dict[str, Any]]:
+    """The run of a sweep that follows the recipe: the test accuracy after each epoch, for a seed and learning rate."""
+    settings: dict[str, Any] = {name: getattr(recipe, name) for name in ("hidden", "activation", "optimizer", "epochs")}
+    given = {"l1": recipe.l1, "l2": recipe.l2, "max_norm": None if math.isinf(recipe.max_norm) else recipe.max_norm}
+    settings |= {name: value for name, value in given.items() if value}
+    settings |= {"dropout": tuple(rate or None for rate in recipe.dropout) or None, "batch_size": recipe.batch_size}
+    if recipe.is_augmented:
+        settings["augmentation"] = Augmentation(rotation=recipe.rotation or None, shift=recipe.shift or None)
+
+    def run(*data: Any, seed: Any, learning_rate: Any) -> dict[str, Any]:
+        history = jr.nets.train(
+            *data, seed=seed, learning_rate=learning_rate, **({"evaluate_train": False} | settings | more)
+        )
+        return {"accuracy": history["test_accuracy"]}
+
+    return run
