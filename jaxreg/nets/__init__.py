@@ -13,3 +13,5 @@ from jaxreg.nets.optimizers import OPTIMIZERS as OPTIMIZERS
 from jaxreg.nets.optimizers import SCHEDULES as SCHEDULES
 from jaxreg.nets.stopping import EarlyStopping as EarlyStopping
 from jaxreg.nets.training import train as train
+from jaxreg.nets.whitening import Whitening as Whitening
+from jaxreg.nets.whitening import fit_whitening as fit_whitening

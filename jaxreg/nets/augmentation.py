@@ -84,22 +84,10 @@ class Augmentation:
             remedy = "Give a width in pixels, such as 4"
             raise ArgumentError("smoothness", self.smoothness, "must be a positive number", remedy)
 
-    def frame(self, pixels: int) -> tuple[int, int]:
-        """Height and width of images that are rows of so many pixels.
-
-        Raises:
-            ArgumentError: the pixels do not fill `shape`, or no square where it is None.
-        """
-        height, width = self.shape or (math.isqrt(pixels),) * 2
-        if height * width != pixels:
-            constraint = f"must be {height} x {width}" if self.shape else "must be a square number"
-            raise ArgumentError("pixels", pixels, constraint, "Give the images' (height, width) as `shape`")
-        return height, width
-
 
 def augment(
     key: Key[Array, ""],
-    images: Float[Array, "batch pixels"],
+    images: Float[Array | np.ndarray, "batch pixels"],
     augmentation: Augmentation,
     step: int | Integer[Array, ""] = 0,
 ) -> Float[Array, "batch pixels"]:
@@ -111,9 +99,10 @@ def augment(
     $\text{elastic}^2 \exp(-|p - p'|^2 / 4\,\text{smoothness}^2)$. Outside of the image, all is 0.
 
     The map is made in two passes, one across and one down (Catmull and Smith), each a linear interpolation between two
-    neighbours: for an upright map that is bilinear interpolation, for a turned one close to it. As with that, details
-    of one or two pixels fade, most where a move is by half a pixel; moves by whole pixels are exact. The displacement
-    across is taken at the row that a pixel comes from, not at that which it goes to.
+    neighbours. Without a turn that is bilinear interpolation; with one it differs from it by 0.003 at 10 degrees and
+    0.01 at 30 (root mean square, MNIST from 0 to 1). As with that, details of one or two pixels fade, most where a move
+    is by half a pixel; moves by whole pixels are exact. The displacement across is taken at the row that a pixel comes
+    from, not at that which it goes to.
 
     Args:
         key: a typed PRNG key.
@@ -136,14 +125,12 @@ def augment(
     Best practices for convolutional neural networks (2003), whose elastic distortion of α = 34, σ = 4 is elastic=1.4,
     smoothness=4; Zhong et al., Random erasing data augmentation (2020), of which this is the variant that fills with 0.
     """
-    if not isinstance(augmentation, Augmentation):
-        remedy = f"Give Augmentation(...) with any of {', '.join(_LIMITS)}"
-        raise ArgumentError("augmentation", augmentation, "must be an Augmentation", remedy)
-    height, width = augmentation.frame(images.shape[1])
+    images = jnp.asarray(images)
+    height, width = _read_shape(augmentation, images.shape[1])
     strengths = {name: getattr(augmentation, name) for name in _LIMITS}
     if not any(strength is not None for strength in strengths.values()):
         return images
-    batch, dtype = images.shape[0], jnp.promote_types(images.dtype, jnp.float32)
+    batch, dtype = images.shape[0], np.promote_types(images.dtype, np.float32)
     strength = {name: None if s is None else jnp.asarray(s, dtype) for name, s in strengths.items()}
     keys = randomness.split(key, "image", "elastic", "noise")
     unit = _draw(keys["image"], batch, step, dtype)
@@ -312,6 +299,18 @@ def _allowed(strength: dict[str, Any]) -> Bool[Array, ""]:
             most = _LIMITS[name]
             inside &= (value >= 0) & ((value <= most) if name in _REACHED else (value < most))
     return inside
+
+
+def _read_shape(augmentation: Any, pixels: int) -> tuple[int, int]:
+    """Height and width of images that are rows of so many pixels; refuse what is no `Augmentation`, or of another."""
+    if not isinstance(augmentation, Augmentation):
+        remedy = f"Give Augmentation(...) with any of {', '.join(_LIMITS)}"
+        raise ArgumentError("augmentation", augmentation, "must be an Augmentation", remedy)
+    height, width = augmentation.shape or (math.isqrt(pixels),) * 2
+    if height * width != pixels:
+        constraint = f"must be {height} x {width}" if augmentation.shape else "must be a square number"
+        raise ArgumentError("pixels", pixels, constraint, "Give the images' (height, width) as `shape`")
+    return height, width
 
 
 def _check_strength(name: str, value: Any, most: int | float) -> None:
