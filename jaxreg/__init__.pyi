@@ -1,3 +1,4 @@
+from . import agreement as agreement
 from . import claims as claims
 from . import conventions as conventions
 from . import datasets as datasets

@@ -1,5 +1,7 @@
 """Networks: the model, its dropout, its training with all its options, when to stop it, and its evaluation."""
 
+from jaxreg.nets import scratch as scratch
+from jaxreg.nets import stopping as stopping
 from jaxreg.nets.augmentation import Augmentation as Augmentation
 from jaxreg.nets.augmentation import augment as augment
 from jaxreg.nets.dropout import keep_mask as keep_mask

@@ -1,7 +1,7 @@
 """What training refuses before anything is traced, with the remedy."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,9 +13,6 @@ from jaxtyping import Array, Key
 from jaxreg import randomness
 from jaxreg.checks import check_integer as check_integer
 from jaxreg.errors import ArgumentError
-
-STREAMS = ("init", "order", "dropout", "augment", "noise")
-"""Names of the random streams of a training."""
 
 # What each traced number must be below, and an example of it; all are 0 or more.
 _NUMBERS = {
@@ -80,16 +77,17 @@ def check_name(name: str, value: Any, known: Mapping[str, Any]) -> None:
         raise ArgumentError(name, value, f"must be one of {', '.join(sorted(known))}", "Choose one of these")
 
 
-def read_streams(seed: Any, **own: Any) -> dict[str, Key[Array, ""]]:
-    """The key of each stream: of its own seed if it has one, else of `seed`."""
+def read_streams(seed: Any, unused: Collection[str] = (), **own: Any) -> dict[str, Key[Array, ""]]:
+    """The key of each stream: of its own seed if it has one, else of `seed`; an unused one may have neither."""
     for name, key in (("seed", seed), *((f"{name}_seed", key) for name, key in own.items())):
         if key is not None:
             check_seed(key, name)
-    missing = [f"{name}_seed" for name, key in own.items() if key is None]
+    missing = [f"{name}_seed" for name, key in own.items() if key is None and name not in unused]
     if seed is None and missing:
         constraint = f"must be given where {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not"
         raise ArgumentError("seed", None, constraint, "Give jax.random.key(0), or sweep jaxreg.seeds")
-    return {name: randomness.split(seed if key is None else key, name)[name] for name, key in own.items()}
+    keys = {name: seed if key is None else key for name, key in own.items()}
+    return {name: randomness.split(key, name)[name] for name, key in keys.items() if key is not None}
 
 
 def check_seed(seed: Any, name: str = "seed") -> None:

@@ -122,7 +122,8 @@ def train(
         such data, always without penalty and smoothing; `penalty`; `weight_norm` (records, layers), the Euclidean norm
         of each layer's weights; `zero_fraction`, the share of weights that are exactly 0. With `stopping`,
         `stopped_epoch` and `best_epoch`, counted from 1, 0 where there is none: after the former, parameters stay and
-        records repeat. With `return_params`, `params` after the last epoch, and with `stopping` also `best_params`.
+        records repeat. With `return_params`, `params` after the last epoch, and with `stopping` also `best_params`, the
+        initial ones where no epoch was the best.
 
     Raises:
         ArgumentError: an argument is outside its domain.
@@ -164,8 +165,14 @@ def train(
         gradient_noise=gradient_noise,
         input_noise=input_noise,
     )
+    uses = {
+        "dropout": any(rate is not None for rate in (*rates, numbers.input_dropout)),
+        "augment": augmentation is not None,
+        "noise": not (numbers.gradient_noise is None and numbers.input_noise is None),
+    }
+    unused = [name for name, is_used in uses.items() if not is_used]
     streams = boundary.read_streams(
-        seed, init=init_seed, order=order_seed, dropout=dropout_seed, augment=augment_seed, noise=noise_seed
+        seed, unused, init=init_seed, order=order_seed, dropout=dropout_seed, augment=augment_seed, noise=noise_seed
     )
 
     model = MLP(hidden, classes, activation, initializer)
@@ -186,15 +193,15 @@ def train(
         targets = (1 - numbers.label_smoothing) * targets + numbers.label_smoothing / classes
 
     def epoch(state: PyTree, number: Array) -> tuple[PyTree, None]:
-        keys = {name: jax.random.fold_in(streams[name], number) for name in boundary.STREAMS[1:]}
+        keys = {name: jax.random.fold_in(key, number) for name, key in streams.items()}
         batches = sampling.shuffled_epoch(keys["order"], n, batch_size, drop_last=drop_last)
-        layers = [jax.random.fold_in(keys["dropout"], layer) for layer in range(len(hidden))]
+        layer_keys = [jax.random.fold_in(keys["dropout"], layer) for layer in range(len(hidden)) if uses["dropout"]]
 
         def draw(step: Any) -> tuple[list[Any], Array | None]:
             """Dropout masks of a step, and its inputs where they are changed at random."""
             masks = [
-                rate if rate is None else keep_mask(key, rate, (batch_size, units), step)
-                for key, rate, units in zip(layers, rates, hidden, strict=True)
+                None if rate is None else keep_mask(layer_keys[layer], rate, (batch_size, units), step)
+                for layer, (rate, units) in enumerate(zip(rates, hidden, strict=True))
             ]
             if not is_changed:
                 return masks, None
@@ -254,7 +261,8 @@ def train(
 
     params = model.init(streams["init"], x[:1])
     if stopping is not None:
-        rules.check_monitor(stopping, list(jax.eval_shape(record, params)))
+        recorded = jax.eval_shape(record, params)
+        rules.check_monitor(stopping, [name for name, value in recorded.items() if value.ndim == 0])
     watch: Any = (
         None if stopping is None else _Watch(rules.start(stopping, dtype=dtype), params if return_params else None)
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxreg.errors import ArgumentError
-from jaxreg.nets import train
+from jaxreg.nets import Augmentation, EarlyStopping, train
 
 _X, _Y = np.zeros((12, 5), np.float32), np.arange(12) % 3
 
@@ -46,6 +46,34 @@ _REFUSED = {
     "bytes": ({"x_train": _X.astype(np.uint8)}, "x_train = 'uint8[12, 5]': must be floating-point numbers"),
     "test images of another shape": ({"x_test": np.zeros((12, 6), np.float32)}, "must have the 5 features of x_train"),
     "no test data": ({"x_test": _X[:0], "y_test": _Y[:0]}, "x_test = 'float32[0, 5]': must hold at least one example"),
+    "records that do not divide the epochs": ({"epochs": 6, "evaluate_every": 4}, "evaluate_every = 4: must divide"),
+    "no record at all": ({"evaluate_every": 0}, "evaluate_every = 0: must be an integer from 1 to 1"),
+    "unknown loss": ({"loss": "hinge"}, "loss = 'hinge': must be one of cross_entropy, mean_squared_error"),
+    "unknown optimizer": ({"optimizer": "adm"}, "must be one of adagrad, adam, adamw, lion, momentum, nesterov,"),
+    "unknown schedule": ({"schedule": "cos"}, "must be one of constant, cosine, step, warmup, warmup_cosine"),
+    "momentum without a use": ({"momentum": 0.9}, "momentum = 0.9: has no meaning for sgd"),
+    "momentum of one": ({"momentum": 1.0, "optimizer": "nesterov"}, "momentum = 1.0: must lie in [0, 1)"),
+    "no decay for AdamW": ({"optimizer": "adamw"}, "decoupled_weight_decay = None: must be given for adamw"),
+    "negative l1": ({"l1": -1.0}, "l1 = -1.0: must be 0 or more"),
+    "negative proximal l1": ({"proximal_l1": -1.0}, "proximal_l1 = -1.0"),
+    "negative decay": ({"weight_decay": -0.1}, "weight_decay = -0.1"),
+    "negative max-norm": ({"max_norm": -1.0}, "max_norm = -1.0: must be 0 or more"),
+    "max-norm that is no number": ({"max_norm": float("nan")}, "max_norm = nan"),
+    "input dropout of everything": ({"input_dropout": 1.0}, "input_dropout = 1.0: must lie in [0, 1)"),
+    "smoothing of everything": ({"label_smoothing": 1.0}, "label_smoothing = 1.0: must lie in [0, 1)"),
+    "negative noise": ({"gradient_noise": -1.0}, "gradient_noise = -1.0"),
+    "infinite input noise": ({"input_noise": float("inf")}, "input_noise = inf"),
+    "several rates too many": ({"dropout": np.full(3, 0.5, np.float32)}, "must have one entry for each of the 2"),
+    "rules on what is not recorded": (
+        {"stopping": EarlyStopping("validation_loss")},
+        "monitor = 'validation_loss': is not recorded. Choose one of penalty, test_accuracy, test_loss, train_accuracy",
+    ),
+    "rules on several numbers": ({"stopping": EarlyStopping("weight_norm", mode="min")}, "is not recorded"),
+    "augmentation of images that are no squares": ({"augmentation": Augmentation(shift=1.0)}, "5"),
+    "labels without inputs": ({"y_validation": _Y}, "x_validation = None: must be given where y_validation is"),
+    "inputs without labels": ({"x_validation": _X}, "y_validation = None: must be given where x_validation is"),
+    "no seed at all": ({"seed": None, "init_seed": jax.random.key(0)}, "must be given where order_seed is not"),
+    "a seed that is none": ({"order_seed": 3}, "order_seed = 3: must be a typed PRNG key"),
 }
 
 
@@ -71,3 +99,9 @@ def test_what_is_no_typed_key_is_refused(seed):
 @pytest.mark.parametrize("name", ["learning_rate", "dropout", "l2"])
 def test_traced_numbers_are_not_looked_at(name):
     jax.eval_shape(lambda value: _train(**{name: value}), jnp.float32(-1))
+
+
+def test_streams_that_nothing_draws_from_need_no_seed():
+    jax.eval_shape(lambda: _train(seed=None, init_seed=jax.random.key(0), order_seed=jax.random.key(1)))
+    with pytest.raises(ArgumentError, match="must be given where dropout_seed is not"):
+        _train(seed=None, init_seed=jax.random.key(0), order_seed=jax.random.key(1), dropout=0.5)
