@@ -19,12 +19,18 @@ from jax.sharding import Mesh
 
 import jaxreg as jr
 from experiments import rivals
+from experiments.landscape_benchmark import START, STEPS, make_refit_gradient, measure_landscape_kernels
 from experiments.linear_benchmark import measure_linear
-from experiments.timing import compare, median_seconds, row
+from experiments.nets_benchmark import BASE, measure_device, measure_nets
+from experiments.recipes import Recipe
+from experiments.recipes import learn as follow
+from experiments.rivals import Timed
+from experiments.scratch_benchmark import measure_scratch
+from experiments.timing import UPPER_BOUNDS, best_product_rate, compare, median_seconds, row
+from jaxreg.datasets import Dataset
 from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.provenance import describe_environment
-from jaxreg.landscape import T2_LANDSCAPE, descend, refit_gradient
-from jaxreg.nets import train
+from jaxreg.landscape import descend
 
 JSON_NAME = "benchmark.json"
 
@@ -41,12 +47,32 @@ class Config:
     """Passes through the training data."""
     runs: int = 131_072
     """Runs of the landscape at each of 8 learning rates; a power of two, so that chunks are whole."""
+    descents: int = 262_144
+    """Runs of the landscape at one learning rate; a quarter of them with added noise."""
+    tutorial: int = 40
+    """How many of them the tutorial's loop follows; its time is scaled up."""
+    batched: int = 4096
+    """How many of them batched least squares follow; their time is scaled up."""
+    memory: int = 1_000_000
+    """Runs of the landscape in a process of their own, whose peak memory is measured."""
     repeats: int = 5
     """Measurements of each time; the median counts."""
     torch: bool = True
     """Whether to measure PyTorch loops, where PyTorch is installed."""
     keras: bool = True
     """Whether to measure a Keras loop, where Keras and TensorFlow are installed."""
+    deep: int = 16
+    """Networks of five hidden layers in the population."""
+    online: int = 64
+    """Networks in the population that learns from one image at a time."""
+    scratch: int = 10_000
+    """Networks with back-propagation written out."""
+    scratch_loop: int = 10
+    """How many of them the NumPy loop trains; its time is scaled up."""
+    device: bool = False
+    """Measure populations of growing size on the accelerator that is there, and nothing else."""
+    populations: tuple[int, ...] = (10, 100, 1000, 10_000)
+    """Their sizes."""
     linear: int = 1000
     """Datasets of the linear models; they are measured where scikit-learn is installed."""
     loop: int = 20
@@ -61,9 +87,18 @@ PRESETS = {
         seeds=8,
         epochs=2,
         runs=8192,
+        descents=4096,
+        tutorial=2,
+        batched=64,
+        memory=4096,
         repeats=3,
         torch=False,
         keras=False,
+        deep=2,
+        online=2,
+        scratch=64,
+        scratch_loop=1,
+        populations=(2, 4),
         linear=64,
         loop=2,
         columns=500,
@@ -72,10 +107,6 @@ PRESETS = {
     "paper": Config(seeds=128, runs=1_048_576, repeats=9, loop=100),
 }
 
-HIDDEN = (256, 128)
-BATCH = 32
-RATE = 0.1
-
 
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """Measure every entry; with `store`, keep the rows there as JSON, and read them when they are there."""
@@ -83,14 +114,10 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     if kept is not None and kept.exists():
         return _to_dataset(json.loads(kept.read_text()))
     say = functools.partial(print, file=sys.stderr) if progress else lambda *_: None
-    mesh = make_mesh(jax.local_devices())
-    say("measuring the machine ...")
-    limit = best_product_rate(config.repeats)
-    rows = [row("best float32 matrix product", limit / 1e9, "GFLOP/s", note="the fastest of several sizes")]
-    say("measuring the engine ...")
-    rows += measure_landscape(config, mesh)
-    rows += measure_networks(config, mesh, limit, say)
-    rows += measure_linear(config.linear, config.loop, config.columns, config.repeats, say)
+    if config.device:
+        rows = measure_device(load_data(config), config.populations, config.repeats, say)
+    else:
+        rows = _measure_all(config, say)
     record = {"rows": rows, "config": dataclasses.asdict(config)}
     record["history"] = [describe_environment(run, jax.local_devices())]
     if kept is not None:
@@ -99,42 +126,50 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     return _to_dataset(record)
 
 
-def best_product_rate(repeats: int) -> float:
-    """Float32 operations per second of this machine's fastest matrix product."""
-    best = 0.0
-    product = jax.jit(functools.partial(jnp.matmul, precision="highest"))
-    for size in (512, 1024, 2048):
-        matrix = jnp.ones((size, size))
-        best = max(best, 2 * size**3 / median_seconds(functools.partial(product, matrix, matrix), 5 * repeats))
-    return best
+def _measure_all(config: Config, say: Callable[..., None]) -> list[dict[str, Any]]:
+    """Every row but those of an accelerator."""
+    mesh = make_mesh(jax.local_devices())
+    say("measuring the machine ...")
+    limit = best_product_rate(config.repeats)
+    rows = [row("best float32 matrix product", limit / 1e9, "GFLOP/s", note="the fastest of several sizes")]
+    say("measuring the engine ...")
+    rows += measure_landscape(config, mesh)
+    rows += measure_landscape_kernels(
+        config.descents, config.tutorial, config.batched, config.memory, config.repeats, say
+    )
+    rows += measure_networks(config, mesh, limit, say)
+    rows += measure_nets(
+        load_data(config), config.deep, config.online, config.seeds, config.repeats, limit, config.torch, say
+    )
+    rows += measure_scratch(config.scratch, config.scratch_loop, limit, config.repeats, say)
+    return rows + measure_linear(config.linear, config.loop, config.columns, config.repeats, say)
+
+
+def load_data(config: Config) -> Dataset:
+    """The images of the networks."""
+    is_mnist = config.dataset == "mnist"
+    return jr.datasets.load(config.dataset, train=6000 if is_mnist else None, test=1000 if is_mnist else None)
 
 
 def measure_landscape(config: Config, mesh: Mesh) -> list[dict[str, Any]]:
     """The engine against nested vmaps by hand on refit descent, at the same chunk, with equal results."""
-    x = np.linspace(-10, 10, 100)
-    y = np.asarray(T2_LANDSCAPE.value(x)) + np.random.default_rng(0).normal(0, 0.2, 100)
-    gradient = refit_gradient(x, y, 6, 10)
+    gradient = make_refit_gradient()
     rates = np.geomspace(0.03, 1.0, 8, dtype=np.float32)
 
     def fall(*, seed: Any, learning_rate: Any) -> dict[str, Any]:
-        end = descend(gradient, 3.5, learning_rate, 100, seed=seed)
+        end = descend(gradient, START, learning_rate, STEPS, seed=seed)
         return {"weight": jnp.clip(end.weight, -1e9, 1e9)}
 
     axes = {"seed": jr.seeds(config.runs), "learning_rate": rates}
-    return _engine_rows("refit descent", fall, (), axes, 8 * 1024, mesh, config, nested=True, steps=100)
+    return _engine_rows("refit descent", fall, (), axes, 8 * 1024, mesh, config, nested=True, steps=STEPS)
 
 
 def measure_networks(config: Config, mesh: Mesh, limit: float, say: Any) -> list[dict[str, Any]]:
     """The base network of tutorial T5: engine against hand-written JAX, products per second, PyTorch, Keras."""
-    is_mnist = config.dataset == "mnist"
-    data = jr.datasets.load(config.dataset, train=6000 if is_mnist else None, test=1000 if is_mnist else None)
-    build = functools.partial(train, dropout=0.5, hidden=HIDDEN, batch_size=BATCH, epochs=config.epochs)
-
-    def learn(*data: Any, seed: Any, learning_rate: Any) -> dict[str, Any]:
-        history = build(*data, seed=seed, learning_rate=learning_rate, evaluate_train=False)
-        return {"accuracy": history["test_accuracy"]}
-
-    axes = {"seed": jr.seeds(config.seeds), "learning_rate": [RATE]}
+    data = load_data(config)
+    recipe = dataclasses.replace(BASE, epochs=config.epochs)
+    learn = follow(recipe)
+    axes = {"seed": jr.seeds(config.seeds), "learning_rate": [recipe.learning_rate]}
     name = f"{data.x_train.shape[1]}-256-128-10 network"
     rows = _engine_rows(name, learn, tuple(data[:4]), axes, mesh.size, mesh, config, nested=False)
 
@@ -143,12 +178,12 @@ def measure_networks(config: Config, mesh: Mesh, limit: float, say: Any) -> list
     ours_seconds = median_seconds(ours, config.repeats)
     accuracy = result.accuracy.values[:, 0, -1]
     rate = config.seeds / ours_seconds
-    share = necessary_operations(data, config.epochs) * rate / limit
+    share = recipe.operations(data.x_train.shape[1], 10, len(data.x_train), len(data.x_test)) * rate / limit
     rows += [
         row(f"{name}: population of {config.seeds}", rate, "runs/s", seconds=ours_seconds),
         row("  of the best matrix-product rate", share, "share", target=0.55),
     ]
-    for label, wanted, least, loop in _rivals(config, data):
+    for label, wanted, least, loop in _rivals(config, data, recipe):
         if not wanted:
             continue
         say(f"measuring {label} ...")
@@ -169,23 +204,16 @@ def measure_networks(config: Config, mesh: Mesh, limit: float, say: Any) -> list
     return rows
 
 
-def _rivals(config: Config, data: Any) -> list[tuple[str, bool, float | None, Callable[[], rivals.Timed]]]:
-    common = (data, config.seeds, config.epochs, RATE, BATCH)
+def _rivals(config: Config, data: Any, recipe: Recipe) -> list[tuple[str, bool, float | None, Callable[[], Timed]]]:
     has_torch = config.torch and importlib.util.find_spec("torch") is not None
     has_keras = config.keras and all(map(importlib.util.find_spec, ("keras", "tensorflow")))
+    torch = functools.partial(rivals.time_torch, recipe, data, config.seeds)
+    keras = functools.partial(rivals.train_keras, data, config.seeds, config.epochs, recipe.learning_rate)
     return [
-        ("PyTorch loop (DataLoader)", has_torch, 6.0, lambda: rivals.train_torch(*common, loader=True)),
-        ("PyTorch loop (tensor indexing)", has_torch, None, lambda: rivals.train_torch(*common, loader=False)),
-        ("Keras loop", has_keras, 13.0, lambda: rivals.train_keras(*common)),
+        ("PyTorch loop (DataLoader)", has_torch, 6.0, lambda: torch(loader=True)),
+        ("PyTorch loop (tensor indexing)", has_torch, None, lambda: torch(loader=False)),
+        ("Keras loop", has_keras, 13.0, lambda: keras(recipe.batch_size)),
     ]
-
-
-def necessary_operations(data: Any, epochs: int) -> float:
-    """Multiply-adds times two that one training needs: no gradient for the inputs of the first layer."""
-    layers = list(zip((data.x_train.shape[1], *HIDDEN), (*HIDDEN, 10), strict=True))
-    forward = sum(a * b for a, b in layers)
-    step = 2 * forward + sum(a * b for a, b in layers[1:])
-    return 2.0 * epochs * (step * len(data.x_train) + forward * len(data.x_test))
 
 
 def _engine_rows(
@@ -237,11 +265,11 @@ def _engine_rows(
 
 
 def meets(entry: dict[str, Any]) -> str:
-    """Whether a row meets its target: times must not exceed it, everything else must reach it."""
+    """Whether a row meets its target: what is in one of `UPPER_BOUNDS` must not exceed it, all else must reach it."""
     if entry["target"] is None:
         return ""
     value, target = entry["value"], entry["target"]
-    return "met" if (value <= target if entry["unit"] == "ratio of times" else value >= target) else "missed"
+    return "met" if (value <= target if entry["unit"] in UPPER_BOUNDS else value >= target) else "missed"
 
 
 def report(dataset: xr.Dataset) -> str:
@@ -260,9 +288,10 @@ def report(dataset: xr.Dataset) -> str:
 def _to_dataset(record: dict[str, Any]) -> xr.Dataset:
     rows = record["rows"]
     columns = {key: ("figure", [entry[key] for entry in rows]) for key in ("value", "unit")}
+    less = ("figure", [entry["unit"] in UPPER_BOUNDS for entry in rows])
     targets = ("figure", [np.nan if entry["target"] is None else entry["target"] for entry in rows])
     return xr.Dataset(
-        {**columns, "target": targets},
+        {**columns, "target": targets, "less_is_better": less},
         {"figure": [entry["name"] for entry in rows]},
         {"provenance": json.dumps(record)},
     )

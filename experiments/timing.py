@@ -1,15 +1,20 @@
 """Times of two ways to compute the same thing, measured in turn in one process, and the rows of a table of them."""
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+
+UPPER_BOUNDS = ("ratio of times", "MB", "points")
+"""Units of which less is better: a target in them is a largest value, in all others a least one."""
 
 
 def row(name: str, value: float, unit: str, *, target: float | None = None, **more: Any) -> dict[str, Any]:
-    """One line of the table; `target` is a least value, or a largest where the unit is a share of time."""
+    """One line of the table; whether `target` is a least or a largest value depends on the unit: `UPPER_BOUNDS`."""
     return {"name": name, "value": float(value), "unit": unit, "target": target, **more}
 
 
@@ -30,3 +35,13 @@ def compare(ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int) ->
     """Median seconds of two calls measured in turn, and the median of their ratio pair by pair."""
     pairs = np.array([(seconds(ours), seconds(theirs)) for _ in range(repeats)])
     return float(np.median(pairs[:, 0])), float(np.median(pairs[:, 1])), float(np.median(pairs[:, 0] / pairs[:, 1]))
+
+
+def best_product_rate(repeats: int, precision: str = "highest") -> float:
+    """Float32 operations per second of this machine's fastest matrix product; see `jax.lax.Precision`."""
+    best = 0.0
+    product = jax.jit(functools.partial(jnp.matmul, precision=precision))
+    for size in (512, 1024, 2048):
+        matrix = jnp.ones((size, size))
+        best = max(best, 2 * size**3 / median_seconds(functools.partial(product, matrix, matrix), 5 * repeats))
+    return best

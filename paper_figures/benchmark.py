@@ -9,17 +9,16 @@ from jaxreg import plotting
 
 CAPTION = (
     "Each figure of the benchmark that has a target, as a multiple of it: a bar which reaches the line at 1 meets its "
-    "target; for the engine's overhead, where less is better, target over measurement. Medians of the repeats that "
-    "the provenance states; no bands."
+    "target; for the engine's overhead and for memory, where less is better, target over measurement. Medians of the "
+    "repeats that the provenance states; no bands."
 )
-_LOWER_IS_BETTER = "ratio of times"
 
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw how far each figure reaches towards its target."""
     rows = dataset.isel(figure=np.flatnonzero(np.isfinite(dataset["target"])))
     value, target, unit = rows["value"].values, rows["target"].values, rows["unit"].values
-    reached = np.where(unit == _LOWER_IS_BETTER, target / value, value / target)
+    reached = np.where(rows["less_is_better"], target / value, value / target)
     names = [
         f"{name.strip()}\n{v:.3g} {u}, target {t:g}"
         for name, v, u, t in zip(rows["figure"].values, value, unit, target, strict=True)

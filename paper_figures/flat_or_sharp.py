@@ -47,7 +47,7 @@ def _draw_landscape(axes: Axes) -> None:
     axes.axvline(_SADDLE, color="0.7", linewidth=0.7, zorder=0)
     for name, place in (("sharp", _SHARP), ("flat", _FLAT)):
         axes.plot(place, 0, "o", color=_STARTS[name][0], markersize=4)
-        axes.text(place, 0.33, name, color=_STARTS[name][0], ha="center", fontsize=7)
+        axes.text(place - 0.2 * np.sign(place), 0.38, name, color=_STARTS[name][0], ha="center", fontsize=7)
     axes.set(xlim=_WINDOW, ylim=(-0.06, 0.6), ylabel="$U(w)$", title="(a) Landscape and density")
     axes.tick_params(labelbottom=False)
 

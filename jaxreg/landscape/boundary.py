@@ -23,11 +23,13 @@ def read_points(x: Any, y: Any, degree: Any) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.ndim != 1 or x.shape != y.shape:
         raise ArgumentError("y", y.shape, f"must be one value per x, of shape {x.shape}", "Give two flat arrays")
+    if len(x) < 2:
+        raise ArgumentError("x", x, "must hold at least 2 points, to determine a polynomial", "Give more of them")
     for name, values in (("x", x), ("y", y)):
         if not np.isfinite(values).all():
             wrong = int(np.flatnonzero(~np.isfinite(values))[0])
             raise ArgumentError(f"{name}[{wrong}]", values[wrong], "must be finite", "Leave the point out")
-    check_integer("degree", degree, 1, max(1, len(x) - 1), f"{len(x)} points determine no higher one")
+    check_integer("degree", degree, 1, len(x) - 1, f"{len(x)} points determine no higher one")
     ordered = np.sort(x)
     if (ordered[1:] == ordered[:-1]).any():
         twice = ordered[1:][ordered[1:] == ordered[:-1]][0]

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float, Integer, Key, Real
 from numpy.polynomial.polynomial import Polynomial as HostPolynomial
 
@@ -77,8 +78,11 @@ class NoisyGradient:
         return self.at(self.draw(key, 0, 1)[0], w)
 
     def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> Float[Array, " steps"]:
-        """The noise of a block of steps, of standard deviation 1, in one draw: see `Gradient`."""
-        return random_normals(seed, steps, 1, first)[0]
+        """The noise of a block of steps, of standard deviation 1: see `Gradient`."""
+        # Step by step, so that a population's numbers of one step lie side by side, as the descent reads them: drawn
+        # all at once they lie run by run, and on a CPU a run of SGD takes 1.2 times as long.
+        numbers = jnp.asarray(first, jnp.int32) + jnp.arange(steps, dtype=jnp.int32)
+        return lax.map(lambda number: random_normals(seed, 1, 1, number)[0, 0], numbers)
 
     def at(self, drawn: Float[Array, ""], w: Weight) -> Float[Array, "..."]:
         """The gradient at w with the noise of one step."""

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.core import jaxprs_in_params
 from scipy import stats
 
 from jaxreg.errors import ArgumentError
@@ -40,6 +41,14 @@ def test_noise_is_added_to_the_slope():
     assert isinstance(gradient, NoisyGradient)
 
 
+def _made(jaxpr):
+    """What a program computes, loops included."""
+    for equation in jaxpr.eqns:
+        yield equation.outvars[0].aval
+        for inner in jaxprs_in_params(equation.params):
+            yield from _made(inner)
+
+
 def test_noise_batch_size_and_landscape_sweep_as_numbers():
     """One program over traced numbers, integers among them; the noise is drawn once for all."""
 
@@ -53,7 +62,7 @@ def test_noise_batch_size_and_landscape_sweep_as_numbers():
     expected = -0.375 * np.array([1, 2, 3]) + normal * np.array([0, 0.5, 0.4])
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert noisy_gradient(DOUBLE_WELL, np.array(1.0), np.array(4.0)).spread == 0.5
-    made = [e.outvars[0].aval for e in jax.make_jaxpr(jax.vmap(at))(noise, batch_size, noise).jaxpr.eqns]
+    made = _made(jax.make_jaxpr(jax.vmap(at))(noise, batch_size, noise).jaxpr)
     words = [value.shape for value in made if value.dtype == np.uint32]
     assert len(words) > 20
     assert all(3 not in shape for shape in words)
