@@ -1,0 +1,231 @@
+"""Does the network of tutorial T4, its gradient written out by hand, always learn its four examples, and smoothly?"""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+import jaxreg as jr
+from experiments.report import describe
+from jaxreg.checks import check_integer
+from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.errors import ArgumentError
+from jaxreg.nets import scratch
+from jaxreg.nets.boundary import check_strength
+from jaxreg.nets.scratch import STEPS, TOY_INPUTS, TOY_TARGETS
+
+TUTORIAL_RATE = 1.0
+TUTORIAL_LEAST = 0.0
+CLOSE = 0.1
+"""Distance of a prediction from its target that counts as close."""
+_CHUNK = 2048  # runs whose weights and slopes stay in a core's cache
+_SHARE = "% of initialisations"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the study; the network is the tutorial's, with a population in place of its one initialisation."""
+
+    seeds: int = 10_000
+    """Number of initialisations; a seed has the same weights at every learning rate."""
+    learning_rates: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+    """Learning rates; the tutorial's 1 must be among them."""
+    least_weights: tuple[float, ...] = (0.0, -1.0)
+    """Initial weights are uniform from here to 1; the tutorial's 0 must be among them."""
+    units: int = 4
+    """Units of the hidden layer."""
+    steps: int = STEPS
+    """Iterations."""
+    record_every: int = 25
+    """Iterations from one recorded loss to the next, a divisor of `steps`."""
+
+
+PRESETS = {
+    "quick": Config(seeds=1000, learning_rates=(0.1, 1.0, 2.0, 5.0, 20.0)),
+    "laptop": Config(),
+    "paper": Config(seeds=20_000, learning_rates=tuple(float(f"{10 ** (k / 4):.3g}") for k in range(-6, 9))),
+}
+
+
+def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+    """Train the network from every initialisation at every learning rate, in one compiled program.
+
+    Args:
+        config: settings.
+        store: directory that keeps the population, to go on from.
+        progress: show a progress bar.
+
+    Returns:
+        Dataset over `seed` (seed 0 stands for the tutorial's run), `learning_rate` and `least_weight` of the `loss`
+        over `step`, the `prediction` for each `example` at the end, the number of `rises`, steps that raised the loss
+        beyond rounding, and `worst_rise`, its largest change in one step; and of the `target` of each example.
+
+    Raises:
+        ArgumentError: a setting outside its domain.
+    """
+    _check(config)
+    result = jr.sweep(
+        partial(follow, units=config.units, steps=config.steps, record_every=config.record_every),
+        {
+            "seed": jr.seeds(config.seeds),
+            "learning_rate": np.array(config.learning_rates),
+            "least_weight": np.array(config.least_weights),
+        },
+        args=(TOY_INPUTS, TOY_TARGETS),
+        dims={
+            "loss": {"step": np.arange(0, config.steps + 1, config.record_every)},
+            "prediction": {"example": np.arange(len(TOY_TARGETS))},
+        },
+        store=store,
+        chunk_size=_CHUNK,
+        progress=progress,
+    )
+    return result.assign(target=("example", TOY_TARGETS[:, 0]))
+
+
+def _check(config: Config) -> None:
+    for name, needed in (("learning_rates", TUTORIAL_RATE), ("least_weights", TUTORIAL_LEAST)):
+        values = getattr(config, name)
+        if needed not in values or len(set(values)) < len(values):
+            constraint = f"must be different numbers with the tutorial's {needed:g} among them"
+            raise ArgumentError(name, values, constraint, f"Name each once, and {needed:g}")
+    for rate in config.learning_rates:
+        check_strength("learning_rates", rate, "Give step sizes such as 1.0")
+    for least in config.least_weights:
+        if not -math.inf < least < 1:
+            raise ArgumentError(
+                "least_weights", least, "must be finite and below 1", "Give 0.0, or -1.0 for both signs"
+            )
+    check_integer("units", config.units, 1, 2**16, "Give 4, as the tutorial")
+
+
+def follow(
+    x: Any, y: Any, *, seed: Any, learning_rate: Any, least_weight: Any, units: int, **settings: Any
+) -> dict[str, Any]:
+    """One training from initial weights between `least_weight` and 1."""
+    start = scratch.draw_weights(seed, x.shape[1], units, y.shape[1], least=least_weight)
+    end = scratch.train(start, x, y, learning_rate, **settings)
+    return {
+        "loss": end.loss,
+        "prediction": end.predictions[:, 0],
+        "rises": end.rises,
+        "worst_rise": end.worst_rise,
+    }
+
+
+def assess(dataset: xr.Dataset) -> xr.Dataset:
+    """How every run ended, beside `diverged`: `solved`, `close`, `monotone`.
+
+    Returns:
+        Dataset of truth values: all predictions are on their target's side of ½; all are within 0.1 of it; no step
+        raised the loss.
+    """
+    prediction, target = dataset["prediction"], dataset["target"]
+    return dataset[["diverged"]].assign(
+        solved=((prediction > 0.5) == (target > 0.5)).all("example"),
+        close=(abs(prediction - target) < CLOSE).all("example"),
+        monotone=dataset["rises"] == 0,
+    )
+
+
+def table(dataset: xr.Dataset, seed: int = 0) -> str:
+    """The predictions of one run at the tutorial's setting as a Markdown table: inputs, target, prediction."""
+    one = tutorial_runs(dataset).sel(seed=seed)
+    lines = ["| x | y | prediction |", "| --- | ---: | ---: |"]
+    for x, y, prediction in zip(TOY_INPUTS, one["target"].values, one["prediction"].values, strict=True):
+        lines.append(f"| {' '.join(f'{value:g}' for value in x)} | {y:g} | {prediction:.4f} |")
+    return "\n".join(lines)
+
+
+def curve(dataset: xr.Dataset, seed: int = 0, lines: int = 11) -> str:
+    """The loss of one run at the tutorial's setting, at about so many evenly spaced steps, as a Markdown table."""
+    loss = tutorial_runs(dataset)["loss"].sel(seed=seed)
+    rows = np.unique(np.linspace(0, loss.sizes["step"] - 1, lines).round().astype(int))
+    text = [f"| {int(loss['step'][row])} | {float(loss[row]):.5f} |" for row in rows]
+    return "\n".join(["| step | loss |", "| ---: | ---: |", *text])
+
+
+def report(dataset: xr.Dataset) -> str:
+    """How many runs there are, loss and predictions of the first at the tutorial's setting, and the dataset."""
+    one = f"Run of seed 0 at learning rate 1:\n\n{curve(dataset)}\n\n{table(dataset)}"
+    return f"{describe(dataset)}\n\n{one}\n\n{dataset}"
+
+
+def tutorial_runs(dataset: xr.Dataset) -> xr.Dataset:
+    """The runs at the tutorial's learning rate and initial weights."""
+    return dataset.sel(learning_rate=TUTORIAL_RATE, least_weight=TUTORIAL_LEAST, method="nearest")
+
+
+def _percentage(runs: xr.Dataset, name: str, level: float = 0.95) -> tuple[float, tuple[float, float], int]:
+    share, (low, high), n = estimate(jr.stats.proportion(runs, name, dim="seed", level=level))
+    return 100 * share, (100 * low, 100 * high), n
+
+
+def _is_usual(dataset: xr.Dataset, name: str, bound: float) -> Verdict:
+    return above(*_percentage(tutorial_runs(assess(dataset)), name), bound=bound, unit=_SHARE)
+
+
+def _is_monotone_at_all(dataset: xr.Dataset) -> Verdict:
+    """At the learning rate where it is so in the fewest runs, on a level that allows for having looked for it."""
+    runs = _over_rates(assess(dataset))
+    share = jr.stats.proportion(runs, "monotone", dim="seed")["proportion"]
+    fewest = runs.isel(learning_rate=int(np.argmin(share.fillna(1).values)))
+    level = 1 - 0.05 / runs.sizes["learning_rate"]
+    return above(*_percentage(fewest, "monotone", level), bound=95, unit=_SHARE)
+
+
+def _another_rate_is_better(dataset: xr.Dataset) -> Verdict:
+    """Chosen on every other seed, measured on the rest: the geometric mean of final losses over those at rate 1."""
+    runs = _over_rates(dataset)
+    last = np.log(np.maximum(runs["loss"].isel(step=-1), np.finfo(np.float32).tiny))
+    runs = runs[["diverged"]].assign(log_loss=last)
+    chosen = jr.stats.mean(runs.isel(seed=slice(0, None, 2)), "log_loss", dim="seed")["mean"]
+    others = chosen.where(abs(chosen["learning_rate"] - TUTORIAL_RATE) > 1e-6, np.inf).fillna(np.inf)
+    rest = runs.isel(seed=slice(1, None, 2))
+    gain = jr.stats.paired_difference(rest, "log_loss", "seed", "learning_rate", TUTORIAL_RATE)
+    effect, interval, n = estimate(gain.isel(learning_rate=int(np.argmin(others.values))))
+    low, high = (math.exp(min(end, 700)) for end in interval)
+    return below(math.exp(effect), (low, high), n, bound=1, unit="× the loss at rate 1")
+
+
+def _over_rates(dataset: xr.Dataset) -> xr.Dataset:
+    return dataset.sel(least_weight=TUTORIAL_LEAST, method="nearest")
+
+
+CLAIMS = (
+    Claim(
+        "After 1,500 iterations all four predictions are on the right side of ½ (in more than 95 % of initialisations)",
+        "tutorial T4, which shows one",
+        partial(_is_usual, name="solved", bound=95),
+    ),
+    Claim(
+        "After 1,500 iterations all four predictions are within 0.1 of their targets (in more than 95 % of "
+        "initialisations)",
+        "tutorial T4, whose table shows it for one",
+        partial(_is_usual, name="close", bound=95),
+    ),
+    Claim(
+        "The loss falls monotonically: no step raises it (in more than 95 % of initialisations)",
+        "tutorial T4, which shows one",
+        partial(_is_usual, name="monotone", bound=95),
+    ),
+    Claim(
+        "The loss falls monotonically from practically every start (more than 99.99 %)",
+        "tutorial T4, to the letter",
+        partial(_is_usual, name="monotone", bound=99.99),
+    ),
+    Claim(
+        "The loss falls monotonically at every learning rate (in more than 95 % of initialisations)",
+        "tutorial T4, carried over to the learning rate of its outlook",
+        _is_monotone_at_all,
+    ),
+    Claim(
+        "Another learning rate than 1, chosen on other seeds, ends at a lower loss (geometric mean over runs)",
+        "tutorial T4, which names a learning rate as an improvement",
+        _another_rate_is_better,
+    ),
+)

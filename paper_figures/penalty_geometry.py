@@ -1,0 +1,148 @@
+"""Where the shapes of three penalties touch a loss, the paths as they shrink, and how often that is at a corner."""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+import xarray as xr
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from jaxreg import plotting, stats
+
+CAPTION = (
+    "Why L1 sets weights to zero, tutorial T4. (a)-(c) Contours of a loss of two weights (grey, through the touching "
+    "points) and its minimum (cross); the shapes of L1, elastic net and L2 for several strengths α; the minimum "
+    "within each shape, computed, is a dot, filled where a weight is exactly 0; the dashed line joins the touching "
+    "points of all α. (d)-(f) The weights of one loss of five weights as the shape shrinks from one that holds the "
+    "minimum (right) to a point (left). (g)-(i) Random losses, n in each cell: how often the touching point of two "
+    "weights is a corner, against α as share of that from which L1 has no weight left; how often it is a corner, and "
+    "how often some weight is 0, against the number of weights at half that α. Bands, mostly hidden by the lines, are "
+    "95 % Wilson intervals; black is L1 on isotropic losses, with lines for the closed form and circles for n "
+    "simulated losses."
+)
+
+_HEIGHT = 6.6
+_LOOKS = {
+    "L1": (plotting.COLORS.green, "o"),
+    "elastic net": (plotting.COLORS.purple, "D"),
+    "L2": (plotting.COLORS.blue, "s"),
+}
+_WEIGHTS = (
+    plotting.COLORS.blue,
+    plotting.COLORS.vermillion,
+    plotting.COLORS.green,
+    plotting.COLORS.orange,
+    plotting.COLORS.purple,
+)
+_RATIOS = {"L1": 1.0, "elastic net": 0.5, "L2": 0.0}
+
+
+def draw(dataset: xr.Dataset) -> Figure:
+    """Draw the three shapes, the paths below them, and the random losses below those."""
+    with plotting.style():
+        figure, axes = plt.subplots(3, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT), height_ratios=(1.5, 0.85, 1))
+        for column, penalty in enumerate(_LOOKS):
+            one = dataset.sel(penalty=penalty)
+            _draw_shapes(axes[0, column], one, f"({'abc'[column]}) {penalty}")
+            _draw_path(axes[1, column], one, f"({'def'[column]}) {penalty}, $w_1$ to $w_5$")
+        _draw_corners(axes[2, 0], dataset)
+        for place, name, title in ((axes[2, 1], "corner", "(h) Corner"), (axes[2, 2], "zero", "(i) Any 0")):
+            _draw_dimensions(place, dataset, name, title)
+    return figure
+
+
+def trace_shape(size: float, l1_ratio: float, points: int = 721) -> np.ndarray:
+    r"""The boundary (points, 2) of $\rho \|w\|_1 + \tfrac12 (1 - \rho) \|w\|^2 = s$, corners included.
+
+    >>> trace_shape(2.0, 1.0, points=5).round(9).tolist()
+    [[2.0, 0.0], [0.0, 2.0], [-2.0, 0.0], [-0.0, -2.0], [2.0, -0.0]]
+    """
+    angle = np.linspace(0, 2 * np.pi, points)
+    direction = np.stack([np.cos(angle), np.sin(angle)], -1)
+    linear, square = l1_ratio * abs(direction).sum(-1), (1 - l1_ratio) / 2
+    radius = 2 * size / (linear + np.sqrt(linear**2 + 4 * square * size))
+    return radius[:, None] * direction
+
+
+def _draw_shapes(axes: Axes, one: xr.Dataset, title: str) -> None:
+    """Contours through the touching points, the shapes and the points."""
+    alphas = one["alpha"].values
+    shades: Any = matplotlib.colormaps["viridis"](np.linspace(0.75, 0.0, len(alphas)))
+    penalty = str(one["penalty"].values)
+    axes.axhline(0, color="0.7", linewidth=0.5, zorder=0)
+    axes.axvline(0, color="0.7", linewidth=0.5, zorder=0)
+    touches = one["touch"].transpose("alpha", "weight").values
+    values = [_interpolate(one["loss"], touch) for touch in touches]
+    axes.contour(one["first"], one["second"], one["loss"], levels=sorted({*values}), colors="0.55", linewidths=0.8)
+    for alpha, touch, shade in zip(alphas, touches, shades, strict=True):
+        edge = trace_shape(float(one["size"].sel(alpha=alpha)), _RATIOS[penalty])
+        axes.plot(*edge.T, color=shade, linewidth=1.2, label=f"{alpha:g}")
+        filled = shade if (touch == 0).any() else "white"
+        axes.plot(*touch, "o", color=shade, markerfacecolor=filled, markersize=4.5, zorder=5)
+    trace = one["trace"].transpose("fine_share", "weight").values
+    axes.plot(*trace.T, color="black", linewidth=0.8, linestyle="--", zorder=3)
+    axes.plot(*one["optimum"].values, "x", color="black", markersize=5)
+    axes.set(xlim=(-2.2, 2.8), ylim=(-2.2, 2.7), xlabel="weight $w_1$", ylabel="weight $w_2$", title=title)
+    axes.set_aspect("equal")
+    axes.legend(title="$\\alpha$", title_fontsize=7, loc="lower right", labelspacing=0.2, borderaxespad=0)
+
+
+def _interpolate(loss: xr.DataArray, at: np.ndarray) -> float:
+    return float(loss.interp(first=at[0], second=at[1]))
+
+
+def _draw_path(axes: Axes, one: xr.Dataset, title: str) -> None:
+    """The weights against the size of the shape."""
+    size = one["path_size"].values
+    axes.axhline(0, color="0.7", linewidth=0.5, zorder=0)
+    for number, color in zip(one["path_weight"].values, _WEIGHTS, strict=True):
+        axes.plot(size, one["path"].sel(path_weight=number), color=color, label=f"$w_{number}$")
+    axes.set(xlim=(0, 1), xlabel="size of the shape, $P(w)/P(w^*)$", ylabel="weight", title=title)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.02 * (high - low))
+
+
+def _summarize(dataset: xr.Dataset, name: str) -> xr.Dataset:
+    """Share of losses whose touching point is a corner, or has a zero."""
+    kept = dataset["kept"]
+    runs = dataset[["diverged"]].assign(corner=kept == 1, zero=kept < dataset["dimension"])
+    return stats.proportion(runs, name, dim="seed")
+
+
+def _draw_corners(axes: Axes, dataset: xr.Dataset) -> None:
+    """Two weights: corners against α."""
+    runs = dataset.sel(dimension=2) if 2 in dataset["dimension"] else dataset.isel(dimension=0)
+    summary = _summarize(runs, "corner")
+    _draw_all(axes, summary, runs["corner_exact"], "share")
+    axes.set(
+        xlabel="$\\alpha\\,/\\,\\alpha_\\mathrm{max}$ of L1", ylabel="share of losses", xlim=(0, 1), ylim=(-0.03, 1.05)
+    )
+    weights = int(runs["dimension"])
+    axes.set_title(f"(g) Corner, {'two' if weights == 2 else weights} weights")
+
+
+def _draw_dimensions(axes: Axes, dataset: xr.Dataset, name: str, title: str) -> None:
+    """Corners, or zeros, against the number of weights."""
+    runs = dataset.sel(share=0.5, method="nearest")
+    summary = _summarize(runs, name)
+    _draw_all(axes, summary, runs[f"{name}_exact"], "dimension")
+    axes.set(xscale="log", xlabel="number of weights", ylim=(-0.03, 1.05))
+    axes.set_xticks(runs["dimension"].values, [str(number) for number in runs["dimension"].values], minor=False)
+    axes.minorticks_off()
+    axes.set_title(f"{title}, $\\alpha$ = {float(runs['share']):g} $\\alpha_\\mathrm{{max}}$")
+    if name == "zero":  # where there is room for it
+        axes.legend(loc="center right", title=plotting.count_runs(summary, "losses"), title_fontsize=7)
+
+
+def _draw_all(axes: Axes, summary: xr.Dataset, exact: xr.DataArray, over: str) -> None:
+    """The three penalties on random losses, and L1 on isotropic ones with its closed form."""
+    for penalty, (color, marker) in _LOOKS.items():
+        cell = summary.sel(loss_kind="random", penalty=penalty)
+        plotting.band(axes, over, cell, color=color, marker=marker, markersize=2.5, label=penalty)
+    axes.plot(exact[over], exact, color="black", linewidth=0.8, label="L1, isotropic")
+    isotropic = summary["proportion"].sel(loss_kind="isotropic", penalty="L1")
+    axes.plot(exact[over], isotropic, "o", color="black", markerfacecolor="none", markersize=3.5, linewidth=0)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
