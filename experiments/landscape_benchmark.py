@@ -28,7 +28,7 @@ from jaxreg.landscape import (
     noisy_gradient,
     refit_gradient,
 )
-from jaxreg.landscape.noise import random_normals
+from jaxreg.normals import random_normals
 
 DEGREE, BATCH, STEPS, START, RATE = 6, 10, 100, 3.5, 0.3
 """Of tutorial T2."""

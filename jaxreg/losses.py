@@ -5,11 +5,15 @@ Averaging is the business of `jaxreg.objectives`, which knows which samples coun
 - `squared` has no ½. Its mean is PyTorch's `MSELoss` and Keras' `MeanSquaredError`, its half `optax.l2_loss`. In
   scikit-learn, `Ridge` sums it, `Lasso` and `ElasticNet` take half of its mean.
 - `absolute` averages to PyTorch's `L1Loss` and Keras' `MeanAbsoluteError`.
+- `gaussian` is all of the negative log-density, as PyTorch's `GaussianNLLLoss` with `full=True` is, which takes σ².
 - `huber` has ½ inside, as PyTorch's `HuberLoss` and Keras' `Huber` do; PyTorch's `SmoothL1Loss` divides by $\delta$.
 - `binary_cross_entropy` clips probabilities, as Keras does (ε = 1e-7); PyTorch's `BCELoss` clips logarithms at -100.
 - `softmax_cross_entropy` takes logits, as PyTorch's `CrossEntropyLoss` does; Keras needs `from_logits=True`.
 """
 
+import math
+
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Integer, Real
@@ -17,6 +21,7 @@ from jaxtyping import Array, Bool, Float, Integer, Real
 from jaxreg.errors import ArgumentError
 
 Target = Real[Array, "*shape"] | Bool[Array, "*shape"]
+_HALF_LOG_TWO_PI = math.log(2 * math.pi) / 2
 
 
 def squared(predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -86,6 +91,93 @@ def huber(
     if isinstance(delta, int | float) and not delta > 0:
         raise ArgumentError("delta", delta, "must be positive", "Give the size of an error that is no longer small")
     return optax.losses.huber_loss(predictions, targets, delta=delta)
+
+
+def gaussian(
+    predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], scale: float | Float[Array, "..."] = 1.0
+) -> Float[Array, "*shape"]:
+    r"""Negative log-density of a Gaussian, $\frac{(y - p)^2}{2 \sigma^2} + \log \sigma + \tfrac12 \log 2\pi$.
+
+    At fixed $\sigma$ = `scale` it is `squared` up to a factor and a constant: its minimiser is the mean. With
+    $\sigma$ free, the minimum is at $\sigma^2 = \overline{(y - p)^2}$.
+
+    Args:
+        predictions: $p$.
+        targets: $y$, of the same shape.
+        scale: $\sigma > 0$, one or of a shape that broadcasts, in units of the target.
+
+    Returns:
+        One value per entry, in nats.
+
+    Raises:
+        ArgumentError: `scale` is not positive.
+
+    >>> gaussian(jnp.array([0.0, 2.0]), jnp.array([0.0, 0.0]))
+    Array([0.9189385, 2.9189386], dtype=float32)
+    """
+    _check_scale(scale)
+    standardized = (targets - predictions) / scale
+    return standardized**2 / 2 + jnp.log(jnp.asarray(scale, predictions.dtype)) + _HALF_LOG_TWO_PI
+
+
+def laplace(
+    predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], scale: float | Float[Array, "..."] = 1.0
+) -> Float[Array, "*shape"]:
+    r"""Negative log-density of a Laplace distribution, $|y - p| / b + \log 2b$.
+
+    At fixed $b$ = `scale` it is `absolute` up to a factor and a constant: its minimiser is the median. With $b$ free,
+    the minimum is at $b = \overline{|y - p|}$.
+
+    Args:
+        predictions: $p$.
+        targets: $y$, of the same shape.
+        scale: $b > 0$, one or of a shape that broadcasts, in units of the target.
+
+    Returns:
+        One value per entry, in nats.
+
+    Raises:
+        ArgumentError: `scale` is not positive.
+
+    >>> laplace(jnp.array([0.0, 2.0]), jnp.array([0.0, 0.0]))
+    Array([0.6931472, 2.6931472], dtype=float32)
+    """
+    _check_scale(scale)
+    return absolute(predictions, targets) / scale + jnp.log(jnp.asarray(2 * scale, predictions.dtype))
+
+
+def gaussian_mixture(
+    logits: Float[Array, "*shape components"],
+    means: Float[Array, "*shape components"],
+    log_scales: Float[Array, "*shape components"],
+    targets: Float[Array, "*shape"],
+) -> Float[Array, "*shape"]:
+    r"""Negative log-density of a mixture of Gaussians, $-\log \sum_k \pi_k N(y; \mu_k, \sigma_k^2)$.
+
+    A network that predicts all of these is a mixture-density network: it can say that there are several answers.
+    The minimum over a finite sample is $-\infty$, at a component of no width on a single target: stop before.
+
+    Args:
+        logits: $\pi$ is their softmax.
+        means: $\mu_k$, in units of the target.
+        log_scales: $\log \sigma_k$.
+        targets: $y$.
+
+    Returns:
+        One value per entry, in nats.
+
+    >>> gaussian_mixture(jnp.zeros((1, 2)), jnp.array([[-1.0, 1.0]]), jnp.zeros((1, 2)), jnp.zeros(1))
+    Array([1.4189385], dtype=float32)
+
+    Source: Bishop, Mixture density networks, Aston University report NCRG/94/004 (1994).
+    """
+    each = gaussian(means, jnp.broadcast_to(targets[..., None], means.shape), jnp.exp(log_scales))
+    return -jax.nn.logsumexp(jax.nn.log_softmax(logits) - each, axis=-1)
+
+
+def _check_scale(scale: object) -> None:
+    if isinstance(scale, int | float) and not scale > 0:
+        raise ArgumentError("scale", scale, "must be positive", "Give a width of the distribution, such as 1.0")
 
 
 def binary_cross_entropy(

@@ -13,9 +13,9 @@ from numpy.polynomial.polynomial import Polynomial as HostPolynomial
 
 from jaxreg import sampling
 from jaxreg.landscape import boundary
-from jaxreg.landscape.noise import random_normals
 from jaxreg.landscape.polynomial import Polynomial, Weight, as_float
 from jaxreg.landscape.recurrence import Recurrence, differentiate, fit_recurrence
+from jaxreg.normals import random_normals
 from jaxreg.values import register_value
 
 _Points = Float[Array | np.ndarray, " points"]

@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, Integer, Key, Real
 from jaxreg import sampling
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
-from jaxreg.landscape.noise import random_normals
 from jaxreg.landscape.polynomial import Weight, as_float
+from jaxreg.normals import random_normals
 from jaxreg.values import register_value
 
 _Scalar = int | float | Real[Array | np.ndarray, ""]

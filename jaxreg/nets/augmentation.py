@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Integer, Key
 from jaxreg import randomness
 from jaxreg.checks import check_integer
 from jaxreg.errors import ArgumentError
-from jaxreg.landscape.noise import random_normals
+from jaxreg.normals import random_normals
 from jaxreg.penalties import Scalar
 from jaxreg.sampling import random_words
 from jaxreg.values import register_value

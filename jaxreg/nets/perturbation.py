@@ -6,9 +6,9 @@ import jax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Integer, Key, PyTree
 
-from jaxreg.landscape.noise import random_normals
 from jaxreg.nets.augmentation import Augmentation, augment
 from jaxreg.nets.dropout import keep_mask, multiplier
+from jaxreg.normals import random_normals
 from jaxreg.penalties import Scalar
 
 # Numbers of the streams that are split off the keys of an epoch; hidden layers have those from 0 on.

@@ -9,9 +9,9 @@ from scipy import stats
 
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape.gradients import Gradient, NoisyGradient, noisy_gradient
-from jaxreg.landscape.noise import random_normals
 from jaxreg.landscape.polynomial import DOUBLE_WELL, Polynomial
 from jaxreg.landscape.regression import location_gradient, regression_gradient
+from jaxreg.normals import random_normals
 
 _KEY = jax.random.key(5)
 
