@@ -1,5 +1,6 @@
 """The network and the data of tutorial T5, which several experiments vary in one thing at a time."""
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import xarray as xr
@@ -7,6 +8,7 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg.claims import Verdict, above, estimate
 from jaxreg.datasets import Dataset
+from jaxreg.errors import ArgumentError
 
 HIDDEN = (256, 128)
 DROPOUT = 0.5
@@ -60,3 +62,31 @@ def judge_best(accuracy: xr.Dataset, dim: str, choice: Any, name: str = "test_ac
     rival = int(gains["difference"].fillna(-float("inf")).argmax(dim))
     difference, (low, high), n = estimate(gains.isel({dim: rival}))
     return above(-difference, (-high, -low), n, unit=POINTS)
+
+
+def require(name: str, values: Collection[Any], needed: Collection[Any]) -> None:
+    """Refuse a list of settings that lacks some that a claim or a figure needs."""
+    if missing := [value for value in needed if value not in values]:
+        constraint = f"must hold the tutorial's {', '.join(map(str, missing))}"
+        raise ArgumentError(name, values, constraint, "Add what is missing")
+
+
+def judge_share(dataset: xr.Dataset, name: str, bound: float) -> Verdict:
+    """Whether something is true in more than `bound` per cent of the seeds."""
+    share, (low, high), n = estimate(jr.stats.proportion(dataset, name, dim="seed"))
+    return above(100 * share, (100 * low, 100 * high), n, bound=bound, unit="% of seeds")
+
+
+def split_seeds(dataset: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+    """Every other seed to choose the best of many on, and the rest to measure it on: on its own it would look better.
+
+    Args:
+        dataset: over two seeds or more.
+    """
+    return dataset.isel(seed=slice(0, None, 2)), dataset.isel(seed=slice(1, None, 2))
+
+
+def choose_best(dataset: xr.Dataset, name: str, dim: str) -> Any:
+    """The value along `dim` whose mean over the seeds is the highest; one at which all runs diverged is not."""
+    mean = jr.stats.mean(dataset, name, dim="seed")["mean"]
+    return mean[dim].values[int(mean.fillna(-float("inf")).argmax(dim))]
