@@ -1,24 +1,30 @@
-"""Which learning rate trains the network of tutorial T5 best, and does one run tell? Raw and scaled pixels."""
+"""Which learning rate trains the network of tutorial T5 best, and does one run tell? Its four regimes, exactly."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import jax
 import numpy as np
 import xarray as xr
 
 import jaxreg as jr
+from experiments import tutorial_network as t5
+from jaxreg.checks import check_integer
 from jaxreg.claims import Claim, Verdict, above, below, estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_strength
 
 TUTORIAL_RATES = (0.01, 0.1, 1.0)
-TUTORIAL_CHOICE = 0.1
+TUTORIAL_CHOICE = t5.LEARNING_RATE
 PIXELS = ("raw", "scaled")
-_SIZES = {"mnist": (6000, 1000), "digits": (None, None)}
-_EPOCHS = {"mnist": 3, "digits": 14}
-_POINTS = "percentage points"
+REGIMES = ("too small", "right", "wasteful", "diverging")
+"""Below half of 1/h, to 1/h, to 2/h and beyond, on a parabola of curvature h: slow, straight, to and fro, away."""
+_LIMITS = (0.5, 1.0, 2.0)  # of the regimes, in units of 1/h
+_SHOWN = (0.1, 0.8, 1.9, 2.1)  # a rate of each regime, in units of 1/h
+_ARRIVED = 0.01  # of the first distance from the minimum
 
 
 def _grid(steps: range, per_decade: int) -> tuple[float, ...]:
@@ -30,7 +36,7 @@ def _grid(steps: range, per_decade: int) -> tuple[float, ...]:
 class Config:
     """Settings of the study; network and training are those of the tutorial, with a population in place of one run."""
 
-    dataset: Literal["digits", "mnist"] = "digits"
+    dataset: t5.Images = "digits"
     """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
     seeds: int = 32
     """Number of runs at each learning rate; a seed has the same initial weights, batches and dropout at every rate."""
@@ -38,14 +44,18 @@ class Config:
     """Learning rates; by default three a decade, with the tutorial's 0.01, 0.1 and 1.0 among them."""
     epochs: int | None = None
     """Passes through the training data; by default the tutorial's 3, and for the fewer digits 14, as many steps."""
-    hidden: tuple[int, ...] = (256, 128)
+    hidden: tuple[int, ...] = t5.HIDDEN
     """Units of each hidden layer."""
     activation: str = "sigmoid"
     """Activation of the hidden layers."""
-    dropout: float = 0.5
+    dropout: float = t5.DROPOUT
     """Share of the last hidden layer's outputs that is dropped in training."""
-    batch_size: int = 32
+    batch_size: int = t5.BATCH_SIZE
     """Images per step."""
+    curvature: float = 4.0
+    """Second derivative h of the parabola on which the regimes are exact."""
+    steps: int = 200
+    """Steps of descent on it."""
 
 
 PRESETS = {
@@ -56,7 +66,10 @@ PRESETS = {
 
 
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
-    """Train the network at every learning rate, from every seed, on pixels as they are and on pixels from 0 to 1.
+    r"""Train the network at every learning rate, from every seed, on raw and on scaled pixels; descend a parabola.
+
+    On $f(w) = \tfrac12 h w^2$ a step is $w \leftarrow (1 - \eta h) w$: exact in one step for $\eta = 1/h$, straight to
+    the minimum below that, to and fro above it, and away from $2/h$ on.
 
     Args:
         config: settings.
@@ -67,14 +80,19 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         Dataset of `test_loss` and `test_accuracy` after each epoch, with dropout off, over `pixels` ("raw" and
         "scaled"), `seed`, `learning_rate` and `epoch`; as attributes, the `dataset` and its `brightest` possible pixel.
 
+        Of descent on the parabola, in units of the first distance from its minimum: `weight` over `regime` and `step`,
+        at one rate of each regime, `regime_rate`; over the learning rates `parabola_rate`, the number of steps
+        `parabola_steps` until it is below 1 % for good (infinite if it is not in the steps made), the number of times
+        `crossings` that it changes sides, and `last_distance`; and the `curvature`.
+
     Raises:
         ArgumentError: a setting outside its domain.
     """
     for rate in config.learning_rates:
         check_strength("learning_rates", rate, "Give step sizes such as 0.1")
-    train, test = _SIZES.get(config.dataset, (None, None))
-    data = jr.datasets.load(config.dataset, train=train, test=test, scale=False)
-    epochs = _EPOCHS.get(config.dataset, 3) if config.epochs is None else config.epochs
+    parabola = _describe_parabola(config)
+    data = t5.load_images(config.dataset)
+    epochs = t5.count_epochs(config.dataset, config.epochs, tutorial=3)
     settings = {name: getattr(config, name) for name in ("hidden", "activation", "dropout", "batch_size")}
     recorded = {"epoch": np.arange(1, epochs + 1)}
     result = jr.sweep(
@@ -89,7 +107,52 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         store=store,
         progress=progress,
     )
-    return result.assign_attrs(dataset=config.dataset, brightest=data.about.brightest)
+    return result.assign(parabola).assign_attrs(
+        dataset=config.dataset, brightest=data.about.brightest, classes=len(data.about.classes)
+    )
+
+
+def _describe_parabola(config: Config) -> xr.Dataset:
+    """Descent at many rates around 1/h and 2/h, and at one of each regime."""
+    check_strength("curvature", config.curvature, "Give a second derivative such as 4.0")
+    if not config.curvature > 0:
+        raise ArgumentError("curvature", config.curvature, "must be positive", "Give a second derivative such as 4.0")
+    check_integer("steps", config.steps, 2, math.inf, "Make more steps")
+    # Rates off the limits themselves, where rounding decides.
+    scaled = np.unique([*_SHOWN, *np.round(np.geomspace(0.03, 2.95, 120), 4)])
+    path = jr.sweep(
+        partial(descend, steps=config.steps),
+        {"learning_rate": scaled / config.curvature, "curvature": np.array([config.curvature])},
+        dims={"weight": {"step": np.arange(config.steps + 1)}},
+        x64=True,
+        progress=False,
+    )["weight"].isel(curvature=0, drop=True)
+    weights = path.transpose("learning_rate", "step").values
+    # Where it is away from the minimum for the last time: the step after that is the first at it for good.
+    last = (np.arange(config.steps + 1) * (abs(weights) > _ARRIVED)).max(1) + 1
+    shown = path.sel(learning_rate=np.array(_SHOWN) / config.curvature, method="nearest")
+    return xr.Dataset(
+        {
+            "weight": (("regime", "step"), shown.values),
+            "regime_rate": ("regime", shown["learning_rate"].values),
+            "parabola_steps": ("parabola_rate", np.where(last > config.steps, np.inf, last)),
+            "crossings": ("parabola_rate", (weights[:, 1:] * weights[:, :-1] < 0).sum(1)),
+            "last_distance": ("parabola_rate", abs(weights[:, -1])),
+            "curvature": config.curvature,
+        },
+        {"regime": list(REGIMES), "step": path["step"].values, "parabola_rate": path["learning_rate"].values},
+    )
+
+
+def descend(*, learning_rate: Any, curvature: Any, steps: int) -> dict[str, Any]:
+    """Weights of gradient descent on the parabola of this curvature, from 1."""
+
+    def step(w: Any, _: None) -> tuple[Any, Any]:
+        moved = w - learning_rate * jax.grad(lambda w: curvature * w**2 / 2)(w)
+        return moved, moved
+
+    start = jax.numpy.ones_like(learning_rate)
+    return {"weight": jax.numpy.append(start, jax.lax.scan(step, start, length=steps)[1])}
 
 
 def follow(
@@ -104,8 +167,7 @@ def follow(
 
 def final_accuracy(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
     """Test accuracy after the last epoch, in per cent, over seed and learning rate."""
-    last = dataset[["test_accuracy", "diverged"]].sel(pixels=pixels).isel(epoch=-1)
-    return last.assign(test_accuracy=100 * last["test_accuracy"])
+    return t5.last_accuracy(dataset.sel(pixels=pixels))
 
 
 def find_best(dataset: xr.Dataset, pixels: str) -> tuple[float, xr.Dataset]:
@@ -113,52 +175,52 @@ def find_best(dataset: xr.Dataset, pixels: str) -> tuple[float, xr.Dataset]:
 
     Chosen and measured on the same seeds, the best of many would look better than it is.
     """
-    accuracy = final_accuracy(dataset, pixels)
-    chosen = jr.stats.mean(accuracy.isel(seed=slice(0, None, 2)), "test_accuracy", dim="seed")["mean"]
-    return float(chosen["learning_rate"][_argmax(chosen)]), accuracy.isel(seed=slice(1, None, 2))
+    chosen_on, measured_on = t5.split_seeds(final_accuracy(dataset, pixels))
+    return float(t5.choose_best(chosen_on, "test_accuracy", "learning_rate")), measured_on
 
 
 def _tutorial_runs(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
-    try:
-        return final_accuracy(dataset, pixels).sel(learning_rate=list(TUTORIAL_RATES), method="nearest", tolerance=1e-6)
-    except KeyError:
-        constraint = f"must hold the tutorial's {', '.join(map(str, TUTORIAL_RATES))}"
-        rates = dataset["learning_rate"].values
-        raise ArgumentError("learning_rates", rates, constraint, "Add them to the configuration") from None
-
-
-def _argmax(over_rates: xr.DataArray) -> int:
-    """Position of the largest value; a rate at which all runs diverged has none."""
-    return int(over_rates.fillna(-np.inf).argmax("learning_rate"))
-
-
-def _gain(accuracy: xr.Dataset, level: float = 0.95) -> xr.Dataset:
-    """Mean gain in accuracy over the tutorial's choice at each learning rate, seed by seed."""
-    return jr.stats.paired_difference(accuracy, "test_accuracy", "seed", "learning_rate", TUTORIAL_CHOICE, level)
+    t5.require("learning_rates", dataset["learning_rate"].values, TUTORIAL_RATES)
+    return final_accuracy(dataset, pixels).sel(learning_rate=list(TUTORIAL_RATES))
 
 
 def _choice_is_best(dataset: xr.Dataset, pixels: str) -> Verdict:
-    """Accuracy of 0.1 minus that of the better of the two others, seed by seed; each at half the error level."""
-    runs = _tutorial_runs(dataset, pixels)
-    others = _gain(runs, level=0.975).isel(learning_rate=[0, 2])
-    difference, (low, high), n = estimate(others.isel(learning_rate=_argmax(others["difference"])))
-    return above(-difference, (-high, -low), n, unit=_POINTS)
+    return t5.judge_best(_tutorial_runs(dataset, pixels), "learning_rate", TUTORIAL_CHOICE)
 
 
 def _choice_is_near_optimum(dataset: xr.Dataset) -> Verdict:
+    """Gain in accuracy of the best learning rate of all over the tutorial's, seed by seed."""
     best, runs = find_best(dataset, "raw")
-    return below(*estimate(_gain(runs).sel(learning_rate=best)), bound=1, unit=_POINTS)
+    gains = jr.stats.paired_difference(runs, "test_accuracy", "seed", "learning_rate", TUTORIAL_CHOICE)
+    return below(*estimate(gains.sel(learning_rate=best)), bound=1, unit=t5.POINTS)
 
 
 def _one_run_tells(dataset: xr.Dataset) -> Verdict:
     """Share of seeds whose own three runs have the order of the means, first against the rest."""
     runs = _tutorial_runs(dataset, "raw")
-    best = _argmax(jr.stats.mean(runs, "test_accuracy", dim="seed")["mean"])
+    best = t5.choose_best(runs, "test_accuracy", "learning_rate")
     accuracy = runs["test_accuracy"]
-    wins = (accuracy.isel(learning_rate=best) > accuracy.drop_isel(learning_rate=best)).all("learning_rate")
+    wins = (accuracy.sel(learning_rate=best) > accuracy.drop_sel(learning_rate=best)).all("learning_rate")
     tally = xr.Dataset({"wins": wins, "diverged": runs["diverged"].any("learning_rate")})
-    share, (low, high), n = estimate(jr.stats.proportion(tally, "wins", dim="seed"))
-    return above(100 * share, (100 * low, 100 * high), n, bound=95, unit="% of seeds")
+    return t5.judge_share(tally, "wins", bound=95)
+
+
+def _regimes_are_where_they_should(dataset: xr.Dataset) -> Verdict:
+    """Share of the learning rates whose descent behaves as the regime says that they lie in."""
+    scaled = (dataset["parabola_rate"] * dataset["curvature"]).values
+    arrives = np.isfinite(dataset["parabola_steps"].values) | (dataset["last_distance"].values < 1)
+    crosses = dataset["crossings"].values > 0
+    expected_crossing, expected_arrival = scaled > _LIMITS[1], scaled < _LIMITS[2]
+    right = 100 * float(np.mean((crosses == expected_crossing) & (arrives == expected_arrival)))
+    return above(right, (right, right), n=len(scaled), bound=99.9, unit="% of learning rates")
+
+
+def _largest_diverges(dataset: xr.Dataset, pixels: str) -> Verdict:
+    """Share of seeds whose loss at the largest rate ends above that of guessing, or is no number."""
+    last = dataset[["test_loss", "diverged"]].sel(pixels=pixels).isel(epoch=-1, learning_rate=-1)
+    guessing = np.log(dataset.attrs["classes"])
+    grown = (last["test_loss"] > guessing) | last["diverged"] | ~np.isfinite(last["test_loss"])
+    return t5.judge_share(xr.Dataset({"grown": grown}), "grown", bound=50)
 
 
 CLAIMS = (
@@ -181,5 +243,17 @@ CLAIMS = (
         "One run at each of the three shows which is best (in more than 95 % of seeds; raw pixels)",
         "tutorial T5, which shows one",
         _one_run_tells,
+    ),
+    Claim(
+        "Descent is slow, straight, to and fro, or diverging, by the learning rate: on a parabola of curvature h, "
+        "straight to the minimum below 1/h, to and fro up to 2/h, and away from it beyond",
+        "tutorial T5, whose figure has no numbers",
+        _regimes_are_where_they_should,
+    ),
+    Claim(
+        "Far too large a learning rate diverges: on the network, at the largest one, the loss ends above that of "
+        "guessing (in most seeds; raw pixels)",
+        "tutorial T5",
+        partial(_largest_diverges, pixels="raw"),
     ),
 )
