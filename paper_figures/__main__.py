@@ -1,11 +1,15 @@
 """The command line of the figures: `python -m paper_figures [NAME ...] [--preset laptop] [--dataset digits]`."""
 
 import dataclasses
+import functools
 import json
+import math
+import multiprocessing
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +23,7 @@ from matplotlib import pyplot
 import jaxreg
 from experiments.catalogue import list_modules, load
 from experiments.report import describe
+from jaxreg.checks import check_integer
 from jaxreg.claims import judge, ledger
 from jaxreg.engine.lock import hold_lock
 from jaxreg.errors import ArgumentError, JaxregError, StoreError
@@ -47,6 +52,8 @@ class Command:
     """Folder of figures, page and results; by default paper_figures/output, and results/ for the results."""
     fresh: bool = False
     """Delete the results kept for these figures first, and compute them anew."""
+    jobs: int = 1
+    """Figures made at the same time, each in a process of its own. Compiling, most of a quick run, uses one core."""
 
 
 def main(
@@ -56,14 +63,15 @@ def main(
     known = list_modules(figures, "draw")
     description = f"{Command.__doc__}\n\nFigures: {', '.join(known)}."
     command = tyro.cli(Command, prog="python -m paper_figures", description=description, args=arguments)
-    matplotlib.use("agg")
+    _start()
     try:
-        jaxreg.use_all_cores()
-        names = command.names or tuple(name for name in known if name not in _ON_REQUEST)
-        chosen = {name: (load(figures, name, known), load(experiments, name, known)) for name in names}
-        configs = {name: _configure(command, experiment) for name, (_, experiment) in chosen.items()}
-        _check_used(command, configs)
-        entries = [_make(name, known[name], *chosen[name], configs[name], command) for name in chosen]
+        names = tuple(dict.fromkeys(command.names)) or tuple(name for name in known if name not in _ON_REQUEST)
+        check_integer("jobs", command.jobs, 1, math.inf, "Make one figure after the other, or several at a time")
+        for name in names:
+            load(figures, name, known)
+        _check_used(command, {name: _configure(command, load(experiments, name, known)) for name in names})
+        make = functools.partial(_make, known=known, figures=figures, experiments=experiments, command=command)
+        entries = [*map(make, names)] if command.jobs == 1 else _make_side_by_side(make, names, command.jobs)
     except JaxregError as error:
         hint = " With --fresh, what is kept is deleted and computed anew." if isinstance(error, StoreError) else ""
         print(f"error: {error}{hint}", file=sys.stderr)
@@ -90,10 +98,24 @@ def _check_used(command: Command, configs: dict[str, Any]) -> None:
             raise ArgumentError(f"--{option}", value, constraint, "Leave it out, or name a figure that has it")
 
 
-def _make(name: str, summary: str, figure: ModuleType, experiment: ModuleType, config: Any, command: Command) -> Entry:
+def _make_side_by_side(make: Callable[[str], Entry], names: Sequence[str], jobs: int) -> list[Entry]:
+    """The figures in so many processes, each with a JAX of its own."""
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start) as pool:
+        return list(pool.map(make, names))
+
+
+def _start() -> None:
+    """What a process does before anything of JAX or matplotlib runs in it."""
+    matplotlib.use("agg")
+    jaxreg.use_all_cores()
+
+
+def _make(name: str, known: dict[str, str], figures: str, experiments: str, command: Command) -> Entry:
     """Compute what is missing of one figure, draw it, write it, and collect what the page says about it."""
+    figure, experiment = load(figures, name, known), load(experiments, name, known)
+    config = _configure(command, experiment)
     start = time.perf_counter()
-    dataset = experiment.run(config, store=_open_store(name, config, command))
+    dataset = experiment.run(config, store=_open_store(name, config, command), progress=command.jobs == 1)
     rows = ledger(judge(getattr(experiment, "CLAIMS", ()), dataset))
     computed = time.perf_counter()
     drawing = figure.draw(dataset)
@@ -106,7 +128,7 @@ def _make(name: str, summary: str, figure: ModuleType, experiment: ModuleType, c
     width, height = drawing.get_size_inches()
     return Entry(
         name=name,
-        title=summary.rstrip("."),
+        title=known[name].rstrip("."),
         caption=figure.CAPTION,
         inches=(float(width), float(height)),
         runs=describe(dataset),

@@ -255,6 +255,19 @@ def test_call_writes_figures_page_and_results(packages, tmp_path, capsys):
     assert {path.name for path in out.glob("*.zarr")} == {"die-laptop-digits.zarr", "plain-laptop.zarr"}
 
 
+@pytest.mark.slow
+def test_figures_made_side_by_side_are_the_same(packages, tmp_path):
+    for jobs in (1, 2):
+        assert main(["--jobs", str(jobs), "--preset", "quick", "--out", str(tmp_path / str(jobs))], *packages) == 0
+    files = [{path.name: path.read_bytes() for path in (tmp_path / str(jobs)).glob("*.p*")} for jobs in (1, 2)]
+    assert files[0] == files[1]
+
+
+def test_no_process_at_all_is_refused(packages, tmp_path, capsys):
+    assert main(["--jobs", "0", "--out", str(tmp_path)], *packages) == 2
+    assert "jobs = 0: must be an integer from 1 on" in capsys.readouterr().err
+
+
 def test_animations_of_a_figure_are_written_beside_it(packages, tmp_path):
     figure = tmp_path / packages[0] / "plain.py"
     figure.write_text(figure.read_text() + _MOVING)
