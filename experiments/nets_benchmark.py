@@ -20,7 +20,7 @@ from experiments.rivals import time_torch, train_torch
 from experiments.timing import best_product_rate, median_seconds, row, seconds
 from jaxreg.datasets import Dataset
 from jaxreg.engine.execute import make_mesh
-from jaxreg.nets import Augmentation, EarlyStopping
+from jaxreg.nets import Augmentation, EarlyStopping, fit_whitening, stopping
 
 BASE = Recipe(dropout=(0.0, 0.5))
 DEEP = Recipe((500,) * 5, "relu", (0.25,) * 5, "adam", 1e-3, batch_size=128, epochs=1)
@@ -28,14 +28,18 @@ ONLINE = Recipe(dropout=(0.0, 0.5), learning_rate=0.01, batch_size=1, epochs=1)
 _ONLINE_IMAGES = 500
 # Tutorial T3's cases on a network that a loop trains in a second.
 _CASE = Recipe((128, 128), "relu", (), "adam", 1e-3, batch_size=128, epochs=5)
+_DROPOUT = dataclasses.replace(_CASE, dropout=(0.25, 0.25))
 CASES = {
     "baseline": _CASE,
     "L2": dataclasses.replace(_CASE, l2=2e-4),
     "L1": dataclasses.replace(_CASE, l1=1e-4),
-    "dropout": dataclasses.replace(_CASE, dropout=(0.25, 0.25)),
+    "dropout": _DROPOUT,
+    "ZCA + dropout": _DROPOUT,
     "max-norm": dataclasses.replace(_CASE, max_norm=1.0),
     "augmentation": dataclasses.replace(_CASE, rotation=10.0, shift=2.0),
+    "early stopping": dataclasses.replace(_CASE, epochs=20),
 }
+_WHITENED, _STOPPED, _PATIENCE = "ZCA + dropout", "early stopping", 1
 
 
 def measure_nets(
@@ -132,13 +136,26 @@ def compare_accuracies(name: str, recipe: Recipe, data: Dataset, seeds: int, say
     """Mean test accuracy of a population minus that of a PyTorch loop, in points, with Welch's test."""
     say(f"comparing accuracies: {name} ...")
     few = data._replace(x_train=data.x_train[:2000], y_train=data.y_train[:2000])
-    ours = 100 * sweep_of(recipe, few, seeds)().accuracy.values[:, 0, -1]
+    if name == _WHITENED:
+        whitening = fit_whitening(few.x_train)
+        few = few._replace(x_train=whitening.apply(few.x_train), x_test=whitening.apply(few.x_test))
+    curves = sweep_of(recipe, few, seeds)().accuracy.values[:, 0]
     train_one = train_torch(recipe, few)
-    theirs = 100 * np.array([train_one(seed)[-1] for seed in range(seeds)])
+    their_curves = np.array([train_one(seed) for seed in range(seeds)])
+    ends = [stop(each) if name == _STOPPED else each.shape[1] - 1 for each in (curves, their_curves)]
+    rows = np.arange(seeds)
+    ours, theirs = (100 * each[rows, end] for each, end in zip((curves, their_curves), ends, strict=True))
     p = scipy.stats.ttest_ind(ours, theirs, equal_var=False).pvalue
     verdict = "the same" if p > 0.01 else "not the same"
     note = f"{ours.mean():.2f} and {theirs.mean():.2f} % over {seeds} seeds each, p = {p:.2f}: {verdict}"
     return row(f"accuracy as in PyTorch: {name}", abs(ours.mean() - theirs.mean()), "points", target=0.5, note=note)
+
+
+def stop(curves: np.ndarray) -> np.ndarray:
+    """Index of the last epoch of each curve under early stopping, as `jaxreg.nets.stopping` has it."""
+    history = xr.Dataset({"accuracy": (("seed", "epoch"), curves)})
+    applied = stopping.apply(history, {"rule": EarlyStopping("accuracy", patience=_PATIENCE)})
+    return applied["last_epoch"].values[0] - 1
 
 
 def measure_device(data: Dataset, populations: tuple[int, ...], repeats: int, say: Callable) -> list[dict[str, Any]]:

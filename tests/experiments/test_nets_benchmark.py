@@ -41,6 +41,11 @@ def test_every_case_differs_from_the_baseline_in_one_thing():
         assert len(changed) == 1 or changed == {"rotation", "shift"}
 
 
+def test_early_stopping_ends_at_the_second_epoch_without_progress():
+    curves = np.array([[0.1, 0.3, 0.2, 0.25, 0.9], [0.1, 0.2, 0.3, 0.4, 0.5]], np.float32)
+    np.testing.assert_array_equal(nets_benchmark.stop(curves), [3, 4])
+
+
 def test_rows_of_a_population(data):
     rows = nets_benchmark.measure_population(
         "tiny", _TINY, data, members=2, repeats=1, limit=(1e11, 0.4), target=2.5, torch=False, say=lambda _: None
