@@ -20,6 +20,7 @@ from experiments.tutorial_network import (
     Images,
     choose_best,
     count_epochs,
+    count_overflow,
     judge_share,
     last_accuracy,
     load_images,
@@ -129,7 +130,7 @@ def learn(
     start = MLP(classes=10, **network).init(jr.randomness.split(seed, "init")["init"], x_train[:1])
     measured = [measure_flatness(params, x_test, **network) for params in (start, history["params"])]
     flat, stuck = (jnp.stack(parts) for parts in zip(*measured, strict=True))
-    return {"test_accuracy": history["test_accuracy"], "flat": flat, "stuck": stuck}
+    return {"test_accuracy": count_overflow(history["test_accuracy"], y_test), "flat": flat, "stuck": stuck}
 
 
 def measure_flatness(params: Any, x: Any, hidden: tuple[int, ...], activation: str) -> tuple[Any, Any]:

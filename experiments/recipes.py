@@ -5,6 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 import jaxreg as jr
 from jaxreg.nets import Augmentation
 
@@ -52,6 +55,10 @@ def learn(recipe: Recipe, **more: Any) -> Callable[..., dict[str, Any]]:
         history = jr.nets.train(
             *data, seed=seed, learning_rate=learning_rate, **({"evaluate_train": False} | settings | more)
         )
-        return {"accuracy": history["test_accuracy"]}
+        kept = {"accuracy": history["test_accuracy"]}
+        if "best_params" in history:  # told in one number each, which keeps them from being left out
+            norms = [jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(history["best_params"])]
+            kept |= {"best_norm": sum(norms, jnp.zeros(())), "best_epoch": history["best_epoch"]}
+        return kept
 
     return run

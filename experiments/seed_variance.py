@@ -120,10 +120,9 @@ def learn(x_train: Any, y_train: Any, x_test: Any, y_test: Any, **settings: Any)
     return {"test_correct": correct, "test_accuracy": correct.mean(), "test_loss": loss}
 
 
-def score(learn_it: Callable[..., dict[str, Any]], *data: Any, init_seed: Any, **settings: Any) -> dict[str, Any]:
+def score(learn_it: Callable[..., dict[str, Any]], *data: Any, **settings: Any) -> dict[str, Any]:
     """The same with a key for each source, without the single images."""
-    # Streams that are not used, of augmentation and of noise, need some key.
-    scores = learn_it(*data, seed=init_seed, init_seed=init_seed, **settings)
+    scores = learn_it(*data, **settings)
     return {name: value for name, value in scores.items() if name != "test_correct"}
 
 

@@ -9,7 +9,7 @@ from jaxreg.errors import ArgumentError
 
 
 def split(
-    x: Num[np.ndarray, "n ..."], y: Integer[np.ndarray, " n"], share: float = 0.3, seed: int = 0
+    x: Num[np.ndarray, "n ..."], y: Integer[np.ndarray, " n"], share: float = 0.3, *, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     r"""Training and validation part of one data set: $\lceil \text{share} \cdot n \rceil$ random examples validate.
 
@@ -25,7 +25,7 @@ def split(
     Raises:
         ArgumentError: `share` outside (0, 1), or one of the parts would be empty; x and y of different lengths.
 
-    >>> x_train, y_train, x_validation, y_validation = split(np.eye(10), np.arange(10), share=0.3)
+    >>> x_train, y_train, x_validation, y_validation = split(np.eye(10), np.arange(10), share=0.3, seed=0)
     >>> len(x_train), sorted([*y_train.tolist(), *y_validation.tolist()])
     (7, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """

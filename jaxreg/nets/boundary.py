@@ -14,6 +14,8 @@ from jaxreg import randomness
 from jaxreg.checks import check_integer as check_integer
 from jaxreg.errors import ArgumentError
 
+_BITS = 32  # sums over a data set would lose examples in a shorter format
+
 # What each traced number must be below, and an example of it; all are 0 or more.
 _NUMBERS = {
     "learning_rate": (math.inf, "Give a step size such as 0.1"),
@@ -58,8 +60,12 @@ def read_dropout(dropout: Any, layers: int, dtype: Any = jnp.float32) -> tuple[A
 def _read_number(name: str, value: Any, dtype: Any) -> Array | None:
     if value is None:
         return None
-    _check_number(name, value, *_NUMBERS[name])
-    return jnp.asarray(value, dtype)
+    below, remedy = _NUMBERS[name]
+    _check_number(name, value, below, remedy)
+    number = jnp.asarray(value, dtype)
+    # A traced number cannot be looked at; outside its domain it makes the run diverge instead of one that looks sound.
+    is_inside = number >= 0 if below is None else (number >= 0) & (number < below)
+    return number if _is_concrete(value) else jnp.where(is_inside, number, jnp.nan)
 
 
 def _check_number(name: str, value: Any, below: int | float | None, remedy: str) -> None:
@@ -75,6 +81,12 @@ def check_name(name: str, value: Any, known: Mapping[str, Any]) -> None:
     """Refuse a name that is not in the table, and list those that are."""
     if not isinstance(value, str) or value not in known:
         raise ArgumentError(name, value, f"must be one of {', '.join(sorted(known))}", "Choose one of these")
+
+
+def check_kind(name: str, value: Any, kind: type) -> None:
+    """Refuse what is neither None nor a value of the kind."""
+    if value is not None and not isinstance(value, kind):
+        raise ArgumentError(name, value, f"must be an {kind.__name__}", f"Give jaxreg.nets.{kind.__name__}(...)")
 
 
 def read_streams(seed: Any, unused: Collection[str] = (), **own: Any) -> dict[str, Key[Array, ""]]:
@@ -114,24 +126,28 @@ def check_record(evaluate_every: Any, epochs: int) -> None:
 def read_sets(given: Mapping[str, tuple[Any, Any]], classes: Any) -> dict[str, tuple[Array, Array]]:
     """The data sets that are there, as arrays; refuse those that do not fit each other, their labels or the classes."""
     check_integer("classes", classes, 2, math.inf, "Give the number of classes")
-    sets, features = {}, None
+    sets: dict[str, tuple[Array, Array]] = {}
     for name, (x, y) in given.items():
         for this, that, there in ((f"x_{name}", f"y_{name}", y), (f"y_{name}", f"x_{name}", x)):
             if there is not None and (x is None or y is None):
                 raise ArgumentError(this, None, f"must be given where {that} is", "Give inputs and labels")
         if x is not None:
             sets[name] = jnp.asarray(x), jnp.asarray(y)
-            check_examples(name, *sets[name], classes, features)
-            features = sets["train"][0].shape[1]
+            check_examples(name, *sets[name], classes, None if name == "train" else sets["train"][0])
     return sets
 
 
-def check_examples(name: str, x: Any, y: Any, classes: int, features: int | None = None) -> None:
-    """Refuse inputs and labels that do not fit each other, the features or the classes."""
+def check_examples(name: str, x: Any, y: Any, classes: int, like: Any = None) -> None:
+    """Refuse inputs and labels that do not fit each other, the inputs they should be like, or the classes."""
     rows, labels = (f"{array.dtype}{list(array.shape)}" for array in (x, y))
     if x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
         constraint = "must be floating-point numbers of shape (examples, features)"
         raise ArgumentError(f"x_{name}", rows, constraint, "Flatten images to rows and convert them")
+    if jnp.finfo(x.dtype).bits < _BITS:
+        raise ArgumentError(f"x_{name}", rows, f"must have {_BITS} bits or more", "Convert them to float32")
+    if like is not None and x.dtype != like.dtype:
+        raise ArgumentError(f"x_{name}", rows, f"must have the precision of x_train, {like.dtype}", "Convert either")
+    features = None if like is None else like.shape[1]
     if features is not None and x.shape[1] != features:
         constraint = f"must have the {features} features of x_train"
         raise ArgumentError(f"x_{name}", rows, constraint, "Prepare both sets alike")

@@ -23,7 +23,7 @@ class Score(NamedTuple):
 
     Args:
         loss: mean loss, without any penalty; the cross-entropy is in nats.
-        accuracy: share of examples whose largest logit is that of their label.
+        accuracy: share of examples whose largest logit is that of their label; NaN where a logit is.
     """
 
     loss: Float[Array, ""]
@@ -61,8 +61,9 @@ def evaluate(
         labels = jax.lax.dynamic_slice_in_dim(y, first, size)
         logits = predict(params, jax.lax.dynamic_slice_in_dim(x, first, size))
         losses = LOSSES[loss](logits, one_hot(labels, logits.shape[-1], logits.dtype))
-        hits = logits.argmax(-1) == labels
-        seen = Score(jnp.where(fresh, losses, 0).sum(), (hits & fresh).sum().astype(x.dtype))
+        # No class is the largest of numbers that are none.
+        hits = jnp.where(jnp.isnan(logits).any(-1), jnp.nan, (logits.argmax(-1) == labels).astype(logits.dtype))
+        seen = Score(*(jnp.where(fresh, part, 0).sum() for part in (losses, hits)))
         return jax.tree.map(jnp.add, total, seen), None
 
     zero = jnp.zeros((), x.dtype)

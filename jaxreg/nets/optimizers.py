@@ -30,8 +30,8 @@ HAVE_MOMENTUM = ("momentum", "nesterov")
 
 
 def _drops(steps: int) -> optax.Schedule:
-    half = steps // 2
-    return optax.piecewise_constant_schedule(1.0, {half: 0.1, max(3 * steps // 4, half + 1): 0.1})
+    half = -(-steps // 2)
+    return optax.piecewise_constant_schedule(1.0, {half: 0.1, max(-(-3 * steps // 4), half + 1): 0.1})
 
 
 def _warmup(steps: int) -> optax.Schedule:
@@ -64,12 +64,13 @@ def build(
     | `momentum` | $m \leftarrow g + \beta m$ |
     | `nesterov` | $g + \beta m$ with the new $m$ |
     | `adagrad` | $g / \sqrt{\sum g^2 + 0.1}$ |
-    | `rmsprop` | $g / \sqrt{v}$, $v \leftarrow 0.9 v + 0.1 g^2$ |
+    | `rmsprop` | $g / \sqrt{v + 10^{-8}}$, $v \leftarrow 0.9 v + 0.1 g^2$ (PyTorch: 0.99, no root over $10^{-8}$) |
     | `adam`, `adamw` | $\hat m / (\sqrt{\hat v} + 10^{-8})$ with $\beta_1 = 0.9$, $\beta_2 = 0.999$ |
     | `lion` | the sign of $0.9 m + 0.1 g$, $m \leftarrow 0.99 m + 0.01 g$ |
 
     Coupled decay adds $c\,w$ to $g$ before that; decoupled decay adds $\lambda w$ to $d$ after it, so that it is
-    multiplied with the learning rate, as AdamW does. Both act on weights, not on biases.
+    multiplied with the learning rate, as AdamW does. Both act on weights, not on biases, which PyTorch's and Keras'
+    AdamW decay too.
 
     Args:
         name: a key of `OPTIMIZERS`.
@@ -121,6 +122,9 @@ def make_schedule(schedule: str | Schedule, learning_rate: Array, steps: int) ->
     [2.0, 1.0, 0.0]
     """
     factor = (SCHEDULES[schedule] if isinstance(schedule, str) else schedule)(steps)
+    if not callable(factor):
+        remedy = "For an Optax schedule, give lambda steps: the schedule"
+        raise ArgumentError("schedule", schedule, "must make a schedule from the number of steps", remedy)
 
     def rate(step: Any) -> Array:
         with jax.numpy_dtype_promotion("standard"):

@@ -47,7 +47,8 @@ class EarlyStopping:
 
     `patience` counts as Flax' `EarlyStopping` does; for Keras' numbers, and what differs, see `from_keras`.
 
-    Source: Prechelt, Early Stopping - But When? (1998), criterion UP_s with single records in place of strips.
+    Source: the patience of Keras' and Flax' callbacks. It counts records that do not beat the best one; the criterion
+    UP_s of Prechelt, Early Stopping - But When? (1998), counts rises from strip to strip.
     """
 
     monitor: str = "validation_accuracy"
@@ -82,7 +83,9 @@ def from_keras(
 
     Keras stops at the `patience`-th record in succession without improvement, and at the first for 0 as well as for 1:
     its p >= 1 tolerates p - 1 records. Its epochs count from 0, the sign of its `min_delta` is ignored, and its
-    "val_loss" is "validation_loss" here, which is the data loss alone, where Keras adds the penalty.
+    "val_loss" is "validation_loss" here, which is the data loss alone, where Keras adds the penalty. Its "loss" and
+    "accuracy" are running means with dropout on, "train_loss" and "train_accuracy" here are taken at the epoch's end
+    with dropout off, so that for these two the epochs may differ.
 
     Two things are different on purpose. In Keras a NaN in the first record is the best for ever; here it is a record
     without improvement. Keras never stops at a record that is the best so far and yet misses the baseline; here, as its

@@ -149,6 +149,8 @@ def train(
     if not callable(schedule):
         boundary.check_name("schedule", schedule, optimizers.SCHEDULES)
     optimizers.check_optimizer(optimizer, momentum, decoupled_weight_decay)
+    boundary.check_kind("stopping", stopping, rules.EarlyStopping)
+    boundary.check_kind("augmentation", augmentation, Augmentation)
     rates = boundary.read_dropout(dropout, len(hidden), dtype)
     numbers = boundary.read_numbers(
         dtype,
@@ -226,7 +228,8 @@ def train(
             params = params if proximal is None else proximal.prox(params, rate, kernels_only)
             params = params if radius is None else _project(params, radius)
             # What is random is drawn a step ahead: what a loop carries is computed once, not wherever it is used.
-            return (params, memory, draw(number + 1)), None
+            following = draw(number + 1) if steps > 1 else (kept, inputs if is_changed else None)
+            return (params, memory, following), None
 
         first = number * steps
         (params, memory, _), _ = jax.lax.scan(step, (*state, draw(0)), (jnp.arange(steps), batches))

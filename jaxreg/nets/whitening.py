@@ -23,7 +23,7 @@ class Whitening:
     Args:
         mean: m.
         matrix: W, symmetric.
-        inverse: of `matrix`.
+        inverse: of `matrix`; its pseudo-inverse for Keras' variant where there are fewer examples than features.
         epsilon: what kept W finite.
         kind: the formula behind W.
     """

@@ -45,6 +45,11 @@ _REFUSED = {
     "images that are no rows": ({"x_train": np.zeros((12, 5, 5), np.float32)}, "x_train = 'float32[12, 5, 5]'"),
     "bytes": ({"x_train": _X.astype(np.uint8)}, "x_train = 'uint8[12, 5]': must be floating-point numbers"),
     "test images of another shape": ({"x_test": np.zeros((12, 6), np.float32)}, "must have the 5 features of x_train"),
+    "images of little precision": ({"x_train": _X.astype(np.float16)}, "must have 32 bits or more"),
+    "test images of another precision": ({"x_test": _X.astype(np.float16)}, "x_test = 'float16[12, 5]'"),
+    "a rule that is none": ({"stopping": 5}, "stopping = 5: must be an EarlyStopping"),
+    "an augmentation that is none": ({"augmentation": 3}, "augmentation = 3: must be an Augmentation"),
+    "a schedule of steps": ({"schedule": lambda step: 0.1 * step}, "must make a schedule from the number of steps"),
     "no test data": ({"x_test": _X[:0], "y_test": _Y[:0]}, "x_test = 'float32[0, 5]': must hold at least one example"),
     "records that do not divide the epochs": ({"epochs": 6, "evaluate_every": 4}, "evaluate_every = 4: must divide"),
     "no record at all": ({"evaluate_every": 0}, "evaluate_every = 0: must be an integer from 1 to 1"),
@@ -99,6 +104,18 @@ def test_what_is_no_typed_key_is_refused(seed):
 @pytest.mark.parametrize("name", ["learning_rate", "dropout", "l2"])
 def test_traced_numbers_are_not_looked_at(name):
     jax.eval_shape(lambda value: _train(**{name: value}), jnp.float32(-1))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"l2": -1.0}, {"momentum": 1.5, "optimizer": "momentum"}, {"label_smoothing": 1.0}, {"max_norm": -1.0}],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_a_traced_number_outside_its_domain_makes_the_run_diverge(settings):
+    ((name, value), *others) = settings.items()
+    run = jax.jit(lambda value: _train(**{name: value}, **dict(others), evaluate_train=False))(jnp.float32(value))
+    assert np.isnan(run["test_loss"]).all()
+    assert np.isnan(run["test_accuracy"]).all()
 
 
 def test_streams_that_nothing_draws_from_need_no_seed():

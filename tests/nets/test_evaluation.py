@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from jaxreg.nets import evaluate
+from jaxreg.nets import LOSSES, evaluate
 
 
 def _predict(weight, x):
@@ -36,6 +36,8 @@ def test_a_member_alone_equals_the_member_in_a_population():
         np.testing.assert_allclose(together.accuracy[i], alone.accuracy, 1e-6)
 
 
-def test_a_network_that_is_not_finite_has_no_loss():
-    score = evaluate(_predict, jnp.full((2, 3), jnp.nan), jnp.ones((4, 2)), jnp.zeros(4, jnp.int32))
-    assert jnp.isnan(score.loss)
+def test_a_network_that_is_not_finite_has_neither_loss_nor_accuracy():
+    for loss in LOSSES:
+        score = evaluate(_predict, jnp.full((2, 3), jnp.nan), jnp.ones((4, 2)), jnp.zeros(4, jnp.int32), loss=loss)
+        assert jnp.isnan(score.loss)
+        assert jnp.isnan(score.accuracy)
