@@ -167,7 +167,7 @@ def gaussian_mixture(
         One value per entry, in nats.
 
     >>> gaussian_mixture(jnp.zeros((1, 2)), jnp.array([[-1.0, 1.0]]), jnp.zeros((1, 2)), jnp.zeros(1))
-    Array([1.4189385], dtype=float32)
+    Array([1.4189386], dtype=float32)
 
     Source: Bishop, Mixture density networks, Aston University report NCRG/94/004 (1994).
     """

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
+import scipy.stats
 import sklearn.metrics
 
 from jaxreg import losses
@@ -232,3 +233,67 @@ def test_losses_and_gradients_lower_for_every_platform(loss):
     function = jax.jit(jax.value_and_grad(lambda p, y: loss(p, y).mean()))
     exported = jax.export.export(function, platforms=("cpu", "cuda", "tpu"))(p, y)
     assert exported.platforms == ("cpu", "cuda", "tpu")
+
+
+# ------------------------------------------------------------------ likelihoods
+
+
+def test_likelihoods_are_scipys(x64):
+    p, y = example("squared")
+    for scale in (0.3, 1.0, 2.0):
+        expected = -scipy.stats.norm.logpdf(y, p, scale)
+        np.testing.assert_allclose(losses.gaussian(p, y, scale), expected, rtol=1e-13)
+        expected = -scipy.stats.laplace.logpdf(y, p, scale)
+        np.testing.assert_allclose(losses.laplace(p, y, scale), expected, rtol=1e-13)
+    scales = jnp.linspace(0.5, 2.0, len(y))
+    np.testing.assert_allclose(losses.gaussian(p, y, scales), -scipy.stats.norm.logpdf(y, p, scales), rtol=1e-13)
+
+
+def test_mixture_is_the_sum_of_scipys_densities(x64):
+    rng = np.random.default_rng(3)
+    logits, means, log_scales = rng.normal(size=(3, 6, 4))
+    y = rng.normal(size=6)
+    weights = scipy.special.softmax(logits, 1)
+    density = (weights * scipy.stats.norm.pdf(y[:, None], means, np.exp(log_scales))).sum(1)
+    values = losses.gaussian_mixture(*map(jnp.asarray, (logits, means, log_scales, y)))
+    np.testing.assert_allclose(values, -np.log(density), rtol=1e-12)
+
+
+def test_mixture_far_away_is_finite_with_its_gradient():
+    def loss(means):
+        return losses.gaussian_mixture(jnp.zeros((1, 2)), means, jnp.full((1, 2), -3.0), jnp.array([100.0])).sum()
+
+    value, gradient = jax.value_and_grad(loss)(jnp.array([[-1.0, 1.0]]))
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+
+
+def test_mixture_of_one_is_a_gaussian(x64):
+    p, y = example("squared")
+    values = losses.gaussian_mixture(jnp.full((7, 1), 3.0), p[:, None], jnp.full((7, 1), np.log(0.5)), y)
+    np.testing.assert_allclose(values, losses.gaussian(p, y, 0.5), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("density", "error"), [(losses.gaussian, losses.squared), (losses.laplace, losses.absolute)])
+def test_likelihoods_of_fixed_scale_have_the_gradients_of_their_errors(x64, density, error):
+    p, y = example("squared")
+    scale = 0.7
+    factor = 1 / (2 * scale**2) if error is losses.squared else 1 / scale
+    expected = factor * gradient_of(error, p, y)
+    np.testing.assert_allclose(gradient_of(density, p, y, scale=scale), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("density", "power"), [(losses.gaussian, 2), (losses.laplace, 1)])
+def test_the_best_scale_is_the_one_of_the_formula(x64, density, power):
+    p, y = example("squared")
+    best = float((abs(p - y) ** power).mean() ** (1 / power))
+    slope = jax.grad(lambda scale: density(p, y, scale).mean())
+    assert abs(float(slope(best))) < 1e-12
+    assert float(slope(0.9 * best)) < 0 < float(slope(1.1 * best))
+
+
+@pytest.mark.parametrize("density", [losses.gaussian, losses.laplace])
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
+def test_scales_that_are_none_are_refused(density, scale):
+    with pytest.raises(ArgumentError, match=r"scale = .*: must be positive"):
+        density(jnp.zeros(2), jnp.zeros(2), scale)

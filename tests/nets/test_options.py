@@ -60,7 +60,7 @@ def _reference(data, loss, l1, l2, proximal_l1, weight_decay, decoupled_weight_d
     for epoch in range(2):
         batches = sampling.shuffled_epoch(jax.random.fold_in(order, epoch), len(x), 8, drop_last=True)
         for index in np.asarray(batches.index):
-            rate = 0.5 if step < 5 else 0.05 if step < 7 else 0.005
+            rate = 0.5 if step < 5 else 0.05 if step < 8 else 0.005
             delta = _loss_gradient(x[index] @ w.T + b, targets[index], loss)
             gradient = delta.T @ x[index] + l1 * np.sign(w) + (l2 + weight_decay) * w
             w = _soft_threshold(w - rate * (gradient + decoupled_weight_decay * w), rate * proximal_l1)
