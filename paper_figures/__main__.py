@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib
 import json
 import math
 import multiprocessing
@@ -167,4 +168,5 @@ def _open_store(name: str, config: Any, command: Command) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Under the name by which other processes can import it; the one at hand is `__main__`.
+    sys.exit(importlib.import_module("paper_figures.__main__").main())

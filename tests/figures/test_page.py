@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import subprocess
 import sys
 from html.parser import HTMLParser
 
@@ -261,6 +262,14 @@ def test_figures_made_side_by_side_are_the_same(packages, tmp_path):
         assert main(["--jobs", str(jobs), "--preset", "quick", "--out", str(tmp_path / str(jobs))], *packages) == 0
     files = [{path.name: path.read_bytes() for path in (tmp_path / str(jobs)).glob("*.p*")} for jobs in (1, 2)]
     assert files[0] == files[1]
+
+
+@pytest.mark.slow
+def test_the_command_itself_makes_figures_side_by_side(tmp_path):
+    command = [sys.executable, "-m", "paper_figures", "network_from_scratch", "escape_times", "--jobs", "2"]
+    run = subprocess.run([*command, "--preset", "quick", "--out", str(tmp_path)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert {path.stem for path in tmp_path.glob("*.png")} == {"network_from_scratch", "escape_times"}
 
 
 def test_no_process_at_all_is_refused(packages, tmp_path, capsys):
