@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.claims import Claim, Verdict, above, below, estimate, inside
+from jaxreg.claims import Claim, Verdict, above, below, estimate, inside, percentage
 from jaxreg.errors import ArgumentError
 
 SEPARATION = 6.0
@@ -58,8 +58,7 @@ def _lies_between(dataset: xr.Dataset) -> Verdict:
     """Samples whose Gaussian is at least a width of a hump inside of both."""
     runs = _two_humps(dataset)
     runs = runs.assign(inside=abs(runs["gaussian_centre"]) < SEPARATION / 2 - 1)
-    share, (low, high), n = estimate(jr.stats.proportion(runs, "inside", "sample"))
-    return above(100 * share, (100 * low, 100 * high), n, bound=95, unit=_PER_CENT.format("samples"))
+    return above(*percentage(jr.stats.proportion(runs, "inside", "sample")), bound=95, unit=_PER_CENT.format("samples"))
 
 
 def _has_hardly_any_data(dataset: xr.Dataset) -> Verdict:
@@ -67,8 +66,11 @@ def _has_hardly_any_data(dataset: xr.Dataset) -> Verdict:
 
 
 def _finds_both(dataset: xr.Dataset) -> Verdict:
-    share, (low, high), n = estimate(jr.stats.proportion(_two_humps(dataset), "both_found", "sample"))
-    return above(100 * share, (100 * low, 100 * high), n, bound=90, unit=_PER_CENT.format("samples"))
+    return above(
+        *percentage(jr.stats.proportion(_two_humps(dataset), "both_found", "sample")),
+        bound=90,
+        unit=_PER_CENT.format("samples"),
+    )
 
 
 def _predicts(dataset: xr.Dataset, loss: str, where: str, share: float) -> Verdict:
@@ -79,8 +81,7 @@ def _predicts(dataset: xr.Dataset, loss: str, where: str, share: float) -> Verdi
 
 def _is_nearer(dataset: xr.Dataset) -> Verdict:
     gain = jr.stats.paired_difference(_two_answers(dataset, EVEN), "near", "network", "loss", "squared")
-    effect, (low, high), n = estimate(gain.sel(loss="absolute"))
-    return above(100 * effect, (100 * low, 100 * high), n, unit="percentage points near an answer")
+    return above(*percentage(gain.sel(loss="absolute")), unit="percentage points near an answer")
 
 
 def _reaches_best(dataset: xr.Dataset, loss: str, statistic: str, bound: float) -> Verdict:

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
 
 LOSSES = ("cross-entropy", "squared error")
 UNITS = ("sigmoid", "ReLU", "ReLU, one silent")
@@ -49,8 +49,9 @@ def _agrees_with_flow(dataset: xr.Dataset) -> Verdict:
     expected = dataset["exact_time"] / rate
     error = abs(np.minimum(dataset["escape_steps"], last) - np.minimum(expected, last))
     agreement = dataset[["diverged"]].assign(agrees=error <= 2 + 0.02 * expected)
-    share, (low, high), n = estimate(jr.stats.proportion(agreement, "agrees", dim=("seed", "scale", "loss")))
-    return above(100 * share, (100 * low, 100 * high), n, bound=99, unit="% of runs")
+    return above(
+        *percentage(jr.stats.proportion(agreement, "agrees", dim=("seed", "scale", "loss"))), bound=99, unit="% of runs"
+    )
 
 
 def _softmax_is_simple(dataset: xr.Dataset) -> Verdict:
@@ -60,8 +61,7 @@ def _softmax_is_simple(dataset: xr.Dataset) -> Verdict:
 
 def _has_slopes(dataset: xr.Dataset, units: str) -> Verdict:
     smooth = xr.Dataset({"smooth": dataset["jump"].sel(units=units) < _KINK})
-    share, (low, high), n = estimate(jr.stats.proportion(smooth, "smooth", dim="network"))
-    return above(100 * share, (100 * low, 100 * high), n, bound=95, unit="% of networks")
+    return above(*percentage(jr.stats.proportion(smooth, "smooth", dim="network")), bound=95, unit="% of networks")
 
 
 _TEXTBOOK = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.claims import Claim, Verdict, above, below, estimate, inside
+from jaxreg.claims import Claim, Verdict, above, below, estimate, inside, percentage
 
 ROUNDING = 1e-9
 """What rounding may do to a path, relative to the weights."""
@@ -30,8 +30,7 @@ def falls(dataset: xr.Dataset) -> xr.DataArray:
 def _most(dataset: xr.Dataset, true: xr.DataArray, bound: float = 95) -> Verdict:
     """More than `bound` % of problems have it."""
     runs = xr.Dataset({"true": true, "diverged": dataset["diverged"]})
-    share, (low, high), n = estimate(jr.stats.proportion(runs, "true", dim="seed"))
-    return above(100 * share, (100 * low, 100 * high), n, bound, _PROBLEMS)
+    return above(*percentage(jr.stats.proportion(runs, "true", dim="seed")), bound, _PROBLEMS)
 
 
 def _worst(values: xr.DataArray, bound: float, unit: str = "") -> Verdict:
@@ -94,8 +93,7 @@ def _reaches(pair: str, bound: float) -> Callable[[xr.Dataset], Verdict]:
 
 def _is_ridge(dataset: xr.Dataset) -> Verdict:
     near = xr.Dataset({"near": dataset["distance"].sel(pair="adamw → nearest ridge") < _BOX})
-    share, (low, high), n = estimate(jr.stats.proportion(near, "near", dim="problem"))
-    return above(100 * share, (100 * low, 100 * high), n, 95, _PROBLEMS)
+    return above(*percentage(jr.stats.proportion(near, "near", dim="problem")), 95, _PROBLEMS)
 
 
 _T4 = "tutorial T4"

@@ -13,7 +13,7 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
 from jaxreg.linear.risk import minimum_norm_risk
@@ -222,8 +222,7 @@ def _peaks_at_critical(dataset: xr.Dataset, view: str) -> Verdict:
     runs = xr.Dataset({"larger": error.sel(size=critical) > others})
     share = jr.stats.proportion(runs, "larger", dim="seed", level=1 - 0.05 / others.sizes["size"])
     least = share.isel(size=int(np.argmin(share["proportion"].values)))
-    effect, (low, high), n = estimate(least.drop_vars("size"))
-    return above(100 * effect, (100 * low, 100 * high), n, bound=50, unit="% of data sets")
+    return above(*percentage(least.drop_vars("size")), bound=50, unit="% of data sets")
 
 
 def _agrees_with_theory(dataset: xr.Dataset) -> Verdict:

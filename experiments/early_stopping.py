@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.claims import Claim, Verdict, above, below, estimate, inside
+from jaxreg.claims import Claim, Verdict, above, below, estimate, inside, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import stopping
 from jaxreg.nets.boundary import check_strength
@@ -190,8 +190,7 @@ def _stops_after_five(dataset: xr.Dataset) -> Verdict:
 def _every_run_does(dataset: xr.Dataset) -> Verdict:
     stops = _tutorial_stops(dataset)
     stops = stops.assign(near=abs(stops["last_epoch"] - TUTORIAL_EPOCHS) <= 1)
-    share, (low, high), n = estimate(jr.stats.proportion(stops, "near", dim="seed"))
-    return above(100 * share, (100 * low, 100 * high), n, bound=95, unit="% of seeds")
+    return above(*percentage(jr.stats.proportion(stops, "near", dim="seed")), bound=95, unit="% of seeds")
 
 
 def _is_more_accurate(dataset: xr.Dataset) -> Verdict:

@@ -17,6 +17,7 @@ from experiments.tutorial_network import (
     Images,
     judge_best,
     load_images,
+    prepare,
     split_seeds,
 )
 from jaxreg.checks import check_integer
@@ -98,8 +99,7 @@ def follow(
     x_train: Any, y_train: Any, x_test: Any, y_test: Any, *, pixels: str, brightest: int, **settings: Any
 ) -> dict[str, Any]:
     """The curves of one training, on pixels as they are ("raw") or divided by the brightest possible ("scaled")."""
-    if pixels == "scaled":
-        x_train, x_test = x_train / brightest, x_test / brightest
+    x_train, x_test = prepare(x_train, x_test, pixels, brightest)
     history = jr.nets.train(x_train, y_train, x_test, y_test, **settings)
     return {name: history[name] for name in CURVES}
 

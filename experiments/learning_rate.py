@@ -159,8 +159,7 @@ def follow(
     x_train: Any, y_train: Any, x_test: Any, y_test: Any, *, pixels: str, brightest: int, **settings: Any
 ) -> Any:
     """One training, on pixels as they are ("raw") or divided by the brightest possible ("scaled")."""
-    if pixels == "scaled":
-        x_train, x_test = x_train / brightest, x_test / brightest
+    x_train, x_test = t5.prepare(x_train, x_test, pixels, brightest)
     history = jr.nets.train(x_train, y_train, x_test, y_test, evaluate_train=False, **settings)
     return {name: history[name] for name in ("test_loss", "test_accuracy")}
 

@@ -12,7 +12,7 @@ import xarray as xr
 import jaxreg as jr
 from experiments.report import describe
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import scratch
 from jaxreg.nets.boundary import check_strength
@@ -161,8 +161,7 @@ def tutorial_runs(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def _percentage(runs: xr.Dataset, name: str, level: float = 0.95) -> tuple[float, tuple[float, float], int]:
-    share, (low, high), n = estimate(jr.stats.proportion(runs, name, dim="seed", level=level))
-    return 100 * share, (100 * low, 100 * high), n
+    return percentage(jr.stats.proportion(runs, name, dim="seed", level=level))
 
 
 def _is_usual(dataset: xr.Dataset, name: str, bound: float) -> Verdict:

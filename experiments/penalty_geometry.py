@@ -14,7 +14,7 @@ import jaxreg as jr
 from experiments.penalty_pictures import GRAM, OPTIMUM, PATH_WEIGHTS, follow_all, pad_pair, touch_all
 from experiments.penalty_shapes import LOSSES, PENALTIES, measure_loss, share_of_corners, share_of_zeros
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
 
@@ -150,8 +150,7 @@ def _at(dataset: xr.Dataset, penalty: str, which: int, share: float = 0.5) -> xr
 
 
 def _percentage(runs: xr.Dataset, name: str) -> tuple[float, tuple[float, float], int]:
-    share, (low, high), n = estimate(jr.stats.proportion(runs, name, dim="seed"))
-    return 100 * share, (100 * low, 100 * high), n
+    return percentage(jr.stats.proportion(runs, name, dim="seed"))
 
 
 def _sits_on_a_corner(dataset: xr.Dataset) -> Verdict:

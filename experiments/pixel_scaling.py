@@ -27,7 +27,7 @@ from experiments.tutorial_network import (
     require,
     split_seeds,
 )
-from jaxreg.claims import Claim, Verdict, above, estimate, inside
+from jaxreg.claims import Claim, Verdict, above, estimate, inside, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import ACTIVATIONS, MLP
 from jaxreg.nets.boundary import check_hidden, check_strength
@@ -211,8 +211,7 @@ def _gain(
 
 def _raw_is_flat(dataset: xr.Dataset) -> Verdict:
     runs = _at_tutorial(dataset)[["flat", "diverged"]].sel(activation="sigmoid", pixels="raw", moment="start", layer=1)
-    share, (low, high), n = estimate(jr.stats.mean(runs, "flat", dim="seed"))
-    return above(100 * share, (100 * low, 100 * high), n, bound=50, unit="% of units and images")
+    return above(*percentage(jr.stats.mean(runs, "flat", dim="seed")), bound=50, unit="% of units and images")
 
 
 def _rate_shifts(dataset: xr.Dataset, activation: str) -> Verdict:

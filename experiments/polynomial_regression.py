@@ -15,7 +15,7 @@ import xarray as xr
 import jaxreg as jr
 from experiments.report import describe
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
 from jaxreg.linear import lars_path, least_squares, polynomial_features, ridge
 from jaxreg.linear.boundary import check_number
 
@@ -166,8 +166,7 @@ def _tutorial_runs(dataset: xr.Dataset, **derived: Any) -> xr.Dataset:
 
 
 def _percentage(draws: xr.Dataset, name: str) -> tuple[float, tuple[float, float], int]:
-    share, (low, high), n = estimate(jr.stats.proportion(draws, name, dim="seed"))
-    return 100 * share, (100 * low, 100 * high), n
+    return percentage(jr.stats.proportion(draws, name, dim="seed"))
 
 
 def _mean(draws: xr.Dataset, name: str) -> tuple[float, tuple[float, float], int]:

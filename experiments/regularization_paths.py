@@ -14,7 +14,7 @@ from scipy.stats import binom
 import jaxreg as jr
 from experiments.path_runs import PATHS, RULES, follow, predict_along
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
 from jaxreg.linear.design import polynomial_features, standardize
@@ -182,8 +182,7 @@ def measure_median(values: np.ndarray, level: float = 0.95) -> tuple[float, tupl
 def _share(dataset: xr.Dataset, true: xr.DataArray, bound: float) -> Verdict:
     """Verdict on "in more than `bound` % of the draws"."""
     draws = xr.Dataset({"true": true, "diverged": dataset["diverged"]})
-    share, (low, high), n = estimate(jr.stats.proportion(draws, "true", dim="seed"))
-    return above(100 * share, (100 * low, 100 * high), n, bound=bound, unit=_DRAWS)
+    return above(*percentage(jr.stats.proportion(draws, "true", dim="seed")), bound=bound, unit=_DRAWS)
 
 
 def _choose_alike(dataset: xr.Dataset, first: str, second: str) -> Verdict:

@@ -13,7 +13,7 @@ import jaxreg as jr
 from experiments import sgd_runs
 from experiments.sgd_runs import BIN_EDGES, DEGREE, STEP_KINDS, count_steps, histogram
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Claim, Verdict, above, below, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import (
     FATES,
@@ -218,8 +218,7 @@ def _at_tutorial(summary: xr.Dataset) -> xr.Dataset:
 
 def _percentage(dataset: xr.Dataset, name: str) -> tuple[float, tuple[float, float], int]:
     """Share of a fate at the tutorial's learning rate, its interval, both in per cent, and n."""
-    share, (low, high), n = estimate(_at_tutorial(shares(dataset, name)))
-    return 100 * share, (100 * low, 100 * high), n
+    return percentage(_at_tutorial(shares(dataset, name)))
 
 
 def _control_stays(dataset: xr.Dataset) -> Verdict:

@@ -15,7 +15,7 @@ import jaxreg as jr
 from experiments.orthonormal_fits import COLUMNS, ESTIMATORS, draw_curves, fit_design
 from experiments.penalized_minima import find_critical, minimize_penalized
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Claim, Verdict, above, below, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
 
@@ -171,8 +171,7 @@ def _is_zero_from_slope_on(family: str) -> Callable[[xr.Dataset], Verdict]:
     def test(dataset: xr.Dataset) -> Verdict:
         beyond = share_at_zero(dataset.sel(ratio=dataset["ratio"] >= 1))
         runs = beyond.assign(zero=beyond["zero"].all("ratio")).sel(family=family, penalty="l1")
-        share, (low, high), n = estimate(jr.stats.proportion(runs, "zero", dim="seed"))
-        return above(100 * share, (100 * low, 100 * high), n, bound=99, unit="% of functions")
+        return above(*percentage(jr.stats.proportion(runs, "zero", dim="seed")), bound=99, unit="% of functions")
 
     return test
 
@@ -189,15 +188,15 @@ def _moves_towards_zero(dataset: xr.Dataset) -> Verdict:
     size = abs(dataset["minimiser"].sel(penalty="l1"))
     falls = (size.diff("ratio") <= 1e-12).all("ratio")
     runs = xr.Dataset({"falls": falls, "diverged": dataset["diverged"]})
-    share, (low, high), n = estimate(jr.stats.proportion(runs, "falls", dim=("family", "seed")))
-    return above(100 * share, (100 * low, 100 * high), n, bound=99, unit="% of functions")
+    return above(
+        *percentage(jr.stats.proportion(runs, "falls", dim=("family", "seed"))), bound=99, unit="% of functions"
+    )
 
 
 def _l2_is_never_zero(dataset: xr.Dataset) -> Verdict:
     runs = share_at_zero(dataset).sel(penalty="l2")
     runs = runs.assign(zero=runs["zero"].any("ratio"))
-    share, (low, high), n = estimate(jr.stats.proportion(runs, "zero", dim=("family", "seed")))
-    return below(100 * share, (100 * low, 100 * high), n, bound=1, unit="% of functions")
+    return below(*percentage(jr.stats.proportion(runs, "zero", dim=("family", "seed"))), bound=1, unit="% of functions")
 
 
 def _lies_on_its_curve(estimator: str) -> Callable[[xr.Dataset], Verdict]:

@@ -13,7 +13,7 @@ import jaxreg as jr
 from experiments.text_designs import describe_versions, generate_corpus, read_corpus
 from experiments.text_fits import COMMON, LEADING, fit_sample
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
 
@@ -195,8 +195,7 @@ def at_most(dataset: xr.Dataset, share: float) -> xr.Dataset:
 
 
 def _share(runs: xr.Dataset, true: xr.DataArray) -> tuple[float, tuple[float, float], int]:
-    share, (low, high), n = estimate(jr.stats.proportion(runs.assign(true=true), "true", dim="seed"))
-    return 100 * share, (100 * low, 100 * high), n
+    return percentage(jr.stats.proportion(runs.assign(true=true), "true", dim="seed"))
 
 
 def _exists(task: str) -> Callable[[xr.Dataset], Verdict]:

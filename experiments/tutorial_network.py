@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.claims import Verdict, above, estimate
+from jaxreg.claims import Verdict, above, estimate, percentage
 from jaxreg.datasets import Dataset
 from jaxreg.errors import ArgumentError
 
@@ -34,6 +34,11 @@ def load_images(dataset: str, *, scale: bool = False, train: int | None = None, 
     """
     sizes = _SIZES.get(dataset, (None, None))
     return jr.datasets.load(dataset, train=train or sizes[0], test=test or sizes[1], scale=scale)
+
+
+def prepare(x_train: Any, x_test: Any, pixels: str, brightest: int) -> tuple[Any, Any]:
+    """Pixels as they are ("raw"), or divided by the brightest possible ("scaled")."""
+    return (x_train / brightest, x_test / brightest) if pixels == "scaled" else (x_train, x_test)
 
 
 def count_epochs(dataset: str, epochs: int | None, tutorial: int) -> int:
@@ -82,8 +87,7 @@ def require(name: str, values: Collection[Any], needed: Collection[Any]) -> None
 
 def judge_share(dataset: xr.Dataset, name: str, bound: float) -> Verdict:
     """Whether something is true in more than `bound` per cent of the seeds."""
-    share, (low, high), n = estimate(jr.stats.proportion(dataset, name, dim="seed"))
-    return above(100 * share, (100 * low, 100 * high), n, bound=bound, unit="% of seeds")
+    return above(*percentage(jr.stats.proportion(dataset, name, dim="seed")), bound=bound, unit="% of seeds")
 
 
 def split_seeds(dataset: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:

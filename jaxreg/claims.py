@@ -96,6 +96,16 @@ def estimate(summary: xr.Dataset) -> tuple[float, tuple[float, float], int]:
     return float(summary[effect]), (float(summary["low"]), float(summary["high"])), int(summary["n"])
 
 
+def percentage(summary: xr.Dataset) -> tuple[float, tuple[float, float], int]:
+    """What `estimate` says of a share or of a difference of shares, in per cent.
+
+    >>> percentage(xr.Dataset({"proportion": 0.5, "low": 0.25, "high": 0.75, "n": 8}))
+    (50.0, (25.0, 75.0), 8)
+    """
+    effect, (low, high), n = estimate(summary)
+    return 100 * effect, (100 * low, 100 * high), n
+
+
 def above(effect: Number, interval: tuple[Number, Number], n: int, bound: Number = 0.0, unit: str = "") -> Verdict:
     r"""Verdict on "the effect is larger than `bound`", $\theta > b$.
 

@@ -68,14 +68,4 @@ def _mark_turns(axes: Axes, runs: xr.Dataset, kind: str) -> None:
     worse = (curve if kind == "loss" else -curve).fillna(float("inf"))
     best = runs["epoch"].values[worse.argmin("epoch").values]
     best = best[~runs["diverged"].values & (best < int(runs["epoch"][-1]))]
-    axes.plot(
-        best,
-        [0.04] * len(best),
-        color=_LOOKS["test"][1],
-        transform=axes.get_xaxis_transform(),
-        marker="|",
-        markersize=6,
-        markeredgewidth=0.7,
-        linestyle="",
-        alpha=0.6,
-    )
+    plotting.mark_runs(axes, best, _LOOKS["test"][1], height=0.04)

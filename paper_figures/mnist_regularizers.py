@@ -104,17 +104,7 @@ def _draw_curves(axes: Axes, dataset: xr.Dataset) -> None:
         plotting.band(axes, "epoch", summary, label=case, color=color, linestyle=line, linewidth=1.1)
     stops = dataset["last_epoch"].where(~dataset["diverged"].sel(case="baseline", drop=True))
     marks = stops.dropna("seed").values
-    axes.plot(
-        marks,
-        [0.03] * len(marks),
-        color=_CURVES["baseline"][0],
-        transform=axes.get_xaxis_transform(),
-        marker="|",
-        markersize=6,
-        markeredgewidth=0.7,
-        linestyle="",
-        alpha=0.6,
-    )
+    plotting.mark_runs(axes, marks, _CURVES["baseline"][0], height=0.03)
     means = stats.mean(dataset.sel(case=list(_CURVES)), "test", dim="seed")["mean"]
     top, low = float(means.max()), float(means.isel(epoch=slice(means.sizes["epoch"] // 5, None)).min())
     if np.isfinite([top, low]).all():

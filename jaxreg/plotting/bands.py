@@ -104,6 +104,21 @@ def describe_band(summary: xr.Dataset, unit: str = "runs") -> str:
     return f"{summary.attrs['interval']}, {count_runs(summary, unit)}"
 
 
+def mark_runs(axes: Axes, places: np.ndarray, color: str, height: float) -> None:
+    """A tick at the place of each run along the horizontal axis, `height` of the axes' own above their foot."""
+    axes.plot(
+        places,
+        [height] * len(places),
+        color=color,
+        transform=axes.get_xaxis_transform(),
+        marker="|",
+        markersize=6,
+        markeredgewidth=0.7,
+        linestyle="",
+        alpha=0.6,
+    )
+
+
 def count_runs(summary: xr.Dataset, unit: str = "runs") -> str:
     """Say how many runs stand behind a band, and how many diverged.
 
