@@ -1,15 +1,124 @@
-"""Checks of arguments before anything is traced, shared by the packages."""
+"""Checks of arguments before anything is traced: one number, integer, array, key or choice against its domain.
+
+Each raises an `ArgumentError` that names the argument, its value, the constraint and the remedy, whatever the value
+is. A traced value cannot be looked at: of it only shape and dtype are checked.
+"""
 
 import math
+import numbers
+import sys
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool
 
 from jaxreg.errors import ArgumentError
 
+_NUMBER = "must be one number"
+_LARGEST = sys.float_info.max  # integers beyond it are as good as infinite
+_KINDS = {"b": "truth values", "iu": "integers", "biu": "integers", "biuf": "real numbers", "iuf": "real numbers"}
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Real numbers from `low` to `high`, whole ones only if `whole`; `ends` says which ends belong to it.
+
+    Args:
+        low: the lower end.
+        high: the upper end.
+        ends: "[]", "[)", "(]" or "()", a square bracket for an end that belongs to it; an infinite one rarely does.
+        whole: integers, and floats without a fraction.
+
+    >>> Domain(0, 1, "[)").check("momentum", 0.9, "Give a number such as 0.9")
+    >>> Domain(0, 1, "[)").check("momentum", 1, "Give a number such as 0.9")
+    Traceback (most recent call last):
+        ...
+    jaxreg.errors.ArgumentError: momentum = 1: must lie in [0, 1). Give a number such as 0.9.
+    """
+
+    low: int | float = -math.inf
+    high: int | float = math.inf
+    ends: str = "[]"
+    whole: bool = False
+
+    def holds(self, values: Any) -> Any:
+        """Whether each number lies in the domain, NaN in none; also of traced floats."""
+        above = values >= self.low if self.ends[0] == "[" else values > self.low
+        below = values <= self.high if self.ends[1] == "]" else values < self.high
+        if self.whole:
+            below = below & (values == (jnp if isinstance(values, jax.Array) else np).floor(values))
+        return above & below
+
+    def check(self, name: str, value: Any, remedy: str, dtype: Any = None) -> None:
+        """Refuse what is not one number of the domain.
+
+        Args:
+            name: of the argument.
+            value: any object.
+            remedy: what to do, as a sentence without its full stop.
+            dtype: the floats that it will be turned into; what is infinite or zero only there is refused too.
+        """
+        if isinstance(value, jax.core.Tracer):
+            if value.ndim or not _is_real(value.dtype):
+                raise ArgumentError(name, value, _NUMBER, remedy)
+            return
+        number = _read_number(value)
+        if number is None:
+            raise ArgumentError(name, value, _NUMBER, remedy)
+        if not self.holds(number):
+            raise ArgumentError(name, value, self.constraint, remedy)
+        if dtype is not None and not _is_kept(number, dtype):
+            raise ArgumentError(name, value, _kept(dtype), remedy)
+
+    def check_all(self, name: str, values: Any, remedy: str, dtype: Any = None) -> None:
+        """Refuse what is not a number or an array of numbers of the domain, and name the first one outside."""
+        if isinstance(values, int | float) and not isinstance(values, bool):
+            return self.check(name, values, remedy, dtype)
+        values = read_array(name, values, kinds="iuf")
+        if isinstance(values, jax.core.Tracer):
+            return None
+        known = np.asarray(values)
+        inside = self.holds(known)
+        if not inside.all():
+            raise ArgumentError(*_first(name, known, ~inside), self.constraint, remedy)
+        if dtype is not None and not (kept := _is_kept(known, dtype)).all():
+            raise ArgumentError(*_first(name, known, ~kept), _kept(dtype), remedy)
+        return None
+
+    @property
+    def constraint(self) -> str:
+        """The domain in words, as the end of a sentence."""
+        kind = "whole and " if self.whole else ""
+        if math.isfinite(self.low) and math.isfinite(self.high):
+            return f"must {'be whole and ' if self.whole else ''}lie in {self}"
+        finite = ", and finite" if "(" in self.ends or ")" in self.ends else ""
+        if math.isfinite(self.high):
+            return f"must be {kind}{'below' if self.ends[1] == ')' else 'at most'} {self.high:g}{finite}"
+        if math.isfinite(self.low):
+            if self.ends[0] == "(":
+                more = "positive" if self.low == 0 else f"more than {self.low:g}"
+                return f"must be {kind}{more}{' and finite' if self.ends[1] == ')' else ''}"
+            return f"must be {kind}{self.low:g} or more{finite}"
+        return f"must be {kind}{'finite' if finite else 'a number, not NaN'}"
+
+    def __str__(self) -> str:
+        """The domain as an interval."""
+        return f"{self.ends[0]}{self.low:g}, {self.high:g}{self.ends[1]}"
+
+
+FINITE = Domain(ends="()")
+POSITIVE = Domain(0, ends="()")
+NOT_NEGATIVE = Domain(0, ends="[)")
+SHARE = Domain(0, 1)
+LEVEL = Domain(0, 1, "()")
+
 
 def check_integer(name: str, value: Any, least: int, most: int | float, remedy: str) -> None:
-    """Refuse what is not an integer from `least` to `most`, which may be infinite.
+    """Refuse what is not an integer from `least` to `most`, which may be infinite, before it shapes a program.
 
     >>> check_integer("steps", 0, 1, 100, "Make at least one step")
     Traceback (most recent call last):
@@ -17,6 +126,145 @@ def check_integer(name: str, value: Any, least: int, most: int | float, remedy: 
     jaxreg.errors.ArgumentError: steps = 0: must be an integer from 1 to 100. Make at least one step.
     """
     is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_integer or not least <= value <= most:
-        upper = f"to {most}" if math.isfinite(most) else "on"
+    if not is_integer or not least <= value <= min(most, 2**63 - 1):
+        upper = f"to {most}" if math.isfinite(most) else "on, of 64 bits"
         raise ArgumentError(name, value, f"must be an integer from {least} {upper}", remedy)
+
+
+def check_key(name: str, value: Any) -> None:
+    """Refuse what is not one typed PRNG key.
+
+    >>> check_key("seed", jax.random.key(0))
+    """
+    is_key = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+    if not is_key or value.shape:
+        remedy = "Give jax.random.key(0), or sweep jaxreg.seeds"
+        raise ArgumentError(name, value, "must be a typed PRNG key", remedy)
+
+
+def check_choice(name: str, value: Any, known: Iterable[Any], remedy: str = "Choose one of these") -> None:
+    """Refuse what is none of the known values, and list them.
+
+    >>> check_choice("side", "up", ("left", "right"))
+    Traceback (most recent call last):
+        ...
+    jaxreg.errors.ArgumentError: side = 'up': must be one of left, right. Choose one of these.
+    """
+    known = tuple(known)
+    if not any(type(value) is type(choice) and value == choice for choice in known):
+        raise ArgumentError(name, value, f"must be one of {', '.join(map(str, known))}", remedy)
+
+
+def check_kind(name: str, value: Any, kind: type | tuple[type, ...], remedy: str) -> None:
+    """Refuse an object of another kind.
+
+    >>> check_kind("equation", 3, str, "Write it as text")
+    Traceback (most recent call last):
+        ...
+    jaxreg.errors.ArgumentError: equation = 3: must be a str. Write it as text.
+    """
+    if not isinstance(value, kind):
+        names = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+        article = "an" if names[0] in "AEIOUaeiou" else "a"
+        raise ArgumentError(name, value, f"must be {article} {names}", remedy)
+
+
+def read_array(
+    name: str, values: Any, *, kinds: str = "biuf", ndim: int | Collection[int] | None = None
+) -> np.ndarray | Array:
+    """An array of numbers from anything that is one: lists, frames, labelled arrays; JAX's arrays as they are.
+
+    Args:
+        name: of the argument.
+        values: any object.
+        kinds: letters of the NumPy kinds that are taken: truth values, signed and unsigned integers, floats.
+        ndim: how many dimensions it may have; None for any number.
+
+    Raises:
+        ArgumentError: text, objects, complex numbers, masked entries, rows of unequal lengths, sparse matrices.
+
+    >>> read_array("x", [[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+    remedy = f"Give an array of {_KINDS[kinds]}"
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ArgumentError(name, values, "must not be masked", "Leave the masked entries out")
+    if hasattr(values, "todense") or hasattr(values, "toarray"):
+        raise ArgumentError(name, type(values).__name__, "must be dense", f"Give {name}.toarray() or .todense()")
+    array = values if isinstance(values, jax.Array) else _convert(name, values, remedy)
+    if not any(_is_kind(array.dtype, kind) for kind in kinds):
+        raise ArgumentError(name, values, f"must hold {_KINDS[kinds]}, not {array.dtype}", remedy)
+    if ndim is not None and array.ndim not in ((ndim,) if isinstance(ndim, int) else ndim):
+        allowed = " or ".join(map(str, (ndim,) if isinstance(ndim, int) else ndim))
+        plural = "" if allowed == "1" else "s"
+        raise ArgumentError(name, array.shape, f"must have {allowed} dimension{plural}", remedy)
+    return array
+
+
+def _convert(name: str, values: Any, remedy: str) -> np.ndarray | Array:
+    """An array of what JAX can take, in its own precision."""
+    try:
+        array = np.asarray(values)
+        if array.dtype == object and array.ndim and all(isinstance(v, numbers.Real) for v in array.flat):
+            array = array.astype(np.float64)  # fractions, and columns of a frame that differ in kind
+    except jax.errors.TracerArrayConversionError:
+        array = None
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise ArgumentError(name, values, f"must be an array ({error})", remedy) from error
+    if array is None:
+        try:
+            return jnp.asarray(values)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ArgumentError(name, values, f"must be an array ({error})", remedy) from error
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):
+            return array.astype(np.float64)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _is_kind(dtype: Any, kind: str) -> bool:
+    """Whether a dtype is of NumPy's kind; JAX's short floats and integers are floats and integers too."""
+    known = {"b": np.bool_, "i": np.signedinteger, "u": np.unsignedinteger, "f": np.floating}
+    return bool(jnp.issubdtype(dtype, known[kind]))
+
+
+def _is_real(dtype: Any) -> bool:
+    return any(_is_kind(dtype, kind) for kind in "iuf")
+
+
+def _read_number(value: Any) -> int | float | None:
+    """One real number as Python's own, or None for everything else."""
+    if isinstance(value, int | float):
+        if isinstance(value, bool):
+            return None
+        return value if -_LARGEST <= value <= _LARGEST or value != value else (math.inf if value > 0 else -math.inf)
+    if isinstance(value, np.ma.MaskedArray) or not hasattr(value, "dtype"):
+        return None
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    if array.ndim or not _is_real(array.dtype):
+        return None
+    return float(array) if _is_kind(array.dtype, "f") else int(array)
+
+
+def _is_kept(values: Any, dtype: Any) -> Any:
+    """Whether numbers stay finite, and other than zero, in the precision; infinity may stay itself."""
+    limits = jnp.finfo(dtype)
+    size = abs(values)
+    return ((size <= float(limits.max)) | (size == math.inf)) & ((size == 0) | (size >= float(limits.tiny)))
+
+
+def _kept(dtype: Any) -> str:
+    limits = jnp.finfo(dtype)
+    least, most = float(limits.tiny), float(limits.max)
+    return f"must be 0 or from {least:.2g} to {most:.2g} in size in {jnp.dtype(dtype).name}"
+
+
+def _first(name: str, values: np.ndarray, wrong: Bool[np.ndarray, "..."]) -> tuple[str, Any]:
+    """The name and the value of the first entry that is wrong."""
+    if not values.ndim:
+        return name, values.item()
+    place = tuple(map(int, np.argwhere(wrong)[0]))
+    return f"{name}[{', '.join(map(str, place))}]", values[place].item()

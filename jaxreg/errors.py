@@ -2,7 +2,14 @@
 
 import reprlib
 
-_short = reprlib.Repr()
+
+class _Repr(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        """An integer, also one of more digits than Python writes."""
+        return super().repr_int(x, level) if x.bit_length() < 2**12 else f"an integer of {x.bit_length()} bits"
+
+
+_short = _Repr()
 _short.maxstring = _short.maxother = 120
 
 
