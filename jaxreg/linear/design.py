@@ -116,9 +116,23 @@ def find_power(values: Float[Array, "..."], axis: int | None = None) -> Float[Ar
     """A power of two, below the largest magnitude and above a quarter of it: to divide by it is exact.
 
     Not the nearest one: the reciprocal of that would be subnormal for the largest numbers there are, and so be lost.
+    For the same reason it is never less than the smallest normal number. Zero, and what is not finite, count as 1/2.
+
+    Found by halving the exponent, not read from the bits: a TPU has no 64-bit floats, and its compiler, which makes
+    them of pairs of others, refuses to look at their bits, as `jnp.frexp` and `jnp.ldexp` do.
     """
     largest = lax.stop_gradient(jnp.abs(values).max(axis))
-    return jnp.ldexp(jnp.ones_like(largest), jnp.frexp(largest)[1] - 2)
+    limits = jnp.finfo(largest.dtype)
+    rest = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 0.5)
+    power = jnp.full_like(rest, 0.5)
+    steps = [2.0 ** 2**k for k in reversed(range(limits.maxexp.bit_length() - 1))]
+    for step in steps:
+        is_large = rest >= step
+        rest, power = jnp.where(is_large, rest / step, rest), jnp.where(is_large, power * step, power)
+    for step in steps:
+        is_small = rest * step < 2
+        rest, power = jnp.where(is_small, rest * step, rest), jnp.where(is_small, power / step, power)
+    return jnp.maximum(power, float(limits.tiny))
 
 
 class Problem(NamedTuple):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float, Int32, Num
 
 from jaxreg.linear import boundary
@@ -74,8 +75,9 @@ def read_strength(
 ) -> tuple[Float[Array, "*alphas"], Int32[Array, "*alphas"]]:
     """Strengths for the design divided by `scale`, and INVALID where a traced one is none."""
     valid = (alpha >= 0) & jnp.isfinite(alpha)
-    inverse = jnp.ldexp(jnp.ones_like(scale), 1 - jnp.frexp(scale)[1])
-    strength = jnp.where(valid, alpha, 1) * inverse * inverse  # divided twice, XLA divides by a square that may vanish
+    # `scale` is a power of two. Without the barrier XLA would divide by its square, which may vanish.
+    inverse = lax.optimization_barrier(1 / scale)
+    strength = jnp.where(valid, alpha, 1) * inverse * inverse
     status = jnp.where(valid, Status.OK, Status.INVALID).astype(jnp.int32)
     return jnp.minimum(strength, float(jnp.finfo(alpha.dtype).max) / 4), status
 

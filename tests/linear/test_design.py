@@ -9,7 +9,7 @@ import pytest
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import Status, polynomial_features, standardize
 from jaxreg.linear.boundary import check_normalize, check_number, read_alphas, read_data, read_floats
-from jaxreg.linear.design import pose, to_fit
+from jaxreg.linear.design import find_power, pose, to_fit
 
 _RANDOM = np.random.default_rng(0)
 _X = _RANDOM.normal(size=(20, 4)) * np.array([1, 10, 0.1, 1]) + 3
@@ -201,3 +201,19 @@ def test_lowers_for_every_platform():
 
     exported = jax.export.export(jax.jit(jax.vmap(build)), platforms=("cpu", "cuda", "tpu"))(jnp.ones((2, 6)))
     assert exported.platforms == ("cpu", "cuda", "tpu")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_powers_of_two_are_those_that_the_bits_say(dtype):
+    limits = np.finfo(dtype)
+    powers = dtype(2) ** np.arange(limits.minexp + 2, limits.maxexp).astype(dtype)
+    spread = np.exp(_RANDOM.uniform(np.log(4 * float(limits.tiny)), np.log(float(limits.max)), 2000)).astype(dtype)
+    largest = np.concatenate([powers, np.nextafter(powers[1:], dtype(0)), spread, [limits.max]])
+    with jax.enable_x64(dtype == np.float64):
+        found = np.asarray(jax.vmap(find_power)(-largest[:, None]))
+        rest = np.asarray(jax.vmap(find_power)(np.array([[0], [np.inf], [np.nan]], dtype)))
+        least = float(find_power(jnp.array([limits.tiny], dtype)))
+    np.testing.assert_array_equal(found, np.ldexp(dtype(1), np.frexp(largest)[1] - 2))
+    np.testing.assert_array_equal(rest, 0.25)
+    assert found.dtype == dtype
+    assert least == float(limits.tiny)  # not the subnormal number below it, by which nothing can be divided
