@@ -18,10 +18,10 @@ import xarray as xr
 from jax.sharding import Mesh
 
 import jaxreg as jr
-from experiments import rivals
+from experiments import device_benchmark, rivals
 from experiments.landscape_benchmark import START, STEPS, make_refit_gradient, measure_landscape_kernels
 from experiments.linear_benchmark import measure_linear
-from experiments.nets_benchmark import BASE, measure_device, measure_nets
+from experiments.nets_benchmark import BASE, measure_nets
 from experiments.recipes import Recipe
 from experiments.recipes import learn as follow
 from experiments.rivals import Timed
@@ -69,10 +69,6 @@ class Config:
     """Networks with back-propagation written out."""
     scratch_loop: int = 10
     """How many of them the NumPy loop trains; its time is scaled up."""
-    device: bool = False
-    """Measure populations of growing size on the accelerator that is there, and nothing else."""
-    populations: tuple[int, ...] = (10, 100, 1000, 10_000)
-    """Their sizes."""
     linear: int = 1000
     """Datasets of the linear models; they are measured where scikit-learn is installed."""
     loop: int = 20
@@ -98,7 +94,6 @@ PRESETS = {
         online=2,
         scratch=64,
         scratch_loop=1,
-        populations=(2, 4),
         linear=64,
         loop=2,
         columns=500,
@@ -114,10 +109,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     if kept is not None and kept.exists():
         return _to_dataset(json.loads(kept.read_text()))
     say = functools.partial(print, file=sys.stderr) if progress else lambda *_: None
-    if config.device:
-        rows = measure_device(load_data(config), config.populations, config.repeats, say)
-    else:
-        rows = _measure_all(config, say)
+    rows = _measure_all(config, say)
     record = {"rows": rows, "config": dataclasses.asdict(config)}
     record["history"] = [describe_environment(run, jax.local_devices())]
     if kept is not None:
@@ -127,7 +119,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
 
 def _measure_all(config: Config, say: Callable[..., None]) -> list[dict[str, Any]]:
-    """Every row but those of an accelerator."""
+    """Every row."""
     mesh = make_mesh(jax.local_devices())
     say("measuring the machine ...")
     limit = best_product_rate(config.repeats)
@@ -298,7 +290,12 @@ def _to_dataset(record: dict[str, Any]) -> xr.Dataset:
 
 
 def main() -> None:
-    """`python -m experiments.benchmark [--preset ...]`: measure, draw, write JSON and figure, print the table."""
+    """`python -m experiments.benchmark [--preset ...]`: measure, draw, write JSON and figure, print the table.
+
+    With `--device` the benchmark of an accelerator, which has a command line of its own.
+    """
+    if "--device" in sys.argv[1:]:
+        sys.exit(device_benchmark.main([argument for argument in sys.argv[1:] if argument != "--device"]))
     from paper_figures.__main__ import main as draw
 
     code = draw(["benchmark", "--fresh", *sys.argv[1:]])

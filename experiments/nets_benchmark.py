@@ -16,7 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 import jaxreg as jr
 from experiments.recipes import Recipe, learn
 from experiments.rivals import time_torch, train_torch
-from experiments.timing import best_product_rate, median_seconds, row, seconds
+from experiments.timing import median_seconds, row, seconds
 from jaxreg.datasets import Dataset
 from jaxreg.engine.execute import make_mesh
 from jaxreg.nets import Augmentation, EarlyStopping, fit_whitening, stopping
@@ -163,36 +163,6 @@ def stop(curves: np.ndarray) -> np.ndarray:
     history = xr.Dataset({"accuracy": (("seed", "epoch"), curves)})
     applied = stopping.apply(history, {"rule": EarlyStopping("accuracy", patience=_PATIENCE)})
     return applied["last_epoch"].values[0] - 1
-
-
-def measure_device(data: Dataset, populations: tuple[int, ...], repeats: int, say: Callable) -> list[dict[str, Any]]:
-    """Tutorial T5's network in populations of growing size: steps, share of products and of memory bandwidth.
-
-    The bytes counted are those no program can spare once a population has left the caches: every weight is read for
-    the forward and the backward pass, and read and written by the step.
-    """
-    few = data._replace(x_train=data.x_train[:640], y_train=data.y_train[:640])
-    recipe = dataclasses.replace(BASE, epochs=1)
-    products, bandwidth = best_product_rate(repeats, "default"), measure_bandwidth(repeats)
-    rows = [
-        row("best float32 matrix product of the default precision", products / 1e9, "GFLOP/s"),
-        row("memory bandwidth: scaling an array", bandwidth / 1e9, "GB/s"),
-    ]
-    sizes = list(zip((data.x_train.shape[1], *recipe.hidden), (*recipe.hidden, 10), strict=True))
-    weights = sum(a * b + b for a, b in sizes)
-    steps = recipe.epochs * -(-len(few.x_train) // recipe.batch_size)
-    for members in populations:
-        say(f"measuring a population of {members:,} ...")
-        call = sweep_of(recipe, few, members)
-        first = seconds(call)
-        taken = median_seconds(call, repeats)
-        rate = members * steps / taken
-        work = recipe.operations(data.x_train.shape[1], 10, len(few.x_train), len(few.x_test)) * members / taken
-        note = f"{work / products:.0%} of the product rate, {16 * weights * rate / bandwidth:.0%} of the bandwidth"
-        shares = {"product_share": work / products, "bandwidth_share": 16 * weights * rate / bandwidth}
-        more: dict[str, Any] = {"seconds": taken, "compile_seconds": first - taken, "note": note, **shares}
-        rows.append(row(f"784-256-128-10 network: population of {members:,}", rate, "steps/s", **more))
-    return rows
 
 
 def sweep_of(recipe: Recipe, data: Dataset, members: int, **more: Any) -> Callable[[], xr.Dataset]:

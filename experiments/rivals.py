@@ -39,8 +39,10 @@ def map_by_hand(run: Callable[..., Any], args: tuple[Any, ...], *, nested: bool,
     return lambda keys, rates: program(args, keys, rates)
 
 
-def train_torch(recipe: Recipe, data: Dataset, loader: bool = False) -> Callable[[int], np.ndarray]:
-    """The same recipe as a PyTorch loop: from a seed to the test accuracy after each epoch.
+def train_torch(
+    recipe: Recipe, data: Dataset, loader: bool = False, device: str = "cpu"
+) -> Callable[[int], np.ndarray]:
+    """The same recipe as a PyTorch loop on a device of PyTorch: from a seed to the test accuracy after each epoch.
 
     With `loader` the batches come from a DataLoader, as in PyTorch's own quickstart; without, from tensor indexing,
     which is faster and rarer.
@@ -49,7 +51,7 @@ def train_torch(recipe: Recipe, data: Dataset, loader: bool = False) -> Callable
     from torch import nn
     from torch.utils.data import DataLoader, TensorDataset
 
-    x, y, x_test, y_test = (torch.from_numpy(np.asarray(part)) for part in data[:4])
+    x, y, x_test, y_test = (torch.from_numpy(np.array(part)).to(device) for part in data[:4])
     y, y_test = y.long(), y_test.long()
     activation = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU}[recipe.activation]
     optimizers = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
@@ -60,7 +62,7 @@ def train_torch(recipe: Recipe, data: Dataset, loader: bool = False) -> Callable
             parts += [nn.Linear(inputs, units), activation()]
             if recipe.dropout and recipe.dropout[layer]:
                 parts.append(nn.Dropout(recipe.dropout[layer]))
-        model = nn.Sequential(*parts, nn.Linear(sizes[-1], 10))
+        model = nn.Sequential(*parts, nn.Linear(sizes[-1], 10)).to(device)
         for part in model:
             if isinstance(part, nn.Linear):
                 nn.init.xavier_uniform_(part.weight)
@@ -70,7 +72,7 @@ def train_torch(recipe: Recipe, data: Dataset, loader: bool = False) -> Callable
     def batches() -> Any:
         if loader:
             return DataLoader(TensorDataset(x, y), batch_size=recipe.batch_size, shuffle=True)
-        return ((x[part], y[part]) for part in torch.randperm(len(x)).split(recipe.batch_size))
+        return ((x[part], y[part]) for part in torch.randperm(len(x), device=device).split(recipe.batch_size))
 
     def change(images: Any) -> Any:
         side = math.isqrt(images.shape[1])

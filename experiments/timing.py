@@ -37,11 +37,11 @@ def compare(ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int) ->
     return float(np.median(pairs[:, 0])), float(np.median(pairs[:, 1])), float(np.median(pairs[:, 0] / pairs[:, 1]))
 
 
-def best_product_rate(repeats: int, precision: str = "highest") -> float:
-    """Float32 operations per second of this machine's fastest matrix product; see `jax.lax.Precision`."""
+def best_product_rate(repeats: int, precision: str | None = "highest", dtype: Any = np.float32) -> float:
+    """Operations per second of this machine's fastest matrix product; see `jax.lax.Precision`."""
     best = 0.0
     product = jax.jit(functools.partial(jnp.matmul, precision=precision))
     for size in (512, 1024, 2048) if jax.default_backend() == "cpu" else (2048, 4096, 8192):
-        matrix = jnp.ones((size, size))
+        matrix = jnp.ones((size, size), dtype)
         best = max(best, 2 * size**3 / median_seconds(functools.partial(product, matrix, matrix), 5 * repeats))
     return best

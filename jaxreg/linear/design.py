@@ -125,7 +125,7 @@ def find_power(values: Float[Array, "..."], axis: int | None = None) -> Float[Ar
     limits = jnp.finfo(largest.dtype)
     rest = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 0.5)
     power = jnp.full_like(rest, 0.5)
-    steps = [2.0 ** 2**k for k in reversed(range(limits.maxexp.bit_length() - 1))]
+    steps = [2.0**2**k for k in reversed(range(limits.maxexp.bit_length() - 1))]
     for step in steps:
         is_large = rest >= step
         rest, power = jnp.where(is_large, rest / step, rest), jnp.where(is_large, power * step, power)

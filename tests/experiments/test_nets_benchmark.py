@@ -59,18 +59,5 @@ def test_rows_of_a_population(data):
     assert rows[0]["value"] == pytest.approx(2 * 2 / rows[0]["seconds"])
 
 
-def test_rows_of_a_device(data, monkeypatch):
-    monkeypatch.setattr(nets_benchmark, "BASE", dataclasses.replace(_TINY, epochs=2))
-    monkeypatch.setattr(nets_benchmark, "best_product_rate", lambda *_: 1e11)
-    monkeypatch.setattr(nets_benchmark, "measure_bandwidth", lambda _: 1e10)
-    rows = nets_benchmark.measure_device(data, (2,), repeats=1, say=lambda _: None)
-    assert [row["unit"] for row in rows] == ["GFLOP/s", "GB/s", "steps/s"]
-    last = rows[-1]
-    work = 2 * dataclasses.replace(_TINY, epochs=1).operations(64, 10, 100, 50)
-    assert last["product_share"] == pytest.approx(work / last["seconds"] / 1e11)
-    weights = 64 * 6 + 6 * 5 + 5 * 10 + 6 + 5 + 10
-    assert last["bandwidth_share"] == pytest.approx(16 * weights * 2 * 2 / last["seconds"] / 1e10)
-
-
 def test_less_is_better_for_ratios_of_times_and_differences_of_accuracy():
     assert {"ratio of times", "points"} <= set(UPPER_BOUNDS)
