@@ -1,3 +1,4 @@
+from . import accelerators as accelerators
 from . import agreement as agreement
 from . import claims as claims
 from . import conventions as conventions

@@ -49,3 +49,7 @@ class DataError(JaxregError):
 
 class ArgumentError(JaxregError):
     """An argument of a numerical function is outside its domain."""
+
+
+class AcceleratorError(JaxregError):
+    """There is no such accelerator to compile for, or its compiler is not installed."""
