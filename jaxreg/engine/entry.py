@@ -21,7 +21,7 @@ from jaxreg.engine.devices import local_devices
 from jaxreg.engine.execute import Tally, execute, initial_box, make_mesh
 from jaxreg.engine.forecast import Plan, forecast
 from jaxreg.engine.grid import Box, Region, tile_region
-from jaxreg.engine.layout import Identity
+from jaxreg.engine.identity import Identity
 from jaxreg.engine.memory import MemorySink
 from jaxreg.engine.outputs import Outputs, compiled_axes, read_outputs, read_validity
 from jaxreg.engine.program import Program, build_programs, place_programs, replicate
@@ -33,7 +33,7 @@ from jaxreg.engine.provenance import (
     read_setting,
 )
 from jaxreg.engine.reading import read_axes
-from jaxreg.engine.store import check_path, open_store
+from jaxreg.engine.store import open_store, read_finished, resolve_path
 from jaxreg.errors import SweepError
 
 
@@ -102,13 +102,12 @@ def sweep(
     >>> dict(result.weight.sizes)
     {'seed': 100, 'learning_rate': 3, 'step': 20}
     """
-    if store is not None:
-        check_path(Path(store).absolute())
+    path = None if store is None else resolve_path(store)
     with _settled(x64) as x64:
         study = _prepare(run, axes, args, dims, chunk_size, devices)
         environment = describe_environment(run, list(study.mesh.devices.flat)) | {"data": fingerprint_data(args)}
         tally = Tally()
-        if store is None:
+        if path is None:
             sink = MemorySink([len(axis.labels) for axis in study.axes], study.outputs)
             tiles = list(tile_region(_whole(study.axes), study.axes, study.box))
             call = (study.args, tiles, study.box, study.mesh)
@@ -117,7 +116,7 @@ def sweep(
             manifest = {"settings": _settings(study, x64), "axes": described, "chunk": list(box.lengths)}
             dataset = _dataset(study, sink, json.dumps(manifest | {"history": [environment]}))
         else:
-            dataset = _sweep_store(study, Path(store).absolute(), x64, environment, tally, progress)
+            dataset = _sweep_store(study, path, x64, environment, tally, progress)
     if progress:
         tqdm.write(str(tally), file=sys.stderr)
     return dataset
@@ -195,10 +194,13 @@ def _sweep_store(
         _settings(study, x64) | {"data": environment["data"]},
         {program.signature: program.fingerprint() for program in study.programs},
     )
-    with open_store(path, identity, environment, study.axes, study.outputs, study.box) as (store, stale):
-        if stale and progress:
-            tqdm.write(f"{path}: taking over from {stale}, which ended without closing it", file=sys.stderr)
-        store.write_validity(read_validity(study.outputs, store.axes))
+    finished = read_finished(path, identity, study.axes)
+    if finished is not None:
+        tally.found = math.prod(len(axis.labels) for axis in study.axes)
+        return finished
+    with open_store(path, identity, environment, study.axes, study.outputs, study.box) as store:
+        if progress and store.notes:
+            tqdm.write("\n".join(store.notes), file=sys.stderr)
         programs = place_programs(study.programs, store.axes)
         work = []
         for number, assigned in enumerate(store.assignments):

@@ -1,131 +1,170 @@
-"""The layout of a store on disk: its arrays, its manifest, and how both grow while readers see whole states only."""
+"""The layout of a store: which arrays it has, how they are cut into files, and how they grow."""
 
 import dataclasses
-import json
+import itertools
 import math
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
+from jaxreg.engine.arrays import Piece, StoredArray, file_chunks
 from jaxreg.engine.axes import LABEL_CHARACTERS, Axis, Group
+from jaxreg.engine.catalog import Catalog, digest_labels, kept_twice
 from jaxreg.engine.grid import Assignment, Box, unassigned
-from jaxreg.engine.outputs import Outputs, compiled_axes, padding_value
+from jaxreg.engine.identity import Identity, check_labels
+from jaxreg.engine.manifest import FORMAT, publish, read_assignments, write_assignments
+from jaxreg.engine.outputs import Outputs, compiled_axes, read_validity
+from jaxreg.engine.sealing import write_files
 from jaxreg.errors import StoreError
 
-FORMAT = 1
 FILE_BYTES = 2**18  # an array's file holds about this much, or one chunk of the sweep where that is more
 MOST_FILE_BYTES = 2**30  # the compressor takes no more than twice this
-COORDINATE_CHUNK = 2**16
+MASK_LENGTH = 64  # static values per file of a validity mask
 
 
-@dataclasses.dataclass(frozen=True)
-class Identity:
-    """What must agree for a store to be continued: named settings, and a fingerprint per program."""
-
-    settings: dict[str, Any]
-    programs: dict[str, str]
-
-
-def create_group(path: Path, identity: Identity, axes: Sequence[Axis], outputs: Outputs, box: Box) -> None:
-    """Write a store without cells at `path`."""
-    group = zarr.open_group(path, mode="w", zarr_format=2)
-    names = tuple(axis.name for axis in axes)
-    for axis in axes:
-        dtype = np.dtype(f"U{LABEL_CHARACTERS}") if axis.labels.dtype.kind == "U" else axis.labels.dtype
-        _create(group, axis.name, (axis.name,), (0,), (COORDINATE_CHUNK,), dtype)
+def create_store(path: Path, identity: Identity, axes: Sequence[Axis], outputs: Outputs, box: Box) -> None:
+    """Write a store without cells into the new folder `path`."""
+    arrays = _plan_arrays(axes, outputs, box)
+    manifest = {
+        "format": FORMAT,
+        "id": uuid.uuid4().hex,
+        "revision": 0,
+        "settings": identity.settings,
+        "programs": {},
+        "arrays": {name: array.to_json() for name, array in arrays.items()},
+        "sizes": _trailing_sizes(outputs),
+        "axes": [
+            {"name": a.name, "kind": a.kind, "length": 0, "labels": digest_labels(_label_dtype(a, 0)), "identity": {}}
+            for a in axes
+        ],
+        "regions": [],
+        "history": [],
+    }
+    for name in arrays:
+        (path / name).mkdir()
+    catalog = Catalog(path, manifest, {axis.name: _label_dtype(axis, 0) for axis in axes})
     for dim, values in outputs.coordinates.items():
-        _create(group, dim, (dim,), values.shape, values.shape, values.dtype)
-    none = (0,) * len(axes)
-    for dim, lengths in outputs.ragged_lengths.items():
-        static = [axis.name for axis in compiled_axes(axes)]
-        shape = (*(0 for _ in static), max(lengths))
-        _create(group, f"{dim}_valid", (*static, dim), shape, (*(64 for _ in static), max(lengths)), np.dtype(bool))
-    for name in ("diverged", "done"):
-        _create(group, name, names, none, _file_cells(axes, box, 1), np.dtype(bool))
-    for name, output in outputs.variables.items():
-        cells = _file_cells(axes, box, math.prod(output.shape) * output.dtype.itemsize)
-        trailing = [max(1, size) for size in output.shape]
-        while math.prod((*cells, *trailing)) * output.dtype.itemsize > MOST_FILE_BYTES:
-            longest = trailing.index(max(trailing))
-            trailing[longest] = -(-trailing[longest] // 2)
-        _create(group, name, (*names, *output.dims), (*none, *output.shape), (*cells, *trailing), output.dtype)
-    axes_now = [{"name": axis.name, "kind": axis.kind, "length": 0, "identity": {}} for axis in axes]
-    manifest = {"format": FORMAT, "settings": identity.settings, "programs": {}, "axes": axes_now}
-    publish(group, manifest | {"regions": [], "history": []})
+        write_kept(catalog, arrays[dim], values)
+    publish(path, manifest)
 
 
-def extend_group(
-    path: Path,
-    group: zarr.Group,
-    manifest: dict[str, Any],
+def extend_store(
+    catalog: Catalog,
     identity: Identity,
     environment: dict[str, Any],
     axes: Sequence[Axis],
     outputs: Outputs,
     box: Box,
-) -> tuple[Axis, ...]:
-    """Add the labels, cells and programs that `axes` newly ask for; return `axes` in the store's positions.
+    held: np.ndarray,
+) -> tuple[Catalog, tuple[Axis, ...]]:
+    """Add the labels, cells and programs that `axes` newly ask for; return the store and `axes` in its positions.
 
-    Arrays grow first; readers take shapes from the consolidated metadata, which the last step replaces at once.
+    `held` says which cells are there. Labels and files come first; the manifest, which counts them in, comes last.
     """
-    _check_same(path, manifest, identity, axes)
-    placed = []
-    for axis, entry in zip(axes, manifest["axes"], strict=True):
-        array = _array(group, axis.name)
-        held = np.asarray(array[: entry["length"]])
-        _check_labels(path, axis, entry, held)
-        known = set(held.tolist())
-        asked = axis.labels.astype(array.dtype)
-        labels = np.concatenate([held, asked[[label not in known for label in asked.tolist()]]])
-        array.resize((len(labels),))
-        array[...] = labels
-        placed.append(_place(axis, labels))
-        entry.update(length=len(labels), identity=entry["identity"] | axis.identity)
-    _resize_cells(group, placed, outputs)
+    manifest = dict(catalog.manifest)
+    placed = [_place(axis, _join(axis, catalog.labels[axis.name])) for axis in axes]
+    labels = {axis.name: axis.labels for axis in placed}
+    sizes = _trailing_sizes(outputs)
+    manifest["sizes"] = {dim: max(n, sizes.get(dim, 0)) for dim, n in catalog.manifest["sizes"].items()}
+    manifest["axes"] = [
+        entry
+        | {
+            "length": len(axis.labels),
+            "labels": digest_labels(axis.labels),
+            "identity": entry["identity"] | axis.identity,
+        }
+        for axis, entry in zip(placed, manifest["axes"], strict=True)
+    ]
+    grown = Catalog(catalog.path, manifest, labels)
+    for axis in placed:
+        if len(axis.labels) > len(catalog.labels[axis.name]):
+            write_kept(grown, grown.arrays[axis.name], axis.labels)
+    for name, mask in read_validity(outputs, placed).items():
+        _write_mask(catalog, grown, name, mask)
+    _pad_longer(catalog, grown, held)
     region = tuple(tuple(sorted(i for g in axis.groups for i in g.positions.tolist())) for axis in placed)
     assigned = read_assignments(manifest)
     if assigned and 2 * assigned[-1].box.members >= box.members:
         box = assigned[-1].box  # no second program for a chunk of about the same size
     new = unassigned(region, [one.region for one in assigned])
     write_assignments(manifest, [*assigned, *(Assignment(piece, box) for piece in new)])
-    manifest["programs"] |= identity.programs
-    manifest["history"].append(environment)
-    publish(group, manifest)
-    return tuple(placed)
+    manifest["programs"] = manifest["programs"] | identity.programs
+    manifest["history"] = [*manifest["history"], environment]
+    publish(catalog.path, manifest)
+    return grown, tuple(placed)
 
 
-def publish(group: zarr.Group, manifest: dict[str, Any]) -> None:
-    """Make the manifest and the arrays' present shapes visible to readers, in one replacement of one file."""
-    group.attrs["provenance"] = json.dumps(manifest)
-    zarr.consolidate_metadata(group.store)
+def place_axes(catalog: Catalog, axes: Sequence[Axis]) -> tuple[Axis, ...] | None:
+    """`axes` in the positions of a store that has all their labels already; None where it has not."""
+    joined = [_join(axis, catalog.labels[axis.name]) for axis in axes]
+    if any(len(labels) > len(catalog.labels[axis.name]) for axis, labels in zip(axes, joined, strict=True)):
+        return None
+    return tuple(_place(axis, labels) for axis, labels in zip(axes, joined, strict=True))
 
 
-def read_assignments(manifest: dict[str, Any]) -> list[Assignment]:
-    """The regions assigned so far, in the order in which they were first asked for."""
-    return [
-        Assignment(
-            tuple(tuple(i for start, stop in part for i in range(start, stop)) for part in entry["positions"]),
-            Box(tuple(entry["chunk"]), entry["split"]),
-        )
-        for entry in manifest["regions"]
-    ]
-
-
-def write_assignments(manifest: dict[str, Any], assignments: Sequence[Assignment]) -> None:
-    """Put the assigned regions into the manifest, positions as ranges."""
-    manifest["regions"] = [
-        {"positions": list(map(_to_ranges, one.region)), "chunk": list(one.box.lengths), "split": one.box.split}
-        for one in assignments
-    ]
+def check_axes(catalog: Catalog, axes: Sequence[Axis]) -> None:
+    """Refuse axes that the store cannot take in, before anything is written."""
+    for axis, entry in zip(axes, catalog.manifest["axes"], strict=True):
+        check_labels(catalog.path, axis, entry, catalog.labels[axis.name])
 
 
 def find_positions(axis: Axis, labels: np.ndarray) -> list[int]:
     """Where the labels of `axis` stand among the store's `labels`."""
     where = {label: i for i, label in enumerate(labels.tolist())}
     return [where[label] for label in axis.labels.astype(labels.dtype).tolist()]
+
+
+def write_kept(catalog: Catalog, array: StoredArray, values: np.ndarray) -> None:
+    """Write an array that no run computes, each file in two places."""
+    for part in array.split([range(n) for n in values.shape]):
+        piece = array.blank()
+        piece.values[part.inside] = values[part.of_block]
+        piece.cells[part.inside[: array.cells]] = True
+        data = array.pack(piece, catalog.store_id, part.file, catalog.labels)
+        write_files(dict.fromkeys(reversed(kept_twice(catalog.file(array, part.file))), data))
+
+
+def _plan_arrays(axes: Sequence[Axis], outputs: Outputs, box: Box) -> dict[str, StoredArray]:
+    names = tuple(axis.name for axis in axes)
+    arrays = []
+    for axis in axes:
+        dtype = _label_dtype(axis, 0).dtype
+        arrays.append(StoredArray(axis.name, (axis.name,), dtype, (FILE_BYTES // dtype.itemsize,), 1, kept=True))
+    for dim, values in outputs.coordinates.items():
+        arrays.append(StoredArray(dim, (dim,), values.dtype, (max(1, len(values)),), 0, kept=True))
+    static = tuple(axis.name for axis in compiled_axes(axes))
+    for dim, lengths in outputs.ragged_lengths.items():
+        chunks = (*(MASK_LENGTH for _ in static), max(1, *lengths))
+        arrays.append(StoredArray(f"{dim}_valid", (*static, dim), np.dtype(bool), chunks, len(static), kept=True))
+    for name in ("diverged", "done"):
+        arrays.append(StoredArray(name, names, np.dtype(bool), _file_cells(axes, box, 1), len(axes)))
+    for name, output in outputs.variables.items():
+        if output.dtype.kind not in "biuf":
+            raise StoreError(f"output {name!r}", output.dtype, "is no type that zarr stores", "Cast it in the run")
+        cells = _file_cells(axes, box, math.prod(output.shape) * output.dtype.itemsize)
+        chunks = file_chunks(cells, output.shape, output.dtype, MOST_FILE_BYTES)
+        arrays.append(StoredArray(name, (*names, *output.dims), output.dtype, chunks, len(axes)))
+    return {array.name: array for array in arrays}
+
+
+def _trailing_sizes(outputs: Outputs) -> dict[str, int]:
+    return {dim: size for o in outputs.variables.values() for dim, size in zip(o.dims, o.shape, strict=True)}
+
+
+def _label_dtype(axis: Axis, length: int) -> np.ndarray:
+    """Labels of the type that a store keeps them in."""
+    dtype = np.dtype(f"<U{LABEL_CHARACTERS}") if axis.labels.dtype.kind == "U" else axis.labels.dtype
+    return axis.labels[:length].astype(dtype)
+
+
+def _join(axis: Axis, held: np.ndarray) -> np.ndarray:
+    """The store's labels, and after them those of `axis` that are new."""
+    known = set(held.tolist())
+    asked = axis.labels.astype(held.dtype)
+    return np.concatenate([held, asked[np.array([label not in known for label in asked.tolist()], bool)]])
 
 
 def _place(axis: Axis, labels: np.ndarray) -> Axis:
@@ -139,64 +178,27 @@ def _place(axis: Axis, labels: np.ndarray) -> Axis:
     return dataclasses.replace(axis, labels=labels, groups=tuple(groups))
 
 
-def _resize_cells(group: zarr.Group, axes: Sequence[Axis], outputs: Outputs) -> None:
-    """Bring every array to the axes' new lengths, and to the longest that any array has along other dimensions.
-
-    An extension that was killed may have left some arrays longer than others.
-    """
-    sizes = {dim: size for o in outputs.variables.values() for dim, size in zip(o.dims, o.shape, strict=True)}
-    arrays = {name: array for name, array in group.arrays() if array.ndim and name not in outputs.coordinates}
-    for array in arrays.values():
-        for dim, size in zip(_dims(array), array.shape, strict=True):
-            sizes[dim] = max(sizes.get(dim, 0), size)
-    sizes |= {axis.name: len(axis.labels) for axis in axes}
-    for array in arrays.values():
-        array.resize(tuple(sizes[dim] for dim in _dims(array)))
-    for dim, values in outputs.coordinates.items():
-        _array(group, dim)[...] = values
+def _write_mask(before: Catalog, after: Catalog, name: str, mask: np.ndarray) -> None:
+    """Write which entries of a ragged dimension are real: as before, and where this sweep knows."""
+    array = after.arrays[name]
+    held = before.read_whole(array)
+    merged = np.zeros(array.shape(after.sizes), bool)
+    merged[tuple(map(slice, held.shape))] = held
+    merged[..., : mask.shape[-1]] |= mask
+    if held.shape != merged.shape or (held != merged).any():
+        write_kept(after, array, merged)
 
 
-def _check_same(path: Path, manifest: dict[str, Any], identity: Identity, axes: Sequence[Axis]) -> None:
-    for name, value in identity.settings.items():
-        if manifest["settings"].get(name) != value:
-            _refuse(path, name, manifest["settings"].get(name), value)
-    for program in manifest["programs"].keys() & identity.programs.keys():
-        if manifest["programs"][program] != identity.programs[program]:
-            then = manifest["history"][-1]["versions"]["jax"]
-            _refuse(
-                path,
-                f"the computation of {program}",
-                f"program {manifest['programs'][program][:8]} (JAX {then})",
-                f"program {identity.programs[program][:8]} (its code, or what it calls or closes over, changed)",
-            )
-    described = [(axis.name, axis.kind) for axis in axes]
-    held = [(entry["name"], entry["kind"]) for entry in manifest["axes"]]
-    if described != held:
-        _refuse(path, "the axes", held, described)
-
-
-def _check_labels(path: Path, axis: Axis, entry: dict[str, Any], held: np.ndarray) -> None:
-    for label, text in axis.identity.items():
-        if entry["identity"].get(label, text) != text:
-            _refuse(path, f"{axis.name}[{label!r}]", entry["identity"][label], text)
-    if len(held) and axis.labels.dtype.kind != held.dtype.kind:
-        _refuse(path, f"the kind of values of {axis.name}", held.tolist(), axis.labels.tolist())
-    longest = max((len(label) for label in axis.labels.tolist()), default=0) if axis.labels.dtype.kind == "U" else 0
-    if longest > LABEL_CHARACTERS:
-        raise StoreError(axis.name, longest, f"names must not exceed {LABEL_CHARACTERS} characters", "Use short names")
-    if axis.kind in ("static", "cases") and len(held):
-        ours, theirs = set(axis.labels.tolist()), set(held.tolist())
-        if not (ours <= theirs or ours >= theirs):
-            _refuse(path, f"the {axis.kind} values of {axis.name}", held.tolist(), axis.labels.tolist())
-
-
-def _refuse(path: Path, what: str, held: object, asked: object) -> None:
-    raise StoreError(
-        "store",
-        str(path),
-        f"holds another sweep: {what} is {held!r} there, {asked!r} here",
-        "Use another path, or delete it",
-    )
+def _pad_longer(before: Catalog, after: Catalog, held: np.ndarray) -> None:
+    """Where a ragged dimension grew past its files, write padding for the cells that are there: theirs is shorter."""
+    for array in after.outputs:
+        known = set(array.indices(before.sizes))
+        for index in itertools.filterfalse(known.__contains__, array.indices(after.sizes)):
+            part = held[array.window(index)]
+            if part.any():
+                piece = Piece(array.blank().values, array.blank().cells)
+                piece.cells[tuple(map(slice, part.shape))] = part
+                write_files({after.file(array, index): array.pack(piece, after.store_id, index, after.labels)})
 
 
 def _file_cells(axes: Sequence[Axis], box: Box, bytes_per_cell: int) -> tuple[int, ...]:
@@ -210,45 +212,3 @@ def _file_cells(axes: Sequence[Axis], box: Box, bytes_per_cell: int) -> tuple[in
         growing = axes[k].kind == "seeds"  # more seeds are what is asked for later
         cells[k] *= max(1, room if growing else min(room, -(-len(axes[k].labels) // cells[k])))
     return tuple(cells)
-
-
-def _create(
-    group: zarr.Group,
-    name: str,
-    dims: tuple[str, ...],
-    shape: tuple[int, ...],
-    chunks: tuple[int, ...],
-    dtype: np.dtype,
-) -> None:
-    # Readers take a fill value for "missing": floats have one; zeros, False and "" are real values and have none.
-    group.create_array(
-        name,
-        shape=shape,
-        dtype=dtype,
-        chunks=tuple(max(1, size) for size in chunks),
-        fill_value=padding_value(dtype) if dtype.kind == "f" else None,
-        attributes={"_ARRAY_DIMENSIONS": list(dims)},
-    )
-
-
-def _dims(array: zarr.Array) -> list[str]:
-    names = array.attrs["_ARRAY_DIMENSIONS"]
-    assert isinstance(names, list)
-    return [str(name) for name in names]
-
-
-def _array(group: zarr.Group, name: str) -> zarr.Array:
-    array = group[name]
-    assert isinstance(array, zarr.Array)
-    return array
-
-
-def _to_ranges(positions: Sequence[int]) -> list[list[int]]:
-    """Ascending positions as half-open ranges, short enough for JSON."""
-    ranges: list[list[int]] = []
-    for position in positions:
-        if ranges and ranges[-1][1] == position:
-            ranges[-1][1] += 1
-        else:
-            ranges.append([position, position + 1])
-    return ranges

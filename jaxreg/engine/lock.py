@@ -1,45 +1,87 @@
-"""One writer per store: a lock that dies with its process, and a note saying who holds it."""
+"""One writer per store: a lock on its folder, which dies with its process, and a note saying who holds it."""
 
 import contextlib
+import errno
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
-
 from jaxreg.engine.provenance import describe_owner
+from jaxreg.engine.sealing import write_files
 from jaxreg.errors import StoreError
 
+try:
+    import fcntl
+except ImportError:  # no POSIX
+    fcntl = None  # type: ignore[assignment]
+
+NOTE = "done/.owner"  # zarr looks for nothing but chunks in the folder of an array
 _TRIES, _PAUSE = 40, 0.05  # seconds
 
 
 @contextlib.contextmanager
 def hold_lock(store: Path) -> Iterator[str | None]:
-    """Hold the lock of `store`; yield who left a stale one behind (None: nobody).
+    """Hold the lock of the folder `store`; yield who left a stale one behind (None: nobody).
 
-    The operating system releases the lock when its process ends in any way, so that what is left of a killed
-    process is recognised: its note is still there but nobody holds the lock.
+    The lock is on the folder itself, so that no other name of it leads around it and no file of it can be deleted.
+    The operating system releases it when its process ends in any way, so that what is left of a killed process is
+    recognised: its note is still there but nobody holds the lock.
 
     Raises:
         StoreError: another process holds it; the message names that process.
     """
-    note = store.with_name(store.name + ".owner")
-    lock = filelock.FileLock(store.with_name(store.name + ".lock"))
+    store = store.resolve()
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(hold_folder(store))
+        except BlockingIOError:
+            owner = _read_when_written(store / NOTE) or "another process"
+            raise StoreError(
+                "store", str(store), f"is being written by {owner}", "Wait for it, or use another path"
+            ) from None
+        stale = _read(store / NOTE)
+        with contextlib.suppress(OSError):  # the note only informs: a folder of somebody else may not take it
+            write_files({store / NOTE: json.dumps(describe_owner()).encode()})
+        try:
+            yield stale
+        finally:
+            with contextlib.suppress(OSError):
+                (store / NOTE).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, without a note; BlockingIOError where another holds it."""
+    number = _lock(folder)
     try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        owner = _read_when_written(note) or "another process"
-        raise StoreError(
-            "store", str(store), f"is being written by {owner}", "Wait for it, or use another path"
-        ) from None
-    try:
-        stale = _read(note)
-        note.write_text(json.dumps(describe_owner()))
-        yield stale
+        yield
     finally:
-        note.unlink(missing_ok=True)
-        lock.release()
+        os.close(number)
+
+
+def _lock(folder: Path) -> int:
+    """A descriptor that holds the lock of `folder`."""
+    if fcntl is None:
+        raise StoreError("store", str(folder), "cannot be locked on this system", "Sweep on Linux or macOS")
+    # NFS takes locks on files that are open for writing only, not on folders: there the lock is on `.zgroup`, which
+    # the writer misses at its next write when somebody deletes it.
+    for target, flags in ((folder, os.O_RDONLY), (folder / ".zgroup", os.O_RDWR)):
+        number = os.open(target, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(number), target.stat()):
+                return number
+            raise BlockingIOError(errno.EAGAIN, "replaced while it was being locked", str(target))
+        except BlockingIOError:
+            os.close(number)
+            raise
+        except OSError:
+            os.close(number)
+    raise StoreError(
+        "store", str(folder), "is on a file system that gives no locks", "Sweep on a local disk and copy it afterwards"
+    )
 
 
 def _read_when_written(note: Path) -> str | None:
@@ -53,7 +95,9 @@ def _read_when_written(note: Path) -> str | None:
 
 def _read(note: Path) -> str | None:
     try:
+        if note.is_symlink() or not note.is_file():
+            return None
         owner = json.loads(note.read_text())
         return "process {process} of {user} on {host} since {since}".format(**owner)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None

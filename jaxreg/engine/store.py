@@ -2,89 +2,148 @@
 
 import contextlib
 import dataclasses
-import json
+import errno
 import os
+import re
+import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
-import zarr
 
 from jaxreg.engine.axes import Axis
+from jaxreg.engine.buffer import Buffer
+from jaxreg.engine.catalog import Catalog, open_catalog
 from jaxreg.engine.execute import Block
 from jaxreg.engine.grid import Assignment, Box, Region
-from jaxreg.engine.layout import (
-    FORMAT,
-    Identity,
-    create_group,
-    extend_group,
-    find_positions,
+from jaxreg.engine.identity import Identity, check_same
+from jaxreg.engine.integrity import examine, repair
+from jaxreg.engine.layout import check_axes, create_store, extend_store, find_positions, place_axes
+from jaxreg.engine.lazy import open_result
+from jaxreg.engine.lock import hold_folder, hold_lock
+from jaxreg.engine.manifest import (
+    GROUP,
+    metadata_files,
+    provenance_text,
     publish,
     read_assignments,
+    read_manifests,
     write_assignments,
 )
-from jaxreg.engine.lock import hold_lock
 from jaxreg.engine.memory import region_index
 from jaxreg.engine.outputs import Outputs
+from jaxreg.engine.sealing import PARTIAL, sync_folder, write_files
+from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import StoreError
+
+FLUSH_SECONDS = 4.0  # what a kill may cost, beside the chunk that is being computed
+FLUSH_BYTES = 2**28
+_ATTEMPTS = 20
 
 
 class Store:
     """An open store: the sweep's axes in the store's positions, which cells are done, and where blocks are written."""
 
-    def __init__(self, path: Path, group: zarr.Group, manifest: dict[str, Any], axes: tuple[Axis, ...]) -> None:
-        self.path, self.axes = path, axes
-        self._group, self._manifest, self._arrays = group, manifest, dict(group.arrays())
-        self._done = np.asarray(self._arrays["done"][...])
+    def __init__(self, catalog: Catalog, axes: tuple[Axis, ...], held: np.ndarray, notes: tuple[str, ...]) -> None:
+        self.path, self.axes, self.notes = catalog.path, axes, notes
+        self._catalog, self._done = catalog, held
+        self._buffer = Buffer(catalog, held)
+        self._place = self.path.stat()
+        self._metadata = {name: _status(self.path / name) for name in metadata_files(catalog.manifest)}
+        self._flushed = time.monotonic()
+        self._is_lost = False
+        self._heed: Callable[[], None] = lambda: None
 
     @property
     def assignments(self) -> list[Assignment]:
         """The cells assigned so far and their chunk shapes, in the order in which they were first asked for."""
-        return read_assignments(self._manifest)
+        return read_assignments(self._catalog.manifest)
 
     def is_done(self, positions: Region) -> bool:
         """Whether every cell at `positions` has been computed."""
         return bool(self._done[region_index(positions, ())].all())
 
     def write(self, positions: Region, block: Block) -> None:
-        """Write the outputs of the cells at `positions`, then mark the cells as done: a cell is never half there."""
-        cells = region_index(positions, ())
-        try:
-            for name, values in block.items():
-                _assign(self._arrays[name], positions, values)
-            _assign(self._arrays["done"], positions, np.ones(tuple(map(len, positions)), bool))
-        except OSError as error:
-            raise StoreError(
-                "store", str(self.path), f"cannot be written ({error})", "Make room and run it again: done cells stay"
-            ) from error
-        self._done[cells] = True
+        """Take in the outputs of the cells at `positions`; every few seconds what came in is written."""
+        self._heed()
+        with self._as_store_errors():
+            self._buffer.put(positions, block)
+        if time.monotonic() - self._flushed > FLUSH_SECONDS or self._buffer.bytes > FLUSH_BYTES:
+            self.flush()
 
-    def write_validity(self, masks: dict[str, np.ndarray]) -> None:
-        """Write which entries of ragged dimensions are real, where this sweep knows."""
-        for name, mask in masks.items():
-            array = self._arrays[name]
-            held = np.asarray(array[...])
-            held[..., : mask.shape[-1]] |= mask
-            array[...] = held
+    def flush(self) -> None:
+        """Write what came in, then mark its cells as done: a cell is never half there."""
+        if not self._is_lost:
+            with self._as_store_errors():
+                self._buffer.flush(self._guard)
+            self._flushed = time.monotonic()
 
     def change_box(self, number: int, box: Box) -> None:
         """Record that a region's chunk had to be made smaller."""
         assignments = self.assignments
         assignments[number] = dataclasses.replace(assignments[number], box=box)
-        write_assignments(self._manifest, assignments)
-        publish(self._group, self._manifest)
+        write_assignments(self._catalog.manifest, assignments)
+        with self._as_store_errors():
+            self._guard()
+            publish(self.path, self._catalog.manifest)
+        self._metadata = {name: _status(self.path / name) for name in self._metadata}
 
     def read(self, axes: Sequence[Axis]) -> xr.Dataset:
         """The cells that `axes` ask for, in their order; values are read when they are used."""
-        dataset = xr.open_zarr(self.path, chunks=None, consolidated=True).drop_vars("done")
-        for placed, asked in zip(self.axes, axes, strict=True):
-            positions = find_positions(asked, placed.labels)
-            if positions != list(range(len(placed.labels))):
-                dataset = dataset.isel({asked.name: positions})
-        return dataset
+        self.flush()
+        return _read(self._catalog, self.axes, axes, self._done)
+
+    def count_missing(self) -> int:
+        """How many cells of the regions assigned so far are not done."""
+        return sum(int((~self._done[region_index(one.region, ())]).sum()) for one in self.assignments)
+
+    @contextlib.contextmanager
+    def heeding(self) -> Iterator[None]:
+        """Within the block, signals that end the process write what came in first."""
+        with answer_signals(self._farewell) as heed:
+            self._heed = heed
+            try:
+                yield
+            finally:
+                self.flush()
+
+    def _farewell(self) -> str:
+        missing = self.count_missing()
+        if self._is_lost or not missing:
+            return f"{self.path}: interrupted."
+        return f"{self.path}: interrupted with {missing:,} runs to go; the same sweep again goes on from here."
+
+    def _guard(self) -> None:
+        """Notice that the store was deleted, moved or changed by another process since we last looked."""
+        if not os.path.samestat(self.path.stat(), self._place):
+            raise FileNotFoundError(errno.ENOENT, "another folder is in its place", str(self.path))
+        for name, status in self._metadata.items():
+            if _status(self.path / name) != status:
+                raise FileNotFoundError(errno.ENOENT, f"{name} was deleted or changed", str(self.path))
+
+    @contextlib.contextmanager
+    def _as_store_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._is_lost = True
+            if isinstance(error, FileNotFoundError | FileExistsError | NotADirectoryError):
+                raise StoreError(
+                    "store",
+                    str(self.path),
+                    f"was deleted, moved or changed by another process while the sweep ran ({error})",
+                    "Run the sweep again: cells that are still there stay, the others are computed again",
+                ) from error
+            raise StoreError(
+                "store",
+                str(self.path),
+                f"cannot be written ({error})",
+                "Make room, or mend what it says, and run the sweep again: done cells stay",
+            ) from error
 
 
 @contextlib.contextmanager
@@ -95,60 +154,156 @@ def open_store(
     axes: Sequence[Axis],
     outputs: Outputs,
     box: Box,
-) -> Iterator[tuple[Store, str | None]]:
-    """Create the store, or add to it what `axes` newly ask for; hold its lock; yield it and a stale lock's owner.
+) -> Iterator[Store]:
+    """Create the store, or add to it what `axes` newly ask for; hold its lock; yield it.
+
+    Every file is examined first, and cells whose files are damaged count as not done.
 
     Raises:
         StoreError: the path is not a store, holds another sweep, is in use or cannot be written.
     """
-    check_path(path)
-    with hold_lock(path) as stale:
-        try:
-            for left in [*path.parent.glob(f"{path.name}.creating-*"), *path.rglob("*.partial")]:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+    with contextlib.ExitStack() as stack:
+        with as_store_error(path):
+            _remove_unfinished(path)
             if not path.exists() or not any(path.iterdir()):
-                building = path.with_name(f"{path.name}.creating-{os.getpid()}")
-                create_group(building, identity, axes, outputs, box)
-                building.rename(path)
-            group = zarr.open_group(path, mode="r+", use_consolidated=False)
-            manifest = json.loads(str(group.attrs["provenance"]))
-            placed = extend_group(path, group, manifest, identity, environment, axes, outputs, box)
-        except OSError as error:
-            raise StoreError(
-                "store", str(path), f"cannot be written ({error})", "Use another path, or make room"
-            ) from error
-        yield Store(path, group, manifest, placed), stale
+                _create(path, identity, axes, outputs, box)
+            stale = stack.enter_context(hold_lock(path))
+            _remove_partial(path)
+            catalog = open_catalog(path)
+            check_same(path, catalog.manifest, identity, axes)
+            check_axes(catalog, axes)
+            found = examine(catalog)
+            repair(catalog, found)
+            notes = [f"{path}: taking over from {stale}, which ended without closing it"] if stale else []
+            if found.damage:
+                named = [str(damage) for damage in found.damage]
+                environment = environment | {"repaired": named}
+                notes += [f"{path}: {text}" for text in named]
+                notes += [f"{path}: {int(found.lost.sum()):,} runs are computed again, the rest is repaired"]
+            catalog, placed = extend_store(catalog, identity, environment, axes, outputs, box, found.held)
+            held = np.zeros([len(axis.labels) for axis in placed], bool)
+            held[tuple(map(slice, found.held.shape))] = found.held
+            store = Store(catalog, placed, held, tuple(notes))
+        stack.enter_context(store.heeding())
+        yield store
 
 
-def check_path(path: Path) -> None:
-    """Refuse a path where no store can be, or where something else is."""
-    if "://" in str(path) or ":/" in str(path):
-        raise StoreError(
-            "store", str(path), "must be a local directory", "Copy the finished store to where it should be"
-        )
-    if path.is_file():
-        raise StoreError("store", str(path), "is a file", "Give a directory's path, such as results/study.zarr")
-    if path.is_dir() and any(path.iterdir()):
-        try:
-            attributes = json.loads((path / ".zattrs").read_text())
-            is_ours = json.loads(attributes["provenance"])["format"] == FORMAT
-        except (OSError, ValueError, KeyError, TypeError):
-            is_ours = False
-        if not is_ours:
+def read_finished(path: Path, identity: Identity, axes: Sequence[Axis]) -> xr.Dataset | None:
+    """The result of a store that may not be written, if all that `axes` ask for is there; None where it may be.
+
+    Raises:
+        StoreError: it may not be written, and something is missing or damaged.
+    """
+    with as_store_error(path):
+        if not path.is_dir() or os.access(path, os.W_OK) or not any(path.iterdir()):
+            return None
+        catalog = open_catalog(path)
+        check_same(path, catalog.manifest, identity, axes)
+        check_axes(catalog, axes)
+        found = examine(catalog)
+        placed = place_axes(catalog, axes)
+        if placed is not None:
+            cells = tuple(find_positions(axis, catalog.labels[axis.name]) for axis in axes)
+            if found.held[np.ix_(*cells)].all():
+                return _read(catalog, placed, axes, found.held)
+    damage = f" ({found.damage[0]})" if found.damage else ""
+    raise StoreError(
+        "store",
+        str(path),
+        f"is not writable, and lacks runs that are asked for{damage}",
+        "Change its permissions, or copy it and sweep into the copy",
+    )
+
+
+def resolve_path(store: object) -> Path:
+    """The folder that `store` names: `~` expanded, links followed.
+
+    Raises:
+        StoreError: no store can be there, or something else is.
+    """
+    if not isinstance(store, str | Path) or not str(store).strip() or "\0" in str(store):
+        raise StoreError("store", store, "must be the path of a folder", 'Write store="results/study.zarr"')
+    if "://" in str(store) or ":/" in str(store):
+        raise StoreError("store", store, "must be a local folder", "Copy the finished store to where it should be")
+    with as_store_error(Path(store)):
+        given = Path(store).expanduser()
+        path = given.resolve()
+        if given.is_symlink() and not path.exists():
             raise StoreError(
-                "store", str(path), "holds what jaxreg did not write", "Use a new path or an empty directory"
+                "store",
+                str(given),
+                f"is a link to {path}, which does not exist",
+                "Make that folder, or remove the link",
             )
-    try:
+        if path.exists() and not path.is_dir():
+            raise StoreError("store", str(path), "is no folder", "Give a folder's path, such as results/study.zarr")
+        if path.is_dir():
+            if any(path.iterdir()):
+                read_manifests(path)
+            return path
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError("store", str(path), f"cannot be created ({error})", "Use another path") from error
-    if not os.access(path if path.is_dir() else path.parent, os.W_OK):
-        raise StoreError("store", str(path), "is not writable", "Change its permissions or use another path")
+    return path
 
 
-def _assign(array: zarr.Array, positions: Region, values: np.ndarray) -> None:
-    index = region_index(positions, values.shape[len(positions) :])
-    if all(isinstance(part, slice) for part in index):
-        array[index] = values
-    else:
-        array.oindex[tuple(part if isinstance(part, slice) else np.ravel(part) for part in index)] = values
+@contextlib.contextmanager
+def as_store_error(path: Path) -> Iterator[None]:
+    """Errors of the system at a store's path, as StoreError."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home for ~, or links in a circle
+        is_permission = isinstance(error, PermissionError)
+        remedy = "Change its permissions, or use another path" if is_permission else "Use another path, or make room"
+        raise StoreError("store", str(path), f"cannot be used ({error})", remedy) from error
+
+
+def _read(catalog: Catalog, placed: Sequence[Axis], axes: Sequence[Axis], held: np.ndarray) -> xr.Dataset:
+    dataset = open_result(catalog, held, provenance_text(catalog.manifest))
+    for axis, asked in zip(placed, axes, strict=True):
+        positions = find_positions(asked, axis.labels)
+        if positions != list(range(len(axis.labels))):
+            dataset = dataset.isel({asked.name: positions})
+    return dataset
+
+
+def _create(path: Path, identity: Identity, axes: Sequence[Axis], outputs: Outputs, box: Box) -> None:
+    """Make a store without cells, whole at once: in a folder beside it, under that folder's lock, then renamed."""
+    for _ in range(_ATTEMPTS):
+        building = path.with_name(f"{path.name}.creating-{secrets.randbelow(10**5)}")
+        with contextlib.suppress(FileExistsError, BlockingIOError):
+            building.mkdir()
+            write_files({building / ".zgroup": GROUP})  # what begins so is a store in the making
+            with hold_folder(building):
+                create_store(building, identity, axes, outputs, box)
+                try:
+                    building.rename(path)
+                except OSError:
+                    shutil.rmtree(building)
+                    if path.is_dir() and any(path.iterdir()):
+                        return  # another process was faster: its store is opened next
+                    raise
+                sync_folder(path.parent)
+            return
+    raise BlockingIOError(errno.EAGAIN, "no name is free beside it", str(path))
+
+
+def _remove_unfinished(path: Path) -> None:
+    """Remove the stores that processes began here and did not live to finish: those whose lock is free."""
+    pattern = re.compile(re.escape(path.name) + r"\.creating-\d{1,10}")
+    for left in [entry for entry in path.parent.iterdir() if pattern.fullmatch(entry.name)]:
+        if not left.is_symlink() and left.is_dir() and ((left / ".zgroup").exists() or not any(left.iterdir())):
+            with contextlib.suppress(BlockingIOError, FileNotFoundError), hold_folder(left):
+                shutil.rmtree(left)
+
+
+def _remove_partial(path: Path) -> None:
+    """Remove the files that a killed writer of this store had not finished."""
+    names = re.compile(r"(\d+(\.\d+)*|\.z(array|attrs|group|metadata)|\.owner|\.copy-.+)" + re.escape(PARTIAL))
+    for folder in (path, *(entry for entry in path.iterdir() if entry.is_dir() and not entry.is_symlink())):
+        for left in [entry for entry in folder.iterdir() if names.fullmatch(entry.name)]:
+            if left.is_symlink() or left.is_file():
+                left.unlink()
+
+
+def _status(file: Path) -> tuple[int, int, int]:
+    status = file.lstat()
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -9,6 +9,9 @@ jax.config.update("jax_num_cpu_devices", 2)
 import jax.numpy as jnp  # noqa: E402
 
 import jaxreg as jr  # noqa: E402
+from jaxreg.engine import store as stores  # noqa: E402
+
+stores.FLUSH_SECONDS = 0.0  # every chunk is written at once: the more moments to be killed at
 
 
 def walk(*, seed, rate, width):

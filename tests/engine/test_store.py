@@ -275,12 +275,12 @@ import resource, signal, sys
 sys.path.insert(0, {folder!r})
 import jaxreg.engine.store as store, killed_sweep as k
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-whole = store.Store.write
-def write(self, positions, block):
+whole = store.Store.flush
+def flush(self):
     if self._done.sum() > 100:
         resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
-    whole(self, positions, block)
-store.Store.write = write
+    whole(self)
+store.Store.flush = flush
 k.main({store!r}, 400)
 """
 

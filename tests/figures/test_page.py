@@ -10,12 +10,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import xarray as xr
-import zarr
 from PIL import Image
 
 import jaxreg
 from jaxreg.claims import Claim, above, ledger
+from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.lock import hold_lock
+from jaxreg.engine.sealing import write_files
 from paper_figures.__main__ import main
 from paper_figures.page import Entry, Movie, render
 
@@ -301,8 +302,11 @@ def _drawn(packages, name="plain"):
 def test_second_call_draws_again_but_computes_nothing(packages, tmp_path):
     command = ["plain", "--out", str(tmp_path / "out")]
     assert main(command, *packages) == 0
-    store = zarr.open_group(tmp_path / "out" / "plain-laptop.zarr", mode="r+", use_consolidated=False)
-    store["eyes"][0, 0] = 77.0  # a mark that only a new computation could wipe out
+    store = open_catalog(tmp_path / "out" / "plain-laptop.zarr")
+    eyes = store.arrays["eyes"]
+    piece = store.read(eyes, (0, 0))
+    piece.values[0, 0] = 77.0  # a mark, sealed like a result, that only a new computation could wipe out
+    write_files({store.file(eyes, (0, 0)): eyes.pack(piece, store.store_id, (0, 0), store.labels)})
     before = {path: path.read_bytes() for path in (tmp_path / "out").glob("plain.*")}
     assert main(command, *packages) == 0
     first, second = _drawn(packages)

@@ -1,0 +1,174 @@
+"""One array of a store: its metadata in zarr's format 2, its files, and which of them hold which positions."""
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numcodecs
+import numpy as np
+
+from jaxreg.engine.outputs import padding_value
+from jaxreg.engine.sealing import seal, unseal
+
+_CODEC = numcodecs.Zstd(level=1, checksum=True)
+Place = slice | np.ndarray
+
+
+class Piece(NamedTuple):
+    """What one file of an array holds: values of the chunk's shape, and which of its cells were computed."""
+
+    values: np.ndarray
+    cells: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredArray:
+    """An array whose first `cells` dimensions are axes of the sweep; its files hold `chunks` of it.
+
+    The shape is not here: axes and ragged dimensions grow, and their sizes are the store's.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    dtype: np.dtype
+    chunks: tuple[int, ...]
+    cells: int
+    kept: bool = False  # twice, since no run computes it: labels, coordinates, validity
+
+    @classmethod
+    def from_json(cls, name: str, held: Mapping[str, Any]) -> "StoredArray":
+        """The array that a manifest describes."""
+        dims, chunks = tuple(held["dims"]), tuple(held["chunks"])
+        return cls(name, dims, np.dtype(held["dtype"]), chunks, held["cells"], held["kept"])
+
+    def to_json(self) -> dict[str, Any]:
+        """What a manifest says of this array."""
+        described = {"dims": list(self.dims), "dtype": self.dtype.str, "chunks": list(self.chunks)}
+        return described | {"cells": self.cells, "kept": self.kept}
+
+    def metadata(self, sizes: Mapping[str, int]) -> dict[str, Any]:
+        """Zarr's two metadata documents, by file name."""
+        # Readers take a fill value for "missing": floats have one; zeros, False and "" are real values and have none.
+        array = {
+            "chunks": list(self.chunks),
+            "compressor": _CODEC.get_config(),
+            "dimension_separator": ".",
+            "dtype": self.dtype.str,
+            "fill_value": "NaN" if self.dtype.kind == "f" else None,
+            "filters": None,
+            "order": "C",
+            "shape": list(self.shape(sizes)),
+            "zarr_format": 2,
+        }
+        return {".zarray": array, ".zattrs": {"_ARRAY_DIMENSIONS": list(self.dims)}}
+
+    def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The array's shape where dimensions have these sizes."""
+        return tuple(sizes[dim] for dim in self.dims)
+
+    def blank(self) -> Piece:
+        """A file's content before anything is known."""
+        padding = padding_value(self.dtype) if self.dtype.kind != "U" else ""
+        return Piece(np.full(self.chunks, padding, self.dtype), np.zeros(self.chunks[: self.cells], bool))
+
+    def pack(self, piece: Piece, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray]) -> bytes:
+        """The bytes of the file at `index` of the store with this id, sealed."""
+        frame = _CODEC.encode(np.ascontiguousarray(piece.values).reshape(-1).view(np.uint8))
+        return seal(frame, piece.cells, self._bind(store, index, labels, piece.cells))
+
+    def check(self, data: bytes, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Which cells a file holds, once its seal is right; DamageError otherwise."""
+        return self._unseal(data, store, index, labels)[1]
+
+    def unpack(self, data: bytes, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray]) -> Piece:
+        """What a file holds, once its seal is right; DamageError otherwise."""
+        frame, cells = self._unseal(data, store, index, labels)
+        values = np.frombuffer(_CODEC.decode(frame), self.dtype).reshape(self.chunks)
+        return Piece(values.copy(), cells)
+
+    def indices(self, sizes: Mapping[str, int]) -> Iterator[tuple[int, ...]]:
+        """The places of all files of the array."""
+        counts = (-(-n // chunk) for n, chunk in zip(self.shape(sizes), self.chunks, strict=True))
+        return itertools.product(*map(range, counts))
+
+    def window(self, index: Sequence[int]) -> tuple[slice, ...]:
+        """Which cells of the sweep the file at `index` covers; slices may reach beyond the last."""
+        pairs = itertools.islice(zip(index, self.chunks, strict=True), self.cells)
+        return tuple(slice(i * chunk, (i + 1) * chunk) for i, chunk in pairs)
+
+    def split(self, positions: Sequence[Sequence[int]]) -> Iterator["Part"]:
+        """The files that the product of `positions` lies in: where in each file, and where in a block of them."""
+        places = [_split(part, chunk) for part, chunk in zip(positions, self.chunks, strict=True)]
+        for combination in itertools.product(*places):
+            numbers, inside, of_block = zip(*combination, strict=True)
+            yield Part(numbers, inside, of_block)
+
+    def _unseal(
+        self, data: bytes, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray]
+    ) -> tuple[bytes, np.ndarray]:
+        return unseal(data, self.chunks[: self.cells], functools.partial(self._bind, store, index, labels))
+
+    def _bind(self, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray], cells: np.ndarray) -> bytes:
+        """Where a file belongs: the store, the array, the place, and the labels up to its last filled cell."""
+        parts = [f"{store}/{self.name}/{file_key(index)}".encode()]
+        for k, dim in enumerate(self.dims[: self.cells]):
+            if not self.kept:
+                used = np.flatnonzero(cells.any(axis=tuple(i for i in range(self.cells) if i != k)))
+                last = int(used[-1]) + 1 if used.size else 0
+                start = index[k] * self.chunks[k]
+                parts.append(f"{dim}:{last}".encode() + labels[dim][start : start + last].tobytes())
+        return b"\0".join(parts)
+
+
+class Part(NamedTuple):
+    """The part of a block that lies in one file: the file's place, and the entries within the file and the block."""
+
+    file: tuple[int, ...]
+    inside: tuple[Place, ...]
+    of_block: tuple[Place, ...]
+
+
+def file_key(index: Sequence[int]) -> str:
+    """The name of a file in its array's folder."""
+    return ".".join(map(str, index))
+
+
+def outer(parts: Sequence[Place], shape: Sequence[int]) -> Any:
+    """An index of the product of `parts`: slices as they are, arrays along their own axis."""
+    if all(isinstance(part, slice) for part in parts):
+        return tuple(parts)
+    return np.ix_(*(np.arange(n)[part] for part, n in zip(parts, shape, strict=True)))
+
+
+@functools.lru_cache(maxsize=256)
+def _split(positions: Sequence[int], length: int) -> list[tuple[int, Place, Place]]:
+    """Positions by the file of `length` that they lie in: its number, places in it, places in `positions`."""
+    if isinstance(positions, range):
+        where = np.arange(positions.start, positions.stop, positions.step)
+    else:
+        where = np.asarray(positions, int)
+    files = where // length
+    result: list[tuple[int, Place, Place]] = []
+    for number in np.unique(files).tolist():
+        members = np.flatnonzero(files == number)
+        result.append((number, _tighten(where[members] - number * length), _tighten(members)))
+    return result
+
+
+def _tighten(places: np.ndarray) -> Place:
+    """A slice where `places` are one after the other."""
+    if (np.diff(places) == 1).all():
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
+
+
+def file_chunks(cells: Sequence[int], shape: Sequence[int], dtype: np.dtype, most_bytes: int) -> tuple[int, ...]:
+    """Chunk lengths: these cells, and the trailing `shape` cut until a file holds at most `most_bytes`."""
+    trailing = [max(1, size) for size in shape]
+    while math.prod((*cells, *trailing)) * dtype.itemsize > most_bytes:
+        longest = trailing.index(max(trailing))
+        trailing[longest] = -(-trailing[longest] // 2)
+    return (*(max(1, n) for n in cells), *trailing)

@@ -1,0 +1,99 @@
+"""Writes of many small blocks, gathered: each file of a store is written once every few seconds, `done` last."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from jaxreg.engine.arrays import Piece, StoredArray, outer
+from jaxreg.engine.catalog import Catalog
+from jaxreg.engine.execute import Block
+from jaxreg.engine.grid import Region
+from jaxreg.engine.integrity import write_done
+from jaxreg.engine.memory import region_index
+from jaxreg.engine.sealing import write_files
+
+KEPT_BYTES = 2**27  # of files that are not full and will be written again
+Signature = tuple[int, int, int] | None
+
+
+class Buffer:
+    """Files of a store that are being filled, in memory, and which cells they make complete."""
+
+    def __init__(self, catalog: Catalog, held: np.ndarray) -> None:
+        self.catalog, self.held = catalog, held
+        self.bytes = 0  # of files that must be written
+        self._pieces: dict[tuple[str, tuple[int, ...]], Piece] = {}
+        self._changed: set[tuple[str, tuple[int, ...]]] = set()
+        self._marked: set[tuple[int, ...]] = set()
+        self._seen: dict[Path, Signature] = {}
+
+    def put(self, positions: Region, block: Block) -> None:
+        """Take in the outputs of the cells at `positions`; entries that a shorter output lacks are padding."""
+        for name, values in block.items():
+            array = self.catalog.arrays[name]
+            shape = array.shape(self.catalog.sizes)[array.cells :]
+            parts = [*positions, *map(range, shape)]
+            if values.shape[array.cells :] != shape:
+                padded = np.full((*values.shape[: array.cells], *shape), array.blank().values.flat[0], array.dtype)
+                padded[tuple(map(slice, values.shape))] = values
+                values = padded
+            for part in array.split(parts):
+                piece = self._open(array, part.file)
+                piece.values[outer(part.inside, array.chunks)] = values[outer(part.of_block, values.shape)]
+                piece.cells[outer(part.inside[: array.cells], array.chunks)] = True
+        done = self.catalog.arrays["done"]
+        self._marked.update(part.file for part in done.split(positions))
+        self.held[region_index(positions, ())] = True
+
+    def flush(self, guard: Callable[[], None]) -> None:
+        """Write every file that changed, then `done`; `guard` is asked before each whether the store is still ours."""
+        if not self._changed:
+            return
+        guard()
+        files = {}
+        for name, index in sorted(self._changed):
+            array = self.catalog.arrays[name]
+            file = self.catalog.file(array, index)
+            if _sign(file) != self._seen[file]:
+                raise FileExistsError(f"{name}/{file.name} was written by another process")
+            files[file] = array.pack(self._pieces[name, index], self.catalog.store_id, index, self.catalog.labels)
+        write_files(files)
+        guard()
+        write_done(self.catalog, self.held, sorted(self._marked))
+        for file in files:
+            self._seen[file] = _sign(file)
+        self._changed.clear()
+        self._marked.clear()
+        self.bytes = 0
+        self._forget()
+
+    def _open(self, array: StoredArray, index: tuple[int, ...]) -> Piece:
+        """The file of an array at `index`, to be changed."""
+        key = (array.name, index)
+        if key not in self._pieces:
+            file = self.catalog.file(array, index)
+            self._seen[file] = _sign(file)
+            self._pieces[key] = array.blank() if self._seen[file] is None else self.catalog.read(array, index)
+        if key not in self._changed:
+            self._changed.add(key)
+            self.bytes += self._pieces[key].values.nbytes
+        return self._pieces[key]
+
+    def _forget(self) -> None:
+        """Drop the files that are full, and all where they are too many to be kept."""
+        partial = {key: piece for key, piece in self._pieces.items() if not piece.cells.all()}
+        if sum(piece.values.nbytes for piece in partial.values()) > KEPT_BYTES:
+            partial = {}
+        self._pieces = partial
+        files = [self.catalog.file(self.catalog.arrays[name], index) for name, index in partial]
+        self._seen = {file: self._seen[file] for file in files}
+
+
+def _sign(file: Path) -> Signature:
+    """What changes when another process writes a file: its inode, size and time; None where it is not there."""
+    try:
+        status = file.lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,136 @@
+"""A store opened for reading: its manifest, its labels, and its files, each checked before it is believed."""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxreg.engine.arrays import Piece, StoredArray, file_key
+from jaxreg.engine.manifest import Manifest, list_arrays, list_sizes, read_manifests
+from jaxreg.engine.sealing import DamageError
+from jaxreg.errors import StoreError
+
+
+@dataclasses.dataclass(frozen=True)
+class Catalog:
+    """The arrays of a store at one moment, and the labels of its axes."""
+
+    path: Path
+    manifest: Manifest
+    labels: dict[str, np.ndarray]
+
+    @functools.cached_property
+    def arrays(self) -> dict[str, StoredArray]:
+        """The arrays that the store must have."""
+        return list_arrays(self.manifest)
+
+    @functools.cached_property
+    def sizes(self) -> dict[str, int]:
+        """The length of every dimension."""
+        return list_sizes(self.manifest)
+
+    @property
+    def store_id(self) -> str:
+        """What every file of the store is bound to."""
+        return str(self.manifest["id"])
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of the sweep's axes, in order."""
+        return tuple(axis["name"] for axis in self.manifest["axes"])
+
+    @property
+    def outputs(self) -> list[StoredArray]:
+        """What runs compute: the arrays over all axes, without `done`."""
+        return [array for array in self.arrays.values() if not array.kept and array.name != "done"]
+
+    def file(self, array: StoredArray, index: Sequence[int]) -> Path:
+        """The file of an array at `index`."""
+        return self.path / array.name / file_key(index)
+
+    def check(self, array: StoredArray, index: Sequence[int]) -> np.ndarray:
+        """Which cells a file holds; DamageError where it is damaged, FileNotFoundError where it is not there."""
+        return array.check(read_plain(self.file(array, index)), self.store_id, index, self.labels)
+
+    def read(self, array: StoredArray, index: Sequence[int]) -> Piece:
+        """What a file holds; DamageError where it is damaged, FileNotFoundError where it is not there."""
+        return array.unpack(read_plain(self.file(array, index)), self.store_id, index, self.labels)
+
+    def read_kept(self, array: StoredArray, index: Sequence[int]) -> Piece:
+        """What a file that is kept twice holds, from the first of the two that is right."""
+        for path in kept_twice(self.file(array, index)):
+            try:
+                return array.unpack(read_plain(path), self.store_id, index, self.labels)
+            except (DamageError, FileNotFoundError):
+                continue
+        raise StoreError(
+            "store",
+            str(self.path),
+            f"has lost {array.name!r}: {array.name}/{file_key(index)} and its copy are missing or damaged",
+            "Bring one of the two files back from a copy, or use another path; this one keeps its other files",
+        )
+
+    def read_whole(self, array: StoredArray) -> np.ndarray:
+        """All values of an array that is kept twice."""
+        result = np.zeros(array.shape(self.sizes), array.dtype)
+        for index in array.indices(self.sizes):
+            piece = self.read_kept(array, index)
+            starts = [i * chunk for i, chunk in zip(index, array.chunks, strict=True)]
+            place = tuple(slice(a, a + n) for a, n in zip(starts, array.chunks, strict=True))
+            part = result[place]
+            part[...] = piece.values[tuple(map(slice, part.shape))]
+        return result
+
+
+def open_catalog(path: Path) -> Catalog:
+    """Read the manifest and the labels of the store at `path`.
+
+    Raises:
+        StoreError: it is no store, or labels are damaged in both copies.
+    """
+    manifests = read_manifests(path)
+    # Each copy of the manifest checks itself; if one came from another store, the files tell which it is.
+    own = [manifest for manifest in manifests if _owns_files(path, manifest)] or manifests
+    catalog = Catalog(path, own[0], {})
+    for entry in own[0]["axes"]:
+        labels = catalog.read_whole(catalog.arrays[entry["name"]])
+        if digest_labels(labels) != entry["labels"]:
+            raise StoreError(
+                "store",
+                str(path),
+                f"holds other labels of {entry['name']!r} than were written",
+                f"Bring the files of {entry['name']} back from a copy, or use another path; this one keeps its files",
+            )
+        catalog.labels[entry["name"]] = labels
+    return catalog
+
+
+def kept_twice(file: Path) -> tuple[Path, Path]:
+    """The two places of a file that no run can compute again; the second lies where zarr looks for chunks only."""
+    return file, file.parent.parent / "done" / f".copy-{file.parent.name}-{file.name}"
+
+
+def digest_labels(labels: np.ndarray) -> str:
+    """What the manifest says of an axis' labels."""
+    return hashlib.blake2b(np.ascontiguousarray(labels).tobytes(), digest_size=16).hexdigest()
+
+
+def read_plain(file: Path) -> bytes:
+    """The bytes of a file of a store, which is neither a folder, nor a link, nor something that waits for a writer."""
+    if file.is_symlink() or not file.is_file():
+        if not file.is_symlink() and not file.exists():
+            raise FileNotFoundError(file)
+        raise DamageError("is no plain file")
+    return file.read_bytes()
+
+
+def _owns_files(path: Path, manifest: Manifest) -> bool:
+    catalog = Catalog(path, manifest, {})
+    first = catalog.arrays[catalog.axes[0]]
+    try:
+        return bool(catalog.read_kept(first, (0,)).cells.any())
+    except StoreError:
+        return False

@@ -1,0 +1,188 @@
+"""Whether a store is what was written: every file looked at, what is damaged named, and only that put right."""
+
+import dataclasses
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from jaxreg.engine.arrays import StoredArray, file_key
+from jaxreg.engine.catalog import Catalog, kept_twice, read_plain
+from jaxreg.engine.manifest import metadata_files, read_manifests
+from jaxreg.engine.sealing import DamageError, write_files
+
+_MISSING = "is missing"
+_THREADS = 4  # digests and reading overlap
+
+
+@dataclasses.dataclass(frozen=True)
+class Damage:
+    """One file that is not what was written, and what is wrong with it."""
+
+    file: str
+    problem: str
+
+    def __str__(self) -> str:
+        """The file and its problem as a sentence without a full stop."""
+        return f"{self.file} {self.problem}"
+
+
+@dataclasses.dataclass
+class Findings:
+    """What an examination found: damage, the cells that are there, those that are lost, and what repairs it."""
+
+    damage: list[Damage]
+    held: np.ndarray  # cells whose outputs are all there
+    lost: np.ndarray  # cells that were marked done and are not there
+    restored: dict[Path, bytes]  # metadata and what is kept twice, as it must be
+    dropped: list[Path]  # files of outputs that hold nothing to be believed
+    folders: list[Path]  # arrays' folders that are not there
+    unmarked: list[tuple[int, ...]]  # files of `done` that must be written
+
+
+def examine(catalog: Catalog) -> Findings:
+    """Look at every file of a store. Nothing is changed.
+
+    Which cells are there is known from the seals of the outputs' files; `done` repeats it for readers. So a damaged
+    output loses the cells of that file alone, and a damaged `done`, coordinate or metadata file loses nothing.
+
+    Raises:
+        StoreError: what is kept twice is damaged in both copies.
+    """
+    lengths = tuple(catalog.sizes[axis] for axis in catalog.axes)
+    found = Findings([], np.ones(lengths, bool), np.zeros(lengths, bool), {}, [], [], [])
+    for name in catalog.arrays:
+        folder = catalog.path / name
+        if folder.is_symlink() or not folder.is_dir():
+            found.damage.append(Damage(name, _MISSING))
+            found.folders.append(folder)
+    _examine_metadata(catalog, found)
+    for array in (array for array in catalog.arrays.values() if array.kept):
+        _examine_kept(catalog, array, found)
+    claimed, unread = _read_done(catalog, found)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for array in catalog.outputs:
+            _examine_output(catalog, array, claimed, found, pool)
+    found.lost = claimed & ~found.held
+    done = catalog.arrays["done"]
+    for index in done.indices(catalog.sizes):
+        window = done.window(index)
+        is_damaged = index in unread and unread[index] != _MISSING
+        if is_damaged or (claimed[window] != found.held[window]).any():
+            found.unmarked.append(index)
+        if unread.get(index) == _MISSING and found.held[window].any() and catalog.path / "done" not in found.folders:
+            found.damage.append(Damage(f"done/{file_key(index)}", _MISSING))
+    return found
+
+
+def repair(catalog: Catalog, found: Findings) -> None:
+    """Put right what an examination found; cells that are lost are marked so, and the next sweep computes them.
+
+    `done` comes first: readers never see a cell marked whose file is gone.
+    """
+    for folder in found.folders:
+        if folder.is_symlink() or folder.is_file():
+            folder.unlink()
+        folder.mkdir()
+    write_done(catalog, found.held, found.unmarked)
+    for file in found.restored:
+        if file.is_dir() and not file.is_symlink():
+            file.rmdir()
+    write_files(found.restored)
+    for file in found.dropped:
+        file.unlink() if file.is_symlink() or not file.is_dir() else file.rmdir()
+
+
+def write_done(catalog: Catalog, held: np.ndarray, indices: Sequence[tuple[int, ...]]) -> None:
+    """Write the files of `done` at `indices`: these cells are there."""
+    done = catalog.arrays["done"]
+    files = {}
+    for index in indices:
+        piece = done.blank()
+        part = held[done.window(index)]
+        inside = tuple(map(slice, part.shape))
+        piece.values[inside] = piece.cells[inside] = part
+        files[catalog.file(done, index)] = done.pack(piece, catalog.store_id, index, catalog.labels)
+    write_files(files)
+
+
+def _examine_metadata(catalog: Catalog, found: Findings) -> None:
+    """Compare zarr's files with what the manifest says, or said before an extension that was killed."""
+    expected = metadata_files(catalog.manifest)
+    own = [m for m in read_manifests(catalog.path) if m["id"] == catalog.store_id]
+    states = [metadata_files(manifest) for manifest in own]
+    for name, data in expected.items():
+        file = catalog.path / name
+        held, problem = b"", "is not what was written there"
+        try:
+            held = read_plain(file)
+        except (FileNotFoundError, NotADirectoryError):
+            problem = _MISSING
+        except DamageError as error:
+            problem = str(error)
+        if file.parent in found.folders:
+            found.restored[file] = data
+            continue
+        if held not in [state.get(name) for state in states]:
+            found.damage.append(Damage(name, problem))
+        if held != data:
+            found.restored[file] = data
+
+
+def _examine_kept(catalog: Catalog, array: StoredArray, found: Findings) -> None:
+    for index in array.indices(catalog.sizes):
+        for file in kept_twice(catalog.file(array, index)):
+            try:
+                array.check(read_plain(file), catalog.store_id, index, catalog.labels)
+            except (DamageError, FileNotFoundError, NotADirectoryError) as error:
+                if file.parent not in found.folders:
+                    problem = str(error) if isinstance(error, DamageError) else _MISSING
+                    found.damage.append(Damage(f"{file.parent.name}/{file.name}", problem))
+                piece = catalog.read_kept(array, index)
+                found.restored[file] = array.pack(piece, catalog.store_id, index, catalog.labels)
+
+
+def _read_done(catalog: Catalog, found: Findings) -> tuple[np.ndarray, dict[tuple[int, ...], str]]:
+    """The cells marked done, and which files of `done` do not say."""
+    done = catalog.arrays["done"]
+    claimed, unread = np.zeros_like(found.held), {}
+    for index in done.indices(catalog.sizes):
+        try:
+            part = claimed[done.window(index)]
+            part[...] = catalog.read(done, index).values[tuple(map(slice, part.shape))]
+        except (FileNotFoundError, NotADirectoryError):
+            unread[index] = _MISSING
+        except DamageError as error:
+            unread[index] = str(error)
+            found.damage.append(Damage(f"done/{file_key(index)}", str(error)))
+    return claimed, unread
+
+
+def _examine_output(
+    catalog: Catalog, array: StoredArray, claimed: np.ndarray, found: Findings, pool: ThreadPoolExecutor
+) -> None:
+    def look(index: tuple[int, ...]) -> tuple[tuple[int, ...], np.ndarray | str]:
+        try:
+            return index, catalog.check(array, index)
+        except (FileNotFoundError, NotADirectoryError):
+            return index, _MISSING
+        except DamageError as error:
+            return index, str(error)
+
+    for index, cells in pool.map(look, array.indices(catalog.sizes)):
+        window = array.window(index)
+        part = found.held[window]
+        name = f"{array.name}/{file_key(index)}"
+        if isinstance(cells, str):
+            part[...] = False
+            if cells != _MISSING:
+                found.damage.append(Damage(name, cells))
+                found.dropped.append(catalog.file(array, index))
+            elif claimed[window].any() and catalog.path / array.name not in found.folders:
+                found.damage.append(Damage(name, cells))
+        else:
+            cells = cells[tuple(map(slice, part.shape))]
+            part &= cells
+            if (claimed[window] & ~cells).any():
+                found.damage.append(Damage(name, "is older than what was marked done"))

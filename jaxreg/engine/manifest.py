@@ -1,0 +1,146 @@
+"""The manifest of a store: what it holds, kept in two copies that check themselves; zarr's metadata made from it."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxreg.engine.arrays import StoredArray
+from jaxreg.engine.grid import Assignment, Box
+from jaxreg.engine.sealing import write_files
+from jaxreg.errors import StoreError
+
+FORMAT = 2
+GROUP = b'{\n "zarr_format": 2\n}'  # the whole of `.zgroup`
+Manifest = dict[str, Any]
+
+
+def read_manifests(path: Path) -> list[Manifest]:
+    """The manifests that a store's two copies hold, those whose checks are right, the newest first.
+
+    `.zattrs` is written before `.zmetadata`, so that a killed extension leaves two states, each whole.
+
+    Raises:
+        StoreError: none is right: it is no store, another format's, or damaged in both copies.
+    """
+    texts = [_read_text(path / ".zattrs"), _read_text(path / ".zmetadata", ("metadata", ".zattrs"))]
+    held = [manifest for text in texts if (manifest := _checked(text)) is not None]
+    if held:
+        return sorted(held, key=lambda manifest: -manifest["revision"])
+    formats = [found["format"] for text in texts if isinstance(found := _parse(text), dict) and "format" in found]
+    if formats and formats[0] != FORMAT:
+        raise StoreError(
+            "store",
+            str(path),
+            f"was written by another version of jaxreg (format {formats[0]!r}, this one writes {FORMAT})",
+            "Keep it and read it with xarray.open_zarr; compute more with the version that wrote it, or elsewhere",
+        )
+    if any((path / name).exists() for name in ("done", "diverged")):
+        raise StoreError(
+            "store",
+            str(path),
+            "has lost its manifest: neither .zattrs nor .zmetadata is what was written",
+            "Bring one of these two files back from a copy; until then xarray and zarr read its arrays one by one",
+        )
+    raise StoreError("store", str(path), "holds what jaxreg did not write", "Use a new path or an empty folder")
+
+
+def list_arrays(manifest: Manifest) -> dict[str, StoredArray]:
+    """The arrays that a store must have, by name."""
+    return {name: StoredArray.from_json(name, held) for name, held in manifest["arrays"].items()}
+
+
+def list_sizes(manifest: Manifest) -> dict[str, int]:
+    """The length of every dimension of a store, axes included."""
+    return manifest["sizes"] | {axis["name"]: axis["length"] for axis in manifest["axes"]}
+
+
+def metadata_files(manifest: Manifest) -> dict[str, bytes]:
+    """What zarr's metadata files must hold, by their path within the store, in the order in which they are written.
+
+    Readers take everything from `.zmetadata`, the last one: they see a new state once all of it is there.
+    """
+    sizes = list_sizes(manifest)
+    documents: dict[str, Any] = {".zattrs": {"provenance": provenance_text(manifest)}, ".zgroup": json.loads(GROUP)}
+    for name, array in list_arrays(manifest).items():
+        documents |= {f"{name}/{file}": document for file, document in array.metadata(sizes).items()}
+    documents[".zmetadata"] = {"metadata": dict(documents), "zarr_consolidated_format": 1}
+    return {name: json.dumps(document, indent=1).encode() for name, document in documents.items()}
+
+
+def provenance_text(manifest: Manifest) -> str:
+    """The manifest with its check, as readers find it."""
+    return json.dumps(manifest | {"check": _check(manifest)})
+
+
+def publish(path: Path, manifest: Manifest) -> None:
+    """Make the manifest and the arrays' sizes visible to readers, in one replacement of one file."""
+    manifest["revision"] += 1
+    files = {path / name: data for name, data in metadata_files(manifest).items()}
+    write_files({file: data for file, data in files.items() if not file.exists() or file.read_bytes() != data})
+
+
+def read_assignments(manifest: Manifest) -> list[Assignment]:
+    """The regions assigned so far, in the order in which they were first asked for."""
+    return [
+        Assignment(
+            tuple(tuple(i for start, stop in part for i in range(start, stop)) for part in entry["positions"]),
+            Box(tuple(entry["chunk"]), entry["split"]),
+        )
+        for entry in manifest["regions"]
+    ]
+
+
+def write_assignments(manifest: Manifest, assignments: Sequence[Assignment]) -> None:
+    """Put the assigned regions into the manifest, positions as ranges."""
+    manifest["regions"] = [
+        {"positions": list(map(_to_ranges, one.region)), "chunk": list(one.box.lengths), "split": one.box.split}
+        for one in assignments
+    ]
+
+
+def _to_ranges(positions: Sequence[int]) -> list[list[int]]:
+    """Ascending positions as half-open ranges, short enough for JSON."""
+    ranges: list[list[int]] = []
+    for position in positions:
+        if ranges and ranges[-1][1] == position:
+            ranges[-1][1] += 1
+        else:
+            ranges.append([position, position + 1])
+    return ranges
+
+
+def _check(manifest: Manifest) -> str:
+    text = json.dumps({key: value for key, value in manifest.items() if key != "check"})
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _checked(text: object) -> Manifest | None:
+    """The manifest in `text`, if its check is right; what passes was written here, so that its keys are all there."""
+    manifest = _parse(text)
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("format") != FORMAT
+        or manifest.pop("check", "") != _check(manifest)
+    ):
+        return None
+    return manifest
+
+
+def _parse(text: object) -> Any:
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _read_text(file: Path, keys: Sequence[str] = ()) -> object:
+    """The provenance within a metadata file, whatever it is; None where there is none."""
+    try:
+        held = json.loads(file.read_bytes())
+        for key in (*keys, "provenance"):
+            held = held[key]
+    except (FileNotFoundError, IsADirectoryError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return held
