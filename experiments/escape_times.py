@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.checks import check_integer
+from jaxreg.checks import Domain, check_integer
 from jaxreg.claims import Claim, Verdict, inside
 from jaxreg.errors import ArgumentError
-from jaxreg.landscape import DOUBLE_WELL, boundary, estimate_passage, first_passage, noisy_gradient, theory
+from jaxreg.landscape import DOUBLE_WELL, estimate_passage, first_passage, noisy_gradient, theory
 
 LAWS = ("exact", "diffusion", "Kramers")
 """Of SGD step by step, from its transfer operator; of the diffusion in its place; and the formula for that at small
@@ -147,13 +147,14 @@ def _list_cells(config: Config) -> list[_Cell]:
         if not values or len(set(values)) < len(values):
             raise ArgumentError(name, values, "must be one or more different values", "Name each once")
     for name in ("temperatures", "temperature"):
-        boundary.check_number(name, getattr(config, name), _COLDEST, _WARMEST, "Give a temperature such as 0.1")
+        Domain(_COLDEST, _WARMEST, "[)").check_all(name, getattr(config, name), "Give a temperature such as 0.1")
     for size in config.batch_sizes:
         check_integer("batch_sizes", size, 1, 2**31 - 1, "Take at least one sample")
     stable = 2 / float(DOUBLE_WELL.curvature(_START))
     for name, most in (("learning_rate", stable), ("rate_per_sample", stable / max(config.batch_sizes))):
-        boundary.check_number(name, getattr(config, name), 1e-3, most, "Larger steps diverge, smaller ones are endless")
-    boundary.check_number("horizon", config.horizon, 0.1, 100, "Give a multiple of the mean, such as 6")
+        remedy = "Larger steps diverge, smaller ones are endless"
+        Domain(1e-3, most, "[)").check_all(name, getattr(config, name), remedy)
+    Domain(0.1, 100, "[)").check_all("horizon", config.horizon, "Give a multiple of the mean, such as 6")
     rate, base = config.learning_rate, config.rate_per_sample
     noise = math.sqrt(2 * config.temperature / base)
     return [

@@ -13,10 +13,10 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.checks import check_integer
+from jaxreg.checks import Domain, check_integer
 from jaxreg.claims import Claim, Verdict, above, estimate, inside
 from jaxreg.errors import ArgumentError
-from jaxreg.landscape import EQUAL_DEPTH_SEXTIC, boundary, noisy_gradient, occupancy, theory
+from jaxreg.landscape import EQUAL_DEPTH_SEXTIC, noisy_gradient, occupancy, theory
 
 SHARP, SADDLE, FLAT = (float(w) for w in EQUAL_DEPTH_SEXTIC.critical_points)
 CURVATURES = (5.0, 1.0)
@@ -163,10 +163,10 @@ def _check(config: Config) -> None:
     if not rates or len(set(rates)) < len(rates):
         raise ArgumentError("learning_rates", rates, "must be one or more different values", "Name each once")
     most = 1.5 / CURVATURES[0] + 1e-9
-    boundary.check_number("learning_rates", rates, 0.001, most, "Larger steps diverge, smaller ones take too many")
-    boundary.check_number("temperature", config.temperature, _COLDEST, _WARMEST, "Give a temperature such as 0.06")
-    boundary.check_number("burn_in", config.burn_in, 0, 1000, "Give a number of relaxation times, such as 6")
-    boundary.check_number("relaxations", config.relaxations, 1e-3, 1e6, "Give a number such as 40")
+    Domain(0.001, most, "[)").check_all("learning_rates", rates, "Larger steps diverge, smaller ones take too many")
+    Domain(_COLDEST, _WARMEST, "[)").check_all("temperature", config.temperature, "Give a temperature such as 0.06")
+    Domain(0, 1000, "[)").check_all("burn_in", config.burn_in, "Give a number of relaxation times, such as 6")
+    Domain(1e-3, 1e6, "[)").check_all("relaxations", config.relaxations, "Give a number such as 40")
 
 
 def _noise(rate: float, temperature: float) -> float:

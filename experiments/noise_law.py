@@ -1,6 +1,5 @@
 """What is mini-batch noise: how does it fall with the batch size, how heavy are its tails, where does SGD settle?"""
 
-import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,12 +13,11 @@ from experiments import noise_runs, sgd_landscape
 from experiments.noise_claims import CLAIMS as CLAIMS
 from experiments.noise_claims import LARGE_SIZE, TUTORIAL_SIZE, TUTORIAL_WEIGHT
 from experiments.noise_runs import DRAWS, EDGES, RUNS, Quadratic
-from jaxreg.checks import check_integer
+from jaxreg.checks import FINITE, LEVEL, POSITIVE, Domain, check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import (
     QUADRATIC,
     T2_POINTS,
-    boundary,
     location_gradient,
     noisy_gradient,
     refit_gradient,
@@ -151,11 +149,10 @@ def _check(config: Config) -> None:
         check_integer("regression_sizes", size, 1, 2**31 - 2, "Give numbers of examples")
     for size in config.sample_sizes:
         check_integer("sample_sizes", size, 1, config.samples - 1, f"There are {config.samples} samples")
-    boundary.check_number("weights", config.weights, -math.inf, math.inf, "Give places such as 3.5")
-    boundary.check_number("momentum", config.momentum, 0, 1, "Give a number such as 0.9")
-    least = np.finfo(float).tiny
-    boundary.check_number("relative_rates", config.relative_rates, least, 1, "The variance is infinite from 1 on")
-    boundary.check_number("tail_rates", config.tail_rates, least, math.inf, "Give numbers about 1")
+    FINITE.check_all("weights", config.weights, "Give places such as 3.5")
+    Domain(0, 1, "[)").check_all("momentum", config.momentum, "Give a number such as 0.9")
+    LEVEL.check_all("relative_rates", config.relative_rates, "The variance is infinite from 1 on")
+    POSITIVE.check_all("tail_rates", config.tail_rates, "Give numbers about 1")
 
 
 def _measure_refits(config: Config, store: Path | None, progress: bool) -> xr.Dataset:

@@ -1,6 +1,5 @@
 """Where does SGD end on a landscape with three minima? Tutorial T2 as a population over rates, batch sizes, starts."""
 
-import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ import xarray as xr
 import jaxreg as jr
 from experiments import sgd_runs
 from experiments.sgd_runs import BIN_EDGES, DEGREE, STEP_KINDS, count_steps, histogram
-from jaxreg.checks import check_integer
+from jaxreg.checks import NOT_NEGATIVE, Domain, check_integer
 from jaxreg.claims import Claim, Verdict, above, below, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import (
@@ -20,7 +19,6 @@ from jaxreg.landscape import (
     T2_LANDSCAPE,
     FullGradient,
     RefitGradient,
-    boundary,
     fate,
     full_gradient,
     refit_gradient,
@@ -140,9 +138,9 @@ def _name_fates(weights: xr.DataArray) -> xr.DataArray:
 
 def _prepare(config: Config) -> tuple[RefitGradient, FullGradient, dict[int, RefitGradient]]:
     """The gradients that the runs follow; whatever a setting makes impossible is refused by its name."""
-    boundary.check_number("learning_rates", config.learning_rates, 0, math.inf, "Give step sizes such as 0.3")
-    boundary.check_number("start", config.start, -_LIMIT, _LIMIT, "Start near the data, as at 3.5")
-    boundary.check_number("initial_weights", config.initial_weights, -_LIMIT, _LIMIT, "Start near the data")
+    NOT_NEGATIVE.check_all("learning_rates", config.learning_rates, "Give step sizes such as 0.3")
+    Domain(-_LIMIT, _LIMIT, "[)").check_all("start", config.start, "Start near the data, as at 3.5")
+    Domain(-_LIMIT, _LIMIT, "[)").check_all("initial_weights", config.initial_weights, "Start near the data")
     check_integer("steps", config.steps, 1, 2**31 - 1, "Make at least one step")
     check_integer("seeds", config.seeds, 1, 2**32 - 1, "Run at least one seed")
     check_integer("balls", config.balls, 1, 2**32 - 1, "Follow at least one ball")

@@ -9,8 +9,10 @@ import jax
 Kind = TypeVar("Kind", bound=type)
 
 
-def register_value(*static: str) -> Callable[[Kind], Kind]:
+def register_value(*static: str, constant: tuple[str, ...] = ()) -> Callable[[Kind], Kind]:
     """Make a frozen dataclass a pytree of its fields, those named in `static` being part of its structure.
+
+    Fields named in `constant` are part of it too where they hold a Python float, and leaves where they hold an array.
 
     Not `jax.tree_util.register_dataclass`: in JAX 0.10 the structures of different such classes compare equal, so that
     `jit` may take one for the other; and it calls the class, and its checks, with the placeholders that JAX puts
@@ -30,13 +32,16 @@ def register_value(*static: str) -> Callable[[Kind], Kind]:
         names = [field.name for field in fields(kind)]
         data = [name for name in names if name not in static]
 
-        def flatten(value: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
-            leaves = [(jax.tree_util.GetAttrKey(name), getattr(value, name)) for name in data]
-            return leaves, tuple(getattr(value, name) for name in static)
+        def flatten(value: Any) -> tuple[list[tuple[Any, Any]], tuple[tuple[str, ...], tuple[Any, ...]]]:
+            fixed = (*static, *(name for name in constant if isinstance(getattr(value, name), float)))
+            leaves = [(jax.tree_util.GetAttrKey(name), getattr(value, name)) for name in data if name not in fixed]
+            return leaves, (fixed, tuple(getattr(value, name) for name in fixed))
 
-        def unflatten(structure: tuple[Any, ...], leaves: Iterable[Any]) -> Any:
+        def unflatten(structure: tuple[tuple[str, ...], tuple[Any, ...]], leaves: Iterable[Any]) -> Any:
             value: Any = object.__new__(kind)
-            for name, part in zip((*data, *static), (*leaves, *structure), strict=True):
+            fixed, parts = structure
+            free = (name for name in data if name not in fixed)
+            for name, part in zip((*free, *fixed), (*leaves, *parts), strict=True):
                 object.__setattr__(value, name, part)
             return value
 

@@ -6,10 +6,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int32, Integer, Key
 
+from jaxreg.checks import check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.gradients import Gradient
-from jaxreg.landscape.polynomial import Polynomial, Weight
+from jaxreg.landscape.polynomial import Polynomial, Weight, check_landscape
 from jaxreg.landscape.walk import Scalar, walk
 
 FATES: tuple[str, ...] = ("global minimum", "left", "right", "diverged")
@@ -72,9 +73,9 @@ def descend(
     >>> run.path.round(4).tolist(), run.survived
     ([0.5, 0.25, 0.125], Array(3, dtype=int32))
     """
-    boundary.check_walk(start, learning_rate, steps, momentum, limit)
+    boundary.check_walk(start, learning_rate, steps, momentum, limit, seed)
     record_every = steps if record_every is None else record_every
-    boundary.check_integer("record_every", record_every, 1, steps, "Leave it out to keep the last weight only")
+    check_integer("record_every", record_every, 1, steps, "Leave it out to keep the last weight only")
     if steps % record_every:
         raise ArgumentError("record_every", record_every, f"must divide the {steps} steps", "Change one of them")
 
@@ -122,6 +123,7 @@ def fate(w: Weight, landscape: Polynomial) -> Int32[Array, "*weights"]:
     >>> [FATES[number] for number in fate(jnp.array([0.0, 4.0, -4.0, jnp.inf]), T2_LANDSCAPE)]
     ['global minimum', 'right', 'left', 'diverged']
     """
+    check_landscape(landscape)
     lowest = landscape.lowest
     basin = landscape.basin(w)
     side = jnp.where(basin < lowest, 1, jnp.where(basin > lowest, 2, 0))

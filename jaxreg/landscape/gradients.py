@@ -1,6 +1,5 @@
 """Gradients that descent can follow: of the fit to all data, with added noise, and of a refit to a mini-batch."""
 
-import math
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,8 +11,9 @@ from jaxtyping import Array, Float, Integer, Key, Real
 from numpy.polynomial.polynomial import Polynomial as HostPolynomial
 
 from jaxreg import sampling
+from jaxreg.checks import NOT_NEGATIVE, check_integer
 from jaxreg.landscape import boundary
-from jaxreg.landscape.polynomial import Polynomial, Weight, as_float
+from jaxreg.landscape.polynomial import Polynomial, Weight, as_float, check_landscape
 from jaxreg.landscape.recurrence import Recurrence, differentiate, fit_recurrence
 from jaxreg.normals import random_normals
 from jaxreg.values import register_value
@@ -168,8 +168,10 @@ def noisy_gradient(landscape: Polynomial, noise: _Scalar, batch_size: _Scalar = 
     >>> gradient(jax.random.key(0), 2.0)
     Array(6., dtype=float32)
     """
-    boundary.check_number("noise", noise, 0, math.inf, "Give a standard deviation")
-    boundary.check_number("batch_size", batch_size, 1, math.inf, "Give a number of samples")
+    check_landscape(landscape)
+    dtype = jnp.result_type(float)
+    NOT_NEGATIVE.check("noise", noise, "Give a standard deviation", dtype)
+    boundary.BATCH.check("batch_size", batch_size, "Give a number of samples", dtype)
     return NoisyGradient(landscape.derivative, _read_number(noise) / _read_number(batch_size) ** 0.5)
 
 
@@ -203,15 +205,15 @@ def refit_gradient(x: _Points, y: _Points, degree: int, batch_size: int) -> Refi
     """
     x64, y64 = boundary.read_points(x, y, degree)
     remedy = f"A refit of degree {degree} needs {degree + 1} points, of {len(x64)} that there are"
-    boundary.check_integer("batch_size", batch_size, degree + 1, len(x64), remedy)
+    check_integer("batch_size", batch_size, degree + 1, len(x64), remedy)
     full, nodes, residuals = _fit_all(x64, y64, degree)
     return RefitGradient(full, nodes, residuals, int(degree), int(batch_size))
 
 
 def _fit_all(x: np.ndarray, y: np.ndarray, degree: int) -> tuple[FullGradient, np.ndarray, np.ndarray]:
     """The gradient of the fit to all points, their standardized x, and their residuals, from float64."""
-    center, scale = (x.min() + x.max()) / 2, (x.max() - x.min()) / 2
+    center, scale = boundary.frame(x)
     nodes = (x - center) / scale
     fit = HostPolynomial.fit(nodes, y, degree, domain=[-1, 1])
-    slope = Polynomial(fit.deriv().coef / scale)
+    slope = Polynomial(np.asarray(fit.deriv().coef, np.float64) / scale)
     return FullGradient(slope, np.asarray(center), np.asarray(scale)), nodes, y - fit(nodes)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, Integer, Key
 
+from jaxreg.checks import check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.gradients import Gradient
@@ -73,11 +74,11 @@ def occupancy(
     >>> run.counts, run.below, run.above  # of 0.25, 0.125, 0.0625, 0.03125
     (Array([2, 0], dtype=int32), Array(2, dtype=int32), Array(0, dtype=int32))
     """
-    boundary.check_walk(start, learning_rate, steps, momentum, limit)
-    boundary.check_integer("bins", bins, 1, 2**31 - 3, "Give at least one bin")
-    boundary.check_integer("burn_in", burn_in, 0, steps - 1, f"Leave some of the {steps} steps to count")
-    boundary.check_number("low", low, -limit, limit, "Give the left end of the bins, within the limit")
-    boundary.check_number("high", high, -limit, limit, "Give the right end of the bins, within the limit")
+    boundary.check_walk(start, learning_rate, steps, momentum, limit, seed)
+    check_integer("bins", bins, 1, 2**31 - 3, "Give at least one bin")
+    check_integer("burn_in", burn_in, 0, steps - 1, f"Leave some of the {steps} steps to count")
+    boundary.check_within("low", low, limit, "Give the left end of the bins, within the limit")
+    boundary.check_within("high", high, limit, "Give the right end of the bins, within the limit")
     if not isinstance(low, jax.core.Tracer) and not isinstance(high, jax.core.Tracer) and low >= high:
         raise ArgumentError("high", high, f"must be more than low = {low}", "Exchange them, or widen the range")
     dtype = jnp.result_type(float)

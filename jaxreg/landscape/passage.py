@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int32, Integer, Key
 from scipy.special import chdtri
 
+from jaxreg.checks import LEVEL, check_choice, read_array
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.gradients import Gradient
@@ -71,10 +72,9 @@ def first_passage(
     >>> run.steps, PASSAGES[run.status]
     (Array(3, dtype=int32), 'passed')
     """
-    boundary.check_walk(start, learning_rate, steps, momentum, limit)
-    boundary.check_number("target", target, -limit, limit, "Give a point within the limit")
-    if side not in ("right", "left"):
-        raise ArgumentError("side", side, 'must be "right" or "left"', "Say where the target lies")
+    boundary.check_walk(start, learning_rate, steps, momentum, limit, seed)
+    boundary.check_within("target", target, limit, "Give a point within the limit")
+    check_choice("side", side, ("right", "left"), "Say where the target lies")
 
     is_known = not isinstance(start, jax.core.Tracer) and not isinstance(target, jax.core.Tracer)
     if is_known and (start >= target if side == "right" else start <= target):
@@ -156,13 +156,14 @@ def estimate_passage(
 
     Source: Garwood, Fiducial limits for the Poisson distribution, Biometrika 28 (1936) 437-442.
     """
-    steps, status = np.asarray(steps), np.asarray(status)
+    steps, status = (
+        np.asarray(read_array(name, given, kinds="iu")) for name, given in (("steps", steps), ("status", status))
+    )
     if steps.shape != status.shape:
         raise ArgumentError("status", status.shape, f"must have the shape {steps.shape} of steps", "Give both per run")
     if not np.isin(status, range(len(PASSAGES))).all():
         raise ArgumentError("status", status, "must be numbers of PASSAGES", "Give what first_passage returned")
-    if not 0 < level < 1:
-        raise ArgumentError("level", level, "must lie strictly between 0 and 1", "Give 0.95 for a 95 % interval")
+    LEVEL.check("level", level, "Give 0.95 for a 95 % interval")
     censored, passed, diverged = (np.asarray((status == number).sum(axis)) for number in range(len(PASSAGES)))
     total = np.asarray(steps.sum(axis, dtype=np.float64))
     tail = (1 - level) / 2

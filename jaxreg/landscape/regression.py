@@ -1,6 +1,5 @@
 """Gradients of squared losses in one weight on real mini-batches: the noise that theory is exact for."""
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,12 +9,14 @@ import numpy as np
 from jaxtyping import Array, Float, Integer, Key, Real
 
 from jaxreg import sampling
+from jaxreg.checks import NOT_NEGATIVE, check_integer, read_array
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
-from jaxreg.landscape.polynomial import Weight, as_float
+from jaxreg.landscape.polynomial import Points, Weight, as_float
 from jaxreg.normals import random_normals
 from jaxreg.values import register_value
 
+_FAR = 10.0  # half widths from zero at which samples are counted from their middle: one digit of float32
 _Scalar = int | float | Real[Array | np.ndarray, ""]
 
 
@@ -70,18 +71,22 @@ def regression_gradient(noise: _Scalar, batch_size: int) -> RegressionGradient:
     >>> round(float(gradient(jax.random.key(0), 2.0)), 1)
     2.0
     """
-    boundary.check_number("noise", noise, 0, math.inf, "Give a standard deviation")
-    boundary.check_integer("batch_size", batch_size, 1, 2**31 - 2, "Give a number of examples")
+    NOT_NEGATIVE.check("noise", noise, "Give a standard deviation", jnp.result_type(float))
+    check_integer("batch_size", batch_size, 1, 2**31 - 2, "Give a number of examples")
     return RegressionGradient(noise, int(batch_size))
 
 
-@register_value("batch_size")
+@register_value("batch_size", "center")
 @dataclass(frozen=True)
 class LocationGradient:
-    """The gradient of the mean squared distance to a few of the samples; made by `location_gradient`."""
+    """The gradient of the mean squared distance to a few of the samples; made by `location_gradient`.
+
+    `samples` are counted from `center`, which is not 0 where they lie so far from zero that float32 loses digits.
+    """
 
     samples: Float[Array | np.ndarray, " samples"]
     batch_size: int
+    center: float = 0.0
 
     def __call__(self, key: Key[Array, ""], w: Weight) -> Float[Array, "..."]:
         """The gradient at w on a mini-batch drawn with `key`."""
@@ -97,10 +102,10 @@ class LocationGradient:
     def at(self, drawn: Float[Array, ""], w: Weight) -> Float[Array, "..."]:
         """The gradient at w on one mini-batch."""
         w = as_float(w)
-        return w - drawn.astype(w.dtype)
+        return (w if self.center == 0 else w - np.asarray(self.center, w.dtype)) - drawn.astype(w.dtype)
 
 
-def location_gradient(samples: Float[Array | np.ndarray, " samples"], batch_size: int) -> LocationGradient:
+def location_gradient(samples: Points, batch_size: int) -> LocationGradient:
     r"""Gradient of $(w - x_i)^2/2$ on B of N samples without replacement, $g(w) = w - \frac1B \sum_{i \in S} x_i$.
 
     A quadratic of curvature 1 whose noise is exactly additive and finite: `theory.gradient_variance` is its variance,
@@ -120,8 +125,14 @@ def location_gradient(samples: Float[Array | np.ndarray, " samples"], batch_size
     >>> gradient(jax.random.key(0), 5.0)
     Array(2., dtype=float32)
     """
-    is_known = not isinstance(samples, jax.core.Tracer)
-    if is_known and not np.isfinite(samples).all():
-        raise ArgumentError("samples", samples, "must be finite", "Leave out what is not")
-    boundary.check_integer("batch_size", batch_size, 1, len(samples), f"There are {len(samples)} samples")
-    return LocationGradient(samples, int(batch_size))
+    held = read_array("samples", samples, kinds="iuf", ndim=1)
+    if not isinstance(held, jax.core.Tracer) and not np.isfinite(np.asarray(held)).all():
+        raise ArgumentError("samples", held, "must be finite", "Leave out what is not")
+    check_integer("batch_size", batch_size, 1, len(held), f"There are {len(held)} samples")
+    center = 0.0
+    if isinstance(held, np.ndarray):
+        held = held.astype(np.float64)
+        middle, width = boundary.frame(held)
+        if abs(middle) > _FAR * width:
+            held, center = held - middle, middle
+    return LocationGradient(held, int(batch_size), center)

@@ -153,3 +153,72 @@ def test_what_needs_the_host_refuses_traced_values():
         _ = Polynomial(np.ones((2, 3))).minima
     with pytest.raises(ArgumentError, match="minimum"):
         _ = Polynomial(np.array([0.0, 1.0])).lowest
+
+
+_YEARS = np.arange(2000.0, 2021.0)
+_FAR = fit_polynomial(_YEARS, (((_YEARS - 2010) / 10) ** 2 - 0.5) ** 2, 4)
+_NEAR = Polynomial(_FAR.coefficients, 0.0, _FAR.scale)  # the same about 0, whose theory is that of powers of w
+
+
+def test_a_landscape_over_years_keeps_its_digits():
+    assert (_FAR.center, _FAR.scale) == (2010.0, 10.0)
+    np.testing.assert_allclose(_FAR.minima, [2010 - 10 * 0.5**0.5, 2010 + 10 * 0.5**0.5], rtol=1e-12)
+    t = np.linspace(-1, 1, 9)
+    w = 2010 + 10 * t
+    for places in (w, w.astype(np.float32), w.tolist(), jnp.asarray(w)):
+        np.testing.assert_allclose(_FAR.value(places), (t**2 - 0.5) ** 2, atol=3e-5)
+    np.testing.assert_allclose(_FAR.gradient(w), 4 * t * (t**2 - 0.5) / 10, atol=1e-6)
+    np.testing.assert_allclose(_FAR.curvature(w), (12 * t**2 - 2) / 100, atol=1e-6)
+    assert _FAR.basin(w).tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 1]
+    assert _FAR.lowest in (0, 1)
+    # What is not yet in float32 is not rounded to it before the center is taken off.
+    assert float(_FAR.gradient(2010.0 + 1e-4)) == pytest.approx(-2e-6, rel=1e-4)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e3), st.integers(1, 5))
+@settings(max_examples=40, deadline=None)
+def test_a_fit_is_right_wherever_the_data_lie(center, scale, degree):
+    if abs(center) > 1e5 * scale:
+        scale = abs(center) / 1e5
+    t = np.linspace(-1, 1, 12)
+    y = np.random.default_rng(degree).normal(size=degree + 1)
+    fit = fit_polynomial(center + scale * t, np.polynomial.polynomial.polyval(t, y), degree)
+    right = np.polynomial.polynomial.polyval(t, y)
+    np.testing.assert_allclose(fit.value(center + scale * t), right, atol=2e-4 * abs(y).sum())
+
+
+@pytest.mark.parametrize("x", [np.linspace(-5, 5, 11), np.arange(4.0), np.linspace(-3, 5, 11)])
+def test_about_zero_a_fit_is_written_in_powers_of_x(x):
+    fit = fit_polynomial(x, np.cos(x), 3)
+    assert (fit.center, fit.scale) == (0.0, 1.0)
+    np.testing.assert_array_equal(fit.coefficients, np.polynomial.Polynomial.fit(x, np.cos(x), 3).convert().coef)
+
+
+def test_centers_are_compiled_in_or_traced():
+    assert jax.tree.leaves(Polynomial(np.ones(2)))[0].tolist() == [1.0, 1.0]
+    assert len(jax.tree.leaves(Polynomial(np.ones(2), 3, 2))) == 1
+    batch = Polynomial(jnp.array([[0.0, 0.0, 1.0], [1.0, 0.0, 1.0]]), jnp.array([1.0, 2.0]), jnp.array([1.0, 2.0]))
+    assert batch.value(5.0).tolist() == [16.0, 3.25]
+    assert batch.gradient(5.0).tolist() == [8.0, 1.5]
+    assert jax.jit(jax.vmap(lambda p: p.gradient(5.0)))(batch).tolist() == [8.0, 1.5]
+    slope = jax.grad(lambda center: Polynomial(np.array([0.0, 0.0, 1.0]), center).value(5.0))(2.0)
+    assert float(slope) == -6.0
+    with pytest.raises(ArgumentError, match="one polynomial"):
+        _ = batch.minima
+
+
+def test_lists_and_integers_are_taken():
+    assert Polynomial([0, 0, 1]).value(3.0) == 9.0
+    at = Polynomial([0.5, 0.25]).value
+    assert at([1, 2]).tolist() == [0.75, 1.0]
+    assert at(np.array([1, 2])).tolist() == [0.75, 1.0]  # not in integers
+    assert Polynomial(np.array([0, 0, 200], np.uint8)).gradient(1.0) == 400.0
+    np.testing.assert_allclose(fit_polynomial([0, 1, 2, 3], [1, 2, 5, 10], 2).coefficients, [1, 0, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("center", "scale", "named"), [(np.nan, 1.0, "center"), (0.0, 0.0, "scale"), (0.0, -1.0, "scale")]
+)
+def test_a_frame_that_is_none_is_refused(center, scale, named):
+    with pytest.raises(ArgumentError, match=f"^{named} = "):
+        Polynomial(np.ones(2), center, scale)

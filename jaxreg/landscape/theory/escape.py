@@ -7,13 +7,17 @@ import numpy as np
 from jaxtyping import Real
 from numpy.polynomial import polynomial
 
+from jaxreg.checks import FINITE
 from jaxreg.errors import ArgumentError
-from jaxreg.landscape import boundary
-from jaxreg.landscape.polynomial import Polynomial
+from jaxreg.landscape.boundary import BATCH, SIZE, WIDTH, check_shapes, read_number, read_numbers
+from jaxreg.landscape.polynomial import Polynomial, read_frame
 from jaxreg.landscape.theory.quadrature import level_set, log_integrals, mirror, panels, read_landscape
 
 _CUT = 60.0  # what lies higher than so many temperatures is left out: less than 1e-25 of the whole
 _ACCURACY = 1e-10
+_SOUND = 1e-6  # relative error at which a time is no result
+_LONGEST = 1e3  # logarithm of a time that is infinite at every temperature
+_TEMPERATURE = "Give the learning rate times the variance of the gradient over 2"
 _FIRST_PANELS, _MOST_PANELS = 128, 2**14
 Number = int | float
 Numbers = int | float | Real[np.ndarray, "..."]
@@ -35,9 +39,10 @@ def temperature(learning_rate: Numbers, noise: Numbers, batch_size: Numbers = 1)
     >>> temperature(0.1, 2.0, 4)
     0.05
     """
-    boundary.check_number("learning_rate", learning_rate, 0, math.inf, "Give a step size such as 0.3")
-    boundary.check_number("noise", noise, 0, math.inf, "Give a standard deviation")
-    boundary.check_number("batch_size", batch_size, 1, math.inf, "Give a number of samples")
+    learning_rate = read_numbers("learning_rate", learning_rate, SIZE, "Give a step size such as 0.3")
+    noise = read_numbers("noise", noise, SIZE, "Give a standard deviation")
+    batch_size = read_numbers("batch_size", batch_size, BATCH, "Give a number of samples")
+    check_shapes(learning_rate=learning_rate, noise=noise, batch_size=batch_size)
     return learning_rate * noise**2 / (2 * batch_size)
 
 
@@ -62,20 +67,25 @@ def kramers_time(landscape: Polynomial, minimum: Number, saddle: Number, tempera
 
     Source: Kramers, Brownian motion in a field of force, Physica 7 (1940) 284-304.
     """
-    _check_temperature(temperature)
+    temperature = read_numbers("temperature", temperature, WIDTH, _TEMPERATURE)
     coefficients = read_landscape(landscape, (False, False))
+    center, scale = read_frame(landscape)
     slope = polynomial.polyder(coefficients)
-    bends = []
-    for name, point, sign in (("minimum", minimum, 1), ("saddle", saddle, -1)):
-        bend = polynomial.polyval(point, polynomial.polyder(slope))
+    points, bends = [], []
+    for name, place, sign in (("minimum", minimum, 1), ("saddle", saddle, -1)):
+        point = (read_number(name, place, FINITE, "Take one of its critical_points") - center) / scale
+        with np.errstate(over="ignore", invalid="ignore"):
+            bend = polynomial.polyval(point, polynomial.polyder(slope))
+            off = abs(polynomial.polyval(point, slope)) / (1 + abs(point))
         # The slope within rounding of the point: points from `critical_points` pass.
-        if sign * bend <= 0 or abs(polynomial.polyval(point, slope)) > 1e-5 * abs(bend) * (1 + abs(point)):
+        if not (0 < sign * bend < math.inf and off <= 1e-5 * abs(bend)):
             kind = "minimum" if sign > 0 else "maximum"
-            raise ArgumentError(name, point, f"must be a {kind} of the landscape", "Take one of its critical_points")
+            raise ArgumentError(name, place, f"must be a {kind} of the landscape", "Take one of its critical_points")
+        points.append(point)
         bends.append(abs(bend))
-    barrier = polynomial.polyval(saddle, coefficients) - polynomial.polyval(minimum, coefficients)
+    barrier = polynomial.polyval(points[1], coefficients) - polynomial.polyval(points[0], coefficients)
     with np.errstate(over="ignore"):
-        return 2 * math.pi / math.sqrt(bends[0] * bends[1]) * np.exp(barrier / temperature)
+        return 2 * math.pi / math.sqrt(bends[0] * bends[1]) * scale**2 * np.exp(barrier / temperature)
 
 
 def mean_first_passage(landscape: Polynomial, start: Number, target: Number, temperature: Number) -> float:
@@ -103,25 +113,40 @@ def mean_first_passage(landscape: Polynomial, start: Number, target: Number, tem
 
     Source: Gardiner, Handbook of Stochastic Methods (2004), section 5.2.7.
     """
-    _check_temperature(temperature)
-    check_target(start, target)
+    temperature = read_number("temperature", temperature, WIDTH, _TEMPERATURE)
+    start, target = read_target(start, target)
     rightward = target > start
     coefficients = read_landscape(landscape, (rightward, not rightward))
+    center, scale = read_frame(landscape)
+    origin, goal, start, target = start, target, (start - center) / scale, (target - center) / scale
     if not rightward:
         coefficients, start, target = mirror(coefficients), -start, -target
-    left = level_set(coefficients, polynomial.polyval(start, coefficients) + _CUT * temperature)[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        ground = polynomial.polyval(start, coefficients) + _CUT * temperature
+    if not math.isfinite(ground):
+        raise ArgumentError("start", origin, "must lie where the landscape is a number", "Give a nearer one")
+    left = level_set(coefficients, ground)[0]
     before, count = math.nan, _FIRST_PANELS
     while True:
         inside = np.linspace(start, target, count + 1)
         edges = np.append(np.linspace(left, start, count + 1)[:-1], inside)
-        height = polynomial.polyval(panels(edges)[0], coefficients) / temperature
+        with np.errstate(over="ignore", invalid="ignore"):
+            height = polynomial.polyval(panels(edges)[0], coefficients) / temperature
+        if not (height > -math.inf).all():
+            constraint = "must lie where the landscape over the temperature is a number"
+            raise ArgumentError("target", goal, constraint, "Give a nearer one")
+        if (height == math.inf).any():
+            return math.inf  # a barrier that no float measures
         _, inner = log_integrals(edges, -height)
         total, _ = log_integrals(inside, (height + inner)[count:])
         if abs(total[-1] - before) < _ACCURACY or count >= _MOST_PANELS:
             break
         before, count = total[-1], 2 * count
+    if not (abs(total[-1] - before) < _SOUND or total[-1] > _LONGEST):
+        constraint = f"must be near enough for {_MOST_PANELS} panels"
+        raise ArgumentError("target", goal, constraint, "Give a nearer one, or a higher temperature")
     with np.errstate(over="ignore"):
-        return float(np.exp(total[-1]) / temperature)
+        return float(np.exp(total[-1]) / temperature * scale**2)
 
 
 @dataclass(frozen=True)
@@ -139,7 +164,8 @@ class BoltzmannLaw:
 
     def density(self, w: Numbers) -> Numbers:
         """Probability density at w, per unit of w."""
-        height = polynomial.polyval(w, read_landscape(self.landscape, (True, True)))
+        center, scale = read_frame(self.landscape)
+        height = polynomial.polyval((w - center) / scale, read_landscape(self.landscape, (True, True)))
         return np.exp(-height / self.temperature - self.log_total)
 
     def probability(self, low: Number, high: Number) -> float:
@@ -171,23 +197,23 @@ def boltzmann_law(landscape: Polynomial, temperature: Number) -> BoltzmannLaw:
     >>> round(law.probability(0.0, np.inf) / law.probability(-np.inf, 0.0), 2)  # near the square root of 5
     2.24
     """
-    _check_temperature(temperature)
+    temperature = read_number("temperature", temperature, WIDTH, _TEMPERATURE)
     coefficients = read_landscape(landscape, (True, True))
-    ground = polynomial.polyval(landscape.minima, coefficients).min()
+    center, scale = read_frame(landscape)
+    ground = polynomial.polyval((landscape.minima - center) / scale, coefficients).min()
     ends = level_set(coefficients, ground + _CUT * temperature)
     edges = np.linspace(ends[0], ends[-1], 8 * _FIRST_PANELS + 1)
     to_edges, _ = log_integrals(edges, -polynomial.polyval(panels(edges)[0], coefficients) / temperature)
-    return BoltzmannLaw(landscape, float(temperature), float(to_edges[-1]), float(ends[0]), float(ends[-1]))
+    low, high = (float(center + scale * end) for end in (ends[0], ends[-1]))
+    return BoltzmannLaw(landscape, float(temperature), float(to_edges[-1]) + math.log(scale), low, high)
 
 
-def check_target(start: Number, target: Number) -> None:
-    """Refuse a target that is the start, or numbers that are not finite."""
-    for name, value in (("start", start), ("target", target)):
-        boundary.check_number(name, value, np.finfo(float).min, math.inf, "Give a finite point")
+def read_target(start: Number, target: Number) -> tuple[float, float]:
+    """Start and target as Python's floats; refuse a target that is the start, or numbers that are not finite."""
+    start, target = (
+        read_number(name, value, FINITE, "Give a finite point")
+        for name, value in (("start", start), ("target", target))
+    )
     if start == target:
         raise ArgumentError("target", target, "must lie beyond the start", "Change one of them")
-
-
-def _check_temperature(temperature: Numbers) -> None:
-    remedy = "Give the learning rate times the variance of the gradient over 2"
-    boundary.check_number("temperature", temperature, np.finfo(float).tiny, math.inf, remedy)
+    return start, target

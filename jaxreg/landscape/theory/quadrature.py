@@ -7,9 +7,10 @@ from jaxtyping import Float
 from numpy.polynomial import legendre, polynomial
 
 from jaxreg.errors import ArgumentError
-from jaxreg.landscape.polynomial import Polynomial, read_host
+from jaxreg.landscape.polynomial import Polynomial, check_landscape, read_host
 
 ORDER = 16  # nodes in a panel
+_LEAST, _MOST = 1e-100, 1e100  # of coefficients, so that no product of them vanishes or overflows
 
 
 @functools.cache
@@ -61,10 +62,17 @@ def log_integrals(
 def read_landscape(landscape: Polynomial, confined: tuple[bool, bool]) -> np.ndarray:
     """The coefficients in float64, lowest first, of a landscape that rises without bound on the left and on the right.
 
+    They are of powers of t = (w - center) / scale.
+
     Raises:
         ArgumentError: traced coefficients, or a landscape that does not rise where `confined` says that it must.
     """
+    check_landscape(landscape)
     coefficients = polynomial.polytrim(read_host(landscape))
+    largest = abs(coefficients).max()
+    if largest and not _LEAST <= largest <= _MOST:
+        constraint = f"must have a largest coefficient from {_LEAST:g} to {_MOST:g} in size"
+        raise ArgumentError("landscape", landscape.coefficients, constraint, "Give it in other units")
     rises = (coefficients[-1] * (-1) ** (len(coefficients) - 1) > 0, coefficients[-1] > 0)
     for must, does, side in zip(confined, rises, ("left", "right"), strict=True):
         if must and not (does and len(coefficients) > 1):

@@ -5,16 +5,18 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from numpy.polynomial import polynomial
 from numpy.polynomial.polynomial import Polynomial as HostPolynomial
 from scipy.special import chdtri
 
+from jaxreg.checks import FINITE, check_integer, read_array
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
+from jaxreg.landscape.polynomial import Points as _Points
+from jaxreg.landscape.polynomial import keeps_digits
 from jaxreg.landscape.theory.escape import Numbers
 
-_Points = Float[Array | np.ndarray, " points"]
 _MOST_SUBSETS = 1_000_000
 _MEDIAN_SQUARE = float(chdtri(1, 0.5))  # the median of the square of a standard normal number, 0.4549
 
@@ -42,8 +44,10 @@ def refit_law(batch_size: Numbers, population: Numbers, degree: Numbers) -> Numb
     >>> refit_law(np.array([8, 10, 50, 100]), 100, 6).tolist()
     [inf, 0.45, 0.0119..., 0.0]
     """
-    boundary.check_number("batch_size", batch_size, 1, math.inf, "Give a number of points")
-    boundary.check_number("degree", degree, 1, math.inf, "Give the degree of the polynomial")
+    batch_size = boundary.read_numbers("batch_size", batch_size, boundary.BATCH, "Give a number of points")
+    population = boundary.read_numbers("population", population, boundary.BATCH, "Give the number of all points")
+    degree = boundary.read_numbers("degree", degree, boundary.BATCH, "Give the degree of the polynomial")
+    boundary.check_shapes(batch_size=batch_size, population=population, degree=degree)
     if np.greater(batch_size, population).any():
         raise ArgumentError("batch_size", batch_size, f"must not exceed the {population} points", "Draw fewer")
     spare = np.asarray(batch_size) - degree - 2
@@ -80,13 +84,15 @@ def typical_refit_error(
     Source: White, A heteroskedasticity-consistent covariance matrix estimator, Econometrica 48 (1980) 817-838.
     """
     x, y = boundary.read_points(x, y, degree)
+    w = np.asarray(read_array("w", w, kinds="iuf", ndim=1), np.float64)
+    FINITE.check_all("w", w, "Give finite points")
     law = np.asarray(refit_law(batch_size, len(x), degree))
-    center, scale = (x.min() + x.max()) / 2, (x.max() - x.min()) / 2
+    center, scale = boundary.frame(x)
     nodes = (x - center) / scale
     powers = polynomial.polyvander(nodes, degree)
     basis, triangle = np.linalg.qr(powers)
     residuals = y - basis @ (basis.T @ y)
-    places = polynomial.polyvander((np.asarray(w, np.float64) - center) / scale, degree)
+    places = polynomial.polyvander((w - center) / scale, degree)
     slopes = np.zeros_like(places)
     slopes[:, 1:] = places[:, :-1] * np.arange(1, degree + 1) / scale
     influence = len(x) * np.linalg.solve(triangle.T, slopes.T).T @ (basis * residuals[:, None]).T
@@ -97,13 +103,16 @@ def typical_refit_error(
 class RefitAverages(NamedTuple):
     """Coefficients in powers of x, lowest first: of the fit to all points, and of two averages over all its refits.
 
-    `weighted` weighs each refit with the determinant of its Gram matrix, `plain` all alike; there are `subsets`.
+    Far from zero, where these would lose digits, in powers of (x - center) / scale: see `fit_polynomial`. `weighted`
+    weighs each refit with the determinant of its Gram matrix, `plain` all alike; there are `subsets`.
     """
 
     full: Float[np.ndarray, " powers"]
     weighted: Float[np.ndarray, " powers"]
     plain: Float[np.ndarray, " powers"]
     subsets: int
+    center: float = 0.0
+    scale: float = 1.0
 
 
 def average_refits(x: _Points, y: _Points, degree: int, batch_size: int) -> RefitAverages:
@@ -134,12 +143,12 @@ def average_refits(x: _Points, y: _Points, degree: int, batch_size: int) -> Refi
     """
     x, y = boundary.read_points(x, y, degree)
     remedy = f"A refit of degree {degree} needs {degree + 1} points, of {len(x)} that there are"
-    boundary.check_integer("batch_size", batch_size, degree + 1, len(x), remedy)
+    check_integer("batch_size", batch_size, degree + 1, len(x), remedy)
     count = math.comb(len(x), batch_size)
     if count > _MOST_SUBSETS:
         constraint = f"makes {count:,} subsets of {len(x)} points, more than {_MOST_SUBSETS:,}"
         raise ArgumentError("batch_size", batch_size, constraint, "Give fewer points")
-    center, scale = (x.min() + x.max()) / 2, (x.max() - x.min()) / 2
+    center, scale = boundary.frame(x)
     powers = polynomial.polyvander((x - center) / scale, degree)
     subsets = np.array(list(itertools.combinations(range(len(x)), batch_size)))
     basis, triangle = np.linalg.qr(powers[subsets])
@@ -154,5 +163,8 @@ def average_refits(x: _Points, y: _Points, degree: int, batch_size: int) -> Refi
         expanded[: len(found)] = found
         return expanded
 
-    weighted = volume @ refits / volume.sum()
-    return RefitAverages(in_powers_of_x(full), in_powers_of_x(weighted), in_powers_of_x(refits.mean(0)), count)
+    averages = full, volume @ refits / volume.sum(), refits.mean(0)
+    plain = [in_powers_of_x(average) for average in averages]
+    if all(keeps_digits(x, one, center, scale, other) for one, other in zip(plain, averages, strict=True)):
+        return RefitAverages(plain[0], plain[1], plain[2], count)
+    return RefitAverages(averages[0], averages[1], averages[2], count, center, scale)

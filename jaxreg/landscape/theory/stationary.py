@@ -7,9 +7,10 @@ from numpy.polynomial import polynomial
 from scipy.optimize import brentq
 from scipy.special import gammaln, logsumexp
 
+from jaxreg.checks import Domain
 from jaxreg.errors import ArgumentError
-from jaxreg.landscape import boundary
-from jaxreg.landscape.polynomial import Polynomial
+from jaxreg.landscape.boundary import BATCH, MOMENTUM, SIZE, WIDTH, check_shapes, read_number, read_numbers
+from jaxreg.landscape.polynomial import Polynomial, read_frame
 from jaxreg.landscape.theory.escape import Number, Numbers
 from jaxreg.landscape.theory.quadrature import panels, read_landscape
 
@@ -30,11 +31,14 @@ def gradient_variance(noise: Numbers, batch_size: Numbers, population: Numbers |
     >>> gradient_variance(1.0, 4), round(gradient_variance(1.0, 4, 10), 4), gradient_variance(1.0, 10, 10)
     (0.25, 0.1667, 0.0)
     """
-    boundary.check_number("noise", noise, 0, math.inf, "Give a standard deviation")
-    boundary.check_number("batch_size", batch_size, 1, math.inf, "Give a number of samples")
+    noise = read_numbers("noise", noise, SIZE, "Give a standard deviation")
+    batch_size = _read_batch(batch_size)
     if population is None:
+        check_shapes(noise=noise, batch_size=batch_size)
         return noise**2 / batch_size
-    boundary.check_number("population", population, 2, math.inf, "Give the number of samples to draw from")
+    remedy = "Give the number of samples to draw from"
+    population = read_numbers("population", population, Domain(2, 1e100), remedy)
+    check_shapes(noise=noise, batch_size=batch_size, population=population)
     if np.greater(batch_size, population).any():
         raise ArgumentError("batch_size", batch_size, f"must not exceed the {population} samples", "Draw fewer")
     return noise**2 / batch_size * (population - batch_size) / (population - 1)
@@ -67,10 +71,11 @@ def stationary_variance(
     >>> round(float(stationary_variance(0.5, 1.0, 1.0, momentum=0.9)), 4)
     2.8788
     """
-    boundary.check_number("learning_rate", learning_rate, 0, math.inf, "Give a step size such as 0.3")
-    boundary.check_number("curvature", curvature, np.finfo(float).tiny, math.inf, "Give that of a minimum")
-    boundary.check_number("variance", variance, 0, math.inf, "Give that of the gradient")
-    boundary.check_number("momentum", momentum, 0, 1, "Give a number such as 0.9, or 0 for none")
+    learning_rate = read_numbers("learning_rate", learning_rate, SIZE, "Give a step size such as 0.3")
+    curvature = read_numbers("curvature", curvature, WIDTH, "Give that of a minimum")
+    variance = read_numbers("variance", variance, SIZE, "Give that of the gradient")
+    momentum = read_numbers("momentum", momentum, MOMENTUM, "Give a number such as 0.9, or 0 for none")
+    check_shapes(learning_rate=learning_rate, curvature=curvature, variance=variance, momentum=momentum)
     room = 2 * (1 + momentum) - learning_rate * np.asarray(curvature)
     finite = learning_rate * variance * (1 + momentum) / (curvature * (1 - momentum) * np.where(room > 0, room, 1))
     return np.where(room > 0, finite, np.inf)[()]
@@ -96,9 +101,11 @@ def regression_variance(learning_rate: Numbers, noise: Numbers, batch_size: Numb
     >>> regression_variance(np.array([0.5, 1.0]), 1.0, 2).tolist()
     [0.25, inf]
     """
-    boundary.check_number("learning_rate", learning_rate, 0, math.inf, "Give a step size such as 0.3")
-    boundary.check_number("noise", noise, 0, math.inf, "Give a standard deviation")
-    room = 2 - learning_rate * (1 + 2 / _read_batch(batch_size))
+    learning_rate = read_numbers("learning_rate", learning_rate, SIZE, "Give a step size such as 0.3")
+    noise = read_numbers("noise", noise, SIZE, "Give a standard deviation")
+    batch_size = _read_batch(batch_size)
+    check_shapes(learning_rate=learning_rate, noise=noise, batch_size=batch_size)
+    room = 2 - learning_rate * (1 + 2 / batch_size)
     return np.where(room > 0, learning_rate * noise**2 / batch_size / np.where(room > 0, room, 1), np.inf)[()]
 
 
@@ -136,8 +143,8 @@ def tail_index(learning_rate: Number, batch_size: Number) -> float:
     Source: Kesten, Random difference equations and renewal theory for products of random matrices, Acta Math. 131
     (1973) 207-248.
     """
-    boundary.check_number("learning_rate", learning_rate, np.finfo(float).tiny, math.inf, "Give a step size")
-    _read_batch(batch_size)
+    learning_rate = read_number("learning_rate", learning_rate, WIDTH, "Give a step size")
+    batch_size = read_number("batch_size", batch_size, BATCH, "Give a number of samples")
     shape, kink = batch_size / 2, 1 / learning_rate
 
     def tabulate(index: float) -> tuple[np.ndarray, np.ndarray]:
@@ -188,15 +195,15 @@ def smooth_polynomial(landscape: Polynomial, variance: Number) -> Polynomial:
 
     Source: Kleinberg, Li and Yuan, An alternative view: when does SGD escape local minima? ICML (2018).
     """
-    boundary.check_number("variance", variance, 0, math.inf, "Give the square of a standard deviation")
+    variance = read_number("variance", variance, SIZE, "Give the square of a standard deviation")
     term = read_landscape(landscape, (False, False))
+    variance = variance / read_frame(landscape)[1] ** 2
     total = term.copy()
     for k in range(1, (len(term) - 1) // 2 + 1):
         term = polynomial.polyder(term, 2) * (variance / 2 / k)
         total[: len(term)] += term
-    return Polynomial(total)
+    return Polynomial(total, landscape.center, landscape.scale)
 
 
 def _read_batch(batch_size: Numbers) -> Numbers:
-    boundary.check_number("batch_size", batch_size, 1, math.inf, "Give a number of samples")
-    return batch_size
+    return read_numbers("batch_size", batch_size, BATCH, "Give a number of samples")

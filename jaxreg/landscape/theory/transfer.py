@@ -16,9 +16,9 @@ from scipy import linalg
 from scipy.special import ndtr
 
 from jaxreg.errors import ArgumentError
-from jaxreg.landscape import boundary
-from jaxreg.landscape.polynomial import Polynomial
-from jaxreg.landscape.theory.escape import Number, Numbers, check_target
+from jaxreg.landscape.boundary import BATCH, WIDTH, read_number
+from jaxreg.landscape.polynomial import Polynomial, read_frame
+from jaxreg.landscape.theory.escape import Number, Numbers, read_target
 from jaxreg.landscape.theory.quadrature import ORDER, level_set, panels, read_landscape
 
 _COARSE, _FINE = 6.0, 4.0  # widths of panels in σ; their results differ by the error that is reported
@@ -31,11 +31,16 @@ _REACH = 10.0  # σ beyond which no step goes
 
 
 class _Chain(NamedTuple):
-    """The chain of the weights: their mean after a step from `slope`, with the standard deviation `spread`."""
+    """The chain of t = (w - origin) / unit: its mean after a step, with the standard deviation `spread`."""
 
     coefficients: np.ndarray
-    learning_rate: float
+    learning_rate: float  # of t: that of w over the square of the unit
     spread: float
+    origin: float
+    unit: float
+
+    def place(self, w: float) -> float:
+        return (w - self.origin) / self.unit
 
     def centre(self, w: Numbers) -> Any:
         return w - self.learning_rate * polynomial.polyval(w, polynomial.polyder(self.coefficients))
@@ -57,7 +62,7 @@ class _Chain(NamedTuple):
         if count * ORDER > _MOST_NODES:
             constraint = f"must give noise that {_MOST_NODES} nodes resolve, instead of {count * ORDER}"
             remedy = "Raise it, or take the diffusion, mean_first_passage or boltzmann_law, which is its limit"
-            raise ArgumentError("learning_rate", self.learning_rate, constraint, remedy)
+            raise ArgumentError("learning_rate", self.learning_rate * self.unit**2, constraint, remedy)
         edges = np.interp(np.linspace(0, number[-1], count + 1), number, sample)
         nodes, weights = panels(edges)
         return nodes.ravel(), weights.ravel()
@@ -67,11 +72,13 @@ def _read_chain(
     landscape: Polynomial, learning_rate: Number, noise: Number, batch_size: Number, confined: tuple[bool, bool]
 ) -> _Chain:
     remedy = "Without noise no run escapes: give a positive number"
-    boundary.check_number("learning_rate", learning_rate, np.finfo(float).tiny, math.inf, remedy)
-    boundary.check_number("noise", noise, np.finfo(float).tiny, math.inf, remedy)
-    boundary.check_number("batch_size", batch_size, 1, math.inf, "Give a number of samples")
+    learning_rate = read_number("learning_rate", learning_rate, WIDTH, remedy)
+    noise = read_number("noise", noise, WIDTH, remedy)
+    batch_size = read_number("batch_size", batch_size, BATCH, "Give a number of samples")
     coefficients = read_landscape(landscape, confined)
-    return _Chain(coefficients, float(learning_rate), float(learning_rate * noise / math.sqrt(batch_size)))
+    origin, unit = read_frame(landscape)
+    spread = learning_rate * noise / math.sqrt(batch_size)
+    return _Chain(coefficients, learning_rate / unit**2, spread / unit, origin, unit)
 
 
 class EscapeSteps(NamedTuple):
@@ -112,9 +119,10 @@ def escape_steps(
     >>> round(escape_steps(DOUBLE_WELL, -1.0, 1.0, learning_rate=0.1, noise=1.0).steps)
     7055
     """
-    check_target(start, target)
+    start, target = read_target(start, target)
     rightward = target > start
     chain = _read_chain(landscape, learning_rate, noise, batch_size, (rightward, not rightward))
+    start, target = chain.place(start), chain.place(target)
     height = polynomial.polyval(start, chain.coefficients) + _DEPTH * chain.spread**2 / (2 * chain.learning_rate)
     far = level_set(chain.coefficients, height)[0 if rightward else -1]
     for _ in range(_WIDENINGS):
@@ -204,7 +212,7 @@ def stationary_law(
     0.333333333
     """
     chain = _read_chain(landscape, learning_rate, noise, batch_size, (True, True))
-    ground = polynomial.polyval(landscape.minima, chain.coefficients).min()
+    ground = polynomial.polyval((landscape.minima - chain.origin) / chain.unit, chain.coefficients).min()
     ends = level_set(chain.coefficients, ground + _DEPTH * chain.spread**2 / (2 * chain.learning_rate))[[0, -1]]
     coarse = _solve_law(chain, ends, _COARSE)
     for _ in range(_WIDENINGS):
@@ -218,7 +226,7 @@ def stationary_law(
         constraint = f"must let runs settle, and {coarse.leak:.1g} of them diverge at every step"
         raise ArgumentError("learning_rate", learning_rate, constraint, "Lower it, or the noise")
     fine = _solve_law(chain, ends, _FINE)
-    points = np.linspace(ends[0], ends[1], 200)
+    points = chain.origin + chain.unit * np.linspace(ends[0], ends[1], 200)
     error = np.abs(fine.probability(-np.inf, points) - coarse.probability(-np.inf, points)).max()
     return StationaryLaw(fine.centres, fine.weights, fine.spread, fine.leak, float(error))
 
@@ -235,4 +243,5 @@ def _solve_law(chain: _Chain, ends: np.ndarray, width: float) -> StationaryLaw:
         share = share / share.sum()
     centres = chain.centre(nodes)
     leaves = ndtr((ends[0] - centres) / chain.spread) + ndtr((centres - ends[1]) / chain.spread)
-    return StationaryLaw(centres, share, chain.spread, float(leaves @ share), 0.0)
+    places = chain.origin + chain.unit * centres
+    return StationaryLaw(places, share, chain.spread * chain.unit, float(leaves @ share), 0.0)
