@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Integer, Key
+from jaxtyping import Array, Float, Integer, Key, UInt32
 
 from jaxreg import sampling
 
@@ -37,7 +37,15 @@ def random_normals(
     >>> bool((random_normals(key, steps=2, width=2, first=3) == whole[:, 3:5]).all())
     True
     """
-    words = sampling.random_words(key, steps, width, first)
+    return as_normals(sampling.random_words(key, steps, width, first))
+
+
+def as_normals(words: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Turn random words into standard normal numbers, in JAX's default precision, as `jax.random.normal` does.
+
+    >>> as_normals(jnp.array([0, 2**31], jnp.uint32)).round(3)
+    Array([-5.419,  0.   ], dtype=float32)
+    """
     bits = (words >> jnp.uint32(_MANTISSA)) | jnp.uint32(_ONE)
     lowest = np.nextafter(np.float32(-1), np.float32(0))
     uniform = (lax.bitcast_convert_type(bits, jnp.float32) - jnp.float32(1)) * (np.float32(1) - lowest) + lowest

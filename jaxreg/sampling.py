@@ -178,12 +178,24 @@ def random_words(
 
     Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (2011).
     """
-    is_threefry = str(jax.random.key_impl(key)) == "threefry2x32"
-    schedule = jax.random.key_data(key) if is_threefry else jax.random.bits(key, (2,), jnp.uint32)
-    keys = (schedule[0], schedule[1], schedule[0] ^ schedule[1] ^ jnp.uint32(_PARITY))
     step = lax.broadcasted_iota(jnp.uint32, (width, steps), 1) + jnp.asarray(first).astype(jnp.uint32)
     counter = step * jnp.uint32(width) + lax.broadcasted_iota(jnp.uint32, (width, steps), 0)
-    a, b = jnp.full_like(counter, keys[0]), counter + keys[1]
+    schedule = key_schedule(key)
+    return scramble(schedule[0], schedule[1], counter)
+
+
+def key_schedule(key: Key[Array, ""]) -> UInt32[Array, "2"]:
+    """The two words that a threefry key is made of; of another key, its own first words."""
+    is_threefry = str(jax.random.key_impl(key)) == "threefry2x32"
+    return jax.random.key_data(key) if is_threefry else jax.random.bits(key, (2,), jnp.uint32)
+
+
+def scramble(
+    first: UInt32[Array, "*#shape"], second: UInt32[Array, "*#shape"], counter: UInt32[Array, "*shape"]
+) -> UInt32[Array, "*shape"]:
+    """The random words that belong to counters, for the two words of a threefry key: twenty rounds of threefry2x32."""
+    keys = (first, second, first ^ second ^ jnp.uint32(_PARITY))
+    a, b = jnp.broadcast_to(keys[0], counter.shape), counter + keys[1]
     for group in range(5):
         for rotation in _ROTATIONS[group % 2]:
             a = a + b

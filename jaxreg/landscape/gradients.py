@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Integer, Key, Real
+from jaxtyping import Array, Float, Integer, Key, Real, UInt32
 from numpy.polynomial.polynomial import Polynomial as HostPolynomial
 
 from jaxreg import sampling
@@ -15,7 +15,7 @@ from jaxreg.checks import NOT_NEGATIVE, check_integer
 from jaxreg.landscape import boundary
 from jaxreg.landscape.polynomial import Polynomial, Weight, as_float, check_landscape
 from jaxreg.landscape.recurrence import Recurrence, differentiate, fit_recurrence
-from jaxreg.normals import random_normals
+from jaxreg.normals import as_normals, random_normals
 from jaxreg.values import register_value
 
 _Points = Float[Array | np.ndarray, " points"]
@@ -36,6 +36,21 @@ class Gradient(Protocol):
         """The gradient at w, with the randomness of one step."""
 
 
+@runtime_checkable
+class WordGradient(Gradient, Protocol):
+    """A gradient whose randomness is made from random words alone, which lets accelerators follow it in one kernel.
+
+    `draw` returns `read(random_words(seed, steps, words, first))`, with the axis of steps moved to where it leads.
+    """
+
+    @property
+    def words(self) -> int:
+        """How many words a step takes."""
+
+    def read(self, words: UInt32[Array, "words *steps"]) -> Any:
+        """The randomness of one step, or of several, from its words."""
+
+
 @register_value()
 @dataclass(frozen=True)
 class FullGradient:
@@ -54,6 +69,14 @@ class FullGradient:
 
     def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> None:
         """Nothing: see `Gradient`."""
+
+    @property
+    def words(self) -> int:
+        """None: see `WordGradient`."""
+        return 0
+
+    def read(self, words: UInt32[Array, "words *steps"]) -> None:
+        """Nothing: see `WordGradient`."""
 
     def at(self, drawn: None, w: Weight) -> Float[Array, "..."]:
         """The gradient at w."""
@@ -84,6 +107,15 @@ class NoisyGradient:
         numbers = jnp.asarray(first, jnp.int32) + jnp.arange(steps, dtype=jnp.int32)
         return lax.map(lambda number: random_normals(seed, 1, 1, number)[0, 0], numbers)
 
+    @property
+    def words(self) -> int:
+        """One: see `WordGradient`."""
+        return 1
+
+    def read(self, words: UInt32[Array, "words *steps"]) -> Float[Array, "*steps"]:
+        """The noise from its word: see `WordGradient`."""
+        return as_normals(words)[0]
+
     def at(self, drawn: Float[Array, ""], w: Weight) -> Float[Array, "..."]:
         """The gradient at w with the noise of one step."""
         w = as_float(w)
@@ -112,7 +144,15 @@ class RefitGradient:
 
     def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> Recurrence:
         """The refits of a block of steps, less the full fit: see `Gradient`."""
-        words = sampling.random_words(seed, steps, self.batch_size, first)
+        return self.read(sampling.random_words(seed, steps, self.batch_size, first))
+
+    @property
+    def words(self) -> int:
+        """One for each point that is drawn: see `WordGradient`."""
+        return self.batch_size
+
+    def read(self, words: UInt32[Array, "words *steps"]) -> Recurrence:
+        """The refits, less the full fit, from the words that draw their points: see `WordGradient`."""
         chosen = sampling.without_replacement(words, len(self.nodes), axis=0)
         x, y = (
             jnp.asarray(data, jnp.result_type(float)).at[chosen].get(mode="promise_in_bounds")

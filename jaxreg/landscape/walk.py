@@ -8,10 +8,13 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Integer, Key, Real
 
-from jaxreg.landscape.gradients import Gradient
+from jaxreg.landscape.gradients import Gradient, WordGradient
+from jaxreg.landscape.kernels import Kernel, follow
 
 Scalar = int | float | Real[Array | np.ndarray, ""]
 Seen = TypeVar("Seen")
+_Fixed = tuple[Any, Any]  # learning rate and momentum
+_State = tuple[Any, Any, Any]  # weight, velocity and what was seen
 
 _BLOCK = 128  # steps whose randomness is drawn at once
 
@@ -27,6 +30,7 @@ def walk(
     limit: int | float,
     seen: Seen,
     observe: Callable[[Seen, Integer[Array, ""], Float[Array, ""]], Seen],
+    kernel: Kernel = "auto",
 ) -> tuple[Float[Array, ""], Seen]:
     r"""Fold `observe` over the weights of a descent, $v \leftarrow \beta v - \eta\, g(w)$, $w \leftarrow w + v$.
 
@@ -46,28 +50,40 @@ def walk(
         The last weight, and what was seen.
     """
     dtype = jnp.result_type(float)
-    learning_rate = jnp.asarray(learning_rate, dtype)
-    decay = None if momentum is None else jnp.asarray(momentum, dtype)
-    blocks = -(-steps // _BLOCK)
-    block = -(-steps // blocks)  # the last one goes on past the end
+    fixed = jnp.asarray(learning_rate, dtype), None if momentum is None else jnp.asarray(momentum, dtype)
+    at_rest = None if momentum is None else jnp.zeros((), dtype)
+    first = (jnp.asarray(start, dtype), at_rest, seen)
 
-    def follow(state: tuple[Any, Any, Seen], step: tuple[Any, Any]) -> tuple[tuple[Any, Any, Seen], None]:
-        (before, velocity, seen), (number, drawn) = state, step
+    def advance(drawn: Any, number: Any, fixed: _Fixed, state: _State) -> _State:
+        (rate, decay), (before, velocity, seen) = fixed, state
         slope = gradient.at(drawn, before)
         if decay is None:
-            w = before - learning_rate * slope
+            w = before - rate * slope
         else:
-            velocity = decay * velocity - learning_rate * slope
+            velocity = decay * velocity - rate * slope
             w = before + velocity
         w = jnp.where(jnp.abs(w) < limit, w, jnp.inf)  # also where w is not a number; and infinity stays
         w = jnp.where(number < steps, w, before)
-        return (w, velocity, observe(seen, number, w)), None
+        return w, velocity, observe(seen, number, w)
 
-    def follow_block(number: Integer[Array, ""], state: tuple[Any, Any, Seen]) -> tuple[Any, Any, Seen]:
-        first = number * block
-        numbers = first + jnp.arange(block, dtype=jnp.int32)
-        return lax.scan(follow, state, (numbers, gradient.draw(seed, first, block)))[0]
+    blocks = -(-steps // _BLOCK)
+    block = -(-steps // blocks)  # the last one goes on past the end
 
-    at_rest = None if momentum is None else jnp.zeros((), dtype)
-    w, _, seen = lax.fori_loop(0, blocks, follow_block, (jnp.asarray(start, dtype), at_rest, seen))
+    def run(seed: Any, fixed: _Fixed, state: _State) -> _State:
+        def follow_block(number: Integer[Array, ""], state: _State) -> _State:
+            numbers = number * block + jnp.arange(block, dtype=jnp.int32)
+            drawn = gradient.draw(seed, number * block, block)
+            return lax.scan(lambda state, each: (advance(each[1], each[0], fixed, state), None), state, (numbers, drawn))[0]
+
+        return lax.fori_loop(0, blocks, follow_block, state)
+
+    if kernel == "xla" or not isinstance(gradient, WordGradient) or dtype != jnp.float32:
+        w, _, seen = run(seed, fixed, first)
+    else:
+        draws = gradient  # of the type that was asked for
+
+        def make_step(number: Any, words: Any, fixed: _Fixed, state: _State) -> _State:
+            return advance(draws.read(words), number, fixed, state)
+
+        w, _, seen = follow(run, make_step, seed, fixed, first, words=draws.words, steps=steps, kernel=kernel)
     return w, seen
