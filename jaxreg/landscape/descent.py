@@ -10,6 +10,7 @@ from jaxreg.checks import check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.gradients import Gradient
+from jaxreg.landscape.kernels import Kernel
 from jaxreg.landscape.polynomial import Polynomial, Weight, check_landscape
 from jaxreg.landscape.walk import Scalar, walk
 
@@ -41,13 +42,15 @@ def descend(
     momentum: Scalar | None = None,
     record_every: int | None = None,
     limit: int | float = 1e6,
+    kernel: Kernel = "auto",
 ) -> Descent:
     r"""Follow a gradient for a fixed number of steps, $w \leftarrow w - \eta\, g(w)$.
 
     With momentum $\beta$, the heavy ball: $v \leftarrow \beta v - \eta\, g(w)$ and $w \leftarrow w + v$, at rest first.
     A run that leaves (-limit, limit), or computes no number, has diverged: it stays at infinity and nothing raises.
     Random numbers are drawn for blocks of steps, from the seed alone: under nested `vmap` over seeds and learning
-    rates they, and the refits made from them, are computed once for all learning rates.
+    rates they, and the refits made from them, are computed once for all learning rates. On an accelerator a population
+    is one kernel (see `kernel`) in which each run draws the same numbers in registers; weights differ by rounding.
 
     Args:
         gradient: as made by `full_gradient`, `noisy_gradient` or `refit_gradient`.
@@ -58,6 +61,8 @@ def descend(
         momentum: $\beta$, from 0 to less than 1; None leaves it out of the program.
         record_every: keep w after every so many steps, a divisor of `steps`; by default the last only (static).
         limit: where a run counts as diverged (static).
+        kernel: how populations run, which `vmap` and sweeps make (static). `"auto"` takes one Pallas kernel on a TPU or
+            a GPU, and XLA's loops on a CPU; `"xla"` and `"pallas"` choose. On a CPU the latter is interpreted, slowly.
 
     Returns:
         `Descent` of the last weight, the steps survived and the recorded path.
@@ -99,6 +104,7 @@ def descend(
         limit=limit,
         seen=nothing,
         observe=observe,
+        kernel=kernel,
     )
     if keeps_last_only:
         path = w[None]

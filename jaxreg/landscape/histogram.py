@@ -10,6 +10,7 @@ from jaxreg.checks import check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.gradients import Gradient
+from jaxreg.landscape.kernels import Kernel
 from jaxreg.landscape.walk import Scalar, walk
 
 
@@ -40,6 +41,7 @@ def occupancy(
     burn_in: int = 0,
     momentum: Scalar | None = None,
     limit: int | float = 1e6,
+    kernel: Kernel = "auto",
 ) -> Occupancy:
     r"""Histogram of the weights of a descent over even bins of [low, high), one count added per step.
 
@@ -58,6 +60,7 @@ def occupancy(
         burn_in: the first so many steps are not counted (static).
         momentum: as for `descend`.
         limit: where a run counts as diverged (static).
+        kernel: as for `descend` (static).
 
     Returns:
         `Occupancy` of this run; memory does not grow with the steps.
@@ -105,5 +108,6 @@ def occupancy(
         limit=limit,
         seen=(jnp.zeros(bins + 3, jnp.int32), jnp.int32(0)),
         observe=observe,
+        kernel=kernel,
     )
     return Occupancy(counts[1:-2], counts[0], counts[-2], survived)

@@ -12,6 +12,7 @@ from jaxreg.checks import LEVEL, check_choice, read_array
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.gradients import Gradient
+from jaxreg.landscape.kernels import Kernel
 from jaxreg.landscape.walk import Scalar, walk
 
 PASSAGES: tuple[str, ...] = ("censored", "passed", "diverged")
@@ -40,6 +41,7 @@ def first_passage(
     side: Literal["right", "left"] = "right",
     momentum: Scalar | None = None,
     limit: int | float = 1e6,
+    kernel: Kernel = "auto",
 ) -> Passage:
     r"""Steps until a descent first stands at or beyond `target`, $\min\{k : w_k \ge b\}$, censored after `steps`.
 
@@ -56,6 +58,7 @@ def first_passage(
         side: where the target lies, `"right"` or `"left"` of the start (static).
         momentum: as for `descend`.
         limit: where a run counts as diverged, on either side; a leap that far is no passage (static).
+        kernel: as for `descend` (static).
 
     Returns:
         `Passage` of steps and status.
@@ -104,6 +107,7 @@ def first_passage(
         limit=limit,
         seen=(jnp.int32(0), is_beyond(jnp.asarray(start, dtype)).astype(jnp.int32)),
         observe=observe,
+        kernel=kernel,
     )
     return Passage(taken, status)
 

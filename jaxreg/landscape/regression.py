@@ -6,14 +6,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Integer, Key, Real
+from jaxtyping import Array, Float, Integer, Key, Real, UInt32
 
 from jaxreg import sampling
 from jaxreg.checks import NOT_NEGATIVE, check_integer, read_array
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.polynomial import Points, Weight, as_float
-from jaxreg.normals import random_normals
+from jaxreg.normals import as_normals
 from jaxreg.values import register_value
 
 _FAR = 10.0  # half widths from zero at which samples are counted from their middle: one digit of float32
@@ -41,7 +41,16 @@ class RegressionGradient:
 
     def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> RegressionBatch:
         """The mini-batches of a block of steps; given the x, the mean of x times label noise is one normal number."""
-        drawn = random_normals(seed, steps, self.batch_size + 1, first)
+        return self.read(sampling.random_words(seed, steps, self.words, first))
+
+    @property
+    def words(self) -> int:
+        """One for each x, and one for the label noise: see `WordGradient`."""
+        return self.batch_size + 1
+
+    def read(self, words: UInt32[Array, "words *steps"]) -> RegressionBatch:
+        """The mini-batches from their words: see `WordGradient`."""
+        drawn = as_normals(words)
         curvature = (drawn[:-1] ** 2).sum(0) / self.batch_size
         return RegressionBatch(curvature, jnp.sqrt(curvature / self.batch_size) * drawn[-1])
 
@@ -94,7 +103,15 @@ class LocationGradient:
 
     def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> Float[Array, " steps"]:
         """The means of the mini-batches of a block of steps."""
-        words = sampling.random_words(seed, steps, self.batch_size, first)
+        return self.read(sampling.random_words(seed, steps, self.words, first))
+
+    @property
+    def words(self) -> int:
+        """One for each sample that is drawn: see `WordGradient`."""
+        return self.batch_size
+
+    def read(self, words: UInt32[Array, "words *steps"]) -> Float[Array, "*steps"]:
+        """The means of the mini-batches from their words: see `WordGradient`."""
         chosen = sampling.without_replacement(words, len(self.samples), axis=0)
         samples = jnp.asarray(self.samples, jnp.result_type(float))
         return samples.at[chosen].get(mode="promise_in_bounds").sum(0) / self.batch_size

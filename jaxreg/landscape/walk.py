@@ -8,8 +8,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Integer, Key, Real
 
+from jaxreg.checks import check_choice
+from jaxreg.errors import ArgumentError
 from jaxreg.landscape.gradients import Gradient, WordGradient
-from jaxreg.landscape.kernels import Kernel, follow
+from jaxreg.landscape.kernels import KERNELS, Kernel, follow
 
 Scalar = int | float | Real[Array | np.ndarray, ""]
 Seen = TypeVar("Seen")
@@ -45,10 +47,13 @@ def walk(
         seen: what was seen before the first step.
         observe: takes what was seen, the number of a step from 0 and the weight after it, and returns what is seen
             now. It is also called past the end, with numbers of `steps` and more, while the weight stands still.
+        kernel: as for `descend`. A Pallas kernel needs a `WordGradient`, single precision, a step of operations on
+            numbers, and what is seen to be numbers, or arrays of which a step sets, or adds to, one entry.
 
     Returns:
         The last weight, and what was seen.
     """
+    check_choice("kernel", kernel, KERNELS)
     dtype = jnp.result_type(float)
     fixed = jnp.asarray(learning_rate, dtype), None if momentum is None else jnp.asarray(momentum, dtype)
     at_rest = None if momentum is None else jnp.zeros((), dtype)
@@ -73,17 +78,26 @@ def walk(
         def follow_block(number: Integer[Array, ""], state: _State) -> _State:
             numbers = number * block + jnp.arange(block, dtype=jnp.int32)
             drawn = gradient.draw(seed, number * block, block)
-            return lax.scan(lambda state, each: (advance(each[1], each[0], fixed, state), None), state, (numbers, drawn))[0]
+
+            def advance_once(state: _State, each: tuple[Any, Any]) -> tuple[_State, None]:
+                return advance(each[1], each[0], fixed, state), None
+
+            return lax.scan(advance_once, state, (numbers, drawn))[0]
 
         return lax.fori_loop(0, blocks, follow_block, state)
 
-    if kernel == "xla" or not isinstance(gradient, WordGradient) or dtype != jnp.float32:
+    if kernel == "xla":
+        w, _, seen = run(seed, fixed, first)
+    elif isinstance(gradient, WordGradient) and dtype == jnp.float32:
+        read, words = gradient.read, gradient.words
+
+        def step(number: Any, words: Any, fixed: _Fixed, state: _State) -> _State:
+            return advance(read(words), number, fixed, state)
+
+        w, _, seen = follow(run, step, seed, fixed, first, words=words, steps=steps, kernel=kernel)
+    elif kernel == "auto":
         w, _, seen = run(seed, fixed, first)
     else:
-        draws = gradient  # of the type that was asked for
-
-        def make_step(number: Any, words: Any, fixed: _Fixed, state: _State) -> _State:
-            return advance(draws.read(words), number, fixed, state)
-
-        w, _, seen = follow(run, make_step, seed, fixed, first, words=draws.words, steps=steps, kernel=kernel)
+        remedy = 'Leave it at "auto", which takes XLA\'s loops here'
+        raise ArgumentError("kernel", kernel, "needs single precision, and a gradient made from random words", remedy)
     return w, seen

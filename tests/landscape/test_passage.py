@@ -9,7 +9,7 @@ from scipy import stats
 
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape.descent import descend
-from jaxreg.landscape.gradients import full_gradient, noisy_gradient, refit_gradient
+from jaxreg.landscape.gradients import full_gradient, noisy_gradient
 from jaxreg.landscape.histogram import occupancy
 from jaxreg.landscape.passage import PASSAGES, estimate_passage, first_passage
 from jaxreg.landscape.polynomial import DOUBLE_WELL, T2_LANDSCAPE
@@ -166,14 +166,6 @@ def test_nothing_grows_with_the_steps(kernel):
         return max(int(np.prod(shape)) for shape in _arrays(program.jaxpr))
 
     assert largest(128 * 10_000) == largest(128 * 5_000) <= 128
-
-
-@pytest.mark.parametrize("kernel", _KERNELS.values(), ids=_KERNELS)
-@pytest.mark.parametrize("gradient", [_NOISY, refit_gradient(_X, _Y, 6, 10)], ids=["noisy", "refit"])
-def test_kernels_lower_for_every_platform(kernel, gradient):
-    population = jax.jit(jax.vmap(lambda key: kernel(gradient, 100, key)))
-    exported = jax.export.export(population, platforms=("cpu", "cuda", "tpu"))(_keys(4))
-    assert set(exported.platforms) == {"cpu", "cuda", "tpu"}
 
 
 def test_double_precision_follows_the_same_noise():

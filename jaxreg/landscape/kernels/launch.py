@@ -110,13 +110,15 @@ def launch(platform: str | None, operands: Sequence[Any], step: Step, levels: Le
 
 
 def _flatten(operand: Any, flags: tuple[bool, ...], sizes: tuple[int, ...], runs: int) -> Any:
-    """An operand with one leading axis of all runs in place of those of the levels, padded; unchanged if it has none."""
+    """An operand with one leading axis of all runs, padded, in place of those of the levels; if it has none, itself."""
     if not any(flags):
         return operand
     shape = operand.shape[sum(flags) :]
     led = operand.reshape(*(size if flag else 1 for size, flag in zip(sizes, flags, strict=True)), *shape)
     flat = jnp.broadcast_to(led, (*sizes, *shape)).reshape(-1, *shape)
-    return flat if len(flat) == runs else jnp.concatenate([flat, jnp.broadcast_to(flat[-1:], (runs - len(flat), *shape))])
+    return (
+        flat if len(flat) == runs else jnp.concatenate([flat, jnp.broadcast_to(flat[-1:], (runs - len(flat), *shape))])
+    )
 
 
 def _pack(target: Mosaic | Triton, array: jax.Array, is_batched: bool, is_record: bool) -> _Operand:
@@ -126,10 +128,11 @@ def _pack(target: Mosaic | Triton, array: jax.Array, is_batched: bool, is_record
     return _Operand(packed, target.operand_specs(packed, is_batched), array.shape[is_batched:], array.dtype, is_batched)
 
 
-def _make_kernel(target: Mosaic | Triton, parts: Sequence[_Operand], step: Step) -> Any:
+def _make_kernel(outside: Mosaic | Triton, parts: Sequence[_Operand], step: Step) -> Any:
     own = len(parts) - step.constants - 1
 
     def kernel(*references: Any) -> None:
+        target = outside.begin()
         remaining = iter(references)
         held = [[next(remaining) for _ in part.packed] for part in parts]
         outputs = list(remaining)
@@ -149,7 +152,8 @@ def _make_kernel(target: Mosaic | Triton, parts: Sequence[_Operand], step: Step)
         def advance(number: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
             counter = number.astype(jnp.uint32) * jnp.uint32(step.words)
             words = [
-                sampling.scramble(*keys, spread(counter + jnp.uint32(i), target.tile)) for i in range(step.words)
+                sampling.scramble(keys[0], keys[1], spread(counter + jnp.uint32(i), target.tile))
+                for i in range(step.words)
             ]
             carried = dict(memories) | {place: as_array(value) for place, value in zip(slots, state, strict=True)}
             found = Evaluator(target).evaluate(

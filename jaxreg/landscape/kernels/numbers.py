@@ -8,8 +8,9 @@ and what is left are operations on whole tiles, which every Pallas backend has.
 import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -23,10 +24,13 @@ class NotInKernelError(Exception):
     """What a program does that no kernel can; the message says it."""
 
 
+@runtime_checkable
 class Target(Protocol):
     """What differs between accelerators: the shape of a tile, looking up in a table, and arrays of a run in memory."""
 
-    tile: tuple[int, ...]
+    @property
+    def tile(self) -> tuple[int, ...]:
+        """Shape of a tile of runs."""
 
     def look_up(self, table: Any, index: Any) -> Any:
         """The entries of a table that all runs share, one for each run."""
@@ -52,7 +56,7 @@ class Memory:
 _FOLDED: dict[str, Callable[..., Any]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum, "min": np.minimum, "neg": np.negative,
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
-    "and": np.bitwise_and, "or": np.bitwise_or, "not": np.invert, "sign": np.sign,
+    "and": np.bitwise_and, "or": np.bitwise_or, "not": np.invert,
     "select_n": lambda which, *cases: cases[int(which)],
 }  # fmt: skip
 _ON_SCALARS = {*_FOLDED, "div", "rem", "convert_element_type"}  # of integers: a scalar core does them
@@ -63,6 +67,10 @@ _ELEMENTWISE = {
 }  # fmt: skip
 _CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "custom_jvp_call": "call_jaxpr",
           "custom_vjp_call": "call_jaxpr", "remat2": "jaxpr", "checkpoint": "jaxpr"}  # fmt: skip
+_REWRITTEN: dict[str, Callable[[Any], Any]] = {  # for which a backend asks for the chip, or has no operation
+    "is_finite": lambda x: jnp.abs(x) < jnp.inf,
+    "sign": lambda x: jnp.where(x > 0, jnp.ones_like(x), jnp.where(x < 0, -jnp.ones_like(x), x)),
+}
 _REDUCTIONS = {"reduce_sum": "add", "reduce_max": "max", "reduce_min": "min", "reduce_prod": "mul",
                "reduce_and": "and", "reduce_or": "or"}  # fmt: skip
 _PRIMITIVES = {
@@ -77,11 +85,15 @@ def count_operations(program: Jaxpr) -> int:
         inside = [v for value in equation.params.values() for v in _programs(value)]
         repeats = equation.params["length"] if equation.primitive.name == "scan" else 1
         if inside:
-            entries = equation.invars[0].aval.size if equation.primitive.name == "reduce" else 1  # type: ignore[attr-defined]
+            entries = _size(equation.invars[0]) if equation.primitive.name == "reduce" else 1
             total += repeats * entries * sum(map(count_operations, inside))
         else:
-            total += sum(int(np.prod(v.aval.shape)) for v in equation.outvars)
+            total += sum(map(_size, equation.outvars))
     return total
+
+
+def _size(variable: Any) -> int:
+    return math.prod(variable.aval.shape)
 
 
 def _programs(value: Any) -> list[Jaxpr]:
@@ -94,7 +106,7 @@ def spread(number: Any, tile: tuple[int, ...]) -> Any:
     if np.shape(number) == tile:
         return number
     if isinstance(number, np.generic | np.ndarray):
-        return jnp.full(tile, number)
+        return jnp.full(tile, np.asarray(number))
     if number.dtype == bool:
         return jnp.broadcast_to(number.astype(jnp.int32), tile) != 0
     return jnp.broadcast_to(number, tile)
@@ -117,7 +129,7 @@ class Evaluator:
         values: dict[Any, Any] = dict(zip(program.invars, inputs, strict=True))
 
         def read(atom: Any) -> Any:
-            return _constant(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else values[atom]
+            return _read_literal(atom) if isinstance(atom, Literal) else values[atom]
 
         for equation in program.eqns:
             outputs = self._apply(equation, [read(v) for v in equation.invars])
@@ -132,7 +144,10 @@ class Evaluator:
             return self._unroll(params, inputs)
         if name == "gather":
             return [self._gather(params, *inputs)]
-        if isinstance(inputs[0], Memory):
+        if name == "dynamic_slice" and params["slice_sizes"] == (1,) and not isinstance(inputs[1][()], np.generic):
+            clamped = self._call(jax.make_jaxpr(lambda i: jnp.clip(i, 0, _size(equation.invars[0]) - 1))(0), inputs[1:])
+            return [gather_objects([self._look_up(inputs[0], clamped[0][()])], (1,))]
+        if inputs and isinstance(inputs[0], Memory):
             return [self._write(name, params, *inputs)]
         if any(isinstance(value, Memory) for value in inputs):
             raise NotInKernelError(f"reads by {name!r} what it records")
@@ -143,9 +158,8 @@ class Evaluator:
             return [self._fold(_PRIMITIVES[_REDUCTIONS[name]], arrays[0], params["axes"])]
         if name == "reduce":
             return self._reduce(params, arrays)
-        if name == "is_finite":
-            (size,) = [self._map(lax.abs_p, {}, arrays)]
-            return [self._map(lax.lt_p, {}, [size, _constant(np.inf, np.float32)])]
+        if name in _REWRITTEN:
+            return self._call(jax.make_jaxpr(_REWRITTEN[name])(equation.invars[0].aval), arrays)
         rule = _STRUCTURE.get(name)
         if rule is None:
             raise NotInKernelError(f"uses {name!r}")
@@ -153,9 +167,10 @@ class Evaluator:
 
     def _call(self, program: Any, inputs: list[Any]) -> Sequence[Any]:
         if isinstance(program, ClosedJaxpr):
-            constants = [_constant(c, c.dtype) for c in program.consts]
-            jaxpr = program.jaxpr
-            return self.evaluate(jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars]), *constants, *inputs)
+            inner = program.jaxpr
+            constants = [_constant(value, value.dtype) for value in program.consts]
+            program = inner.replace(constvars=[], invars=[*inner.constvars, *inner.invars])
+            inputs = [*constants, *inputs]
         return self.evaluate(program, *inputs)
 
     def _unroll(self, params: Any, inputs: list[Any]) -> Sequence[Any]:
@@ -172,10 +187,10 @@ class Evaluator:
         return [*state, *(np.stack(column) for column in zip(*stacked, strict=True))]
 
     def _map(self, primitive: Any, params: Any, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        """An operation on each entry; operands are of one shape, or of none."""
-        shape = max((array.shape for array in arrays), key=len)
-        flat = [array.ravel() if array.shape else [array[()]] * math.prod(shape) for array in arrays]
-        return gather_objects((self._compute(primitive, params, entry) for entry in zip(*flat, strict=True)), shape)
+        """An operation on each entry."""
+        even = np.broadcast_arrays(*arrays)
+        entries = zip(*(array.ravel() for array in even), strict=True)
+        return gather_objects((self._compute(primitive, params, list(entry)) for entry in entries), even[0].shape)
 
     def _compute(self, primitive: Any, params: Any, numbers: list[Any]) -> Any:
         name = primitive.name
@@ -206,9 +221,9 @@ class Evaluator:
         return state
 
     def _gather(self, params: Any, operand: Any, indices: np.ndarray) -> np.ndarray:
-        numbers, size = params["dimension_numbers"], operand.entries.shape if isinstance(operand, Table) else operand.shape
+        numbers, shape = params["dimension_numbers"], getattr(operand, "entries", operand).shape
         plain = (numbers.offset_dims, numbers.collapsed_slice_dims, numbers.start_index_map) == ((), (0,), (0,))
-        if len(size) != 1 or not plain or numbers.operand_batching_dims or "PROMISE" not in str(params["mode"]):
+        if len(shape) != 1 or not plain or numbers.operand_batching_dims or "PROMISE" not in str(params["mode"]):
             raise NotInKernelError("indexes otherwise than `table.at[index].get(mode='promise_in_bounds')`")
         return gather_objects((self._look_up(operand, index) for index in indices.ravel()), indices.shape[:-1])
 
@@ -251,6 +266,10 @@ def gather_objects(numbers: Iterable[Any], shape: tuple[int, ...] = ()) -> np.nd
 def _constant(value: Any, dtype: Any) -> np.ndarray:
     concrete = np.asarray(value, dtype)
     return gather_objects(concrete.ravel(), concrete.shape)
+
+
+def _read_literal(literal: Any) -> np.ndarray:
+    return _constant(literal.val, literal.aval.dtype)
 
 
 def as_array(number: Any) -> np.ndarray:
@@ -301,6 +320,7 @@ _STRUCTURE: dict[str, Callable[..., np.ndarray]] = {
     "rev": lambda array, *, dimensions: np.flip(array, dimensions),
     "slice": _slice,
     "squeeze": lambda array, *, dimensions: as_array(np.squeeze(array, dimensions)),
+    "stack": lambda *arrays, axis, **_: np.stack(arrays, axis),
     "stop_gradient": lambda array: array,
     "transpose": lambda array, *, permutation: array.transpose(permutation),
 }

@@ -97,7 +97,9 @@ def _batch(operands: Sequence[Any], axes: Sequence[int | None], *, levels: Level
     return found, [0] * len(found)
 
 
-def _differentiate(primals: Sequence[Any], tangents: Sequence[Any], *, reference: ClosedJaxpr, levels: Levels, **_: Any) -> Any:
+def _differentiate(
+    primals: Sequence[Any], tangents: Sequence[Any], *, reference: ClosedJaxpr, levels: Levels, **_: Any
+) -> Any:
     run = functools.partial(_nested, reference=reference, levels=levels)
     return jax.jvp(run, tuple(primals), tuple(map(ad.instantiate_zeros, tangents)))
 

@@ -1,5 +1,6 @@
 """What differs between a TPU and a GPU: how runs are laid out, and how a kernel reads tables and writes records."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -28,6 +29,10 @@ class Mosaic:
     def tile(self) -> tuple[int, ...]:
         """Shape of a tile of runs."""
         return self.rows, _LANES
+
+    def begin(self) -> "Mosaic":
+        """The target as it is inside of a kernel."""
+        return self
 
     def pack(self, array: jax.Array, is_batched: bool, is_record: bool) -> list[jax.Array]:
         """An operand as the kernel takes it, from (runs, ...) padded to whole tiles if it is batched, else (...)."""
@@ -99,6 +104,7 @@ class Triton:
     """A GPU: a tile is one run per thread; tables and records are in global memory, behind the caches."""
 
     lanes: int = _LANES
+    first: Any = None
 
     @property
     def tile(self) -> tuple[int, ...]:
@@ -125,14 +131,18 @@ class Triton:
         """The numbers of an operand."""
         (reference,) = references
         if is_batched:
-            entries = [plgpu.load(reference.at[k, self._runs]) for k in range(math.prod(shape))]
+            entries = [plgpu.load(reference.at[jnp.int32(k), self._runs]) for k in range(math.prod(shape))]
             return gather_objects(entries, shape)
-        numbers = gather_objects([plgpu.load(reference.at[k]) for k in range(math.prod(shape))], shape)
+        numbers = gather_objects([plgpu.load(reference.at[jnp.int32(k)]) for k in range(math.prod(shape))], shape)
         return Table(numbers, reference) if len(shape) == 1 else numbers
+
+    def begin(self) -> "Triton":
+        """The target as it is inside of a kernel, which knows the first of its runs."""
+        return dataclasses.replace(self, first=pl.program_id(0) * self.lanes)
 
     @property
     def _runs(self) -> Any:
-        return pl.ds(pl.program_id(0) * self.lanes, self.lanes)
+        return pl.ds(self.first, self.lanes)
 
     def look_up(self, table: Any, index: Any) -> Any:
         """Entries of a table, each thread its own."""
@@ -144,15 +154,14 @@ class Triton:
 
     def record(self, reference: Any, entry: Any, value: Any) -> None:
         """Set one entry of every run's array."""
-        plgpu.store(reference.at[entry, self._runs], value)
+        plgpu.store(reference.at[jnp.int32(entry), self._runs], value)
 
     def write(self, memory: Memory, index: Any, value: Any, adds: bool) -> None:
         """Set, or add to, one entry, each thread its own."""
         if np.shape(index) == ():
             place = memory.reference.at[index, self._runs]
         else:
-            run = pl.program_id(0) * self.lanes + jax.lax.iota(jnp.int32, self.lanes)
-            place = memory.reference.at[index, run]
+            place = memory.reference.at[index, self.first + jax.lax.iota(jnp.int32, self.lanes)]
         plgpu.store(place, plgpu.load(place) + value if adds else value)
 
     compiler_params: ClassVar[Any] = plgpu.CompilerParams(num_warps=_LANES // 32, num_stages=1)
