@@ -1,6 +1,7 @@
 """Errors raised at the boundary: each names the argument, its value, the constraint and the remedy."""
 
 import reprlib
+from typing import Any
 
 
 class _Repr(reprlib.Repr):
@@ -36,7 +37,14 @@ class JaxregError(ValueError):
 
 
 class SweepError(JaxregError):
-    """A sweep, its axes or its run function cannot be used as given."""
+    """A sweep, its axes or its run function cannot be used as given.
+
+    Attributes:
+        partial: the dataset of the cases that did finish, where others failed in a sweep without a store; its variable
+            `done` says which. None otherwise.
+    """
+
+    partial: Any = None
 
 
 class StoreError(JaxregError):

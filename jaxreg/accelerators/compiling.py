@@ -24,9 +24,11 @@ from jaxreg.engine.axes import Axis
 from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.fitting import fit_box
 from jaxreg.engine.grid import Box, Tile, choose_box
-from jaxreg.engine.program import Program, build_programs, chunk_values, replicate, run_chunk
+from jaxreg.engine.program import chunk_values, replicate, run_chunk
 from jaxreg.engine.provenance import read_setting
 from jaxreg.engine.reading import read_axes
+from jaxreg.engine.shared import read_args
+from jaxreg.engine.tracing import Program, build_programs
 
 MEMORY_SHARE = 0.9
 """Of a chip's memory, what the programs of a sweep may fill."""
@@ -99,7 +101,7 @@ def compile_for(
     with jax.enable_x64(x64 or bool(read_setting("jax_enable_x64"))):
         read = read_axes(run, axes, args)
         mesh = make_mesh(jax.local_devices()[:1])
-        shared = replicate(args, mesh)
+        shared = replicate(read_args(args), mesh)
         programs = build_programs(run, read, shared)
         box, compiled = compile_programs(chip, programs, shared, read, chunk_size, processes, timeout)
     chunk = {axis.name: length for axis, length in zip(read, box.lengths, strict=True)}
@@ -148,7 +150,7 @@ def export_chunk(program: Program, args: Any, box: Box, mesh: Mesh, platform: st
     first = tuple((int(group.positions[0]),) for group in program.groups)
     values = chunk_values(program, Tile(0, first), box, mesh)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), (args, values))
-    bound = {"run": program.run, "static": program.static, "keys": program.keys, "split": box.split, "mesh": mesh}
+    bound = {"member": program.member, "split": box.split, "mesh": mesh}
     batching = "flat" if program.cost.is_product_bound else "nested"
     return export(run_chunk, platform, *shapes, batching=batching, **bound)
 

@@ -1,4 +1,4 @@
-"""The axes of a sweep: numbers, seeds, static values and cases, as a user gives them and as the engine keeps them."""
+"""The axes of a sweep, as a user gives them and as the engine keeps them."""
 
 import dataclasses
 import zlib
@@ -43,23 +43,39 @@ class Cases:
 
 
 @dataclasses.dataclass(frozen=True)
+class Zipped:
+    """Keywords that change together; made by `zipped`."""
+
+    columns: tuple[tuple[str, Any], ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Group:
-    """The positions of an axis that share one program: their static keywords and their traced values."""
+    """The positions of an axis that share one program: their static keywords and their traced values.
+
+    `defaults` names, for each position, the keywords whose values are the run's defaults.
+    """
 
     positions: np.ndarray
     static: tuple[tuple[str, Hashable], ...]
     traced: dict[str, np.ndarray]
+    defaults: tuple[frozenset[str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """One dimension of the sweep: labels for its coordinate, what else identifies them, groups of positions."""
+    """One dimension of the sweep: labels for its coordinate, what else identifies them, groups of positions.
+
+    `seeded` names the keywords that are seeds, `beside` holds the values of keywords along the axis.
+    """
 
     name: str
     kind: str
     labels: np.ndarray
     identity: dict[str, str]
     groups: tuple[Group, ...]
+    seeded: tuple[str, ...] = ()
+    beside: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def keywords(self) -> set[str]:
@@ -95,7 +111,8 @@ def seeds(n: int, root: int = 0, start: int = 0) -> Seeds:
 def static(values: Any) -> Static:
     """Values compiled into the program, one program each: shapes, names, functions, flags.
 
-    A list, range or array holds several values (an axis); anything else is one value, as `cases` takes it.
+    A list, range or array holds several values (an axis); anything else is one value, as `cases` takes it. Values
+    that are equal but not the same, such as 1, True and 1.0, are told apart.
 
     Raises:
         SweepError: a value cannot be hashed.
@@ -103,15 +120,19 @@ def static(values: Any) -> Static:
     >>> static([5, 10]).values, static("relu").values
     ((5, 10), ('relu',))
     """
-    several = isinstance(values, list | range | np.ndarray | jax.Array)
-    if isinstance(values, jax.Array):
-        values = np.asarray(values)
-    held = tuple(value.item() if isinstance(value, np.generic) else value for value in values) if several else (values,)
+    if isinstance(values, np.ndarray | jax.Array):
+        if isinstance(values, jax.Array) and jnp.issubdtype(values.dtype, jax.dtypes.prng_key):
+            raise SweepError("static", values, "must not hold keys", "Use jaxreg.seeds(n) for seeds")
+        array = np.asarray(values)
+        values = [array.item()] if array.ndim == 0 else [_as_tuple(entry) for entry in array.tolist()]
+    held = tuple(values) if isinstance(values, list | range) else (values,)
     for value in held:
         try:
             hash(value)
         except TypeError:
             raise SweepError("static", value, "must be hashable", "Use tuples for lists and frozen values") from None
+        if isinstance(value, Static | Seeds | Cases | Zipped):
+            raise SweepError("static", value, "must hold values, not axes", "Drop the inner call")
     return Static(held)
 
 
@@ -120,6 +141,7 @@ def cases(bundles: Mapping[str, Mapping[str, Any]]) -> Cases:
 
     Numbers and arrays are traced; strings, None, tuples, functions and whatever `static` wraps are compiled in, and
     a keyword that is compiled in for one case is so for all. A keyword that a case leaves out keeps the run's default.
+    Numbers and names become coordinates along the axis, under the names of their keywords.
 
     Raises:
         SweepError: no case, or a bundle is not a mapping.
@@ -133,6 +155,42 @@ def cases(bundles: Mapping[str, Mapping[str, Any]]) -> Cases:
         if not isinstance(name, str) or not isinstance(bundle, Mapping):
             raise SweepError(f"cases[{name!r}]", bundle, "must map a name to a dict of keywords", "Correct this case")
     return Cases(tuple((name, dict(bundle)) for name, bundle in bundles.items()))
+
+
+def zipped(**columns: Any) -> Zipped:
+    """An axis along which several keywords change together, as in a random search: entry i of each makes run i.
+
+    The axis is named by its key in `axes`, its coordinate counts from 0, and each keyword is a coordinate along it.
+
+    Args:
+        **columns: from keyword to as many numbers, `static([...])` values or `seeds(n)` as the others have.
+
+    Raises:
+        SweepError: no keyword, or lengths differ.
+
+    >>> import jaxreg as jr
+    >>> draws = zipped(rate=[0.1, 0.3, 1.0], width=static([8, 4, 8]))
+    >>> result = jr.sweep(lambda *, rate, width: {"x": rate * width}, {"draw": draws}, progress=False)
+    >>> result.x.values.tolist(), result.width.values.tolist()
+    ([0.8..., 1.2..., 8.0], [8, 4, 8])
+    """
+    if not columns:
+        raise SweepError("zipped", columns, "must set at least one keyword", "Write zipped(rate=[...], l2=[...])")
+    lengths = {}
+    for keyword, column in columns.items():
+        try:
+            lengths[keyword] = column.count if isinstance(column, Seeds) else len(getattr(column, "values", column))
+        except TypeError:
+            raise SweepError(
+                f"zipped({keyword})", column, "must hold one value per run", "Give a list, static([...]) or seeds(n)"
+            ) from None
+    if len(set(lengths.values())) > 1 or not all(lengths.values()):
+        raise SweepError("zipped", lengths, "must give every keyword as many values, at least one", "Make them alike")
+    return Zipped(tuple(columns.items()))
+
+
+def _as_tuple(entry: Any) -> Any:
+    return tuple(map(_as_tuple, entry)) if isinstance(entry, list) else entry
 
 
 def derive_key(pair: jax.Array | np.ndarray, axis: str) -> jax.Array:

@@ -9,12 +9,15 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
 
+UNKNOWN_LENGTH = 1000.0  # iterations of a loop that runs until something holds
+
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
     """Bytes and operations of one run, read from its jaxpr before fusion: an upper estimate of what XLA will use.
 
-    Of the `hot_bytes` alive in its hottest loop, `unseeded_bytes` depend on more than the seed.
+    Of the `hot_bytes` alive in its hottest loop, `unseeded_bytes` depend on more than the seed. `iterations` counts
+    how often the bodies of its loops are run, one after the other.
     """
 
     hot_bytes: int
@@ -22,6 +25,7 @@ class Cost:
     peak_bytes: int
     product_operations: float
     operations: float
+    iterations: float
 
     @property
     def is_product_bound(self) -> bool:
@@ -40,26 +44,35 @@ class _Loop:
 
     operations: float
     bytes: int
+    iterations: float
 
 
 def measure_cost(program: ClosedJaxpr, shared: Collection[int], seeded: Collection[int] = ()) -> Cost:
     """Cost of one run, where the inputs of numbers `shared` belong to all members and those `seeded` are seeds."""
-    products, operations, peak, hot = _measure(program, shared)
-    unseeded = _measure(program, {*shared, *seeded})[3]
-    return Cost(hot, unseeded, peak, products, operations)
+    products, operations, peak, loops = _measure(program, shared)
+    hot, unseeded = _hottest(loops), _hottest(_measure(program, {*shared, *seeded})[3])
+    return Cost(hot, unseeded, peak, products, operations, sum(loop.iterations for loop in loops))
 
 
-def _measure(program: ClosedJaxpr, free: Collection[int]) -> tuple[float, float, int, int]:
-    """Product operations, all operations, peak bytes and bytes of the hottest loop, with the inputs `free` for free."""
+def _hottest(loops: list[_Loop]) -> int:
+    return max(loops, key=lambda loop: loop.operations).bytes
+
+
+def _measure(program: ClosedJaxpr, free: Collection[int]) -> tuple[float, float, int, list[_Loop]]:
+    """Product operations, all operations, peak bytes and the loops, with the inputs `free` for free."""
     jaxpr = program.jaxpr
     loops: list[_Loop] = []
     shared = {*jaxpr.constvars, *(jaxpr.invars[i] for i in free)}
-    products, operations, peak = _walk(jaxpr, 1.0, loops, shared, set(jaxpr.invars))
-    return products, operations, peak, max(loops, key=lambda loop: loop.operations).bytes
+    products, operations, peak = _walk(jaxpr, (1.0, 1.0), loops, shared, set(jaxpr.invars))
+    return products, operations, peak, loops
 
 
-def _walk(jaxpr: Jaxpr, trips: float, loops: list[_Loop], free: set[Var], inputs: set[Var]) -> tuple[float, float, int]:
-    """Product operations, all operations and peak bytes of `jaxpr`, executed `trips` times; appends its own loop.
+def _walk(
+    jaxpr: Jaxpr, times: tuple[float, float], loops: list[_Loop], free: set[Var], inputs: set[Var]
+) -> tuple[float, float, int]:
+    """Product operations, all operations and peak bytes of `jaxpr`; appends its own loop.
+
+    It is executed `times[0]` times by what is known, and about `times[1]` times with a guess for unknown lengths.
 
     Variables in `free` cost nothing: inputs shared by all members, and whatever is computed from them alone.
     Those in `inputs` stay alive throughout; the inputs of a call are counted by its caller.
@@ -69,6 +82,7 @@ def _walk(jaxpr: Jaxpr, trips: float, loops: list[_Loop], free: set[Var], inputs
     live = own_peak = peak = sum(_bytes(v) for v in inputs - free)
     counted: set[Var] = set()
     products = operations = own = 0.0
+    trips, guessed = times
     for i, equation in enumerate(jaxpr.eqns):
         inner_peak = 0
         inside = list(_inner(equation))
@@ -76,7 +90,8 @@ def _walk(jaxpr: Jaxpr, trips: float, loops: list[_Loop], free: set[Var], inputs
             below = _shared_below(equation, body, free, is_loop)
             collected: list[_Loop] = []
             own_inputs = {*body.invars, *body.constvars} if is_loop else set()
-            p, o, peak_below = _walk(body, trips * repeats, collected, below, own_inputs)
+            spins = UNKNOWN_LENGTH if equation.primitive.name == "while" else repeats
+            p, o, peak_below = _walk(body, (trips * repeats, guessed * spins), collected, below, own_inputs)
             products, operations, inner_peak = products + p, operations + o, max(inner_peak, peak_below)
             if not is_loop:  # a call: its own work belongs to this level
                 call = collected.pop()
@@ -94,7 +109,7 @@ def _walk(jaxpr: Jaxpr, trips: float, loops: list[_Loop], free: set[Var], inputs
         used = {v for v in equation.invars if isinstance(v, Var)}
         dead = {v for v in used if last_use[v] == i} | {v for v in equation.outvars if v not in last_use}
         live -= sum(_bytes(v) for v in (dead & counted) - inputs)
-    loops.append(_Loop(own, own_peak))
+    loops.append(_Loop(own, own_peak, guessed))
     return products, operations, peak
 
 

@@ -17,7 +17,7 @@ def describe(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {describe(item)}" for key, item in sorted(value.items())) + "}"
     if callable(value) and hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
+        return str(value.__name__)  # where it lives is no part of what it computes
     if isinstance(value, Static):
         return describe(value.values[0])
     if isinstance(value, tuple):

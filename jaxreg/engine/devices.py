@@ -1,6 +1,7 @@
 """The devices of this machine: all CPU cores as JAX devices, and how much memory or cache a chunk may use."""
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,10 +53,31 @@ def cache_size(device: jax.Device) -> int | None:
 
 def local_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...]:
     """The devices to run on: those given, else all local ones."""
-    chosen = tuple(jax.local_devices() if devices is None else devices) if not isinstance(devices, jax.Device) else ()
+    try:
+        chosen = tuple(jax.local_devices() if devices is None else devices)
+    except TypeError:
+        chosen = ()
     if not chosen or not all(isinstance(device, jax.Device) for device in chosen):
         raise SweepError("devices", devices, "must list at least one device", "Leave it at None for all local devices")
+    if len(set(chosen)) < len(chosen):
+        raise SweepError("devices", devices, "must not name a device twice", "Name each once")
+    if _is_fork(chosen):
+        raise SweepError(
+            "sweep",
+            "called in a forked process",
+            "cannot run where JAX had started before the fork: its threads stayed behind",
+            'Start processes with multiprocessing.get_context("spawn"), or fork before JAX is used',
+        )
     return chosen
+
+
+def _is_fork(devices: Sequence[jax.Device]) -> bool:
+    """Whether this process was forked from one whose threads worked for JAX: a fork takes the calling thread only."""
+    try:
+        native = len(os.listdir("/proc/self/task"))  # noqa: PTH208 (half the cost)
+    except OSError:
+        return False  # no Linux, where processes are not forked by default
+    return devices[0].platform == "cpu" and native <= threading.active_count()
 
 
 def _free_memory() -> int:

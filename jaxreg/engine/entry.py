@@ -1,12 +1,9 @@
 """The entry points `sweep` and `plan`: check everything, trace, then run or forecast."""
 
-import contextlib
 import dataclasses
-import functools
 import json
 import math
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +11,26 @@ import jax
 import numpy as np
 import xarray as xr
 from jax.sharding import Mesh
-from tqdm.auto import tqdm
 
 from jaxreg.engine.axes import Axis
+from jaxreg.engine.chunks import initial_box
 from jaxreg.engine.devices import local_devices
-from jaxreg.engine.execute import Tally, execute, initial_box, make_mesh
+from jaxreg.engine.execute import Block, Execution, Tally, make_mesh
 from jaxreg.engine.forecast import Plan, forecast
-from jaxreg.engine.grid import Box, Region, tile_region
+from jaxreg.engine.grid import Box, Region
 from jaxreg.engine.identity import Identity
 from jaxreg.engine.memory import MemorySink
 from jaxreg.engine.outputs import Outputs, compiled_axes, read_outputs, read_validity
-from jaxreg.engine.program import Program, build_programs, place_programs, replicate
-from jaxreg.engine.provenance import (
-    describe_environment,
-    describe_function,
-    fingerprint_data,
-    matmul_precision,
-    read_setting,
-)
+from jaxreg.engine.pacing import complete
+from jaxreg.engine.program import replicate
+from jaxreg.engine.provenance import describe_environment, fingerprint_data
 from jaxreg.engine.reading import read_axes
+from jaxreg.engine.reporting import Report
+from jaxreg.engine.settings import describe_precision, settled
+from jaxreg.engine.shared import read_args
+from jaxreg.engine.signals import answer_signals
 from jaxreg.engine.store import open_store, read_finished, resolve_path
+from jaxreg.engine.tracing import Program, identify_rows, place_programs, trace_programs
 from jaxreg.errors import SweepError
 
 
@@ -44,9 +41,11 @@ class _Study:
     run: Callable[..., Any]
     axes: tuple[Axis, ...]
     args: tuple[Any, ...]
-    programs: tuple[Program, ...]
+    programs: tuple[Program | None, ...]
+    failures: dict[str, Exception]
     outputs: Outputs
     box: Box
+    is_fixed: bool
     mesh: Mesh
 
 
@@ -68,15 +67,16 @@ def sweep(
     changes. The same seed gives the same randomness at every other axis value, so that comparisons are paired.
 
     Args:
-        run: pure function `run(*args, **point)` returning a dict or NamedTuple of arrays. Swept numbers arrive as
-            traced 0-d arrays, seeds as typed PRNG keys, static values as they are.
-        axes: from parameter name to a list or array of numbers, `seeds(n)`, `static([...])` or `cases({...})`.
-            The names become the leading dimensions, in this order.
-        args: shared data, pytrees of arrays, given to every run first.
+        run: pure function `run(*args, **point)` returning a dict or NamedTuple of arrays, or of pytrees, which are
+            flattened to names such as `params/hidden_0/weight`. Swept numbers arrive as traced 0-d arrays, seeds as
+            typed PRNG keys, static values as they are.
+        axes: from parameter name to a list or array of numbers, `seeds(n)`, `static([...])`, `cases({...})` or
+            `zipped(...)`. The names become the leading dimensions, in this order.
+        args: shared data, given to every run first: pytrees of arrays; frames and lists of numbers become arrays.
         dims: from output name to the names of its trailing dimensions, or to a dict from name to coordinates;
             `ragged(name)` marks a dimension whose length depends on static values.
         chunk_size: runs per program call (rounded up to one per device), or "auto": from what one run keeps alive,
-            and the cache (CPU) or memory of the device.
+            and the cache (CPU) or memory of the device; where a call may last long, it grows to some seconds.
         devices: JAX devices to split each chunk over; all local ones by default.
         store: directory of a zarr store, readable by `xarray.open_zarr` at any moment. Cells that it already holds
             are not computed again, so that a killed sweep goes on and a larger one adds only what is new.
@@ -88,7 +88,8 @@ def sweep(
         store, values are read from it when they are used.
 
     Raises:
-        SweepError: an argument cannot be used; raised before anything is compiled.
+        SweepError: an argument cannot be used; raised before anything is compiled. Or the run failed for some static
+            values or cases: raised at the end, when the others are in the store or in the error's `partial`.
         StoreError: the store holds another sweep, is in use or cannot be written.
 
     >>> import jax, jax.numpy as jnp, jaxreg as jr
@@ -103,22 +104,18 @@ def sweep(
     {'seed': 100, 'learning_rate': 3, 'step': 20}
     """
     path = None if store is None else resolve_path(store)
-    with _settled(x64) as x64:
-        study = _prepare(run, axes, args, dims, chunk_size, devices)
-        environment = describe_environment(run, list(study.mesh.devices.flat)) | {"data": fingerprint_data(args)}
+    report = Report(progress)
+    with settled(x64):
+        with answer_signals(str):
+            study = _prepare(run, axes, args, dims, chunk_size, devices)
+            data = fingerprint_data(study.args)
+            environment = describe_environment(run, list(study.mesh.devices.flat)) | {"data": data}
         tally = Tally()
         if path is None:
-            sink = MemorySink([len(axis.labels) for axis in study.axes], study.outputs)
-            tiles = list(tile_region(_whole(study.axes), study.axes, study.box))
-            call = (study.args, tiles, study.box, study.mesh)
-            box = execute(study.programs, *call, sink.write, tally=tally, progress=progress)
-            described = [{"name": axis.name, "kind": axis.kind, "identity": axis.identity} for axis in study.axes]
-            manifest = {"settings": _settings(study, x64), "axes": described, "chunk": list(box.lengths)}
-            dataset = _dataset(study, sink, json.dumps(manifest | {"history": [environment]}))
+            dataset = _sweep_memory(study, environment, tally, report)
         else:
-            dataset = _sweep_store(study, path, x64, environment, tally, progress)
-    if progress:
-        tqdm.write(str(tally), file=sys.stderr)
+            dataset = _sweep_store(study, path, environment, tally, report)
+    report.say(str(tally))
     return dataset
 
 
@@ -147,18 +144,12 @@ def plan(
     ...      {"seed": jr.seeds(1000), "scale": [1.0, 2.0]}).runs
     2000
     """
-    with _settled(x64):
+    with settled(x64):
         study = _prepare(run, axes, args, dims, chunk_size, devices)
-        tiles = list(tile_region(_whole(study.axes), study.axes, study.box))
-        return forecast(study.programs, study.args, study.axes, study.outputs, tiles, study.box, study.mesh)
-
-
-@contextlib.contextmanager
-def _settled(x64: bool) -> Iterator[bool]:
-    """JAX as a sweep needs it: in 64 bits if asked for here or globally, and with NaN as data, not as an error."""
-    wide = x64 or bool(read_setting("jax_enable_x64"))
-    with jax.enable_x64(wide), jax.debug_nans(False), jax.debug_infs(False):
-        yield wide
+        if study.failures:
+            raise next(iter(study.failures.values()))
+        traced = [program for program in study.programs if program is not None]
+        return forecast(traced, study.args, study.axes, study.outputs, study.box, study.is_fixed, study.mesh)
 
 
 def _prepare(
@@ -170,57 +161,97 @@ def _prepare(
     devices: Sequence[jax.Device] | None,
 ) -> _Study:
     is_number = isinstance(chunk_size, int | np.integer) and not isinstance(chunk_size, bool)
-    if not (is_number and int(chunk_size) > 0) and chunk_size != "auto":
+    if not (is_number and int(chunk_size) > 0) and not (isinstance(chunk_size, str) and chunk_size == "auto"):
         raise SweepError("chunk_size", chunk_size, "must be a positive integer", 'Leave it at "auto"')
-    read = read_axes(run, axes, args)
     mesh = make_mesh(local_devices(devices))
-    shared = replicate(args, mesh)
-    programs = tuple(build_programs(run, read, shared))
-    labels = [program.label for program in programs]
-    outputs = read_outputs([program.shapes for program in programs], labels, dims, [axis.name for axis in read])
-    size = int(chunk_size) if is_number else "auto"
-    return _Study(run, read, shared, programs, outputs, initial_box(read, programs, size, mesh), mesh)
+    shared = read_args(args)
+    read = read_axes(run, axes, shared)
+    programs, failures = trace_programs(run, read, shared)
+    shapes = [("the run", None) if p is None else (p.label, p.member.shapes) for p in programs]
+    outputs = read_outputs(shapes, dims, [axis.name for axis in read])
+    traced = [program for program in programs if program is not None]
+    box = initial_box(read, traced, int(chunk_size) if is_number else "auto", mesh)
+    return _Study(run, read, replicate(shared, mesh), tuple(programs), failures, outputs, box, bool(is_number), mesh)
 
 
-def _sweep_store(
-    study: _Study,
-    path: Path,
-    x64: bool,
-    environment: dict[str, Any],
-    tally: Tally,
-    progress: bool,
-) -> xr.Dataset:
-    identity = Identity(
-        _settings(study, x64) | {"data": environment["data"]},
-        {program.signature: program.fingerprint() for program in study.programs},
-    )
+def _sweep_memory(study: _Study, environment: dict[str, Any], tally: Tally, report: Report) -> xr.Dataset:
+    sink = MemorySink([len(axis.labels) for axis in study.axes], study.outputs)
+    execution = Execution(study.programs, study.args, study.mesh, sink.write, tally, report, dict(study.failures))
+    with report.counting(sink.done.size), answer_signals(str) as heed:
+        execution.heed = heed
+        box = complete(execution, sink, study.axes, study.box, study.is_fixed)
+    described = [{"name": axis.name, "kind": axis.kind, "identity": axis.identity} for axis in study.axes]
+    manifest = {"settings": _settings(study), "axes": described, "chunk": list(box.lengths)}
+    dataset = _dataset(study, sink, json.dumps(manifest | {"history": [environment]}))
+    if execution.failures:
+        error = _summarize(execution.failures, "The other runs are in the error's `partial`")
+        error.partial = dataset.assign(done=(tuple(axis.name for axis in study.axes), sink.done))
+        raise error from next(iter(execution.failures.values()))
+    return dataset
+
+
+def _sweep_store(study: _Study, path: Path, environment: dict[str, Any], tally: Tally, report: Report) -> xr.Dataset:
+    callbacks = {name for p in study.programs if p is not None for name in p.member.fingerprint.callbacks}
+    if callbacks:
+        raise SweepError(
+            "store",
+            str(path),
+            f"cannot tell whether what the run calls on the host stays the same: {sorted(callbacks)}",
+            "Sweep in memory, or write it in JAX",
+        )
+    with answer_signals(str):
+        programs = identify_rows(study.run, study.axes, study.programs, study.args)
+    identity = Identity(_settings(study) | {"data": environment["data"]}, programs)
+    outputs, names = _without_slashes(study.outputs)
     finished = read_finished(path, identity, study.axes)
     if finished is not None:
         tally.found = math.prod(len(axis.labels) for axis in study.axes)
-        return finished
-    with open_store(path, identity, environment, study.axes, study.outputs, study.box) as store:
-        if progress and store.notes:
-            tqdm.write("\n".join(store.notes), file=sys.stderr)
-        programs = place_programs(study.programs, store.axes)
-        work = []
-        for number, assigned in enumerate(store.assignments):
-            assigned_tiles = tile_region(assigned.region, store.axes, assigned.box)
-            work.append((number, assigned.box, [tile for tile in assigned_tiles if not store.is_done(tile.positions)]))
-        missing = sum(tile.cells for _, _, tiles in work for tile in tiles)
+        return _named(study, finished, names)
+    with open_store(path, identity, environment, study.axes, outputs, study.box) as store:
+        for note in store.notes:
+            report.say(note)
+
+        def keep(positions: Region, block: Block) -> None:
+            store.write(positions, {names.get(name, name): values for name, values in block.items()})
+
+        placed = place_programs(study.programs, store.axes)
+        execution = Execution(placed, study.args, study.mesh, keep, tally, report, dict(study.failures))
+        missing = store.count_missing()
         tally.found = math.prod(len(axis.labels) for axis in study.axes) - missing
-        for number, box, tiles in work:
-            if tiles:
-                change = functools.partial(store.change_box, number)
-                call = (study.args, tiles, box, study.mesh)
-                execute(programs, *call, store.write, tally=tally, progress=progress, change_box=change)
-        return store.read(study.axes)
+        with report.counting(missing):
+            complete(execution, store, store.axes, study.box, study.is_fixed)
+        dataset = _named(study, store.read(study.axes), names)
+    if execution.failures:
+        error = _summarize(execution.failures, "The other runs are in the store; sweep again once it is mended")
+        raise error from next(iter(execution.failures.values()))
+    return dataset
 
 
-def _whole(axes: Sequence[Axis]) -> Region:
-    return tuple(tuple(range(len(axis.labels))) for axis in axes)
+def _named(study: _Study, dataset: xr.Dataset, names: Mapping[str, str]) -> xr.Dataset:
+    """A store's dataset under the outputs' own names, with the keywords that go along axes."""
+    return dataset.rename({kept: name for name, kept in names.items()}).assign_coords(_beside(study))
 
 
-def _settings(study: _Study, x64: bool) -> dict[str, Any]:
+def _summarize(failures: Mapping[str, Exception], remedy: str) -> SweepError:
+    """One error for the programs that failed, by their labels."""
+    label, first = next(iter(failures.items()))
+    if len(failures) == 1 and isinstance(first, SweepError):
+        return first
+    cause = f"{type(first).__name__}: {str(first).strip().splitlines()[0] if str(first).strip() else ''}"
+    return SweepError("run", ", ".join(failures), f"failed for {label} ({cause.strip()})", remedy)
+
+
+def _without_slashes(outputs: Outputs) -> tuple[Outputs, dict[str, str]]:
+    """Outputs under names that files can have, and those names by the outputs' own."""
+    names = {name: name.replace("/", ".") for name in outputs.variables if "/" in name}
+    clash = set(names.values()) & (set(outputs.variables) | set(outputs.coordinates))
+    if clash or len(set(names.values())) < len(names):
+        raise SweepError("run", sorted(clash or names), "must differ once '/' has become '.'", "Rename an output")
+    variables = {names.get(name, name): output for name, output in outputs.variables.items()}
+    return dataclasses.replace(outputs, variables=variables), names
+
+
+def _settings(study: _Study) -> dict[str, Any]:
     """What a store must share with a sweep to be continued by it, ready for JSON."""
     outputs = {
         name: [
@@ -230,13 +261,8 @@ def _settings(study: _Study, x64: bool) -> dict[str, Any]:
         ]
         for name, o in study.outputs.variables.items()
     }
-    return {
-        "function": describe_function(study.run),
-        "x64": x64,
-        "matmul_precision": matmul_precision(),
-        "outputs": outputs,
-        "coordinates": {dim: values.tolist() for dim, values in study.outputs.coordinates.items()},
-    }
+    coordinates = {dim: values.tolist() for dim, values in study.outputs.coordinates.items()}
+    return describe_precision() | {"outputs": outputs, "coordinates": coordinates}
 
 
 def _dataset(study: _Study, sink: MemorySink, provenance: str) -> xr.Dataset:
@@ -247,4 +273,11 @@ def _dataset(study: _Study, sink: MemorySink, provenance: str) -> xr.Dataset:
     for name, mask in read_validity(study.outputs, study.axes).items():
         variables[name] = ((*static, name.removesuffix("_valid")), mask)
     coordinates = {axis.name: axis.labels for axis in study.axes} | study.outputs.coordinates
-    return xr.Dataset(variables, coordinates, {"provenance": provenance})
+    return xr.Dataset(variables, coordinates | _beside(study), {"provenance": provenance})
+
+
+def _beside(study: _Study) -> dict[str, Any]:
+    """Keywords of cases and of zipped axes as coordinates, where no output or dimension has their name."""
+    dims = {dim for output in study.outputs.variables.values() for dim in output.dims}
+    taken = {*study.outputs.variables, *dims, *(axis.name for axis in study.axes)}
+    return {name: (axis.name, v) for axis in study.axes for name, v in axis.beside.items() if name not in taken}

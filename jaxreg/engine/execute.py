@@ -1,8 +1,7 @@
-"""Execution: compile, run tile after tile, halve the chunk when memory runs out, report from the host."""
+"""Execution: compile, run tile after tile, halve the chunk when memory runs out, go on when one program fails."""
 
 import collections
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,19 +9,19 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from tqdm.auto import tqdm
 
-from jaxreg.engine.axes import Axis
-from jaxreg.engine.cost import Cost
-from jaxreg.engine.devices import cache_size, memory_budget
-from jaxreg.engine.grid import Box, Region, Tile, choose_box, cut_tile
-from jaxreg.engine.program import MEMBERS, Program, choose_batching, chunk_values, compile_chunk
+from jaxreg.engine.chunks import footprint
+from jaxreg.engine.devices import memory_budget
+from jaxreg.engine.grid import Box, Region, Tile, cut_tile
+from jaxreg.engine.program import MEMBERS, chunk_values, compile_chunk
+from jaxreg.engine.reporting import Report
+from jaxreg.engine.tracing import Program
 from jaxreg.errors import SweepError
 
-# On a CPU, loops over many small runs are fastest at a few times the cache (refit descent: 90 million steps/s at 4 and
-# 8 MiB a core with 2 MiB of L2, 47 at 0.5); runs that are done one after the other need only outlast a call's start.
-CACHE_MULTIPLE = 4
-OPERATIONS_PER_CALL = 1e9
+LONG_CALL = 1.0  # seconds; longer calls are not queued, so that a kill loses one of them
+NAP = 0.005  # seconds
+CALM_CALLS = 4  # calls without a shortage before the chunk grows back; twice as many after every relapse
+PAUSES = (0.05, 0.2, 0.8, 3.0)  # seconds between tries of a single run that memory was too short for
 Block = dict[str, np.ndarray]
 
 
@@ -57,82 +56,167 @@ def make_mesh(devices: Sequence[jax.Device]) -> Mesh:
     return jax.make_mesh((len(devices),), (MEMBERS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
 
 
-def initial_box(axes: Sequence[Axis], programs: Sequence[Program], chunk_size: int | str, mesh: Mesh) -> Box:
-    """The chunk shape: as asked, or from what one run keeps alive and the device's cache (CPU) or memory."""
-    cells = int(np.prod([len(axis.labels) for axis in axes]))
-    if isinstance(chunk_size, int):
-        return choose_box(axes, min(chunk_size, cells), mesh.size)
-    device = mesh.devices.flat[0]
-    members = max(1, memory_budget(device) // max(1, *(program.cost.peak_bytes for program in programs)))
-    cache = cache_size(device)
-    if cache is not None:
-        beside = math.prod(min(len(g.positions) for g in axis.groups) for axis in axes if axis.kind != "seeds")
-        members = min(members, *(_members_on_core(program.cost, device, cache, beside) for program in programs))
-    return choose_box(axes, min(members * mesh.size, cells), mesh.size)
+@dataclasses.dataclass
+class Execution:
+    """Runs tiles of programs, compiled when they are first met, and hands what they return to `keep`.
 
-
-def _members_on_core(cost: Cost, device: jax.Device, cache: int, runs_per_seed: int) -> int:
-    """How many runs one call should give to a CPU core of so much cache."""
-    if choose_batching(cost, device) == "alone":
-        return max(1, int(OPERATIONS_PER_CALL / cost.operations))
-    return max(1, int(CACHE_MULTIPLE * cache / max(1.0, cost.hot_bytes_per_run(runs_per_seed))))
-
-
-def footprint(compiled: jax.stages.Compiled) -> int:
-    """Bytes that a call of the executable needs on each device beside its arguments, by its own memory analysis."""
-    analysis = compiled.memory_analysis()
-    return 0 if analysis is None else int(analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
-
-
-def execute(
-    programs: Sequence[Program],
-    args: Any,
-    tiles: Sequence[Tile],
-    box: Box,
-    mesh: Mesh,
-    keep: Callable[[Region, Block], None],
-    *,
-    tally: Tally,
-    progress: bool,
-    change_box: Callable[[Box], None] = lambda box: None,
-) -> Box:
-    """Run every tile and hand its outputs to `keep`; return the chunk shape in use at the end.
-
-    One call computes while the one before is stored. When memory runs out the chunk is halved, `change_box` hears of
-    it, and the work goes on.
+    `failures` holds the errors of single programs by their labels: what they concern is left out, the rest goes on.
+    `heed` raises what a signal raised before. `broken` numbers the programs that cannot run. `seconds` is how long the
+    last call took.
     """
-    waiting = collections.deque(tiles)
-    started: collections.deque[tuple[Tile, Any]] = collections.deque()
-    compiled: dict[int, jax.stages.Compiled] = {}
-    began, compiling = time.perf_counter(), tally.compiling
-    with tqdm(total=sum(tile.cells for tile in tiles), unit="run", disable=not progress, leave=False) as bar:
+
+    programs: Sequence[Program | None]
+    args: Any
+    mesh: Mesh
+    keep: Callable[[Region, Block], None]
+    tally: Tally
+    report: Report
+    failures: dict[str, Exception]
+    heed: Callable[[], None] = lambda: None
+    seconds: float = 0.0
+    broken: set[int] = dataclasses.field(default_factory=set)
+    _compiled: dict[tuple[int, Box], jax.stages.Compiled] = dataclasses.field(default_factory=dict)
+
+    def run(self, tiles: Sequence[Tile], box: Box, change_box: Callable[[Box], None] = lambda box: None) -> Box:
+        """Run every tile in chunks of the shape `box`; return the shape in use at the end.
+
+        One call computes while the one before is stored. When memory runs out the chunk is halved, and grows back
+        after a while; where a program needs too much by its own analysis, `change_box` hears of the smaller shape.
+        """
+        waiting = collections.deque(tiles)
+        started: collections.deque[_Call] = collections.deque()
+        halving = _Halving(box)
+        began, compiling = time.perf_counter(), self.tally.compiling
         while waiting or started:
+            self.heed()
             try:
                 if waiting:
-                    program = waiting[0].program
-                    if program not in compiled:
-                        compiled[program] = _compile_timed(programs[program], args, box, mesh, tally)
-                    values = chunk_values(programs[program], waiting[0], box, mesh)
-                    started.append((waiting[0], compiled[program](args, values)))
-                    waiting.popleft()
-                if len(started) > 1 or not waiting:
-                    tile, results = started[0]
-                    inside = tuple(slice(0, len(positions)) for positions in tile.positions)
-                    block = {name: np.asarray(value)[inside] for name, value in results.items()}
-                    started.popleft()
-                    keep(tile.positions, block)
-                    tally.add(tile.cells, int(block["diverged"].sum()))
-                    bar.update(tile.cells)
-                    bar.set_postfix(diverged=tally.diverged, refresh=False)
-            except (_DoesNotFitError, jax.errors.JaxRuntimeError) as error:
-                box = _smaller_box(error, box, programs[(waiting or [started[0][0]])[0].program])
-                waiting.extendleft(tile for tile, _ in reversed(started))
+                    if started and self.seconds > LONG_CALL:
+                        self._wait(started[0])
+                    self._start_next(waiting, started, halving)
+                if started and (len(started) > 1 or not waiting):
+                    self._finish_first(started)
+                    halving.calm_down()
+            except _ShortageError as shortage:
+                waiting.extendleft(call.tile for call in reversed(started))
                 started.clear()
-                compiled.clear()
-                change_box(box)
-                waiting = collections.deque(piece for tile in waiting for piece in cut_tile(tile, box))
-    tally.running += time.perf_counter() - began - (tally.compiling - compiling)
-    return box
+                if shortage.is_permanent:
+                    change_box(halving.shrink_for_good())
+                elif not halving.shrink():
+                    self._give_up(waiting[0].program, _needs_more_memory(self._label(waiting[0].program), shortage))
+        self.tally.running += time.perf_counter() - began - (self.tally.compiling - compiling)
+        return halving.box
+
+    def _start_next(
+        self, waiting: "collections.deque[Tile]", started: "collections.deque[_Call]", halving: "_Halving"
+    ) -> None:
+        pieces = list(cut_tile(waiting.popleft(), halving.box))
+        waiting.extendleft(reversed(pieces))
+        tile = waiting[0]
+        program = self.programs[tile.program]
+        if program is None or tile.program in self.broken:
+            waiting.popleft()
+            return
+        try:
+            compiled = self._compile(tile.program, program, halving.box)
+            values = chunk_values(program, tile, halving.box, self.mesh)
+            call = _Call(tile, compiled(self.args, values), time.perf_counter())
+        except Exception as error:
+            _raise_shortage(error)
+            self._give_up(tile.program, error)
+            return
+        started.append(call)
+        waiting.popleft()
+
+    def _finish_first(self, started: "collections.deque[_Call]") -> None:
+        call = started[0]
+        try:
+            self._wait(call)
+            inside = tuple(slice(0, len(positions)) for positions in call.tile.positions)
+            block = {name: np.asarray(value)[inside] for name, value in call.results.items()}
+            self.seconds = time.perf_counter() - call.began
+        except Exception as error:
+            _raise_shortage(error)
+            self.failures.setdefault(self._label(call.tile.program), error)  # other chunks of it may still do
+            started.popleft()
+            return
+        try:
+            self.keep(call.tile.positions, block)
+        except MemoryError as error:
+            _raise_shortage(error)
+        started.popleft()
+        self.tally.add(call.tile.cells, int(block["diverged"].sum()))
+        self.report.advance(call.tile.cells, self.tally.diverged)
+
+    def _wait(self, call: "_Call") -> None:
+        """Until the call is computed, in naps: a signal is heard between two steps of Python only."""
+        began = time.perf_counter()
+        while not all(array.is_ready() for array in call.results.values()):
+            time.sleep(min(NAP, 1e-4 + 0.05 * (time.perf_counter() - began)))
+
+    def _compile(self, number: int, program: Program, box: Box) -> jax.stages.Compiled:
+        if (number, box) not in self._compiled:
+            began = time.perf_counter()
+            compiled = compile_chunk(program, self.args, box, self.mesh)
+            self.tally.compiling += time.perf_counter() - began
+            self.tally.programs += 1
+            if not fits(compiled, self.mesh) and box.halved() is not None:
+                raise _ShortageError(is_permanent=True)
+            self._compiled[number, box] = compiled
+        return self._compiled[number, box]
+
+    def _give_up(self, number: int, error: Exception) -> None:
+        self.broken.add(number)
+        self.failures.setdefault(self._label(number), error)
+
+    def _label(self, number: int) -> str:
+        program = self.programs[number]
+        return program.label if program is not None else "the run"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Call:
+    """A call that was started: its tile, what it will return, and when it began."""
+
+    tile: Tile
+    results: Any
+    began: float
+
+
+class _Halving:
+    """The chunk shape in use: halved in a shortage, grown back when that has passed."""
+
+    def __init__(self, box: Box) -> None:
+        self.box, self._larger = box, list[Box]()
+        self._calm, self._patience, self._tries = 0, CALM_CALLS, 0
+
+    def shrink(self) -> bool:
+        """Halve the chunk; a single run waits a little instead, and has its tries."""
+        smaller = self.box.halved()
+        if smaller is None:
+            if self._tries == len(PAUSES):
+                self._tries = 0
+                return False
+            time.sleep(PAUSES[self._tries])
+            self._tries += 1
+            return True
+        if self._calm < CALM_CALLS and self._larger:
+            self._patience *= 2
+        self._larger.append(self.box)
+        self.box, self._calm = smaller, 0
+        return True
+
+    def shrink_for_good(self) -> Box:
+        """Halve the chunk, not to grow back."""
+        self.box = self.box.halved() or self.box
+        self._larger.clear()
+        return self.box
+
+    def calm_down(self) -> None:
+        """Count a call that found memory enough."""
+        self._calm, self._tries = self._calm + 1, 0
+        if self._larger and self._calm >= self._patience:
+            self.box, self._calm = self._larger.pop(), 0
 
 
 def fits(compiled: jax.stages.Compiled, mesh: Mesh) -> bool:
@@ -140,25 +224,21 @@ def fits(compiled: jax.stages.Compiled, mesh: Mesh) -> bool:
     return footprint(compiled) <= memory_budget(mesh.devices.flat[0])
 
 
-class _DoesNotFitError(Exception):
-    """The memory analysis of a compiled program asks for a smaller chunk."""
+class _ShortageError(Exception):
+    """Memory ran out: for now, or, by the analysis of a compiled program, for good."""
+
+    def __init__(self, is_permanent: bool) -> None:
+        self.is_permanent = is_permanent
 
 
-def _compile_timed(program: Program, args: Any, box: Box, mesh: Mesh, tally: Tally) -> jax.stages.Compiled:
-    began = time.perf_counter()
-    compiled = compile_chunk(program, args, box, mesh)
-    tally.compiling += time.perf_counter() - began
-    tally.programs += 1
-    if not fits(compiled, mesh) and box.halved() is not None:
-        raise _DoesNotFitError
-    return compiled
-
-
-def _smaller_box(error: Exception, box: Box, program: Program) -> Box:
-    """Half of `box` when `error` says that memory ran out; any other error is raised again."""
-    if not isinstance(error, _DoesNotFitError) and "RESOURCE_EXHAUSTED" not in str(error):
+def _raise_shortage(error: Exception) -> None:
+    if isinstance(error, _ShortageError):
         raise error
-    smaller = box.halved()
-    if smaller is None:
-        raise SweepError("run", program.label, "needs more memory for one run than the device has", "Make it smaller")
-    return smaller
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        raise _ShortageError(is_permanent=False) from error
+
+
+def _needs_more_memory(label: str, cause: Exception) -> SweepError:
+    error = SweepError("run", label, "needs more memory for one run than there is", "Make it smaller")
+    error.__cause__ = cause.__cause__ or cause
+    return error

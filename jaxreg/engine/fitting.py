@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from jaxreg.engine.axes import Axis
 from jaxreg.engine.grid import Box, choose_box
-from jaxreg.engine.program import Program
+from jaxreg.engine.tracing import Program
 
 WELL_FILLED = 0.8
 _MARGIN = 0.97  # padding and layouts grow in steps, not quite in proportion

@@ -1,6 +1,5 @@
 """What a sweep will take: programs, runs, chunk shape, memory, result size and time, before it runs."""
 
-import collections
 import dataclasses
 import datetime
 import math
@@ -12,10 +11,12 @@ import jax
 from jax.sharding import Mesh
 
 from jaxreg.engine.axes import Axis
-from jaxreg.engine.execute import fits, footprint
+from jaxreg.engine.chunks import first_box, footprint, is_brief, next_box
+from jaxreg.engine.execute import LONG_CALL, fits
 from jaxreg.engine.grid import Box, Tile, cut_tile
 from jaxreg.engine.outputs import Outputs
-from jaxreg.engine.program import Program, chunk_values, compile_chunk
+from jaxreg.engine.program import chunk_values, compile_chunk
+from jaxreg.engine.tracing import Program
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,52 +63,64 @@ def forecast(
     args: Any,
     axes: Sequence[Axis],
     outputs: Outputs,
-    tiles: Sequence[Tile],
     box: Box,
+    is_fixed: bool,
     mesh: Mesh,
 ) -> Plan:
-    """Compile every program, time two calls of each, and extrapolate to all `tiles`."""
-    compiled, box, compile_seconds = _compile_all(programs, args, box, mesh)
-    pieces = [piece for tile in tiles for piece in cut_tile(tile, box)]
-    calls = collections.Counter(piece.program for piece in pieces)
-    firsts = {piece.program: piece for piece in reversed(pieces)}
-    seconds = 0.0
-    for number, tile in firsts.items():
-        measured = []
-        for _ in range(2):
-            began = time.perf_counter()
-            jax.block_until_ready(compiled[number](args, chunk_values(programs[number], tile, box, mesh)))
-            measured.append(time.perf_counter() - began)
-        seconds += min(measured) * calls[number]
+    """Compile every program, time a call or two of each, and extrapolate to all cells.
+
+    Programs whose calls may last are timed in their first, small chunk: their time is then an upper estimate.
+    """
+    grows = not is_fixed and not all(is_brief(program, box, mesh) for program in programs)
+    calls, seconds, peak, compiling = 0, 0.0, 0, 0.0
+    for program in programs:
+        cells = math.prod(len(group.positions) for group in program.groups)
+        tried = first_box(program, axes, box, mesh) if grows else box
+        began = time.perf_counter()
+        compiled, tried = _compile(program, args, tried, mesh)
+        compiling += time.perf_counter() - began
+        lasted = _time_call(program, compiled, args, tried, mesh)
+        chunk = tried
+        if grows and tried != box:
+            chunk = next_box([(tried.members, lasted)], axes, box, mesh) or tried
+            seconds += lasted * cells / tried.members
+        pieces = list(cut_tile(Tile(0, tuple(tuple(g.positions.tolist()) for g in program.groups)), chunk))
+        seconds += 0.0 if grows and tried != box else lasted * len(pieces)
+        calls += len(pieces)
+        peak = max(peak, footprint(compiled) * chunk.members // tried.members)
     cells = math.prod(len(axis.labels) for axis in axes)
     per_cell = 1 + sum(math.prod(output.shape) * output.dtype.itemsize for output in outputs.variables.values())
-    shared = sum(leaf.nbytes for leaf in jax.tree.leaves(args))
     return Plan(
         programs=len(programs),
         runs=cells,
-        chunk={axis.name: length for axis, length in zip(axes, box.lengths, strict=True)},
-        calls=len(pieces),
+        chunk={axis.name: length for axis, length in zip(axes, chunk.lengths, strict=True)},
+        calls=calls,
         devices=mesh.size,
-        peak_bytes=shared + max(footprint(executable) for executable in compiled),
+        peak_bytes=peak + sum(leaf.nbytes for leaf in jax.tree.leaves(args)),
         result_bytes=cells * per_cell,
-        compile_seconds=compile_seconds,
+        compile_seconds=compiling,
         seconds=seconds,
     )
 
 
-def _compile_all(
-    programs: Sequence[Program], args: Any, box: Box, mesh: Mesh
-) -> tuple[list[jax.stages.Compiled], Box, float]:
-    """Every program compiled for one chunk shape that fits them all."""
-    began = time.perf_counter()
-    compiled: list[jax.stages.Compiled] = []
-    while len(compiled) < len(programs):
-        executable = compile_chunk(programs[len(compiled)], args, box, mesh)
-        compiled.append(executable)
-        smaller = box.halved()
-        if not fits(executable, mesh) and smaller is not None:
-            compiled, box = [], smaller
-    return compiled, box, time.perf_counter() - began
+def _compile(program: Program, args: Any, box: Box, mesh: Mesh) -> tuple[jax.stages.Compiled, Box]:
+    """A program compiled for a chunk shape that fits."""
+    while True:
+        compiled, smaller = compile_chunk(program, args, box, mesh), box.halved()
+        if fits(compiled, mesh) or smaller is None:
+            return compiled, box
+        box = smaller
+
+
+def _time_call(program: Program, compiled: jax.stages.Compiled, args: Any, box: Box, mesh: Mesh) -> float:
+    """Seconds of one call: the shorter of two, unless the first is long enough to tell."""
+    positions = tuple(tuple(g.positions[:n].tolist()) for g, n in zip(program.groups, box.lengths, strict=True))
+    measured: list[float] = []
+    while len(measured) < 2 and sum(measured) < LONG_CALL:
+        began = time.perf_counter()
+        jax.block_until_ready(compiled(args, chunk_values(program, Tile(0, positions), box, mesh)))
+        measured.append(time.perf_counter() - began)
+    return min(measured)
 
 
 def _bytes(count: int) -> str:

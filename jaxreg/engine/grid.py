@@ -5,7 +5,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 
-from jaxreg.engine.axes import Axis
+from jaxreg.engine.axes import Axis, Group
 
 TOLERATED_WASTE = 1.1
 Region = tuple[tuple[int, ...], ...]
@@ -75,6 +75,13 @@ def subtract(region: Region, other: Region) -> Iterator[Region]:
         common.append(inside)
 
 
+def restrict(region: Region, groups: Sequence[Group]) -> list[Region]:
+    """The cells of `region` that belong to `groups`, one of each axis: one region, or none."""
+    ours = (set(group.positions.tolist()) for group in groups)
+    held = tuple(tuple(i for i in part if i in group) for part, group in zip(region, ours, strict=True))
+    return [held] if all(held) else []
+
+
 def unassigned(region: Region, assigned: Sequence[Region]) -> list[Region]:
     """The cells of `region` that no region of `assigned` holds."""
     rest = [region]
@@ -86,9 +93,8 @@ def unassigned(region: Region, assigned: Sequence[Region]) -> list[Region]:
 def tile_region(region: Region, axes: Sequence[Axis], box: Box) -> Iterator[Tile]:
     """The tiles of `region`, program by program, each at most as large as `box`; the same for the same arguments."""
     for number, groups in enumerate(itertools.product(*(axis.groups for axis in axes))):
-        ours = (set(group.positions.tolist()) for group in groups)
-        held = tuple(tuple(i for i in part if i in group) for part, group in zip(region, ours, strict=True))
-        yield from cut_tile(Tile(number, held), box)
+        for held in restrict(region, groups):
+            yield from cut_tile(Tile(number, held), box)
 
 
 def cut_tile(tile: Tile, box: Box) -> Iterator[Tile]:

@@ -13,9 +13,10 @@ import numpy as np
 from jaxreg.engine.arrays import Piece, StoredArray, file_chunks
 from jaxreg.engine.axes import LABEL_CHARACTERS, Axis, Group
 from jaxreg.engine.catalog import Catalog, digest_labels, kept_twice
-from jaxreg.engine.grid import Assignment, Box, unassigned
+from jaxreg.engine.grid import Box
 from jaxreg.engine.identity import Identity, check_labels
-from jaxreg.engine.manifest import FORMAT, publish, read_assignments, write_assignments
+from jaxreg.engine.manifest import FORMAT, publish
+from jaxreg.engine.numbers import label_keys
 from jaxreg.engine.outputs import Outputs, compiled_axes, read_validity
 from jaxreg.engine.sealing import write_files
 from jaxreg.errors import StoreError
@@ -57,7 +58,6 @@ def extend_store(
     environment: dict[str, Any],
     axes: Sequence[Axis],
     outputs: Outputs,
-    box: Box,
     held: np.ndarray,
 ) -> tuple[Catalog, tuple[Axis, ...]]:
     """Add the labels, cells and programs that `axes` newly ask for; return the store and `axes` in its positions.
@@ -85,12 +85,6 @@ def extend_store(
     for name, mask in read_validity(outputs, placed).items():
         _write_mask(catalog, grown, name, mask)
     _pad_longer(catalog, grown, held)
-    region = tuple(tuple(sorted(i for g in axis.groups for i in g.positions.tolist())) for axis in placed)
-    assigned = read_assignments(manifest)
-    if assigned and 2 * assigned[-1].box.members >= box.members:
-        box = assigned[-1].box  # no second program for a chunk of about the same size
-    new = unassigned(region, [one.region for one in assigned])
-    write_assignments(manifest, [*assigned, *(Assignment(piece, box) for piece in new)])
     manifest["programs"] = manifest["programs"] | identity.programs
     manifest["history"] = [*manifest["history"], environment]
     publish(catalog.path, manifest)
@@ -113,8 +107,8 @@ def check_axes(catalog: Catalog, axes: Sequence[Axis]) -> None:
 
 def find_positions(axis: Axis, labels: np.ndarray) -> list[int]:
     """Where the labels of `axis` stand among the store's `labels`."""
-    where = {label: i for i, label in enumerate(labels.tolist())}
-    return [where[label] for label in axis.labels.astype(labels.dtype).tolist()]
+    where = {label: i for i, label in enumerate(label_keys(labels))}
+    return [where[label] for label in label_keys(axis.labels.astype(labels.dtype))]
 
 
 def write_kept(catalog: Catalog, array: StoredArray, values: np.ndarray) -> None:
@@ -162,9 +156,9 @@ def _label_dtype(axis: Axis, length: int) -> np.ndarray:
 
 def _join(axis: Axis, held: np.ndarray) -> np.ndarray:
     """The store's labels, and after them those of `axis` that are new."""
-    known = set(held.tolist())
+    known = set(label_keys(held))
     asked = axis.labels.astype(held.dtype)
-    return np.concatenate([held, asked[np.array([label not in known for label in asked.tolist()], bool)]])
+    return np.concatenate([held, asked[np.array([label not in known for label in label_keys(asked)], bool)]])
 
 
 def _place(axis: Axis, labels: np.ndarray) -> Axis:

@@ -49,17 +49,24 @@ def ragged(name: str) -> Ragged:
 
 
 RESERVED = ("diverged", "done")
+COMPILED = ("static", "cases", "zipped")  # the kinds of axes along which programs may differ
 
 
 def read_outputs(
-    shapes: Sequence[Mapping[str, jax.ShapeDtypeStruct]],
-    programs: Sequence[str],
+    programs: Sequence[tuple[str, Mapping[str, jax.ShapeDtypeStruct] | None]],
     dims: Mapping[str, Any] | None,
     axis_names: Sequence[str],
 ) -> Outputs:
-    """Check the outputs of every program (named by `programs`) against each other and against `dims`."""
+    """Check the outputs of every program, given with its label, against each other and against `dims`.
+
+    A program that could not be traced has None, and counts as one whose ragged dimensions have length 0.
+    """
+    labels = [label for label, shapes in programs if shapes is not None]
+    shapes = [shapes for _, shapes in programs if shapes is not None]
     first = shapes[0]
-    for label, names in zip(programs, map(set, shapes), strict=True):
+    if not isinstance(dims, Mapping | None):
+        raise SweepError("dims", dims, "must map outputs to dimension names", 'Write {"weight": ("step",)}')
+    for label, names in zip(labels, map(set, shapes), strict=True):
         if names != set(first):
             raise SweepError(
                 "run", sorted(names), f"must return {sorted(first)} for {label} too", "Return the same names"
@@ -70,12 +77,18 @@ def read_outputs(
     named, coordinates, is_ragged = _read_dims(first, dims or {}, axis_names)
     all_dims = {dim for dims_of_one in named.values() for dim in dims_of_one}
     for name in (*axis_names, *first, *all_dims):
-        if "/" in name or name.startswith(".") or name in RESERVED:
-            raise SweepError("name", name, "must not be 'diverged' or 'done', hold '/' or begin with '.'", "Rename it")
+        is_path = ("/" in name and name not in first and not name.startswith(tuple(first))) or "\\" in name
+        if is_path or not name.isprintable() or not name or name.startswith(".") or name in RESERVED:
+            raise SweepError(
+                "name", name, "must not be empty, 'diverged' or 'done', hold '/' or begin with '.'", "Rename it"
+            )
     for name in all_dims & set(first):
         raise SweepError(f"dims: {name!r}", name, "is the name of an output too", "Rename the dimension")
-    variables = {name: _merge(name, [s[name] for s in shapes], programs, named[name], is_ragged) for name in first}
-    lengths = {dim: _ragged_lengths(dim, shapes, named, programs) for dim in sorted(is_ragged)}
+    variables = {name: _merge(name, [s[name] for s in shapes], labels, named[name], is_ragged) for name in first}
+    lengths = {}
+    for dim in sorted(is_ragged):
+        traced = iter(_ragged_lengths(dim, shapes, named, labels))
+        lengths[dim] = tuple(0 if held is None else next(traced) for _, held in programs)
     sizes: dict[str, tuple[str, int]] = {}
     for name, output in variables.items():
         for dim, size in zip(output.dims, output.shape, strict=True):
@@ -125,7 +138,7 @@ def _read_dims(
         if isinstance(given, Mapping):
             for dim, values in zip(entries, given.values(), strict=True):
                 if values is not None:
-                    if dim in coordinates and not np.array_equal(coordinates[dim], np.asarray(values)):
+                    if dim in coordinates and not np.array_equal(coordinates[dim], _read_coordinate(dim, values)):
                         raise SweepError(f"dims[{name!r}]", dim, "has other coordinates elsewhere", "Give them once")
                     coordinates[dim] = _read_coordinate(dim, values)
         named[name] = tuple(entries)
@@ -133,7 +146,10 @@ def _read_dims(
 
 
 def _read_coordinate(dim: str, values: Any) -> np.ndarray:
-    coordinate = np.asarray(values)
+    try:
+        coordinate = np.asarray(values)
+    except ValueError:
+        coordinate = np.array(None)
     is_plain = coordinate.ndim == 1 and coordinate.dtype.kind in "biufU"
     if not is_plain or (coordinate.dtype.kind == "f" and np.isnan(coordinate).any()):
         raise SweepError(
@@ -190,7 +206,7 @@ def _ragged_lengths(
 
 def compiled_axes(axes: Sequence[Axis]) -> list[Axis]:
     """The axes along which programs, and so ragged lengths, may differ."""
-    return [axis for axis in axes if axis.kind in ("static", "cases")]
+    return [axis for axis in axes if axis.kind in COMPILED]
 
 
 def read_validity(outputs: Outputs, axes: Sequence[Axis]) -> dict[str, np.ndarray]:
@@ -199,7 +215,7 @@ def read_validity(outputs: Outputs, axes: Sequence[Axis]) -> dict[str, np.ndarra
     for dim, lengths in outputs.ragged_lengths.items():
         mask = np.zeros((*(len(axis.labels) for axis in compiled_axes(axes)), max(lengths)), bool)
         for groups, length in zip(itertools.product(*(axis.groups for axis in axes)), lengths, strict=True):
-            held = [g.positions for axis, g in zip(axes, groups, strict=True) if axis.kind in ("static", "cases")]
+            held = [g.positions for axis, g in zip(axes, groups, strict=True) if axis.kind in COMPILED]
             mask[np.ix_(*held, np.arange(length))] = True
         masks[f"{dim}_valid"] = mask
     return masks

@@ -44,6 +44,7 @@ def describe_function(run: Callable[..., Any]) -> str:
 def describe_environment(run: Callable[..., Any], devices: Sequence[jax.Device]) -> dict[str, Any]:
     """Versions, devices, precision, PRNG, commit and time of this process, ready for JSON."""
     return {
+        "function": describe_function(run),
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": {
             "python": platform.python_version(),

@@ -1,14 +1,16 @@
 """Reading the axes of a sweep: checked against the run function, labelled, and grouped by what is compiled in."""
 
 import inspect
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from jaxreg.engine.axes import LABEL_CHARACTERS, Axis, Cases, Group, Seeds, Static, static
-from jaxreg.engine.describing import describe, without_addresses
+from jaxreg.engine.axes import Axis, Cases, Group, Seeds, Static, Zipped
+from jaxreg.engine.describing import describe
+from jaxreg.engine.exact import exact_key
+from jaxreg.engine.numbers import read_numbers, settle_numbers
+from jaxreg.engine.rows import label_static, read_rows
 from jaxreg.errors import SweepError
 
 
@@ -25,7 +27,10 @@ def read_axes(run: Callable[..., Any], axes: Mapping[str, Any], args: Sequence[A
     if not isinstance(args, tuple | list):
         raise SweepError("args", args, "must be a tuple of positional arguments", "Write args=(data,)")
     parameters, taken, open_ended = _parameters(run, len(args))
-    result = tuple(_read_axis(name, value, parameters) for name, value in axes.items())
+    for name in axes:
+        if not isinstance(name, str) or not name.isprintable() or not name.strip():
+            raise SweepError("axes", name, "must be named by text", "Name each axis after a parameter of the run")
+    result = tuple(_read_axis(name, value, parameters, open_ended) for name, value in axes.items())
     owners: dict[str, str] = {}
     for axis in result:
         for keyword in sorted(axis.keywords):
@@ -54,7 +59,10 @@ _EMPTY = inspect.Parameter.empty
 
 def _parameters(run: Callable[..., Any], taken: int) -> tuple[dict[str, inspect.Parameter], set[str], bool]:
     """Parameters that keywords can set once `taken` positional arguments are bound; names bound; whether any goes."""
-    everything = list(inspect.signature(run).parameters.values())
+    try:
+        everything = list(inspect.signature(run).parameters.values())
+    except (TypeError, ValueError):
+        raise SweepError("run", run, "must be a function whose parameters can be read", "Wrap it in one") from None
     positional = [p for p in everything if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if taken > len(positional) and not any(p.kind == p.VAR_POSITIONAL for p in everything):
         raise SweepError(
@@ -70,129 +78,73 @@ def _parameters(run: Callable[..., Any], taken: int) -> tuple[dict[str, inspect.
     return {p.name: p for p in free}, bound, any(p.kind == p.VAR_KEYWORD for p in everything)
 
 
-def _read_axis(name: str, value: Any, parameters: Mapping[str, inspect.Parameter]) -> Axis:
+def _read_axis(name: str, value: Any, parameters: Mapping[str, inspect.Parameter], open_ended: bool) -> Axis:
     match value:
         case Seeds():
-            numbers = np.arange(value.start, value.start + value.count, dtype=np.int64)
-            pairs = np.stack([np.full(value.count, value.root, np.uint32), numbers.astype(np.uint32)], axis=1)
-            group = Group(np.arange(value.count), (), {name: pairs})
-            return Axis(name, "seeds", numbers, {"root": str(value.root)}, (group,))
+            group = Group(np.arange(value.count), (), {name: _seed_pairs(value)})
+            return Axis(name, "seeds", _seed_numbers(value), {"root": str(value.root)}, (group,), (name,))
         case Static():
             _check_count(name, value.values)
-            labels = _static_labels(value.values)
-            _check_distinct(name, labels.tolist())
+            labels = label_static(value.values)
             groups = tuple(Group(np.array([i]), ((name, item),), {}) for i, item in enumerate(value.values))
+            _check_distinct(name, map(exact_key, value.values), value.values)
             described = map(describe, value.values)
             return Axis(name, "static", labels, dict(zip(map(str, labels), described, strict=True)), groups)
         case Cases():
-            return _read_cases(name, value, parameters)
+            own = [dict(bundle) for _, bundle in value.bundles]
+            keywords = sorted({keyword for bundle in own for keyword in bundle})
+            names = [case for case, _ in value.bundles]
+            rows = [
+                {k: v for k in keywords if (v := _case_value(name, c, k, b, parameters, open_ended)) is not _EMPTY}
+                for c, b in value.bundles
+            ]
+            return read_rows(name, "cases", np.array(names), rows, own)
+        case Zipped():
+            columns = {keyword: _column(keyword, column) for keyword, column in value.columns}
+            count = len(next(iter(columns.values())))
+            rows = [{keyword: column[i] for keyword, column in columns.items()} for i in range(count)]
+            seeded = tuple(keyword for keyword, column in value.columns if isinstance(column, Seeds))
+            return read_rows(name, "zipped", np.arange(count), rows, rows, seeded)
     numbers = read_numbers(f"axes[{name!r}]", value)
     _check_count(name, numbers)
-    traced = to_working_dtype(f"axes[{name!r}]", numbers)
-    _check_distinct(name, traced.tolist())
-    return Axis(name, "numbers", _widen(numbers), {}, (Group(np.arange(len(numbers)), (), {name: traced}),))
+    traced, labels = settle_numbers(f"axes[{name!r}]", numbers)
+    _check_distinct(name, traced.tolist(), labels.tolist())
+    return Axis(name, "numbers", labels, {}, (Group(np.arange(len(numbers)), (), {name: traced}),))
 
 
-def _read_cases(name: str, value: Cases, parameters: Mapping[str, inspect.Parameter]) -> Axis:
-    keywords = sorted({keyword for _, bundle in value.bundles for keyword in bundle})
-    rows = [
-        {keyword: _case_value(name, case, keyword, bundle, parameters) for keyword in keywords}
-        for case, bundle in value.bundles
-    ]
-    compiled_keywords = {keyword for row in rows for keyword, item in row.items() if not _is_numeric(item)}
-    kinds = {k: np.result_type(*(row[k] for row in rows)) for k in keywords if k not in compiled_keywords}
-    grouped: dict[tuple[Any, ...], list[tuple[int, dict[str, np.ndarray]]]] = {}
-    identity = {}
-    for position, ((case, bundle), row) in enumerate(zip(value.bundles, rows, strict=True)):
-        compiled = tuple((k, _one_static(case, k, item)) for k, item in row.items() if k in compiled_keywords)
-        traced = {
-            keyword: read_numbers(f"cases[{case!r}][{keyword!r}]", item, rank=None).astype(kinds[keyword])
-            for keyword, item in row.items()
-            if keyword not in compiled_keywords
-        }
-        key = (compiled, tuple((keyword, v.shape, v.dtype.kind) for keyword, v in traced.items()))
-        grouped.setdefault(key, []).append((position, traced))
-        identity[case] = describe(dict(bundle))
-    groups = tuple(
-        Group(
-            np.array([position for position, _ in members]),
-            compiled,
-            {
-                keyword: to_working_dtype(f"cases: {keyword}", np.stack([traced[keyword] for _, traced in members]))
-                for keyword in members[0][1]
-            },
-        )
-        for (compiled, _), members in grouped.items()
-    )
-    return Axis(name, "cases", np.array([case for case, _ in value.bundles]), identity, groups)
+def _seed_numbers(value: Seeds) -> np.ndarray:
+    return np.arange(value.start, value.start + value.count, dtype=np.int64)
+
+
+def _seed_pairs(value: Seeds) -> np.ndarray:
+    return np.stack([np.full(value.count, value.root, np.uint32), _seed_numbers(value).astype(np.uint32)], axis=1)
+
+
+def _column(keyword: str, column: Any) -> Sequence[Any]:
+    if isinstance(column, Seeds):
+        return list(_seed_pairs(column))
+    if isinstance(column, Static):
+        return [Static((item,)) for item in column.values]
+    return list(read_numbers(f"zipped({keyword})", column))
 
 
 def _case_value(
-    name: str, case: str, keyword: str, bundle: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
+    name: str,
+    case: str,
+    keyword: str,
+    bundle: Mapping[str, Any],
+    parameters: Mapping[str, inspect.Parameter],
+    open_ended: bool,
 ) -> Any:
-    """What a case gives to a keyword: its own value, or the default of the run function."""
+    """What a case gives to a keyword: its own value, or the run's default; `_EMPTY` for one that `**` may leave out."""
     if keyword in bundle:
         return bundle[keyword]
     parameter = parameters.get(keyword)
-    if parameter is None or parameter.default is _EMPTY:
-        raise SweepError(f"axes[{name!r}]", case, f"must set {keyword!r}, which has no default", "Set it in every case")
-    return parameter.default
-
-
-def _is_numeric(value: Any) -> bool:
-    return isinstance(value, bool | int | float | np.ndarray | np.number | np.bool_ | jax.Array)
-
-
-def _one_static(case: str, keyword: str, value: Any) -> Hashable:
-    """The one value to compile in for a keyword that is static in some case."""
-    held = value if isinstance(value, Static) else static(tuple(value) if isinstance(value, list) else value)
-    if len(held.values) != 1:
-        raise SweepError(f"cases[{case!r}][{keyword!r}]", value, "must be one value", "Write static(value)")
-    return held.values[0]
-
-
-def read_numbers(argument: str, value: Any, rank: int | None = 1) -> np.ndarray:
-    """`value` as a NumPy array of finite-or-infinite numbers of the given rank (any rank for None)."""
-    try:
-        numbers = np.asarray(value)
-    except (TypeError, ValueError):
-        numbers = np.array(None)
-    if numbers.dtype.kind not in "biuf":
-        raise SweepError(argument, value, "must hold numbers", "Wrap other values in jaxreg.static([...])")
-    if rank is not None and numbers.ndim != rank:
-        raise SweepError(argument, value, f"must have {rank} dimension, not {numbers.ndim}", "Use cases for vectors")
-    if numbers.dtype.kind == "f" and np.isnan(numbers).any():
-        raise SweepError(argument, value, "must not hold NaN", "Drop it from the axis")
-    return numbers
-
-
-def to_working_dtype(argument: str, numbers: np.ndarray) -> np.ndarray:
-    """`numbers` as a program receives them: in JAX's default integer or float, which must be able to hold them."""
-    kinds = {"f": np.float64, "i": np.int64, "u": np.int64}
-    dtype = np.dtype(jax.dtypes.canonicalize_dtype(kinds.get(numbers.dtype.kind, numbers.dtype)))
-    with np.errstate(over="ignore"):
-        held = numbers.astype(dtype)
-    fits = held == numbers if numbers.dtype.kind in "biu" else np.isfinite(held) == np.isfinite(numbers)
-    if not fits.all():
-        raise SweepError(argument, numbers.tolist(), f"must fit {dtype}", "Scale it, or pass x64=True")
-    return held
-
-
-def _widen(numbers: np.ndarray) -> np.ndarray:
-    """Numbers as a coordinate holds them: in 64 bits, so that later values fit beside them."""
-    return numbers.astype({"f": np.float64, "i": np.int64, "u": np.int64}.get(numbers.dtype.kind, numbers.dtype))
-
-
-def _static_labels(values: Sequence[Any]) -> np.ndarray:
-    """Coordinate labels for static values: the values where they are alike numbers or strings, else their text."""
-    kinds = {type(value) for value in values}
-    if len(kinds) == 1 and kinds <= {int, float, str, bool}:
-        return np.array(values)
-    return np.array([value if isinstance(value, str) else _short_name(value) for value in values])
-
-
-def _short_name(value: Any) -> str:
-    return (getattr(value, "__name__", None) or without_addresses(repr(value)))[:LABEL_CHARACTERS]
+    if parameter is not None and parameter.default is not _EMPTY:
+        return parameter.default
+    if parameter is None and open_ended:
+        return _EMPTY
+    raise SweepError(f"axes[{name!r}]", case, f"must set {keyword!r}, which has no default", "Set it in every case")
 
 
 def _name(run: Callable[..., Any]) -> str:
@@ -204,9 +156,9 @@ def _check_count(name: str, values: Sequence[Any] | np.ndarray) -> None:
         raise SweepError(f"axes[{name!r}]", values, "must hold at least one value", "Add one, or drop the axis")
 
 
-def _check_distinct(name: str, values: Iterable[Any]) -> None:
+def _check_distinct(name: str, keys: Iterable[Any], values: Sequence[Any]) -> None:
     seen: set[Any] = set()
-    for value in values:
-        if value in seen:
+    for key, value in zip(keys, values, strict=True):
+        if key in seen:
             raise SweepError(f"axes[{name!r}]", value, "must not appear twice", "Drop the repeat")
-        seen.add(value)
+        seen.add(key)

@@ -16,7 +16,8 @@ def answer_signals(farewell: Callable[[], str]) -> Iterator[Callable[[], None]]:
 
     An exception that a signal raises can be swallowed: Python ignores those within destructors and callbacks of the
     garbage collector. What is yielded raises it again, and so does the end of the block. Handlers that a program has
-    set itself stay, and so does everything outside the main thread. `farewell` is printed on standard error last.
+    set itself stay, and so does everything outside the main thread. `farewell` is printed on standard error last,
+    unless it is empty.
     """
     received: list[int] = []
 
@@ -40,6 +41,6 @@ def answer_signals(farewell: Callable[[], str]) -> Iterator[Callable[[], None]]:
     finally:
         for number, usual in replaced.items():
             signal.signal(number, usual)
-        if received:
+        if received and (text := farewell()):
             with contextlib.suppress(OSError, ValueError, AttributeError):
-                print(farewell(), file=sys.stderr)
+                print(text, file=sys.stderr)

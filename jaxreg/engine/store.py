@@ -19,7 +19,7 @@ from jaxreg.engine.axes import Axis
 from jaxreg.engine.buffer import Buffer
 from jaxreg.engine.catalog import Catalog, open_catalog
 from jaxreg.engine.execute import Block
-from jaxreg.engine.grid import Assignment, Box, Region
+from jaxreg.engine.grid import Assignment, Box, Region, unassigned
 from jaxreg.engine.identity import Identity, check_same
 from jaxreg.engine.integrity import examine, repair
 from jaxreg.engine.layout import check_axes, create_store, extend_store, find_positions, place_axes
@@ -82,24 +82,38 @@ class Store:
                 self._buffer.flush(self._guard)
             self._flushed = time.monotonic()
 
+    def count_missing(self) -> int:
+        """How many of the cells that the sweep asks for, or that were asked for before, are not done."""
+        asked = tuple(tuple(sorted(i for g in axis.groups for i in g.positions.tolist())) for axis in self.axes)
+        regions = [*(one.region for one in self.assignments), *self.unassigned(asked)]
+        return sum(int((~self._done[region_index(region, ())]).sum()) for region in regions)
+
+    def unassigned(self, region: Region) -> list[Region]:
+        """The cells of `region` that no chunk shape was chosen for."""
+        return unassigned(region, [one.region for one in self.assignments])
+
+    def assign(self, pieces: Sequence[Region], box: Box) -> None:
+        """Choose, for good, the chunk shape of cells that have none."""
+        if pieces:
+            self._record([*self.assignments, *(Assignment(piece, box) for piece in pieces)])
+
     def change_box(self, number: int, box: Box) -> None:
         """Record that a region's chunk had to be made smaller."""
         assignments = self.assignments
         assignments[number] = dataclasses.replace(assignments[number], box=box)
-        write_assignments(self._catalog.manifest, assignments)
-        with self._as_store_errors():
-            self._guard()
-            publish(self.path, self._catalog.manifest)
-        self._metadata = {name: _status(self.path / name) for name in self._metadata}
+        self._record(assignments)
 
     def read(self, axes: Sequence[Axis]) -> xr.Dataset:
         """The cells that `axes` ask for, in their order; values are read when they are used."""
         self.flush()
         return _read(self._catalog, self.axes, axes, self._done)
 
-    def count_missing(self) -> int:
-        """How many cells of the regions assigned so far are not done."""
-        return sum(int((~self._done[region_index(one.region, ())]).sum()) for one in self.assignments)
+    def _record(self, assignments: Sequence[Assignment]) -> None:
+        write_assignments(self._catalog.manifest, assignments)
+        with self._as_store_errors():
+            self._guard()
+            publish(self.path, self._catalog.manifest)
+        self._metadata = {name: _status(self.path / name) for name in self._metadata}
 
     @contextlib.contextmanager
     def heeding(self) -> Iterator[None]:
@@ -180,7 +194,7 @@ def open_store(
                 environment = environment | {"repaired": named}
                 notes += [f"{path}: {text}" for text in named]
                 notes += [f"{path}: {int(found.lost.sum()):,} runs are computed again, the rest is repaired"]
-            catalog, placed = extend_store(catalog, identity, environment, axes, outputs, box, found.held)
+            catalog, placed = extend_store(catalog, identity, environment, axes, outputs, found.held)
             held = np.zeros([len(axis.labels) for axis in placed], bool)
             held[tuple(map(slice, found.held.shape))] = found.held
             store = Store(catalog, placed, held, tuple(notes))

@@ -51,7 +51,7 @@ def test_a_store_holds_what_a_sweep_in_memory_returns(tmp_path):
         assert plain.done.all()
         np.testing.assert_array_equal(plain.learning_rate, memory.learning_rate)
         provenance = json.loads(plain.attrs["provenance"])
-    assert provenance["settings"]["function"].endswith("descend")
+    assert provenance["history"][0]["function"].endswith("descend")
     assert provenance["history"][0]["versions"]["jax"] == jax.__version__
 
 

@@ -1,0 +1,88 @@
+"""The size of a chunk: as many runs as cache or memory hold, and not more than take a few seconds."""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxreg.engine.axes import Axis
+from jaxreg.engine.cost import Cost
+from jaxreg.engine.devices import cache_size, memory_budget
+from jaxreg.engine.grid import Box, choose_box
+from jaxreg.engine.program import choose_batching
+from jaxreg.engine.tracing import Program
+
+# On a CPU, loops over many small runs are fastest at a few times the cache (refit descent: 90 million steps/s at 4 and
+# 8 MiB a core with 2 MiB of L2, 47 at 0.5); runs that are done one after the other need only outlast a call's start.
+CACHE_MULTIPLE = 4
+OPERATIONS_PER_CALL = 1e9
+# A slow core's speed, to guess which calls may last: operations, products' operations, and loop bodies in a second.
+SLOW, SLOW_PRODUCTS, SLOW_LOOPS = 5e8, 5e9, 3e5
+BRIEF = 4.0  # seconds: a call that lasts no longer by this guess is not measured
+FIRST = 1.5  # seconds, by the same guess, that the first chunk of a long sweep may last beside its loops
+AIM = 6.0  # seconds that a chunk of a long sweep should last
+ENOUGH = 3.5  # seconds from which on a chunk grows no more
+MOST_GROWTH = 64.0
+
+
+def initial_box(axes: Sequence[Axis], programs: Sequence[Program], chunk_size: int | str, mesh: Mesh) -> Box:
+    """The chunk shape: as asked, or from what one run keeps alive and the device's cache (CPU) or memory."""
+    cells = int(np.prod([len(axis.labels) for axis in axes]))
+    if isinstance(chunk_size, int):
+        return choose_box(axes, min(chunk_size, cells), mesh.size)
+    device = mesh.devices.flat[0]
+    members = max(1, memory_budget(device) // max(1, *(program.cost.peak_bytes for program in programs)))
+    cache = cache_size(device)
+    if cache is not None:
+        beside = math.prod(min(len(g.positions) for g in axis.groups) for axis in axes if axis.kind != "seeds")
+        members = min(members, *(_members_on_core(program.cost, device, cache, beside) for program in programs))
+    return choose_box(axes, min(members * mesh.size, cells), mesh.size)
+
+
+def _members_on_core(cost: Cost, device: jax.Device, cache: int, runs_per_seed: int) -> int:
+    """How many runs one call should give to a CPU core of so much cache."""
+    if choose_batching(cost, device) == "alone":
+        return max(1, int(OPERATIONS_PER_CALL / cost.operations))
+    return max(1, int(CACHE_MULTIPLE * cache / max(1.0, cost.hot_bytes_per_run(runs_per_seed))))
+
+
+def footprint(compiled: jax.stages.Compiled) -> int:
+    """Bytes that a call of the executable needs on each device beside its arguments, by its own memory analysis."""
+    analysis = compiled.memory_analysis()
+    return 0 if analysis is None else int(analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
+
+
+def is_brief(program: Program, box: Box, mesh: Mesh) -> bool:
+    """Whether a call lasts a few seconds at most, even on a slow core."""
+    return _work(program.cost) * box.members / mesh.size + program.cost.iterations / SLOW_LOOPS <= BRIEF
+
+
+def first_box(program: Program, axes: Sequence[Axis], full: Box, mesh: Mesh) -> Box:
+    """A small chunk to measure a program by that may last: at least four runs for each device."""
+    members = max(4, int(FIRST / _work(program.cost))) * mesh.size
+    return full if members >= full.members else choose_box(axes, members, mesh.size)
+
+
+def next_box(measured: Sequence[tuple[int, float]], axes: Sequence[Axis], full: Box, mesh: Mesh) -> Box | None:
+    """The chunk to go on with after chunks of so many runs took so many seconds each; None when the last will do.
+
+    Time grows with the runs at most in proportion, and less where a loop's own steps are most of it: that is what the
+    last two measurements show.
+    """
+    members, seconds = measured[-1]
+    if seconds >= ENOUGH or members >= full.members:
+        return None
+    growth = AIM / max(seconds, AIM / MOST_GROWTH)
+    if len(measured) > 1:
+        before, lasted = measured[-2]
+        slope = max((seconds - lasted) / max(1, members - before), 0.1 * seconds / members)
+        growth = max(growth, min(MOST_GROWTH, 1 + (AIM - seconds) / (slope * members)))
+    wanted = int(members * growth)
+    return full if wanted >= full.members else choose_box(axes, wanted, mesh.size)
+
+
+def _work(cost: Cost) -> float:
+    """Seconds that one run keeps a slow core busy."""
+    return (cost.operations - cost.product_operations) / SLOW + cost.product_operations / SLOW_PRODUCTS + 1e-9

@@ -1,0 +1,100 @@
+"""A member: one run at one point as a program, traced anew by every sweep so that it is what the run says now."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax._src import config as _config
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+
+from jaxreg.engine.axes import derive_key
+from jaxreg.engine.describing import without_addresses
+from jaxreg.engine.exact import sort_of
+from jaxreg.engine.fingerprint import Fingerprint, take_fingerprint, without_dead_code
+from jaxreg.engine.in_turn import uses_lapack
+from jaxreg.engine.known import known_values
+from jaxreg.engine.returned import as_arrays
+from jaxreg.errors import SweepError
+
+Statics = tuple[tuple[str, Any], ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Member:
+    """One run as a program; two are equal if they compute the same, so that JAX compiles it once."""
+
+    jaxpr: ClosedJaxpr
+    shapes: dict[str, jax.ShapeDtypeStruct]
+    fingerprint: Fingerprint
+    uses_lapack: bool
+
+    def __call__(self, args: Any, traced: Mapping[str, Any]) -> dict[str, jax.Array]:
+        """Outputs by name, and whether any of them is not finite."""
+        outputs = jaxpr_as_fun(self.jaxpr)(*jax.tree.leaves((args, dict(traced))))
+        return dict(zip(sorted([*self.shapes, "diverged"]), outputs, strict=True))
+
+    def _key(self) -> tuple[Any, ...]:
+        opaque = tuple(map(id, self.fingerprint.opaque))  # held by the member, so that no other has their addresses
+        return self.fingerprint.digest, opaque, tuple(self.shapes), tuple(map(str, self.jaxpr.in_avals))
+
+    def __hash__(self) -> int:
+        """Of what it computes."""
+        return hash(self._key())
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it computes the same."""
+        return isinstance(other, Member) and self._key() == other._key()
+
+
+def trace_member(
+    run: Callable[..., Any], args: Sequence[Any], traced: Mapping[str, Any], static: Statics, keys: Sequence[str]
+) -> Member:
+    """Trace one run; nothing is compiled. Keywords in `keys` are seeds.
+
+    Raises:
+        SweepError: what it returns, or what it does with traced values, cannot be used.
+    """
+
+    def member(args: Any, traced: dict[str, Any]) -> dict[str, jax.Array]:
+        point = {name: derive_key(value, name) if name in keys else value for name, value in traced.items()}
+        outputs = as_arrays(run(*args, **point, **dict(static)))
+        floats = [value for value in outputs.values() if jnp.issubdtype(value.dtype, jnp.inexact)]
+        finite = jnp.array([jnp.isfinite(value).all() for value in floats]).all() if floats else jnp.array(True)
+        return {**outputs, "diverged": ~finite}
+
+    def watched(args: Any, traced: dict[str, Any]) -> dict[str, jax.Array]:
+        with known_values(args, shared):
+            return member(args, traced)
+
+    shared = tuple(args)
+    # JAX finds the functions that a run calls by what they are called with, and there 1, True and 1.0 are equal. This
+    # setting is part of what it looks them up by and decides nothing else (private: only so does it hold for a thread).
+    sorts = ",".join(sort_of(value) for _, value in static).strip(",")
+    with _config.hlo_source_file_canonicalization_regex(f"(?!){sorts}" if sorts else None):
+        jaxpr, shapes = _make_jaxpr(watched, shared, dict(traced))
+    if any(isinstance(constant, jax.core.Tracer) for constant in jaxpr.consts):
+        raise SweepError("run", "a traced value", "must not be closed over", "Pass it as an axis or in args")
+    jaxpr = without_dead_code(jaxpr)
+    names = [*(f"args{i}" for i in range(len(jax.tree.leaves(shared)))), *sorted(traced)]
+    fingerprint = take_fingerprint(jaxpr, names)
+    structs = {name: jax.ShapeDtypeStruct(s.shape, s.dtype) for name, s in shapes.items() if name != "diverged"}
+    return Member(jaxpr, structs, fingerprint, uses_lapack(jaxpr.jaxpr))
+
+
+def _make_jaxpr(member: Callable[..., Any], args: Any, traced: Any) -> tuple[ClosedJaxpr, Any]:
+    try:
+        return jax.make_jaxpr(member, return_shape=True)(args, traced)
+    except (TypeError, jax.errors.NonConcreteBooleanIndexError) as error:  # ConcretizationTypeError is a TypeError
+        if "depends on the value of the argument" not in str(error) and "oncrete" not in str(error):
+            raise
+        names = sorted(set(re.findall(r"traced\['(\w+)'\]|(args\[\d+\])", str(error))))
+        culprits = [swept or shared for swept, shared in names] or ["an argument"]
+        raise SweepError(
+            "run",
+            ", ".join(culprits),
+            "is traced, and must not decide Python control flow or a shape",
+            f"Sweep it as jaxreg.static([...]), or use jnp.where ({without_addresses(str(error)).splitlines()[0]})",
+        ) from error

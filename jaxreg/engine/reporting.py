@@ -1,0 +1,51 @@
+"""What a sweep says on standard error while it runs: never a reason for it to stop."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from tqdm.auto import tqdm
+
+
+class Report:
+    """A progress bar and lines of text; silent once nobody listens (a closed or broken standard error)."""
+
+    def __init__(self, is_on: bool) -> None:
+        stream = sys.stderr
+        self._is_on = is_on and stream is not None and not getattr(stream, "closed", False)
+        self._bar: Any = None
+
+    @contextlib.contextmanager
+    def counting(self, runs: int) -> Iterator[None]:
+        """Show a bar of so many runs within the block."""
+        if self._is_on:
+            with self._listened_to():
+                self._bar = tqdm(total=runs, unit="run", leave=False)
+        try:
+            yield
+        finally:
+            bar, self._bar = self._bar, None
+            if bar is not None:
+                with self._listened_to():
+                    bar.close()
+
+    def advance(self, runs: int, diverged: int) -> None:
+        """Move the bar by finished runs."""
+        if self._bar is not None and self._is_on:
+            with self._listened_to():
+                self._bar.update(runs)
+                self._bar.set_postfix(diverged=diverged, refresh=False)
+
+    def say(self, text: str) -> None:
+        """Write one line."""
+        if self._is_on:
+            with self._listened_to():
+                tqdm.write(text, file=sys.stderr)
+
+    @contextlib.contextmanager
+    def _listened_to(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, AttributeError):  # a broken pipe, a closed file, no file at all
+            self._is_on = False

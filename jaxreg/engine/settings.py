@@ -1,0 +1,46 @@
+"""JAX's settings around a sweep: those that it needs, and those that decide its numbers."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend.core import unsafe_am_i_under_a_jit_DO_NOT_USE as is_within_jit
+from jax.extend.core import unsafe_am_i_under_a_vmap_DO_NOT_USE as is_within_vmap
+
+from jaxreg.engine.provenance import matmul_precision, read_setting
+from jaxreg.errors import SweepError
+
+
+@contextlib.contextmanager
+def settled(x64: bool) -> Iterator[None]:
+    """JAX as a sweep needs it: in 64 bits if asked for here or globally, compiled, and with NaN as data.
+
+    Raises:
+        SweepError: `x64` is neither true nor false, or JAX is tracing a function that calls this.
+    """
+    if not isinstance(x64, bool | np.bool_):
+        raise SweepError("x64", x64, "must be True or False", "Leave it out for 32 bits")
+    if is_within_jit() or is_within_vmap():
+        raise SweepError(
+            "sweep", "called within jit, vmap, grad or another sweep's run", "must be called outside", "Move it out"
+        )
+    with (
+        jax.enable_x64(bool(x64) or bool(read_setting("jax_enable_x64"))),
+        jax.disable_jit(False),
+        jax.debug_nans(False),
+        jax.debug_infs(False),
+        jax.transfer_guard("allow"),
+    ):
+        yield
+
+
+def describe_precision() -> dict[str, Any]:
+    """The settings that decide which numbers a program gives, ready for JSON."""
+    return {
+        "x64": bool(read_setting("jax_enable_x64")),
+        "matmul_precision": matmul_precision(),
+        "prng": str(read_setting("jax_default_prng_impl")),
+        "threefry_partitionable": bool(read_setting("jax_threefry_partitionable")),
+    }
