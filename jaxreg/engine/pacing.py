@@ -45,7 +45,7 @@ def complete(execution: Execution, sink: Sink, axes: Sequence[Axis], box: Box, i
     brief = [p is None or is_brief(p, box, execution.mesh) for p in execution.programs]
     if is_fixed or all(brief):
         last = sink.assignments[-1].box if sink.assignments else box
-        if not is_fixed and 2 * last.members >= box.members:
+        if 2 * last.members >= box.members:
             box = last  # no second program for a chunk of about the same size
         return _assign_and_run(execution, sink, axes, rest, box)
     for number, program in enumerate(execution.programs):

@@ -115,7 +115,7 @@ def test_static_values_and_cases_can_be_added(tmp_path, capsys):
 
 
 OTHER = {
-    "function": ({"run": lambda points, **k: descend(points, **k)}, "function"),
+    "function": ({"run": lambda points, **k: descend(2 * points, **k)}, "the computation of the run"),
     "data": ({"args": (POINTS + 1,)}, "data"),
     "precision": ({"x64": True, "args": (POINTS.astype(np.float64),)}, "x64"),
     "root of the seeds": ({"axes": AXES | {"seed": jr.seeds(10, root=1)}}, r"seed\['root'\] is '0' there, '1' here"),

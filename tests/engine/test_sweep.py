@@ -201,12 +201,12 @@ def test_a_second_sweep_with_an_automatic_chunk_compiles_nothing():
 def test_args_are_arguments_and_not_constants():
     data = np.arange(100_000, dtype=np.float32)
     axes = jr.engine.reading.read_axes(lambda data, *, a: {"x": data.sum() * a}, {"a": [1.0]}, (data,))
-    from jaxreg.engine import execute, program
+    from jaxreg.engine import chunks, execute, program, tracing
 
     mesh = execute.make_mesh(jax.local_devices()[:1])
     shared = program.replicate((data,), mesh)
-    built = program.build_programs(lambda data, *, a: {"x": data.sum() * a}, axes, shared)[0]
-    box = execute.initial_box(axes, [built], "auto", mesh)
+    (built,), _ = tracing.build_programs(lambda data, *, a: {"x": data.sum() * a}, axes, shared)
+    box = chunks.initial_box(axes, [built], "auto", mesh)
     assert len(program.compile_chunk(built, shared, box, mesh).as_text()) < 100_000
 
 
@@ -338,19 +338,17 @@ def test_import_is_light():
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 @pytest.mark.parametrize("batching", ["nested", "flat", "alone"])
 def test_the_chunk_program_lowers_for_every_platform(platform, batching):
-    from jaxreg.engine import execute, program
+    from jaxreg.engine import chunks, execute, program, tracing
     from jaxreg.engine.reading import read_axes
 
     mesh = execute.make_mesh(jax.local_devices())
     axes = read_axes(descend, {"seed": jr.seeds(4), "learning_rate": [0.1, 0.2]}, (POINTS,))
-    built = program.build_programs(descend, axes, (POINTS,))[0]
-    box = execute.initial_box(axes, [built], 8, mesh)
+    (built,), _ = tracing.build_programs(descend, axes, (POINTS,))
+    box = chunks.initial_box(axes, [built], 8, mesh)
     values = program.chunk_values(built, program.Tile(0, ((0,), (0,))), box, mesh)
 
     def call(args, values):
-        return program.run_chunk(
-            args, values, run=descend, static=(), keys=built.keys, batching=batching, split=box.split, mesh=mesh
-        )
+        return program.run_chunk(args, values, member=built.member, batching=batching, split=box.split, mesh=mesh)
 
     exported = jax.export.export(jax.jit(call), platforms=[platform])((POINTS,), values)
     assert exported.platforms == (platform,)
