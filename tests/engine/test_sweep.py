@@ -205,7 +205,7 @@ def test_args_are_arguments_and_not_constants():
 
     mesh = execute.make_mesh(jax.local_devices()[:1])
     shared = program.replicate((data,), mesh)
-    (built,), _ = tracing.build_programs(lambda data, *, a: {"x": data.sum() * a}, axes, shared)
+    (built,) = tracing.build_programs(lambda data, *, a: {"x": data.sum() * a}, axes, shared)
     box = chunks.initial_box(axes, [built], "auto", mesh)
     assert len(program.compile_chunk(built, shared, box, mesh).as_text()) < 100_000
 
@@ -343,7 +343,7 @@ def test_the_chunk_program_lowers_for_every_platform(platform, batching):
 
     mesh = execute.make_mesh(jax.local_devices())
     axes = read_axes(descend, {"seed": jr.seeds(4), "learning_rate": [0.1, 0.2]}, (POINTS,))
-    (built,), _ = tracing.build_programs(descend, axes, (POINTS,))
+    (built,) = tracing.build_programs(descend, axes, (POINTS,))
     box = chunks.initial_box(axes, [built], 8, mesh)
     values = program.chunk_values(built, program.Tile(0, ((0,), (0,))), box, mesh)
 
