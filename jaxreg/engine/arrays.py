@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import itertools
 import math
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -76,8 +77,13 @@ class StoredArray:
 
     def pack(self, piece: Piece, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray]) -> bytes:
         """The bytes of the file at `index` of the store with this id, sealed."""
+        # The labels bound are those that the file's cells have by now: a store only ever adds labels.
+        counts = [
+            max(0, min(len(labels[dim]) - part.start, part.stop - part.start)) for dim, part in self._bound(index)
+        ]
+        note = struct.pack(f"<{len(counts)}I", *counts) + _CODEC.encode(np.packbits(piece.cells))
         frame = _CODEC.encode(np.ascontiguousarray(piece.values).reshape(-1).view(np.uint8))
-        return seal(frame, piece.cells, self._bind(store, index, labels, piece.cells))
+        return seal(frame, note, self._bind(store, index, labels, note))
 
     def check(self, data: bytes, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray]) -> np.ndarray:
         """Which cells a file holds, once its seal is right; DamageError otherwise."""
@@ -109,17 +115,22 @@ class StoredArray:
     def _unseal(
         self, data: bytes, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray]
     ) -> tuple[bytes, np.ndarray]:
-        return unseal(data, self.chunks[: self.cells], functools.partial(self._bind, store, index, labels))
+        frame, note = unseal(data, functools.partial(self._bind, store, index, labels))
+        bits = np.frombuffer(_CODEC.decode(note[4 * len(self._bound(index)) :]), np.uint8)
+        shape = self.chunks[: self.cells]
+        return frame, np.unpackbits(bits, count=math.prod(shape)).astype(bool).reshape(shape)
 
-    def _bind(self, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray], cells: np.ndarray) -> bytes:
-        """Where a file belongs: the store, the array, the place, and the labels up to its last filled cell."""
-        parts = [f"{store}/{self.name}/{file_key(index)}".encode()]
-        for k, dim in enumerate(self.dims[: self.cells]):
-            if not self.kept:
-                used = np.flatnonzero(cells.any(axis=tuple(i for i in range(self.cells) if i != k)))
-                last = int(used[-1]) + 1 if used.size else 0
-                start = index[k] * self.chunks[k]
-                parts.append(f"{dim}:{last}".encode() + labels[dim][start : start + last].tobytes())
+    def _bound(self, index: Sequence[int]) -> list[tuple[str, slice]]:
+        """The axes whose labels a file is bound to, and its part of each; what is kept twice gives labels itself."""
+        return [] if self.kept else list(zip(self.dims, self.window(index), strict=False))
+
+    def _bind(self, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray], note: bytes) -> bytes:
+        """Where a file belongs: the store, the array, the place, and the labels of its cells."""
+        parts = [f"{store}/{self.name}/{file_key(index)}".encode(), note]
+        bound = self._bound(index)
+        if len(note) >= 4 * len(bound):
+            counts = struct.unpack_from(f"<{len(bound)}I", note)
+            parts += [labels[d][p.start : p.start + n].tobytes() for (d, p), n in zip(bound, counts, strict=True)]
         return b"\0".join(parts)
 
 
@@ -140,7 +151,7 @@ def outer(parts: Sequence[Place], shape: Sequence[int]) -> Any:
     """An index of the product of `parts`: slices as they are, arrays along their own axis."""
     if all(isinstance(part, slice) for part in parts):
         return tuple(parts)
-    return np.ix_(*(np.arange(n)[part] for part, n in zip(parts, shape, strict=True)))
+    return np.ix_(*(np.arange(n)[part] for part, n in zip(parts, shape, strict=False)))
 
 
 @functools.lru_cache(maxsize=256)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxreg.engine.arrays import Piece, StoredArray, outer
+from jaxreg.engine.arrays import Piece, StoredArray, file_key, outer
 from jaxreg.engine.catalog import Catalog
 from jaxreg.engine.execute import Block
 from jaxreg.engine.grid import Region
 from jaxreg.engine.integrity import write_done
 from jaxreg.engine.memory import region_index
-from jaxreg.engine.sealing import write_files
+from jaxreg.engine.sealing import DamageError, write_files
 
 KEPT_BYTES = 2**27  # of files that are not full and will be written again
 Signature = tuple[int, int, int] | None
@@ -74,11 +74,20 @@ class Buffer:
         if key not in self._pieces:
             file = self.catalog.file(array, index)
             self._seen[file] = _sign(file)
-            self._pieces[key] = array.blank() if self._seen[file] is None else self.catalog.read(array, index)
+            self._pieces[key] = array.blank() if self._seen[file] is None else self._read(array, index)
         if key not in self._changed:
             self._changed.add(key)
             self.bytes += self._pieces[key].values.nbytes
         return self._pieces[key]
+
+    def _read(self, array: StoredArray, index: tuple[int, ...]) -> Piece:
+        """A file as it is; what a forgotten extension left, whose cells nobody holds, is begun anew."""
+        try:
+            return self.catalog.read(array, index)
+        except DamageError as error:
+            if self.held[array.window(index)].any():
+                raise FileExistsError(f"{array.name}/{file_key(index)} {error}") from error
+            return array.blank()
 
     def _forget(self) -> None:
         """Drop the files that are full, and all where they are too many to be kept."""

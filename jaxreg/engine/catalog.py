@@ -119,7 +119,9 @@ def digest_labels(labels: np.ndarray) -> str:
 
 
 def read_plain(file: Path) -> bytes:
-    """The bytes of a file of a store, which is neither a folder, nor a link, nor something that waits for a writer."""
+    """The bytes of a plain file of a store: no folder, no link, not behind one, nothing that waits for a writer."""
+    if file.parent.is_symlink():
+        raise FileNotFoundError(file)
     if file.is_symlink() or not file.is_file():
         if not file.is_symlink() and not file.exists():
             raise FileNotFoundError(file)

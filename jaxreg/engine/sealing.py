@@ -6,13 +6,9 @@ import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numcodecs
-import numpy as np
-
 PARTIAL = ".partial"
 _SKIPPABLE = 0x184D2A50  # begins a frame that every decoder of zstd passes over (RFC 8878, section 3.1.2)
 _DIGEST = 16  # bytes
-_CELLS = numcodecs.Zstd(level=1)
 
 
 class DamageError(Exception):
@@ -48,19 +44,18 @@ def sync_folder(folder: Path) -> None:
             os.close(number)
 
 
-def seal(frame: bytes, cells: np.ndarray, binding: bytes) -> bytes:
-    """A zstd frame followed by which `cells` it holds and two digests: of where it belongs, and of the whole file.
+def seal(frame: bytes, note: bytes, binding: bytes) -> bytes:
+    """A zstd frame, followed by a `note` on what it holds and two digests: of where it belongs, and of the whole file.
 
     The seal is a skippable frame: readers of zarr see the data alone.
     """
-    packed = _CELLS.encode(np.packbits(cells))
-    head = struct.pack("<II", _SKIPPABLE, len(packed) + 4 + 2 * _DIGEST)
-    body = frame + head + packed + struct.pack("<I", len(packed)) + digest(binding)
+    head = struct.pack("<II", _SKIPPABLE, len(note) + 4 + 2 * _DIGEST)
+    body = frame + head + note + struct.pack("<I", len(note)) + digest(binding)
     return body + digest(body)
 
 
-def unseal(data: bytes, shape: tuple[int, ...], bind: Callable[[np.ndarray], bytes]) -> tuple[bytes, np.ndarray]:
-    """The frame and the cells of a sealed file, once its digests are right.
+def unseal(data: bytes, bind: Callable[[bytes], bytes]) -> tuple[bytes, bytes]:
+    """The frame and the note of a sealed file, once its digests are right; `bind` makes the binding from the note.
 
     Raises:
         DamageError: bytes changed, or the file belongs elsewhere.
@@ -68,16 +63,11 @@ def unseal(data: bytes, shape: tuple[int, ...], bind: Callable[[np.ndarray], byt
     body, whole = data[:-_DIGEST], data[-_DIGEST:]
     if len(data) < 2 * _DIGEST or digest(body) != whole:
         raise DamageError("is not what was written there")
-    length = struct.unpack("<I", body[-_DIGEST - 4 : -_DIGEST])[0]
     end = len(body) - _DIGEST - 4
-    bits = np.frombuffer(_CELLS.decode(body[end - length : end]), np.uint8)
-    count = int(np.prod(shape))
-    if bits.size != -(-count // 8):
-        raise DamageError("belongs to another array")
-    cells = np.unpackbits(bits, count=count).astype(bool).reshape(shape)
-    if digest(bind(cells)) != body[-_DIGEST:]:
+    begin = end - struct.unpack_from("<I", body, end)[0]
+    if digest(bind(body[begin:end])) != body[-_DIGEST:]:
         raise DamageError("belongs to another store, another place or other labels")
-    return body[: end - length - 8], cells
+    return body[: begin - 8], body[begin:end]
 
 
 def digest(data: bytes) -> bytes:

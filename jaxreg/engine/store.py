@@ -209,7 +209,8 @@ def read_finished(path: Path, identity: Identity, axes: Sequence[Axis]) -> xr.Da
         StoreError: it may not be written, and something is missing or damaged.
     """
     with as_store_error(path):
-        if not path.is_dir() or os.access(path, os.W_OK) or not any(path.iterdir()):
+        as_it_is = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
+        if not path.is_dir() or os.access(path, os.W_OK, **as_it_is) or not any(path.iterdir()):
             return None
         catalog = open_catalog(path)
         check_same(path, catalog.manifest, identity, axes)

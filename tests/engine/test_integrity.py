@@ -1,0 +1,258 @@
+"""Damage to a store: found, named, repaired by computing again what was hit; and results that know whose they are."""
+
+import json
+import os
+import pickle
+import random
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from jaxreg.__main__ import main
+from jaxreg.engine.catalog import open_catalog
+from jaxreg.engine.integrity import examine
+from jaxreg.errors import StoreError
+from tests.engine.faults import BASE, LARGER, contents, grow, try_damage
+
+SCRIPT = Path(__file__).with_name("faults.py")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A store of the base sweep and its extension, not to be changed."""
+    store = tmp_path_factory.mktemp("whole") / "s.zarr"
+    grow(store)
+    return store
+
+
+@pytest.fixture
+def store(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "s.zarr")
+    return tmp_path / "s.zarr"
+
+
+def flip(file, place=None):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 if place is None else place] ^= 1
+    file.write_bytes(data)
+
+
+def test_an_undamaged_store_is_found_to_be_so(store, capsys):
+    before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    assert main(["verify", str(store)]) == 0
+    assert main(["verify", str(store), "--repair"]) == 0
+    assert "84 of 84 cells hold a run\nEvery file is what was written there." in capsys.readouterr().out
+    assert before == {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_any_damage_is_named_and_only_what_was_hit_is_computed_again(tmp_path, seed):
+    outcome = try_damage(15, tmp_path, random.Random(seed))
+    assert outcome.survived == outcome.tried == 15, str(outcome)
+
+
+@pytest.mark.slow
+def test_damage_of_a_hundred_kinds(tmp_path):
+    outcome = try_damage(100, tmp_path, random.Random(7))
+    assert outcome.survived == outcome.tried == 100, str(outcome)
+    assert len(outcome.counts) == 7
+
+
+@pytest.mark.slow
+def test_kills_at_random_file_operations_leave_the_bytes_of_a_whole_sweep():
+    """In a process of its own, which forks before JAX runs."""
+    ended = subprocess.run([sys.executable, str(SCRIPT), "kills", "8", "1"], capture_output=True, text=True)
+    assert ended.stdout.startswith("8 of 8 survived"), ended.stdout + ended.stderr[-2000:]
+
+
+def test_verify_names_repairs_and_leaves_the_rest_to_the_sweep(store, capsys):
+    as_read = contents(store)
+    flip(store / "curve" / "0.0.0.0")
+    (store / "seed" / "0").unlink()
+    (store / "count" / ".zarray").write_text("[]")
+    assert main(["verify", str(store)]) == 1
+    said = capsys.readouterr().out
+    for text in ("curve/0.0.0.0 is not what was written there", "seed/0 is missing", "count/.zarray is not", "28 runs"):
+        assert text in said
+    assert main(["verify", str(store), "--repair"]) == 0
+    with xr.open_zarr(store, chunks=None) as dataset:  # what is not there is no longer called done
+        assert dataset.done.sum() == 56
+        np.testing.assert_array_equal(dataset.seed, range(7))
+    assert main(["verify", str(store)]) == 0
+    grow(store, LARGER)
+    assert contents(store) == as_read
+
+
+def test_a_lost_mark_of_done_loses_nothing(store):
+    as_read = contents(store)
+    shutil.rmtree(store / "done")
+    assert str(examine(open_catalog(store)).damage[0]) == "done is missing"
+    assert main(["verify", str(store), "--repair"]) == 0
+    assert contents(store) == as_read
+
+
+@pytest.mark.parametrize("name", ["curve", "seed", "unit_valid", "diverged"])
+def test_a_lost_folder_is_noticed_before_anything_is_written(store, name, capsys):
+    as_read = contents(store)
+    shutil.rmtree(store / name)
+    assert examine(open_catalog(store)).damage[0].file == name
+    grow(store, LARGER)
+    assert contents(store) == as_read
+    assert main(["verify", str(store)]) == 0
+
+
+def test_a_folder_that_is_a_link_is_not_written_through(store, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    (store / "curve").rename(elsewhere)
+    (store / "curve").symlink_to(elsewhere)
+    before = {file.name: file.read_bytes() for file in elsewhere.iterdir()}
+    as_read = contents(store)
+    grow(store, LARGER)
+    assert contents(store) == as_read
+    assert not (store / "curve").is_symlink()
+    assert before == {file.name: file.read_bytes() for file in elsewhere.iterdir()}
+
+
+def test_the_repair_is_in_the_provenance(store):
+    flip(store / "weight" / "0.0.0.0")
+    result = grow(store, LARGER)
+    repaired = json.loads(result.attrs["provenance"])["history"][-1]["repaired"]
+    assert repaired == ["weight/0.0.0.0 is not what was written there"]
+
+
+def test_a_manifest_lives_as_long_as_one_copy_does(store, tmp_path):
+    as_read = contents(store)
+    for file in (".zattrs", ".zmetadata"):
+        (store / file).write_bytes(b"\0" * 100)
+        grow(store, LARGER)
+        assert contents(store) == as_read
+    for file in (".zattrs", ".zmetadata"):
+        flip(store / file)
+    with pytest.raises(StoreError, match=r"has lost its manifest: .*Bring one of these two files back"):
+        grow(store, LARGER)
+    assert main(["verify", str(store)]) == 2
+
+
+def test_the_manifest_of_another_store_is_told_by_the_files(store, tmp_path):
+    other = tmp_path / "other.zarr"
+    grow(other, LARGER, BASE, LARGER)  # of a higher revision
+    as_read = contents(store)
+    shutil.copy(other / ".zattrs", store / ".zattrs")
+    assert [damage.file for damage in examine(open_catalog(store)).damage] == [".zattrs"]
+    grow(store, LARGER)
+    assert contents(store) == as_read
+
+
+def test_labels_that_are_lost_twice_stop_the_sweep(store):
+    (store / "seed" / "0").unlink()
+    flip(store / "done" / ".copy-seed-0")
+    before = contents(store)
+    with pytest.raises(StoreError, match="has lost 'seed': seed/0 and its copy"):
+        grow(store, LARGER)
+    assert contents(store) == before
+
+
+def test_cells_of_labels_that_the_manifest_forgot_are_not_taken_for_others(tmp_path):
+    """Manifest and labels of before an extension, files of after it: the place of 0.7 is given to 0.9."""
+    store = tmp_path / "s.zarr"
+    grow(store, BASE)
+    before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file() and "0" not in path.name}
+    grow(store, BASE | {"rate": [0.1, 0.3, 0.7]})
+    for path, data in before.items():
+        path.write_bytes(data)
+    result = grow(store, BASE | {"rate": [0.1, 0.3, 0.9]})
+    xr.testing.assert_equal(result.load(), grow(None, BASE | {"rate": [0.1, 0.3, 0.9]}).drop_attrs())
+
+
+def test_stores_of_the_first_format_are_refused_with_what_to_do(tmp_path):
+    (tmp_path / "s.zarr").mkdir()
+    (tmp_path / "s.zarr" / ".zattrs").write_text(json.dumps({"provenance": json.dumps({"format": 1})}))
+    with pytest.raises(StoreError, match=r"format 1, this one writes 2\).*Keep it and read it with xarray.open_zarr"):
+        grow(tmp_path / "s.zarr")
+
+
+def test_a_plain_reader_gets_an_error_for_a_flipped_bit_and_not_another_number(store):
+    file = store / "curve" / "0.0.0.0"
+    data, expected = file.read_bytes(), xr.open_zarr(store).curve.load()
+    frame = data.index(struct.pack("<I", 0x184D2A50))  # what follows is the seal, which readers pass over
+    refused = 0
+    for place in range(frame):
+        flip(file, place)
+        try:
+            with xr.open_zarr(store) as dataset:
+                assert dataset.curve.equals(expected)  # a bit of the frame's header that means nothing
+        except (RuntimeError, ValueError):
+            refused += 1
+        file.write_bytes(data)
+    assert refused >= frame - 2
+
+
+def test_a_result_knows_whose_it_is(store, tmp_path):
+    result, copied = grow(store, LARGER), pickle.loads(pickle.dumps(grow(store, LARGER)))
+    expected = grow(store, LARGER).load()
+    store.rename(tmp_path / "away.zarr")
+    for held in (result, copied):
+        with pytest.raises(StoreError, match="was deleted or moved since this result was made"):
+            held["weight"].load()
+    grow(store)  # another store, of the same sweep
+    with pytest.raises(StoreError, match="is another one than this result was made from"):
+        result["weight"].load()
+    shutil.rmtree(store)
+    (tmp_path / "away.zarr").rename(store)
+    xr.testing.assert_equal(result.load(), expected)
+
+
+def test_a_result_is_checked_when_it_is_read(store):
+    result = grow(store, LARGER)
+    (store / "curve" / "0.0.0.0").unlink()
+    with pytest.raises(StoreError, match=r"curve/0.0.0.0 is missing\. Run the sweep again"):
+        result["curve"].isel(seed=0).load()
+    flip(store / "weight" / "0.0.0.0")
+    with pytest.raises(StoreError, match=r"weight/0.0.0.0 is not what was written there"):
+        result["weight"].load()
+    assert grow(store, LARGER).equals(grow(None, LARGER))
+
+
+def test_a_result_outlives_an_extension_and_indexes_as_an_array_does(tmp_path):
+    store = tmp_path / "s.zarr"
+    small = grow(store, BASE)
+    grow(store, LARGER)
+    expected = grow(None, BASE)
+    xr.testing.assert_equal(small.load(), expected)
+    lazy, expected = grow(store, LARGER), grow(None, LARGER)
+    for index in ({"seed": [3, 0, 0]}, {"rate": -1, "seed": slice(None, None, -2)}, {"time": [2, 0], "seed": 4}):
+        xr.testing.assert_equal(lazy.isel(index).load(), expected.isel(index))
+    points = {"seed": xr.DataArray([0, 5, 2], dims="point"), "rate": xr.DataArray([1, 0, 1], dims="point")}
+    xr.testing.assert_equal(lazy.isel(points).load(), expected.isel(points))
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="another user's files need root to be made")
+def test_a_finished_store_of_somebody_else_is_read(store):
+    """In a process without rights on the store: read where all is there, refused in words where it is not."""
+    store.parent.chmod(0o755)
+    for folder in (store.parent.parent, store.parent.parent.parent):
+        folder.chmod(0o755)
+    code = READ_ONLY.format(folder=str(SCRIPT.parent), store=str(store))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["84", "refused"], done.stdout + done.stderr[-3000:]
+
+
+READ_ONLY = """
+import os, sys
+sys.path.insert(0, {folder!r})
+import jaxreg as jr, faults
+from jaxreg.errors import StoreError
+jr.sweep(faults.walk, faults.BASE, dims=faults.DIMS, progress=False)  # imports everything while files may be read
+os.setegid(65534); os.seteuid(65534)
+print(faults.grow({store!r}, faults.LARGER).load()["count"].size)
+try:
+    faults.grow({store!r}, faults.LARGER | {{"seed": jr.seeds(9)}})
+except StoreError as error:
+    print("refused" if "is not writable, and lacks runs" in str(error) else error)
+"""
