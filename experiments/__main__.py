@@ -15,7 +15,7 @@ from jaxreg.claims import format_ledger, judge, ledger
 from jaxreg.errors import JaxregError
 
 from .catalogue import list_modules, load
-from .report import describe
+from .report import describe, is_watched
 
 _USAGE = "usage: python -m experiments NAME [--preset PRESET] [--store PATH] [--FIELD VALUE ...]"
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None, package: str = "experiments") -
         jaxreg.use_all_cores()
         module = load(package, arguments[0], known)
         command = _parse(module, arguments[0], arguments[1:])
-        dataset = module.run(command.config, store=command.store)
+        dataset = module.run(command.config, store=command.store, progress=is_watched())
         judged = judge(getattr(module, "CLAIMS", ()), dataset)
     except JaxregError as error:
         print(f"error: {error}", file=sys.stderr)

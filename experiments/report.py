@@ -1,6 +1,7 @@
-"""What is said about a result in one line: how many runs, over which axes, how many diverged."""
+"""What the command lines say: a result in one line, and a bar of progress where somebody watches it."""
 
 import math
+import sys
 
 import xarray as xr
 
@@ -18,3 +19,8 @@ def describe(dataset: xr.Dataset) -> str:
     diverged = dataset["diverged"]
     axes = " × ".join(f"{name} {size:,}" for name, size in diverged.sizes.items())
     return f"{math.prod(diverged.shape):,} runs ({axes}), {int(diverged.sum()):,} diverged"
+
+
+def is_watched() -> bool:
+    """Whether errors and progress go to a terminal; in a file, a bar is a line for each of its steps."""
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -1,21 +1,23 @@
-"""The command line of the figures: `python -m paper_figures [NAME ...] [--preset laptop] [--dataset digits]`."""
+"""The command line of the figures: `python -m paper_figures [NAME ...] [--preset quick] [--dataset digits]`."""
 
 import dataclasses
 import functools
 import importlib
 import json
+import logging
 import math
 import multiprocessing
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
+import jax
 import matplotlib
 import tyro
 import xarray as xr
@@ -23,7 +25,7 @@ from matplotlib import pyplot
 
 import jaxreg
 from experiments.catalogue import list_modules, load
-from experiments.report import describe
+from experiments.report import describe, is_watched
 from jaxreg.checks import check_integer
 from jaxreg.claims import judge, ledger
 from jaxreg.engine.lock import hold_lock
@@ -31,10 +33,11 @@ from jaxreg.errors import ArgumentError, JaxregError, StoreError
 from jaxreg.plotting import save
 from jaxreg.plotting.animation import CONTROLS_HEIGHT, save_animation
 
-from .page import Entry, Movie, render
+from .page import Entry, Movie, write
 
 _HOME = Path(__file__).parent
 _ON_REQUEST = {"benchmark"}
+_FIRST = "network_from_scratch"  # the quickest: the page has a picture within seconds
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Command:
 
     names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[NAME ...]")] = ()
     """Figures to draw; by default all but the benchmark, which measures for minutes."""
-    preset: Literal["quick", "laptop", "paper"] = "laptop"
+    preset: Literal["quick", "laptop", "paper"] = "quick"
     """Size of the experiments: seconds, about a minute, or as in a paper."""
     dataset: Literal["digits", "mnist"] | None = None
     """Data of the experiments that can choose theirs; digits are embedded, MNIST is downloaded."""
@@ -53,7 +56,7 @@ class Command:
     """Folder of figures, page and results; by default paper_figures/output, and results/ for the results."""
     fresh: bool = False
     """Delete the results kept for these figures first, and compute them anew."""
-    jobs: int = 1
+    jobs: int = 2
     """Figures made at the same time, each in a process of its own. Compiling, most of a quick run, uses one core."""
 
 
@@ -68,18 +71,26 @@ def main(
     try:
         names = tuple(dict.fromkeys(command.names)) or tuple(name for name in known if name not in _ON_REQUEST)
         check_integer("jobs", command.jobs, 1, math.inf, "Make one figure after the other, or several at a time")
+        command = dataclasses.replace(command, jobs=min(command.jobs, len(names)))
         for name in names:
             load(figures, name, known)
         _check_used(command, {name: _configure(command, load(experiments, name, known)) for name in names})
         make = functools.partial(_make, known=known, figures=figures, experiments=experiments, command=command)
-        entries = [*map(make, names)] if command.jobs == 1 else _make_side_by_side(make, names, command.jobs)
+        page = _output(command) / "index.html"
+        print(f"Figures as they come: {page}", flush=True)
+        entries: dict[str, Entry] = {}
+        for entry in _make_each(make, sorted(names, key=lambda name: name != _FIRST), command.jobs):
+            entries[entry.name] = entry
+            write(page, [entries[name] for name in names if name in entries], len(names) - len(entries))
     except JaxregError as error:
         hint = " With --fresh, what is kept is deleted and computed anew." if isinstance(error, StoreError) else ""
         print(f"error: {error}{hint}", file=sys.stderr)
         return 2
-    page = _output(command) / "index.html"
-    page.write_text(render(entries), encoding="utf-8")
     print(f"Figures, claims and provenance: {page}")
+    if command.preset == "quick":
+        print(
+            "More runs of a figure, in about a minute: python3 -m paper_figures NAME --preset laptop (--help lists all)"
+        )
     return 0
 
 
@@ -99,14 +110,22 @@ def _check_used(command: Command, configs: dict[str, Any]) -> None:
             raise ArgumentError(f"--{option}", value, constraint, "Leave it out, or name a figure that has it")
 
 
-def _make_side_by_side(make: Callable[[str], Entry], names: Sequence[str], jobs: int) -> list[Entry]:
-    """The figures in so many processes, each with a JAX of its own."""
+def _make_each(make: Callable[[str], Entry], names: Sequence[str], jobs: int) -> Iterator[Entry]:
+    """The figures as they are made: in this process, or in so many, each with a JAX of its own."""
+    if jobs == 1:
+        yield from map(make, names)
+        return
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start) as pool:
-        return list(pool.map(make, names))
+        try:
+            for made in as_completed([pool.submit(make, name) for name in names]):
+                yield made.result()
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error, nothing more is begun
 
 
 def _start() -> None:
     """What a process does before anything of JAX or matplotlib runs in it."""
+    logging.getLogger().setLevel(logging.ERROR)  # warnings of other libraries, as of a font's timestamp, help nobody
     matplotlib.use("agg")
     jaxreg.use_all_cores()
 
@@ -116,7 +135,9 @@ def _make(name: str, known: dict[str, str], figures: str, experiments: str, comm
     figure, experiment = load(figures, name, known), load(experiments, name, known)
     config = _configure(command, experiment)
     start = time.perf_counter()
-    dataset = experiment.run(config, store=_open_store(name, config, command), progress=command.jobs == 1)
+    dataset = experiment.run(
+        config, store=_open_store(name, config, command), progress=command.jobs == 1 and is_watched()
+    )
     rows = ledger(judge(getattr(experiment, "CLAIMS", ()), dataset))
     computed = time.perf_counter()
     drawing = figure.draw(dataset)
@@ -124,7 +145,8 @@ def _make(name: str, known: dict[str, str], figures: str, experiments: str, comm
     pyplot.close(drawing)
     movies = _save_animations(name, figure, dataset, command)
     drawn = time.perf_counter()
-    print(f"{name}: {computed - start:.1f} s computing, {drawn - computed:.1f} s drawing")
+    print(f"{name}: {computed - start:.1f} s computing, {drawn - computed:.1f} s drawing", flush=True)
+    jax.clear_caches()  # programs of one figure serve no other: memory is that of the largest, not of all
     made = json.loads(dataset.attrs["provenance"])
     width, height = drawing.get_size_inches()
     return Entry(

@@ -10,6 +10,7 @@ from string import Template
 from typing import Any
 
 _MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
+_REFRESH_SECONDS = 10
 _PIXELS_PER_INCH = 125  # 8-point text of a figure is as large as the text of the page
 
 
@@ -44,11 +45,26 @@ class Entry:
     """Its animations."""
 
 
-def render(entries: Sequence[Entry]) -> str:
-    """The page as HTML that needs nothing but the files of figures and animations beside it."""
+def write(path: Path, entries: Sequence[Entry], missing: int = 0) -> None:
+    """Write the page at once as a whole: who opens it while figures are being made finds no half of one."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(render(entries, missing), encoding="utf-8")
+    part.replace(path)
+
+
+def render(entries: Sequence[Entry], missing: int = 0) -> str:
+    """The page as HTML that needs nothing but the files of figures and animations beside it.
+
+    Args:
+        entries: the figures, from top to bottom.
+        missing: how many are still being made; the page says so, and reads itself again until there are none.
+    """
     template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     return template.substitute(
-        contents="\n".join(map(_render_link, entries)), articles="\n".join(map(_render_article, entries))
+        refresh=f'<meta http-equiv="refresh" content="{_REFRESH_SECONDS}">\n' if missing else "",
+        progress=f"<p>{missing} more to come: this page reads itself again.</p>\n" if missing else "",
+        contents="\n".join(map(_render_link, entries)),
+        articles="\n".join(map(_render_article, entries)),
     )
 
 
