@@ -125,10 +125,24 @@ def check_integer(name: str, value: Any, least: int, most: int | float, remedy: 
         ...
     jaxreg.errors.ArgumentError: steps = 0: must be an integer from 1 to 100. Make at least one step.
     """
-    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64)
     if not is_integer or not least <= value <= min(most, 2**63 - 1):
         upper = f"to {most}" if math.isfinite(most) else "on, of 64 bits"
         raise ArgumentError(name, value, f"must be an integer from {least} {upper}", remedy)
+
+
+def check_pair(name: str, pair: Any, domain: Domain, constraint: str, remedy: str, *, apart: bool = False) -> None:
+    """Refuse what is not two numbers of the domain in order, and where they must lie `apart`, equal ones.
+
+    >>> check_pair("x", (2.0, 1.0), FINITE, "must be two finite numbers, the lower first", "Give (-2.0, 2.0)")
+    Traceback (most recent call last):
+        ...
+    jaxreg.errors.ArgumentError: x = (2.0, 1.0): must be two finite numbers, the lower first. Give (-2.0, 2.0).
+    """
+    read = [_read_number(end) for end in pair] if isinstance(pair, tuple | list) else []
+    ends = [end for end in read if end is not None and domain.holds(end)]
+    if len(read) != 2 or len(ends) != 2 or ends[0] > ends[1] or (apart and ends[0] == ends[1]):
+        raise ArgumentError(name, pair, constraint, remedy)
 
 
 def check_key(name: str, value: Any) -> None:

@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
 import xarray as xr
 
+from jaxreg.checks import Domain, check_choice, check_kind, check_pair
 from jaxreg.errors import ArgumentError
 
 Status = Literal["holds", "fails", "undecided"]
 Number = int | float
+_COLUMNS = {"claim", "source", "status", "effect", "low", "high", "unit", "n"}
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,14 @@ class Verdict:
 
     def __post_init__(self) -> None:
         """Refuse what no measurement can mean."""
-        if self.status not in get_args(Status):
-            raise ArgumentError("status", self.status, f"must be one of {get_args(Status)}", "Correct the test")
-        if not self.interval[0] <= self.interval[1]:
-            remedy = "Give (-inf, inf) where the runs cannot tell"
-            raise ArgumentError("interval", self.interval, "must be (low, high) with low <= high and no NaN", remedy)
-        if self.n < 0:
-            raise ArgumentError("n", self.n, "must not be negative", "Give the number of runs behind the effect")
-        if math.isnan(self.effect) and self.status != "undecided":
+        check_choice("status", self.status, get_args(Status), "Correct the test")
+        _check_pair("interval", self.interval, "Give (-inf, inf) where the runs cannot tell")
+        Domain(0, ends="[)", whole=True).check("n", self.n, "Give the number of runs behind the effect")
+        check_kind("unit", self.unit, str, "Give its name, or an empty one")
+        is_missing = isinstance(self.effect, float | np.floating) and math.isnan(self.effect)
+        if not is_missing:
+            Domain().check("effect", self.effect, "Give the estimate, or NaN where there is none")
+        if is_missing and self.status != "undecided":
             raise ArgumentError("effect", self.effect, f"must be a number for a claim that {self.status}", "Measure it")
 
 
@@ -72,6 +75,13 @@ class Claim:
     source: str
     test: Callable[[xr.Dataset], Verdict]
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be told or tested."""
+        for name in ("text", "source"):
+            check_kind(name, getattr(self, name), str, "Write it as text")
+        if not callable(self.test):
+            raise ArgumentError("test", self.test, "must be a function of the dataset", "Let it return a Verdict")
+
 
 def estimate(summary: xr.Dataset) -> tuple[float, tuple[float, float], int]:
     """Effect, interval and n of one cell of a summary by `jaxreg.stats`, as `above`, `below` and `inside` take them.
@@ -85,6 +95,7 @@ def estimate(summary: xr.Dataset) -> tuple[float, tuple[float, float], int]:
     >>> estimate(xr.Dataset({"mean": 1.5, "low": 1.0, "high": 2.0, "n": 8, "diverged": 0}))
     (1.5, (1.0, 2.0), 8)
     """
+    check_kind("summary", summary, xr.Dataset, "Give what a function of jaxreg.stats returns")
     if not {"low", "high", "n"} < set(summary.data_vars):
         constraint = "must hold an effect, low, high and n"
         raise ArgumentError(
@@ -93,6 +104,9 @@ def estimate(summary: xr.Dataset) -> tuple[float, tuple[float, float], int]:
     if summary.sizes:
         raise ArgumentError("summary", dict(summary.sizes), "must be one cell", "Choose it with .sel or .isel")
     effect = next(iter(summary.data_vars))
+    for name in (effect, "low", "high", "n"):
+        if summary[name].dtype.kind not in "biuf":
+            raise ArgumentError("summary", summary[name].dtype, f"must hold a number as {name}", "Give one of stats")
     return float(summary[effect]), (float(summary["low"]), float(summary["high"])), int(summary["n"])
 
 
@@ -125,6 +139,8 @@ def above(effect: Number, interval: tuple[Number, Number], n: int, bound: Number
     >>> above(0.3, (0.1, 0.5), n=20).status, above(0.3, (-0.1, 0.7), n=20).status, above(-1.0, (-2.0, 0.0), n=20).status
     ('holds', 'undecided', 'fails')
     """
+    _check_pair("interval", interval, "Give (-inf, inf) where the runs cannot tell")
+    Domain().check("bound", bound, "Give a number")
     return _decide(effect, interval, n, unit, holds=interval[0] > bound, fails=interval[1] <= bound)
 
 
@@ -134,6 +150,8 @@ def below(effect: Number, interval: tuple[Number, Number], n: int, bound: Number
     >>> below(0.3, (0.1, 0.5), n=20).status, below(0.3, (0.1, 0.5), n=20, bound=1.0).status
     ('fails', 'holds')
     """
+    _check_pair("interval", interval, "Give (-inf, inf) where the runs cannot tell")
+    Domain().check("bound", bound, "Give a number")
     return _decide(effect, interval, n, unit, holds=interval[1] < bound, fails=interval[0] >= bound)
 
 
@@ -151,11 +169,16 @@ def inside(
     >>> [inside(0.0, (-h, h), n=20, bounds=(-0.01, 0.01)).status for h in (0.005, 0.2)]
     ['holds', 'undecided']
     """
-    if not bounds[0] <= bounds[1]:
-        raise ArgumentError("bounds", bounds, "must be (low, high) with low <= high", "Give the lower bound first")
+    _check_pair("interval", interval, "Give (-inf, inf) where the runs cannot tell")
+    _check_pair("bounds", bounds, "Give the lower bound first")
     within = bounds[0] <= interval[0] and interval[1] <= bounds[1]
     apart = interval[1] < bounds[0] or interval[0] > bounds[1]
     return _decide(effect, interval, n, unit, holds=within, fails=apart)
+
+
+def _check_pair(name: str, pair: Any, remedy: str) -> None:
+    """Refuse what is not two numbers in order."""
+    check_pair(name, pair, Domain(), "must be (low, high) with low <= high and no NaN", remedy)
 
 
 def _decide(effect: Number, interval: tuple[Number, Number], n: int, unit: str, *, holds: bool, fails: bool) -> Verdict:
@@ -173,10 +196,12 @@ def judge(claims: Iterable[Claim], dataset: xr.Dataset) -> tuple[tuple[Claim, Ve
         Pairs of claim and verdict, in order.
 
     Raises:
-        ArgumentError: a test returned something else than a Verdict.
+        ArgumentError: no claims, no dataset, or a test that returned something else than a Verdict.
     """
+    check_kind("dataset", dataset, xr.Dataset, "Give what the experiment returned")
     judged = []
-    for claim in claims:
+    for claim in _read_all("claims", claims, "Give an experiment's CLAIMS"):
+        check_kind("claims", claim, Claim, "Give an experiment's CLAIMS")
         verdict = claim.test(dataset)
         if not isinstance(verdict, Verdict):
             remedy = "Let the test return above(...), below(...), inside(...) or a Verdict"
@@ -199,6 +224,10 @@ def ledger(judged: Iterable[tuple[Claim, Verdict]]) -> list[dict[str, Any]]:
     >>> {key: rows[0][key] for key in ("claim", "status", "effect", "low", "high")}
     {'claim': 'It helps', 'status': 'holds', 'effect': 0.3, 'low': 0.1, 'high': None}
     """
+    pairs = _read_all("judged", judged, "Give what judge returned")
+    for pair in pairs:
+        if not (isinstance(pair, tuple) and list(map(type, pair)) == [Claim, Verdict]):
+            raise ArgumentError("judged", pair, "must be a Claim and a Verdict", "Give what judge returned")
 
     def finite(number: Number) -> float | None:
         return float(number) if math.isfinite(number) else None
@@ -214,8 +243,18 @@ def ledger(judged: Iterable[tuple[Claim, Verdict]]) -> list[dict[str, Any]]:
             "unit": verdict.unit,
             "n": int(verdict.n),
         }
-        for claim, verdict in judged
+        for claim, verdict in pairs
     ]
+
+
+def _read_all(name: str, values: Any, remedy: str) -> list[Any]:
+    """The members of a list or a tuple."""
+    if isinstance(values, str | bytes | dict) or not isinstance(values, Iterable):
+        raise ArgumentError(name, values, "must be a list", remedy)
+    try:
+        return list(values)
+    except TypeError as error:  # arrays without dimensions say that they can be iterated over
+        raise ArgumentError(name, values, "must be a list", remedy) from error
 
 
 def format_ledger(rows: list[dict[str, Any]]) -> str:
@@ -226,6 +265,11 @@ def format_ledger(rows: list[dict[str, Any]]) -> str:
     status  effect                   n  claim     source
     holds   0.3 [0.1, 0.5] points   20  It helps  T3
     """
+    remedy = "Give what ledger returned"
+    rows = _read_all("rows", rows, remedy)
+    for row in rows:
+        if not (isinstance(row, dict) and row.keys() >= _COLUMNS):
+            raise ArgumentError("rows", row, f"must have {', '.join(sorted(_COLUMNS))}", remedy)
 
     def number(value: float | None, missing: str) -> str:
         return missing if value is None else f"{value:.3g}"

@@ -1,6 +1,7 @@
 """Summaries of a sweep over a named dimension, with their uncertainty; diverged runs are left out and counted.
 
-Every function takes the `xarray.Dataset` of a sweep and the name of one of its variables, and returns a Dataset over
+Every function takes the `xarray.Dataset` of a sweep (or one labelled array, or a pandas frame, whose index is then the
+dimension `index` unless it has a name) and the name of one of its variables, and returns a Dataset over
 the dimensions that remain: the estimate first, then `low`, `high`, `n` (runs used) and `diverged` (runs left out). A
 run is left out where the variable `diverged` says so, and where its value is not finite. What does not exist, a cell
 not `done` yet or the padding of a ragged dimension, is neither used nor counted. Values along `dim` are taken as
@@ -9,15 +10,27 @@ independent draws. An interval that the runs cannot support is infinite, never N
 
 import itertools
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
 from scipy.special import ndtri, stdtrit
 
+from jaxreg.checks import FINITE, LEVEL, SHARE, check_kind, check_pair
 from jaxreg.errors import ArgumentError
 
 Dim = str | tuple[str, ...]
+
+
+@runtime_checkable
+class Frame(Protocol):
+    """What pandas' frames and series are."""
+
+    def to_xarray(self) -> Any:
+        """The labelled arrays of its columns."""
+
+
+Table = xr.Dataset | xr.DataArray | Frame
 
 
 class _Runs(NamedTuple):
@@ -34,13 +47,14 @@ class _Runs(NamedTuple):
     coords: dict[Any, Any]  # and their coordinates
 
 
-def _collect(dataset: xr.Dataset, name: str, dim: Dim) -> _Runs:
+def _collect(dataset: Table, name: str, dim: Dim) -> _Runs:
     """Check the names and lay the variable out as rows of runs."""
-    if name not in dataset.data_vars:
+    dataset = _read_dataset(dataset, name)
+    if not isinstance(name, str) or name not in dataset.data_vars:
         raise ArgumentError("name", name, "must be a variable of the dataset", f"Known: {_listed(dataset.data_vars)}")
     array = dataset[name]
-    dims = (dim,) if isinstance(dim, str) else dim
-    if not dims or len(set(dims)) < len(dims) or not set(dims) <= set(array.dims):
+    dims = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
+    if not dims or any(d not in array.dims for d in dims) or len(set(dims)) < len(dims):
         constraint = f"must name one or more different dimensions of {name}"
         raise ArgumentError("dim", dim, constraint, f"Known: {_listed(array.dims)}")
     if array.dtype.kind not in "biuf":
@@ -65,6 +79,16 @@ def _collect(dataset: xr.Dataset, name: str, dim: Dim) -> _Runs:
     return _Runs(name, values, exist, valid, dims, sizes, rest, shape, coords)
 
 
+def _read_dataset(given: Any, name: Any) -> xr.Dataset:
+    """The dataset that is given, or that a labelled array or a frame is."""
+    if not isinstance(given, xr.Dataset | xr.DataArray) and hasattr(given, "to_xarray") and not isinstance(given, type):
+        given = given.to_xarray()
+    if isinstance(given, xr.DataArray):
+        given = given.to_dataset(name=name if given.name is None and isinstance(name, str) else given.name or "values")
+    check_kind("dataset", given, xr.Dataset, "Give the result of a sweep, a labelled array or a frame")
+    return given
+
+
 def _listed(names: Any) -> str:
     return ", ".join(str(name) for name in names) or "none"
 
@@ -83,9 +107,9 @@ def _left_out(runs: _Runs) -> np.ndarray:
     return (runs.exist & ~runs.valid).sum(-1)
 
 
-def _check_level(level: float) -> None:
-    if not 0.0 < level < 1.0:
-        raise ArgumentError("level", level, "must lie strictly between 0 and 1", "Give 0.95 for a 95 % interval")
+def _read_level(level: float) -> float:
+    LEVEL.check("level", level, "Give 0.95 for a 95 % interval")
+    return float(level)
 
 
 def _t_interval(values: np.ndarray, valid: np.ndarray, level: float) -> tuple[np.ndarray, ...]:
@@ -102,7 +126,7 @@ def _t_interval(values: np.ndarray, valid: np.ndarray, level: float) -> tuple[np
     return mean, centre - half, centre + half, n
 
 
-def mean(dataset: xr.Dataset, name: str, dim: Dim, level: float = 0.95) -> xr.Dataset:
+def mean(dataset: Table, name: str, dim: Dim, level: float = 0.95) -> xr.Dataset:
     r"""Mean over `dim` with its Student-t confidence interval, $\bar x \pm t_{n-1}\, s/\sqrt n$.
 
     $s^2$ is the sample variance with $n-1$ in the denominator and $t_{n-1}$ the quantile at $(1 + \text{level})/2$.
@@ -126,14 +150,14 @@ def mean(dataset: xr.Dataset, name: str, dim: Dim, level: float = 0.95) -> xr.Da
     >>> round(float(summary["high"]), 3)
     4.484
     """
-    _check_level(level)
+    level = _read_level(level)
     runs = _collect(dataset, name, dim)
     centre, low, high, n = _t_interval(runs.values, runs.valid, level)
     interval = f"{100 * level:g} % Student t interval of the mean"
     return _label(runs, interval, mean=centre, low=low, high=high, n=n, diverged=_left_out(runs))
 
 
-def quantiles(dataset: xr.Dataset, name: str, dim: Dim, band: tuple[float, float] = (0.05, 0.95)) -> xr.Dataset:
+def quantiles(dataset: Table, name: str, dim: Dim, band: tuple[float, float] = (0.05, 0.95)) -> xr.Dataset:
     r"""Median over `dim` and the band between two quantiles of the runs.
 
     The band shows how single runs scatter; it is not a confidence interval and does not shrink with $n$. Quantile $q$
@@ -157,8 +181,7 @@ def quantiles(dataset: xr.Dataset, name: str, dim: Dim, band: tuple[float, float
     >>> [float(summary[part]) for part in ("median", "low", "high")]
     [50.0, 5.0, 95.0]
     """
-    if not 0.0 <= band[0] < band[1] <= 1.0:
-        raise ArgumentError("band", band, "must be two increasing quantiles in [0, 1]", "Give (0.05, 0.95)")
+    check_pair("band", band, SHARE, "must be two increasing quantiles in [0, 1]", "Give (0.05, 0.95)", apart=True)
     runs = _collect(dataset, name, dim)
     n = runs.valid.sum(-1)
     ordered = np.sort(np.where(runs.valid, runs.values, np.nan), axis=-1)  # sort puts NaN, the runs left out, last
@@ -176,7 +199,7 @@ def quantiles(dataset: xr.Dataset, name: str, dim: Dim, band: tuple[float, float
 
 
 def proportion(
-    dataset: xr.Dataset,
+    dataset: Table,
     name: str,
     dim: Dim,
     level: float = 0.95,
@@ -213,7 +236,10 @@ def proportion(
 
     Source: Wilson, J. Am. Stat. Assoc. 22 (1927) 209-212.
     """
-    _check_level(level)
+    level = _read_level(level)
+    if value is not None:
+        FINITE.check("value", value, "Give the number of a category")
+    check_kind("count_diverged", count_diverged, (bool, np.bool_), "Give True or False")
     runs = _collect(dataset, name, dim)
     kept = runs.exist if count_diverged else runs.valid
     recorded = kept & np.isfinite(runs.values)
@@ -232,9 +258,7 @@ def proportion(
     return _label(runs, interval, proportion=share, low=low, high=high, n=n, diverged=_left_out(runs))
 
 
-def paired_difference(
-    dataset: xr.Dataset, name: str, dim: Dim, axis: str, baseline: Any, level: float = 0.95
-) -> xr.Dataset:
+def paired_difference(dataset: Table, name: str, dim: Dim, axis: str, baseline: Any, level: float = 0.95) -> xr.Dataset:
     r"""Mean difference from a baseline, run by run, with the Student-t interval of the differences.
 
     $d_i(a) = x_i(a) - x_i(\text{baseline})$ for run $i$ and every value $a$ of `axis`: runs that share a seed share
@@ -261,16 +285,17 @@ def paired_difference(
     >>> [round(float(summary[part]), 3) for part in ("difference", "low", "high")]
     [0.03, 0.005, 0.055]
     """
-    _check_level(level)
+    level = _read_level(level)
     runs = _collect(dataset, name, dim)
-    if axis not in runs.rest:
+    if not isinstance(axis, str) or axis not in runs.rest:
         constraint = f"must be a dimension of {name} other than those of `dim`"
         raise ArgumentError("axis", axis, constraint, f"Known: {_listed(runs.rest)}")
-    settings = dataset[axis].values  # xarray numbers a dimension that has no coordinate
+    settings = _read_dataset(dataset, name)[axis].values  # xarray numbers a dimension that has no coordinate
     if settings.dtype.kind == "f" and isinstance(baseline, int | float | np.number):
         same = np.isclose(settings, baseline, rtol=1e-6, atol=0.0)
     else:
-        same = np.array([setting == baseline for setting in settings], bool)
+        # What is no single value, as an array, is no setting either.
+        same = np.array([np.ndim(baseline) == 0 and bool(setting == baseline) for setting in settings], bool)
     if same.sum() != 1:
         raise ArgumentError("baseline", baseline, f"must be one value of {axis}", f"Known: {_listed(settings)}")
     place, at = runs.rest.index(axis), np.flatnonzero(same)
@@ -287,7 +312,7 @@ def paired_difference(
     return _label(runs, interval, difference=centre, low=low, high=high, n=n, diverged=left_out)
 
 
-def variance_components(dataset: xr.Dataset, name: str, dims: tuple[str, ...]) -> xr.Dataset:
+def variance_components(dataset: Table, name: str, dims: tuple[str, ...]) -> xr.Dataset:
     r"""How much variance each source of randomness brings: crossed random effects, balanced analysis of variance.
 
     For two axes, $y_{ij} = \mu + A_i + B_j + E_{ij}$ with independent effects of variance $\sigma_A^2, \sigma_B^2,
@@ -327,9 +352,10 @@ def variance_components(dataset: xr.Dataset, name: str, dims: tuple[str, ...]) -
     Source: Searle, Casella and McCulloch, Variance Components (1992), chapter 4.
     """
     runs = _collect(dataset, name, dims)
-    if len(dims) < 2 or min(runs.sizes) < 2:
+    if len(runs.dims) < 2 or min(runs.sizes) < 2:
         constraint = f"must be two or more axes of two or more levels, not {runs.sizes}"
         raise ArgumentError("dims", dims, constraint, 'Sweep two seed axes and give ("init_seed", "order_seed")')
+    dims = runs.dims
     subsets = [s for size in range(1, len(dims) + 1) for s in itertools.combinations(range(len(dims)), size)]
     cells = len(runs.values)
     grids = runs.values.reshape(cells, *runs.sizes)

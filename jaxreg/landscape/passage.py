@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int32, Integer, Key
 from scipy.special import chdtri
 
-from jaxreg.checks import LEVEL, check_choice, read_array
+from jaxreg.checks import LEVEL, check_choice, check_integer, read_array
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.gradients import Gradient
@@ -167,7 +167,12 @@ def estimate_passage(
         raise ArgumentError("status", status.shape, f"must have the shape {steps.shape} of steps", "Give both per run")
     if not np.isin(status, range(len(PASSAGES))).all():
         raise ArgumentError("status", status, "must be numbers of PASSAGES", "Give what first_passage returned")
-    LEVEL.check("level", level, "Give 0.95 for a 95 % interval")
+    over = axis if isinstance(axis, tuple) else (axis,)
+    for one in over:
+        check_integer("axis", one, -steps.ndim, steps.ndim - 1, "Name dimensions that the runs lie along")
+    if len({one % steps.ndim for one in over}) < len(over):
+        raise ArgumentError("axis", axis, "must name each dimension once", "Leave out what is named twice")
+    level = boundary.read_number("level", level, LEVEL, "Give 0.95 for a 95 % interval")
     censored, passed, diverged = (np.asarray((status == number).sum(axis)) for number in range(len(PASSAGES)))
     total = np.asarray(steps.sum(axis, dtype=np.float64))
     tail = (1 - level) / 2

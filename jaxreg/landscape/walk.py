@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Integer, Key, Real
 
-from jaxreg.checks import check_choice
+from jaxreg.checks import check_choice, check_kind
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape.gradients import Gradient, WordGradient
 from jaxreg.landscape.kernels import KERNELS, Kernel, follow
@@ -54,6 +54,7 @@ def walk(
         The last weight, and what was seen.
     """
     check_choice("kernel", kernel, KERNELS)
+    check_kind("gradient", gradient, Gradient, "Give noisy_gradient(...), or another with draw and at")
     dtype = jnp.result_type(float)
     fixed = jnp.asarray(learning_rate, dtype), None if momentum is None else jnp.asarray(momentum, dtype)
     at_rest = None if momentum is None else jnp.zeros((), dtype)

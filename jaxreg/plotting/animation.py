@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -14,9 +15,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from jaxreg.checks import check_integer
+from jaxreg.checks import check_integer, check_kind
 from jaxreg.errors import ArgumentError
 
+from .files import name_files
 from .looks import style
 
 CONTROLS_HEIGHT = 44
@@ -64,8 +66,12 @@ class Animation:
 
     def __post_init__(self) -> None:
         """Refuse what no player can show."""
+        check_kind("figure", self.figure, Figure, "Give matplotlib's Figure")
+        if not callable(self.draw_frame):
+            raise ArgumentError("draw_frame", self.draw_frame, "must be a function of a number", "Return what moves")
         check_integer("frames", self.frames, 1, 100_000, "Draw at least one frame")
-        check_integer("interval_ms", self.interval_ms, _TICK_MS, 60_000, "Give milliseconds, such as 300")
+        check_kind("title", self.title, str, "Say in one line what is shown")
+        _check_interval(self.interval_ms)
         if self.interval_ms % _TICK_MS:
             constraint = f"must be a multiple of {_TICK_MS}, the unit of time in a GIF"
             raise ArgumentError("interval_ms", self.interval_ms, constraint, "Round it")
@@ -97,6 +103,7 @@ def render(animation: Animation) -> list[Image.Image]:
     Returns:
         The frames, in order.
     """
+    check_kind("animation", animation, Animation, "Give plotting.Animation(...)")
     drawn = [pixels.astype(np.uint32) @ _PLACES for pixels in _draw(animation)]
     palette = _choose_palette(drawn)
     seen = np.zeros(256**3, bool)
@@ -106,6 +113,10 @@ def render(animation: Animation) -> list[Image.Image]:
     for colors in np.array_split(np.flatnonzero(seen), _PARTS):
         number[colors] = _find_nearest(colors, palette)
     return [_paint(number[frame], palette) for frame in drawn]
+
+
+def _check_interval(interval_ms: Any) -> None:
+    check_integer("interval_ms", interval_ms, _TICK_MS, 60_000, "Give milliseconds, such as 300")
 
 
 def _choose_palette(drawn: Sequence[np.ndarray]) -> np.ndarray:
@@ -177,12 +188,11 @@ def save_animation(animation: Animation, path_stem: str | Path) -> tuple[Path, P
     ...     [path.name for path in save_animation(animation, f"{folder}/nothing")]
     ['nothing.html', 'nothing.gif']
     """
-    stem = Path(path_stem)
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    page, gif = (stem.with_name(f"{stem.name}.{ending}") for ending in ("html", "gif"))
-    frames = render(animation)
-    page.write_text(build_player(frames, animation.title, animation.interval_ms), encoding="utf-8")
-    frames[0].save(gif, save_all=True, append_images=frames[1:], duration=animation.interval_ms, loop=0)
+    check_kind("animation", animation, Animation, "Give plotting.Animation(...)")
+    with name_files(path_stem, "html", "gif") as (page, gif):
+        frames = render(animation)
+        page.write_text(build_player(frames, animation.title, animation.interval_ms), encoding="utf-8")
+        frames[0].save(gif, save_all=True, append_images=frames[1:], duration=animation.interval_ms, loop=0)
     return page, gif
 
 
@@ -197,10 +207,19 @@ def build_player(frames: Sequence[Image.Image], title: str, interval_ms: int) ->
         title: what they show.
         interval_ms: time from one to the next, in milliseconds.
 
+    Raises:
+        ArgumentError: no picture, pictures of several sizes, a title that is no text, or an interval that is no number.
+
     >>> page = build_player([Image.new("RGB", (40, 30))], "Night", 300)
     >>> "https" in page, "<title>Night</title>" in page
     (False, True)
     """
+    if not isinstance(frames, list | tuple) or not all(isinstance(frame, Image.Image) for frame in frames):
+        raise ArgumentError("frames", frames, "must be a list of pictures", "Give what plotting.render returns")
+    if len({frame.size for frame in frames}) != 1:
+        raise ArgumentError("frames", frames, "must be one or more pictures of one size", "Render them from one figure")
+    check_kind("title", title, str, "Say in one line what is shown")
+    _check_interval(interval_ms)
     template = Template(Path(__file__).with_name("player.html").read_text(encoding="utf-8"))
     width, height = frames[0].size
     return template.substitute(

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colors import is_color_like
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
+from jaxreg.checks import FINITE, check_kind, read_array
 from jaxreg.errors import ArgumentError
 
 _CENTRES = ("mean", "median", "proportion", "difference")
@@ -49,8 +51,18 @@ def band(
     array([2., 3.])
     >>> plt.close(figure)
     """
+    check_kind("axes", axes, Axes, "Give matplotlib's Axes")
+    _check_color(color)
     centre = _find_centre(summary)
-    positions = np.asarray(summary[x] if isinstance(x, str) else x)
+    if isinstance(x, str) and x not in summary:
+        known = ", ".join(map(str, summary.coords)) or "none"
+        raise ArgumentError("x", x, "must be a coordinate of the summary", f"Known: {known}")
+    try:
+        positions = np.asarray(summary[x] if isinstance(x, str) else x)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError("x", x, f"must be an array ({error})", "Give one position per entry") from error
+    if positions.dtype.kind not in "biufMmU":
+        raise ArgumentError("x", x, "must hold numbers, dates or names", "Give one position per entry")
     if positions.shape != centre.shape:
         raise ArgumentError(
             "x.shape", positions.shape, f"must be that of the summary, {centre.shape}", "Give one position per entry"
@@ -68,8 +80,14 @@ def band(
     return drawn
 
 
+def _check_color(color: Any) -> None:
+    if color is not None and not is_color_like(color):
+        raise ArgumentError("color", color, "must be a colour of matplotlib", "Give one as #0072B2")
+
+
 def _find_centre(summary: xr.Dataset) -> xr.DataArray:
     """The one-dimensional centre of a summary that also has a band."""
+    check_kind("summary", summary, xr.Dataset, "Give what a function of jaxreg.stats returns")
     found = [name for name in _CENTRES if name in summary]
     missing = {"low", "high"} - set(summary.data_vars)
     if len(found) != 1 or missing:
@@ -80,6 +98,10 @@ def _find_centre(summary: xr.Dataset) -> xr.DataArray:
             "Give what jaxreg.stats.mean, quantiles, proportion or paired_difference returns",
         )
     centre = summary[found[0]]
+    for name in (found[0], "low", "high"):
+        if summary[name].dims != centre.dims or summary[name].dtype.kind not in "biuf":
+            shown = f"{summary[name].dtype}{dict(summary[name].sizes)}"
+            raise ArgumentError(f"summary[{name!r}]", shown, "must hold numbers, one each", "Give what stats returns")
     if centre.ndim != 1:
         raise ArgumentError(
             "summary",
@@ -101,14 +123,21 @@ def describe_band(summary: xr.Dataset, unit: str = "runs") -> str:
     >>> describe_band(xr.Dataset(counts, attrs={"interval": "95 % interval"}), "seeds")
     '95 % interval, n = 30–32 seeds (up to 2 diverged, left out)'
     """
-    return f"{summary.attrs['interval']}, {count_runs(summary, unit)}"
+    counted = count_runs(summary, unit)
+    if "interval" not in summary.attrs:
+        raise ArgumentError("summary.attrs", summary.attrs, "must have interval", "Give what jaxreg.stats returns")
+    return f"{summary.attrs['interval']}, {counted}"
 
 
 def mark_runs(axes: Axes, places: np.ndarray, color: str, height: float) -> None:
     """A tick at the place of each run along the horizontal axis, `height` of the axes' own above their foot."""
+    check_kind("axes", axes, Axes, "Give matplotlib's Axes")
+    places = np.asarray(read_array("places", places, kinds="iuf", ndim=1))
+    _check_color(color)
+    FINITE.check("height", height, "Give a share of the axes' height, such as 0.03")
     axes.plot(
         places,
-        [height] * len(places),
+        [float(height)] * len(places),
         color=color,
         transform=axes.get_xaxis_transform(),
         marker="|",
@@ -129,6 +158,11 @@ def count_runs(summary: xr.Dataset, unit: str = "runs") -> str:
     >>> count_runs(xr.Dataset({"n": 32, "diverged": 0}))
     'n = 32 runs'
     """
+    check_kind("summary", summary, xr.Dataset, "Give what a function of jaxreg.stats returns")
+    check_kind("unit", unit, str, "Say what is counted, in the plural")
+    for name in ("n", *({"diverged"} & set(summary.data_vars))):
+        if name not in summary or not summary[name].size or summary[name].dtype.kind not in "biuf":
+            raise ArgumentError("summary", list(summary.data_vars), f"must have counts {name}", "Give one of stats")
     low, high = int(summary["n"].min()), int(summary["n"].max())
     text = f"n = {low:,} {unit}" if low == high else f"n = {low:,}–{high:,} {unit}"
     diverged = summary["diverged"] if "diverged" in summary else xr.DataArray(0)

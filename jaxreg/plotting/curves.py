@@ -1,6 +1,5 @@
 """Implicit curves, drawn straight from their equation."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from jaxreg.checks import check_integer
+from jaxreg.checks import Domain, check_integer, check_kind, check_pair
 from jaxreg.errors import ArgumentError
 
 from .typed import Surface, parse_equation
@@ -49,6 +48,7 @@ def implicit_curve(
     True
     >>> plt.close(figure)
     """
+    check_kind("axes", axes, Axes, "Give matplotlib's Axes")
     curve = trace_curve(equation, x, y, points)
     (drawn,) = axes.plot(curve[:, 0], curve[:, 1], **line)
     return drawn
@@ -85,8 +85,11 @@ def trace_curve(
     """
     check_integer("points", points, 2, 10_000, "Give 401")
     for name, ends in (("x", x), ("y", y)):
-        if not -math.inf < ends[0] < ends[1] < math.inf:
-            raise ArgumentError(name, ends, "must be two finite numbers, the lower first", "Give (-2.0, 2.0)")
+        constraint = "must be two finite numbers, the lower first"
+        check_pair(name, ends, Domain(-1e100, 1e100), constraint, "Give (-2.0, 2.0)", apart=True)
+    if not isinstance(equation, str) and not callable(equation):
+        remedy = 'Write it as text, as "x**2 + y**2 = 1"'
+        raise ArgumentError("equation", equation, "must be text or a function of two arrays", remedy)
     surface = parse_equation(equation) if isinstance(equation, str) else equation
     grid_x, grid_y = np.linspace(*x, points), np.linspace(*y, points)
     height = _evaluate(surface, *np.meshgrid(grid_x, grid_y))
@@ -106,7 +109,11 @@ def trace_curve(
 
 def _evaluate(surface: Surface, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):  # outside its domain a function is NaN, and no curve is there
-        value = np.asarray(surface(x, y), float)
+        try:
+            value = np.asarray(surface(x, y), float)
+        except (TypeError, ValueError) as error:
+            remedy = "Use NumPy's functions in it"
+            raise ArgumentError("equation", surface, f"must be a function of two arrays ({error})", remedy) from error
     if value.shape not in ((), x.shape):
         raise ArgumentError("equation", value.shape, f"must return the shape of x and y, {x.shape}", "Use NumPy's own")
     return np.broadcast_to(value, x.shape)

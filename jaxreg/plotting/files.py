@@ -1,8 +1,13 @@
 """Figures as files: PDF and PNG whose bytes depend on the figure alone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from jaxreg.checks import check_kind
+from jaxreg.errors import ArgumentError
 
 from .looks import style
 
@@ -19,15 +24,35 @@ def save(figure: Figure, path_stem: str | Path) -> tuple[Path, Path]:
     Returns:
         The paths of the PDF and of the PNG.
 
+    Raises:
+        ArgumentError: no figure, or a path that cannot be written to.
+
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     [path.name for path in save(Figure(), f"{folder}/empty")]
     ['empty.pdf', 'empty.png']
     """
-    stem = Path(path_stem)
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    pdf, png = (stem.with_name(f"{stem.name}.{ending}") for ending in ("pdf", "png"))
-    with style():  # Ticks are made and fonts embedded while saving: outside of `draw`, within its style.
+    check_kind("figure", figure, Figure, "Give matplotlib's Figure")
+    # Ticks are made and fonts embedded while saving: outside of `draw`, within its style.
+    with name_files(path_stem, "pdf", "png") as (pdf, png), style():
         figure.savefig(pdf, metadata={"CreationDate": None})
         figure.savefig(png, metadata={"Software": None})
     return pdf, png
+
+
+@contextmanager
+def name_files(path_stem: str | Path, *endings: str) -> Iterator[tuple[Path, ...]]:
+    """The paths of one stem with each ending, their folder made; what cannot be written there is refused.
+
+    Raises:
+        ArgumentError: no path, a path without a name, or one that the system refuses.
+    """
+    check_kind("path_stem", path_stem, (str, Path), 'Give a path without its ending, as "output/learning_rate"')
+    stem = Path(path_stem)
+    if not stem.name or "\0" in str(stem):
+        raise ArgumentError("path_stem", path_stem, "must end in a name", 'Give one as "output/learning_rate"')
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        yield tuple(stem.with_name(f"{stem.name}.{ending}") for ending in endings)
+    except OSError as error:
+        raise ArgumentError("path_stem", path_stem, f"must be writable ({error})", "Give another path") from error

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from jaxreg.checks import check_kind
 from jaxreg.errors import ArgumentError
 
 Surface = Callable[[Any, Any], Any]
@@ -73,6 +74,7 @@ def parse_equation(text: str) -> Surface:
         ...
     jaxreg.errors.ArgumentError: equation = 'x + spam(y) = 1': has at column 5 the unknown function spam. Known: ...
     """
+    check_kind("equation", text, str, "Write it as text")
     if len(text) > _LONGEST:
         raise ArgumentError("equation", text, f"must not exceed {_LONGEST} characters", "Give a function instead")
     for place, character in enumerate(text):
@@ -198,6 +200,7 @@ def curve_from_text(text: str) -> Float[np.ndarray, " n"]:
     jaxreg.errors.ArgumentError: text = '1 2 five': has at column 5 'five', which is no number. Write as "1 2 5" ...
     """
     remedy = 'Write as "1 2 5" or "1,2,5"'
+    check_kind("text", text, str, remedy)
     if not text.strip():
         raise ArgumentError("text", text, "must hold at least one number", remedy)
     numbers: list[float] = []

@@ -1,0 +1,30 @@
+"""Every public function refuses bad arguments by name: no raw exception, no hang, no silent NaN."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bad_values.calls import CALLS, public
+
+
+def test_every_public_function_is_called():
+    """A new function must be given a valid call in `tests/bad_values/calls.py`, and is then spoilt like all others."""
+    assert sorted(CALLS) == sorted(public())
+
+
+def _spoil(*options: str) -> None:
+    root = Path(__file__).parent.parent
+    command = [sys.executable, "-m", "tests.bad_values", *options]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=3000)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+
+
+def test_a_few_hundred_bad_arguments_are_refused():
+    _spoil("--examples", "300")
+
+
+@pytest.mark.slow
+def test_five_thousand_bad_arguments_are_refused():
+    _spoil("--examples", "5000", "--valid")
