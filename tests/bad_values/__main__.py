@@ -93,6 +93,7 @@ def main() -> None:
             except Exception as error:
                 if type(error).__name__ != "AcceleratorError":  # what compiles for the chip is not installed
                     failures[name, "", "a valid call"] = f"{type(error).__name__}: {str(error)[:200]}"
+                    print(f"{name}: a valid call raises {failures[name, '', 'a valid call']}", flush=True)
     places = [(name, argument) for name in names for argument in call_of(name)[1]]
     tried = 0
 
@@ -109,12 +110,11 @@ def main() -> None:
         nonlocal tried
         tried += 1
         wrong = judge(*place, recipe)
-        if wrong is not None:
-            failures[(*place, wrong.split(":")[0])] = f"{recipe}: {wrong}"
+        if wrong is not None and (kind := (*place, wrong.split(":")[0])) not in failures:
+            failures[kind] = f"{recipe}: {wrong}"
+            print(f"{place[0]}({place[1]} = {recipe}: {wrong}", flush=True)
 
     spoil()
-    for (name, argument, _), wrong in sorted(failures.items()):
-        print(f"{name}({argument} = {wrong}")
     print(f"{tried} bad arguments of {len(names)} functions, {len(failures)} failures")
     sys.exit(bool(failures))
 
