@@ -2,7 +2,9 @@
 
 import dataclasses
 import enum
+import functools
 import hashlib
+import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -114,9 +116,42 @@ class _Writer:
         if dataclasses.is_dataclass(value):
             return f"({', '.join(self._describe(getattr(value, f.name)) for f in dataclasses.fields(value))})"
         if callable(value) or type(value).__repr__ is object.__repr__:
-            self.opaque.append(value)
+            self.opaque.append(value)  # such as a rule for batching
             return ""
         return without_addresses(repr(value))
+
+
+def opaque_key(value: Any) -> Any:
+    """A key that two functions share only if they do the same: their code and what they close over; else their address.
+
+    >>> make = lambda n: lambda x: x + n
+    >>> opaque_key(make(1)) == opaque_key(make(1)), opaque_key(make(1)) == opaque_key(make(2))
+    (True, False)
+    """
+    return _opaque_key(value, {})
+
+
+def _opaque_key(value: Any, seen: dict[int, int]) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return type(value), repr(value)
+    if id(value) in seen:
+        return seen[id(value)]  # functions may close over themselves
+    seen[id(value)] = len(seen)
+    head: Any
+    parts: Any
+    if isinstance(value, functools.partial):
+        head, parts = functools.partial, (value.func, *value.args, *value.keywords.items())
+    elif isinstance(value, types.FunctionType):
+        code = value.__code__
+        head = (value.__module__, value.__qualname__, code.co_code, str(code.co_consts))
+        parts = (*(cell.cell_contents for cell in value.__closure__ or ()), *(value.__defaults__ or ()))
+    elif isinstance(value, tuple):
+        head, parts = tuple, value
+    elif type(value).__module__.startswith("jax.") and hasattr(value, "__dict__") and not isinstance(value, jax.Array):
+        head, parts = type(value), vars(value).items()
+    else:
+        return id(value)
+    return head, tuple(_opaque_key(part, seen) for part in parts)
 
 
 def _closed(program: ClosedJaxpr | Jaxpr) -> ClosedJaxpr:

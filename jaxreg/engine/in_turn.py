@@ -13,8 +13,6 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxprs_in_params
 
-from jaxreg.engine.fingerprint import CALLS
-
 LAPACK = {  # the primitives whose CPU kernels take batches
     "cholesky",
     "eig",
@@ -67,27 +65,25 @@ def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any]) -> lis
 
 
 def _apply(equation: Any, operands: list[Any]) -> Sequence[Any]:
-    name, params = equation.primitive.name, equation.params
-    if name in LAPACK:
+    if equation.primitive.name in LAPACK:
         return _one_by_one(equation, operands)
+    params = equation.params
     if any(map(uses_lapack, jaxprs_in_params(params))):
-        if name in CALLS or name == "remat2" or name == "checkpoint":
-            inner = params[CALLS.get(name, "jaxpr")]
-            return _rewrite(inner)(*operands)
-        if name == "scan":
-            return _scan(params, operands)
-        if name == "while":
-            return _while(params, operands)
-        if name == "cond":
-            return lax.switch(operands[0], [_rewrite(branch) for branch in params["branches"]], *operands[1:])
-        if name == "custom_linear_solve":
-            lengths = params["const_lengths"]
-            first = lengths.matvec + lengths.vecmat
-            solving = operands[first : first + lengths.solve]
-            return _rewrite(params["jaxprs"].solve)(*solving, *operands[sum(lengths) :])
+        params = jax.tree.map(_rewrite, params, is_leaf=lambda part: isinstance(part, Jaxpr | ClosedJaxpr))
     with equation.ctx.manager:
         outputs = equation.primitive.bind(*operands, **equation.primitive.get_bind_params(params))
     return outputs if equation.primitive.multiple_results else [outputs]
+
+
+def _rewrite(part: Any) -> Any:
+    """A program within an equation, such as the body of a loop, rewritten; whatever else it holds as it is."""
+    if not isinstance(part, Jaxpr | ClosedJaxpr):
+        return part
+    jaxpr, consts = (part.jaxpr, part.consts) if isinstance(part, ClosedJaxpr) else (part, ())
+    avals: list[Any] = [variable.aval for variable in jaxpr.invars]
+    inputs = [jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=getattr(a, "weak_type", False)) for a in avals]
+    rewritten = jax.make_jaxpr(lambda *operands: _evaluate(jaxpr, consts, operands))(*inputs)
+    return rewritten if isinstance(part, ClosedJaxpr) else rewritten.jaxpr
 
 
 def _one_by_one(equation: Any, operands: list[Any]) -> Sequence[Any]:
@@ -107,33 +103,3 @@ def _one_by_one(equation: Any, operands: list[Any]) -> Sequence[Any]:
     else:
         outputs = lax.map(one, flat)
     return [output.reshape(*batch, *output.shape[1:]) for output in outputs]
-
-
-def _rewrite(program: Jaxpr | ClosedJaxpr) -> Callable[..., list[Any]]:
-    jaxpr, consts = (program.jaxpr, program.consts) if isinstance(program, ClosedJaxpr) else (program, ())
-    return lambda *operands: _evaluate(jaxpr, consts, operands)
-
-
-def _scan(params: dict[str, Any], operands: list[Any]) -> list[Any]:
-    fixed, carried = params["num_consts"], params["num_carry"]
-    body = _rewrite(params["jaxpr"])
-
-    def step(carry: Any, entries: Any) -> tuple[Any, Any]:
-        outputs = body(*operands[:fixed], *carry, *entries)
-        return outputs[:carried], outputs[carried:]
-
-    first, entries = operands[fixed : fixed + carried], operands[fixed + carried :]
-    options = {name: params[name] for name in ("length", "reverse", "unroll")}
-    last, collected = lax.scan(step, first, entries, **options)
-    return [*last, *collected]
-
-
-def _while(params: dict[str, Any], operands: list[Any]) -> list[Any]:
-    for_test, for_body = params["cond_nconsts"], params["body_nconsts"]
-    test, body = _rewrite(params["cond_jaxpr"]), _rewrite(params["body_jaxpr"])
-    of_test, of_body = operands[:for_test], operands[for_test : for_test + for_body]
-    return lax.while_loop(
-        lambda carry: test(*of_test, *carry)[0],
-        lambda carry: body(*of_body, *carry),
-        operands[for_test + for_body :],
-    )

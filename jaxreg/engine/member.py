@@ -13,7 +13,7 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxreg.engine.axes import derive_key
 from jaxreg.engine.describing import without_addresses
 from jaxreg.engine.exact import sort_of
-from jaxreg.engine.fingerprint import Fingerprint, take_fingerprint, without_dead_code
+from jaxreg.engine.fingerprint import Fingerprint, opaque_key, take_fingerprint, without_dead_code
 from jaxreg.engine.in_turn import uses_lapack
 from jaxreg.engine.known import known_values
 from jaxreg.engine.returned import as_arrays
@@ -37,7 +37,7 @@ class Member:
         return dict(zip(sorted([*self.shapes, "diverged"]), outputs, strict=True))
 
     def _key(self) -> tuple[Any, ...]:
-        opaque = tuple(map(id, self.fingerprint.opaque))  # held by the member, so that no other has their addresses
+        opaque = tuple(map(opaque_key, self.fingerprint.opaque))  # held by the member: addresses stay theirs
         return self.fingerprint.digest, opaque, tuple(self.shapes), tuple(map(str, self.jaxpr.in_avals))
 
     def __hash__(self) -> int:
