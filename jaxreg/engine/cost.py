@@ -2,12 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
+
+from jaxreg.programs import count_scan
 
 UNKNOWN_LENGTH = 1000.0  # iterations of a loop that runs until something holds
 
@@ -119,9 +121,15 @@ def _shared_below(equation: Any, body: Jaxpr, free: set[Var], is_loop: bool) -> 
     shared = {inner for outer, inner in pairs if not isinstance(outer, Var) or outer in free}
     if all(not isinstance(outer, Var) or outer in free for outer in equation.invars):
         return shared
-    first = equation.params.get("num_consts", equation.params.get("body_nconsts", 0))
-    carried = body.invars[first : first + equation.params.get("num_carry", len(body.invars))]
-    return shared - set(carried) if is_loop else shared
+    return shared - set(_find_carried(equation, body)) if is_loop else shared
+
+
+def _find_carried(equation: Any, body: Jaxpr) -> Sequence[Var]:
+    """What a turn of the loop hands on to the next."""
+    if equation.primitive.name == "scan":
+        fixed, carried = count_scan(equation)
+        return body.invars[fixed : fixed + carried]
+    return body.invars[equation.params["body_nconsts"] :]
 
 
 def _inner(equation: Any) -> Iterator[tuple[Jaxpr, float, bool]]:

@@ -16,6 +16,8 @@ import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+from jaxreg.programs import count_scan
+
 MOST_OPERATIONS = 20_000  # of one step: more would compile for minutes, and fill more registers than there are
 _MOST_CHOICES = 128  # entries of an array of its own that a run may look up by comparing with every position
 
@@ -141,7 +143,7 @@ class Evaluator:
         if name in _CALLS:
             return self._call(params[_CALLS[name]], inputs)
         if name == "scan":
-            return self._unroll(params, inputs)
+            return self._unroll(equation, inputs)
         if name == "gather":
             return [self._gather(params, *inputs)]
         if name == "dynamic_slice" and params["slice_sizes"] == (1,) and not isinstance(inputs[1][()], np.generic):
@@ -173,8 +175,8 @@ class Evaluator:
             inputs = [*constants, *inputs]
         return self.evaluate(program, *inputs)
 
-    def _unroll(self, params: Any, inputs: list[Any]) -> Sequence[Any]:
-        fixed, carried = params["num_consts"], params["num_carry"]
+    def _unroll(self, equation: Any, inputs: list[Any]) -> Sequence[Any]:
+        params, (fixed, carried) = equation.params, count_scan(equation)
         constants, state, rows = inputs[:fixed], inputs[fixed : fixed + carried], inputs[fixed + carried :]
         stacked: list[Sequence[Any]] = []
         order = range(params["length"])
