@@ -284,7 +284,8 @@ def _create(path: Path, identity: Identity, axes: Sequence[Axis], outputs: Outpu
     """Make a store without cells, whole at once: in a folder beside it, under that folder's lock, then renamed."""
     for _ in range(_ATTEMPTS):
         building = path.with_name(f"{path.name}.creating-{secrets.randbelow(10**5)}")
-        with contextlib.suppress(FileExistsError, BlockingIOError):
+        # Another process may take it for a left-over before it is locked: then it is begun anew.
+        with contextlib.suppress(FileExistsError, FileNotFoundError, BlockingIOError):
             building.mkdir()
             write_files({building / ".zgroup": GROUP})  # what begins so is a store in the making
             with hold_folder(building):
@@ -298,16 +299,17 @@ def _create(path: Path, identity: Identity, axes: Sequence[Axis], outputs: Outpu
                     raise
                 sync_folder(path.parent)
             return
-    raise BlockingIOError(errno.EAGAIN, "no name is free beside it", str(path))
+    raise FileNotFoundError(errno.ENOENT, "no folder can be made beside it", str(path))
 
 
 def _remove_unfinished(path: Path) -> None:
     """Remove the stores that processes began here and did not live to finish: those whose lock is free."""
     pattern = re.compile(re.escape(path.name) + r"\.creating-\d{1,10}")
     for left in [entry for entry in path.parent.iterdir() if pattern.fullmatch(entry.name)]:
-        if not left.is_symlink() and left.is_dir() and ((left / ".zgroup").exists() or not any(left.iterdir())):
-            with contextlib.suppress(BlockingIOError, FileNotFoundError), hold_folder(left):
-                shutil.rmtree(left)
+        with contextlib.suppress(BlockingIOError, FileNotFoundError):
+            if left.is_dir() and not left.is_symlink() and ((left / ".zgroup").exists() or not any(left.iterdir())):
+                with hold_folder(left):
+                    shutil.rmtree(left)
 
 
 def _remove_partial(path: Path) -> None:

@@ -29,6 +29,7 @@ import jaxreg as jr
 from jaxreg.engine import store as stores
 from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.integrity import examine
+from jaxreg.errors import StoreError
 
 BASE = {"seed": jr.seeds(6), "rate": [0.1, 0.3], "width": jr.static([2, 4])}
 LARGER = {"seed": jr.seeds(7), "rate": [0.1, 0.7, 0.3], "width": jr.static([2, 4, 5, 3])}
@@ -44,11 +45,10 @@ def walk(*, seed, rate, width):
 walk.__module__ = "faults"  # one name, whether this file runs as a script or is imported
 
 
-def grow(store: Path, *steps: dict, pause: float = 0.0) -> xr.Dataset:
+def grow(store: Path, *steps: dict) -> xr.Dataset:
     """Sweep the base and then the extension, or the steps given."""
     for axes in steps or (BASE, LARGER):
         result = jr.sweep(walk, axes, dims=DIMS, store=store, chunk_size=4, progress=False)
-        time.sleep(pause)
     return result
 
 
@@ -181,6 +181,11 @@ def _judge_damage(
 
 def _fork(action: Callable[[], object], log: Path) -> int:
     """Run `action` in a forked child, where JAX starts anew; return how it ended."""
+    return os.waitstatus_to_exitcode(os.waitpid(_start(action, log), 0)[1])
+
+
+def _start(action: Callable[[], object], log: Path) -> int:
+    """Begin `action` in a forked child; return its number."""
     child = os.fork()
     if child == 0:
         try:
@@ -189,7 +194,7 @@ def _fork(action: Callable[[], object], log: Path) -> int:
         except BaseException:
             log.write_text(traceback.format_exc())
             os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return child
 
 
 def _counting(folder: Path, kill_at: int, total: Path | None = None) -> None:
@@ -256,7 +261,108 @@ def try_kills(count: int, folder: Path, chance: random.Random) -> Outcome:
     return outcome
 
 
+def _names_of(store: Path, chance: random.Random) -> list[Path]:
+    """Two names of a folder that is or will be at `store`: itself, and a link to it, to its parent, or with dots."""
+    store.mkdir(exist_ok=True)
+    link, parent = store.with_suffix(".link"), store.parent.with_name(store.parent.name + "-link")
+    link.symlink_to(store)
+    if not parent.exists():
+        parent.symlink_to(store.parent)
+    others = [link, parent / store.name, store / ".." / store.name, Path(os.path.relpath(store)), parent / link.name]
+    return [store, chance.choice(others)]
+
+
+def _grow_or_be_refused(name: Path) -> None:
+    try:
+        grow(name)
+    except StoreError as error:
+        if "is being written by" not in str(error) and "by another process" not in str(error):
+            raise
+
+
+def try_two_writers(count: int, folder: Path, chance: random.Random) -> Outcome:
+    """Two processes sweep into one store by two names, files of it are deleted under them; then all is compared."""
+    stores.FLUSH_SECONDS, outcome = 0.0, Outcome()
+    log, whole = folder / "log", folder / "whole.zarr"
+    assert _fork(lambda: grow(whole), log) == 0, log.read_text()
+    expected = contents(whole)
+    for number in range(count):
+        store, failure = folder / f"two-{number}.zarr", None
+        children = []
+        for name in _names_of(store, chance):
+
+            def write(name: Path = name) -> None:
+                for _ in range(3):  # whoever is refused tries again: the two meet at many moments
+                    _grow_or_be_refused(name)
+
+            children.append(_start(write, log))
+        if number % 2:  # what the lock of another build was
+            for _ in range(20):
+                time.sleep(0.05)
+                for left in [*store.glob("done/.owner"), *folder.glob("*.lock"), *store.glob("*.lock")]:
+                    left.unlink(missing_ok=True)
+        for child in children:
+            if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+                failure = log.read_text()
+        if _fork(lambda store=store: grow(store), log):  # type: ignore[misc]
+            failure = log.read_text()
+        if failure is None and contents(store) != expected:
+            failure = "other bytes"
+        outcome.add(failure, "two names, files deleted" if number % 2 else "two names")
+    return outcome
+
+
+def try_changes(count: int, folder: Path, chance: random.Random) -> Outcome:
+    """Delete, move or replace a store, or a part of it, while it is written: noticed, and a new sweep lacks nothing."""
+    stores.FLUSH_SECONDS, outcome = 0.0, Outcome()
+    log, whole, said = folder / "log", folder / "whole.zarr", folder / "said"
+    assert _fork(lambda: grow(whole), log) == 0, log.read_text()
+    expected = contents(whole)
+    for number in range(count):
+        store = folder / f"changed-{number}.zarr"
+        kind = ["deleted", "moved", "an array deleted", "replaced", "a .zarray deleted"][number % 5]
+        said.unlink(missing_ok=True)
+
+        def change(store: Path = store, kind: str = kind, after: int = chance.randrange(1, 9)) -> None:
+            write, blocks = stores.Store.write, []
+
+            def changing(self: stores.Store, positions: tuple, block: dict) -> None:
+                blocks.append(positions)
+                if len(blocks) == after:
+                    _change(store, whole, kind)
+                write(self, positions, block)
+
+            stores.Store.write = changing  # type: ignore[method-assign]
+            try:
+                grow(store)
+            except StoreError as error:
+                said.write_text(str(error))
+
+        failure = log.read_text() if _fork(change, log) else None
+        if failure is None and not (said.exists() and "while the sweep ran" in said.read_text()):
+            failure = f"not noticed: {said.read_text() if said.exists() else 'it ended'}"
+        if failure is None and _fork(lambda store=store: grow(store), log):  # type: ignore[misc]
+            failure = log.read_text()
+        if failure is None and contents(store) != expected:
+            failure = "other bytes"
+        outcome.add(failure, kind)
+    return outcome
+
+
+def _change(store: Path, whole: Path, kind: str) -> None:
+    if kind == "deleted":
+        shutil.rmtree(store)
+    elif kind == "an array deleted":
+        shutil.rmtree(store / "weight")
+    elif kind == "a .zarray deleted":
+        (store / "curve" / ".zarray").unlink()
+    else:
+        store.rename(store.with_suffix(".away"))
+        if kind == "replaced":
+            shutil.copytree(whole, store)
+
+
 if __name__ == "__main__":
-    kinds = {"damage": try_damage, "kills": try_kills}
+    kinds = {"damage": try_damage, "kills": try_kills, "writers": try_two_writers, "changes": try_changes}
     with tempfile.TemporaryDirectory() as made:
         print(kinds[sys.argv[1]](int(sys.argv[2]), Path(made), random.Random(int((sys.argv[3:] or ["0"])[0]))))

@@ -1,4 +1,4 @@
-"""A sweep in its own process, for the tests that kill it: `python killed_sweep.py STORE SEEDS`."""
+"""A sweep in its own process, for the tests that kill it: `python killed_sweep.py STORE SEEDS SECONDS`."""
 
 import sys
 
@@ -10,8 +10,6 @@ import jax.numpy as jnp  # noqa: E402
 
 import jaxreg as jr  # noqa: E402
 from jaxreg.engine import store as stores  # noqa: E402
-
-stores.FLUSH_SECONDS = 0.0  # every chunk is written at once: the more moments to be killed at
 
 
 def walk(*, seed, rate, width):
@@ -28,11 +26,12 @@ def walk(*, seed, rate, width):
 walk.__module__ = "killed_sweep"  # one name, whether this file runs as a script or is imported
 
 
-def main(store: str, seeds: int) -> None:
-    """Sweep into `store`."""
+def main(store: str, seeds: int, flush: float = 0.0) -> None:
+    """Sweep into `store`; what came in is written at once, unless said: the more moments to be killed at."""
+    stores.FLUSH_SECONDS = flush
     axes = {"seed": jr.seeds(seeds), "rate": [0.1, 0.3, 0.7], "width": jr.static([2, 4])}
     jr.sweep(walk, axes, dims={"weight": ("unit",)}, store=store, chunk_size=6, progress=False)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
