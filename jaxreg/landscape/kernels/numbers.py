@@ -318,11 +318,12 @@ _STRUCTURE: dict[str, Callable[..., np.ndarray]] = {
     "iota": lambda *, dtype, shape, dimension, **_: _broadcast(
         _constant(np.arange(shape[dimension]), dtype), shape=shape, broadcast_dimensions=(dimension,)
     ),
+    "reshard": lambda array, **_: array,
     "reshape": lambda array, *, new_sizes, **_: array.reshape(new_sizes),
     "rev": lambda array, *, dimensions: np.flip(array, dimensions),
     "slice": _slice,
     "squeeze": lambda array, *, dimensions: as_array(np.squeeze(array, dimensions)),
     "stack": lambda *arrays, axis, **_: np.stack(arrays, axis),
-    "stop_gradient": lambda array: array,
-    "transpose": lambda array, *, permutation: array.transpose(permutation),
+    "stop_gradient": lambda array, **_: array,
+    "transpose": lambda array, *, permutation, **_: array.transpose(permutation),
 }
