@@ -1,4 +1,4 @@
-"""The process that compiles: `python -m jaxreg.accelerators.child TARGET FILE` prints what came out, as JSON.
+"""The process that compiles: `python -m jaxreg.accelerators.child TARGET FILE ...` prints JSON for each file.
 
 A process of its own, since a TPU's compiler ends the whole process at some programs. It is given an exported program
 (`jax.export`), so that it need not import, unpickle or even have what the program was made from.
@@ -47,14 +47,16 @@ def compile_exported(target: Target, exported: jax.export.Exported) -> dict[str,
 
 
 def main() -> None:
-    """Compile the program in a file, and print the result or the compiler's error."""
+    """Compile the programs in files one after the other, and print the result or the compiler's error of each."""
     target = TARGETS[sys.argv[1]]
-    exported = jax.export.deserialize(bytearray(Path(sys.argv[2]).read_bytes()))
-    try:
-        result = compile_exported(target, exported)
-    except Exception as error:  # whatever the compiler says is the result
-        result = {"message": f"{type(error).__name__}: {error}"}
-    print(MARK + json.dumps(result), flush=True)
+    for name in sys.argv[2:]:
+        try:
+            exported = jax.export.deserialize(bytearray(Path(name).read_bytes()))
+            result = compile_exported(target, exported)
+        except Exception as error:  # whatever the compiler says is the result
+            result = {"message": f"{type(error).__name__}: {error}"}
+        print(MARK + json.dumps(result), flush=True)
+        jax.clear_caches()
 
 
 if __name__ == "__main__":

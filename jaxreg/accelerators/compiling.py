@@ -1,13 +1,8 @@
 """The programs of a sweep, compiled for a chip that is not there, each in a process of its own."""
 
-import concurrent.futures
 import dataclasses
-import json
 import math
-import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +12,7 @@ import jax
 import jax.export
 from jax.sharding import Mesh
 
-from jaxreg.accelerators.child import MARK
+from jaxreg.accelerators.processes import compile_exported, compile_files
 from jaxreg.accelerators.report import CompiledProgram
 from jaxreg.accelerators.targets import Target, find_target
 from jaxreg.engine.axes import Axis
@@ -32,7 +27,6 @@ from jaxreg.engine.tracing import Program, build_programs
 
 MEMORY_SHARE = 0.9
 """Of a chip's memory, what the programs of a sweep may fill."""
-_TOO_LARGE = ("RESOURCE_EXHAUSTED", "Ran out of memory", "exceeds available memory", "exceeds the limit")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,13 +129,13 @@ def compile_programs(
         members = max(1, budget // max(1, *(program.cost.peak_bytes for program in programs)))
         box = choose_box(axes, min(members, cells), 1)
         box = fit_box(axes, programs, box, lambda program, box: _footprint(compile_one(program, box)), budget)
-    exports = [export_chunk(p, args, box, mesh, target.platform) for p in programs if (id(p), box) not in done]
-    missing = [p for p in programs if (id(p), box) not in done]
-    with concurrent.futures.ThreadPoolExecutor(processes) as pool:  # each waits for a process
-        calls = [
-            pool.submit(compile_exported, target, p.label, e, timeout) for p, e in zip(missing, exports, strict=True)
-        ]
-        done |= {(id(p), box): call.result() for p, call in zip(missing, calls, strict=True)}
+    missing = [program for program in programs if (id(program), box) not in done]
+    with tempfile.TemporaryDirectory() as folder:
+        files = [(program.label, Path(folder, str(number))) for number, program in enumerate(missing)]
+        for program, (_, file) in zip(missing, files, strict=True):
+            file.write_bytes(export_chunk(program, args, box, mesh, target.platform))
+        results = compile_files(target, files, timeout, processes)
+    done |= {(id(program), box): result for program, result in zip(missing, results, strict=True)}
     return box, [done[id(program), box] for program in programs]
 
 
@@ -172,42 +166,8 @@ def export(function: Any, platform: str, *args: Any, **keywords: Any) -> bytes:
             allowed += fresh
 
 
-def compile_exported(target: Target, label: str, exported: bytes, timeout: float) -> CompiledProgram:
-    """Compile an exported program in a process of its own, which may be ended by the compiler."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "program"
-        file.write_bytes(exported)
-        command = [sys.executable, "-m", "jaxreg.accelerators.child", target.name, str(file)]
-        found = os.pathsep.join(path for path in (str(Path(__file__).parents[2]), *sys.path) if path)
-        environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-        environment |= target.environment() | {"PYTHONPATH": found}
-        try:
-            told = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment)
-        except subprocess.TimeoutExpired:
-            return CompiledProgram(label, "timed out", f"compiling took more than {timeout:g} s")
-    results = [line.removeprefix(MARK) for line in told.stdout.splitlines() if line.startswith(MARK)]
-    if not results:
-        return CompiledProgram(label, "aborted", f"the compiler ended its process ({told.returncode}): {_last(told)}")
-    result = json.loads(results[-1])
-    if "message" in result:
-        is_too_large = any(words in result["message"] for words in _TOO_LARGE)
-        return CompiledProgram(label, "too large" if is_too_large else "refused", result["message"])
-    program = CompiledProgram(label, "compiled", **result)
-    if program.total_bytes > target.memory:
-        needs = f"needs {program.total_bytes / 2**30:.2f} of {target.memory / 2**30:.2f} GiB"
-        return dataclasses.replace(program, outcome="too large", message=needs)
-    return program
-
-
 def _footprint(program: CompiledProgram) -> float:
     """Bytes beside the arguments that a call needs; infinite where the compiler says that they are too many."""
     if program.outcome == "too large" and program.total_bytes == 0:
         return math.inf
     return program.temporary_bytes + program.output_bytes
-
-
-def _last(told: subprocess.CompletedProcess[str]) -> str:
-    """The words of a compiler that ended: its last lines, or what it calls fatal."""
-    lines = told.stderr.strip().splitlines()
-    fatal = [line for line in lines if "Check failed" in line or line.startswith("F0") or "Error" in line]
-    return " ".join((fatal or lines)[-3:])[:1000]

@@ -1,0 +1,200 @@
+"""Every public function of jaxreg that computes on a device, as the run of a small sweep: what `compile` compiles."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxreg as jr
+from jaxreg import linear, losses, nets, penalties, sampling
+from jaxreg.landscape import (
+    DOUBLE_WELL,
+    descend,
+    fate,
+    first_passage,
+    location_gradient,
+    noisy_gradient,
+    occupancy,
+    refit_gradient,
+    regression_gradient,
+)
+from jaxreg.nets import scratch
+from jaxreg.normals import random_normals
+
+RUNS = 64
+_ROWS, _COLUMNS = 24, 6
+_PIXELS = 8
+
+
+class Kernel(NamedTuple):
+    """A run and its shared data; `subject` is the package of what it calls."""
+
+    subject: str
+    run: Callable[..., dict[str, Any]]
+    args: tuple[Any, ...] = ()
+    axes: Mapping[str, Any] = {}
+
+
+def list_kernels() -> dict[str, Kernel]:
+    """Every public kernel by name."""
+    return {**_linear(), **_landscape(), **_nets(), **_rest()}
+
+
+def find_axes(kernel: Kernel) -> dict[str, Any]:
+    """The axes of its sweep: seeds, and its own."""
+    return {"seed": jr.seeds(RUNS), **kernel.axes}
+
+
+def _linear() -> dict[str, Kernel]:
+    X = np.random.default_rng(0).normal(size=(_ROWS, _COLUMNS))
+    alphas = np.geomspace(1e-3, 1, 8)
+
+    def target(X: Any, seed: Any) -> Any:
+        return X[:, 0] + jax.random.normal(seed, (X.shape[0],), X.dtype)
+
+    def of(call: Callable[[Any, Any], Any]) -> Kernel:
+        def run(X: Any, *, seed: Any) -> dict[str, Any]:
+            found = jax.tree.leaves(call(X, target(X, seed)))
+            return {f"value_{number}": value for number, value in enumerate(found)}
+
+        return Kernel("linear", run, (X,))
+
+    fits: dict[str, Callable[[Any, Any], Any]] = {
+        "least_squares": linear.least_squares,
+        "ridge": lambda X, y: linear.ridge(X, y, 0.1),
+        "ridge_path": lambda X, y: linear.ridge_path(X, y, alphas),
+        "lasso": lambda X, y: linear.lasso(X, y, 0.1),
+        "lasso_path": lambda X, y: linear.lasso_path(X, y, alphas),
+        "elastic_net": lambda X, y: linear.elastic_net(X, y, 0.1, l1_ratio=0.5),
+        "elastic_net_path": lambda X, y: linear.elastic_net_path(X, y, alphas, l1_ratio=0.5),
+        "lars_path": linear.lars_path,
+        "lars_path.at": lambda X, y: linear.lars_path(X, y).at(jnp.asarray(0.1, X.dtype)),
+        "alpha_max": linear.alpha_max,
+        "standardize": lambda X, y: linear.standardize(X * y[:, None], "l2"),
+        "polynomial_features": lambda X, y: linear.polynomial_features(y, 5, basis="legendre"),
+        "residual_variance": linear.residual_variance,
+        "information_criteria": lambda X, y: _criteria(X, y, alphas),
+        "cross_validate": lambda X, y: linear.cross_validate(linear.ridge_path, X, y, alphas, folds=4),
+        "derivative of ridge": lambda X, y: jax.grad(lambda a: linear.ridge(X, y, a).coef.sum())(jnp.float32(0.1)),
+        "derivative of lasso": lambda X, y: jax.grad(lambda y: linear.lasso(X, y, 0.1).coef.sum())(y),
+        "ridge_risk": lambda X, y: linear.ridge_risk(X, y, 1.0, alphas),
+    }
+    return {f"linear.{name}": of(call) for name, call in fits.items()}
+
+
+def _criteria(X: Any, y: Any, alphas: Any) -> Any:
+    path = linear.lasso_path(X, y, alphas)
+    return linear.information_criteria(path, X, y, linear.lasso_df(path.coef))
+
+
+def _landscape() -> dict[str, Kernel]:
+    x = np.linspace(-10, 10, 40)
+    refit = refit_gradient(x, 0.01 * x**4 - x**2, 6, 10)
+    gradients = {
+        "noise": noisy_gradient(DOUBLE_WELL, 1.0),
+        "refits": refit,
+        "regression": regression_gradient(0.1, 4),
+        "samples": location_gradient(np.float32(x), 4),
+    }
+    rates = {"learning_rate": np.float32([0.01, 0.1])}
+
+    def fall(gradient: Any, *, seed: Any, learning_rate: Any) -> dict[str, Any]:
+        end = descend(gradient, 0.5, learning_rate, 100, seed=seed, record_every=50)
+        return {"path": end.path, "fate": fate(end.weight, DOUBLE_WELL)}
+
+    def roll(gradient: Any, *, seed: Any, learning_rate: Any) -> dict[str, Any]:
+        return {"weight": descend(gradient, 0.5, learning_rate, 100, seed=seed, momentum=0.9).weight}
+
+    def escape(gradient: Any, *, seed: Any, learning_rate: Any) -> dict[str, Any]:
+        return first_passage(gradient, -1.0, learning_rate, 100, seed=seed, target=0.0)._asdict()
+
+    def stay(gradient: Any, *, seed: Any, learning_rate: Any) -> dict[str, Any]:
+        return occupancy(gradient, -1.0, learning_rate, 100, seed=seed, low=-2.0, high=2.0, bins=16)._asdict()
+
+    kernels = {f"landscape.descend on {name}": Kernel("landscape", fall, (g,), rates) for name, g in gradients.items()}
+    noise = (gradients["noise"],)
+    return kernels | {
+        "landscape.descend with momentum": Kernel("landscape", roll, noise, rates),
+        "landscape.first_passage": Kernel("landscape", escape, noise, rates),
+        "landscape.occupancy": Kernel("landscape", stay, noise, rates),
+    }
+
+
+def _nets() -> dict[str, Kernel]:
+    random = np.random.default_rng(0)
+    x, y = random.uniform(size=(96, _PIXELS**2)).astype(np.float32), np.arange(96, dtype=np.int32) % 10
+    data = (x, y, x[:32], y[:32])
+    rates = {"learning_rate": np.float32([0.05, 0.1])}
+    small: dict[str, Any] = {"hidden": (16, 8), "batch_size": 32, "epochs": 2}
+    moves = nets.Augmentation(rotation=10.0, shift=1.0, scale=0.1, shear=5.0)
+    options: dict[str, dict[str, Any]] = {
+        "dropout": {"dropout": 0.5, "input_dropout": 0.1},
+        "penalties": {"l1": 1e-4, "l2": 1e-4, "max_norm": 2.0},
+        "proximal L1": {"proximal_l1": 1e-4, "label_smoothing": 0.1},
+        "noise": {"gradient_noise": 0.01, "input_noise": 0.1},
+        "augmentation": {"augmentation": moves},
+        "early stopping": {"stopping": nets.EarlyStopping("test_loss", patience=1), "return_params": False},
+        "squared error": {"loss": "mean_squared_error", "activation": "relu", "initializer": "he_normal"},
+    }
+    decay = {"adamw": {"decoupled_weight_decay": 0.01}}
+    options |= {f"optimizer {name}": {"optimizer": name, **decay.get(name, {})} for name in nets.OPTIMIZERS}
+    options |= {f"schedule {name}": {"schedule": name} for name in nets.SCHEDULES}
+    options |= {f"activation {name}": {"activation": name} for name in nets.ACTIVATIONS}
+
+    def training(more: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+        def learn(*data: Any, seed: Any, learning_rate: Any) -> dict[str, Any]:
+            return nets.train(*data, seed=seed, learning_rate=learning_rate, **small, **more)
+
+        return learn
+
+    def change(x: Any, *, seed: Any) -> dict[str, Any]:
+        return {"images": nets.augment(seed, x, moves)}
+
+    def from_scratch(*, seed: Any) -> dict[str, Any]:
+        x, y = jnp.eye(3), jnp.ones((3, 1))
+        return {"rises": scratch.train(scratch.draw_weights(seed), x, y, steps=100).rises}
+
+    kernels = {f"nets.train, {name}": Kernel("nets", training(more), data, rates) for name, more in options.items()}
+    return kernels | {"nets.augment": Kernel("nets", change, (x,)), "nets.scratch": Kernel("nets", from_scratch)}
+
+
+def _rest() -> dict[str, Kernel]:
+    values = np.linspace(-2, 2, 12, dtype=np.float32)
+
+    def shuffle(*, seed: Any) -> dict[str, Any]:
+        batches = sampling.shuffled_epoch(seed, 1000, 32)
+        return {"index": batches.index, "chosen": sampling.choose(seed, 100, 10)}
+
+    def draw(*, seed: Any) -> dict[str, Any]:
+        return {"words": sampling.random_words(seed, 10, 4), "normals": random_normals(seed, 10, 4)}
+
+    def lose(values: Any, *, seed: Any) -> dict[str, Any]:
+        guess = jax.random.normal(seed, values.shape, values.dtype)
+        return {
+            "squared": losses.squared(guess, values),
+            "huber": losses.huber(guess, values, 1.0),
+            "laplace": losses.laplace(guess, values, 1.0),
+            "gaussian": losses.gaussian(guess, values, 1.0),
+            "logistic": losses.binary_cross_entropy_from_logits(guess, (values > 0).astype(values.dtype)),
+            "softmax": losses.softmax_cross_entropy(guess.reshape(3, 4), jnp.arange(3)),
+        }
+
+    def penalize(values: Any, *, seed: Any) -> dict[str, Any]:
+        w = jax.random.normal(seed, (6, 4), values.dtype)
+        kinds = {
+            "l1": penalties.L1(0.1),
+            "l2": penalties.L2(0.1),
+            "elastic_net": penalties.ElasticNet(0.1, 0.5),
+            "group": penalties.GroupLasso(0.1),
+            "max_norm": penalties.MaxNorm(1.0),
+        }
+        return {name: kind.prox(w, 0.5) for name, kind in kinds.items()}
+
+    return {
+        "sampling": Kernel("random", shuffle),
+        "random words and normals": Kernel("random", draw),
+        "losses": Kernel("losses", lose, (values,)),
+        "penalties": Kernel("penalties", penalize, (values,)),
+    }
