@@ -16,6 +16,7 @@ from jaxreg.accelerators.processes import compile_exported, compile_files
 from jaxreg.accelerators.report import CompiledProgram
 from jaxreg.accelerators.targets import Target, find_target
 from jaxreg.engine.axes import Axis
+from jaxreg.engine.devices import OWN_MEMORY_SHARE
 from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.fitting import fit_box
 from jaxreg.engine.grid import Box, Tile, choose_box
@@ -25,8 +26,6 @@ from jaxreg.engine.reading import read_axes
 from jaxreg.engine.shared import read_args
 from jaxreg.engine.tracing import Program, build_programs
 
-MEMORY_SHARE = 0.9
-"""Of a chip's memory, what the programs of a sweep may fill."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +124,7 @@ def compile_programs(
     if isinstance(chunk_size, int):
         box = choose_box(axes, min(chunk_size, cells), 1)
     else:
-        budget = int(MEMORY_SHARE * target.memory) - sum(leaf.nbytes for leaf in jax.tree.leaves(args))
+        budget = int(OWN_MEMORY_SHARE * (target.memory - sum(leaf.nbytes for leaf in jax.tree.leaves(args))))
         members = max(1, budget // max(1, *(program.cost.peak_bytes for program in programs)))
         box = choose_box(axes, min(members, cells), 1)
         box = fit_box(axes, programs, box, lambda program, box: _footprint(compile_one(program, box)), budget)

@@ -10,6 +10,9 @@ import jax
 from jaxreg.errors import SweepError
 
 MEMORY_SHARE = 0.5
+"""Of the free memory that a CPU shares with all else."""
+OWN_MEMORY_SHARE = 0.9
+"""Of the memory that an accelerator gives to JAX alone."""
 FALLBACK_CACHE = 2**20
 
 
@@ -39,10 +42,10 @@ def use_all_cores() -> int:
 
 
 def memory_budget(device: jax.Device) -> int:
-    """Bytes that the programs of one device may hold at once: half of what is free now."""
+    """Bytes that the programs of one device may hold at once: most of an accelerator's own memory, half of a CPU's."""
     statistics = device.memory_stats() or {}
     if "bytes_limit" in statistics:
-        return int(MEMORY_SHARE * (statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)))
+        return int(OWN_MEMORY_SHARE * (statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)))
     return int(MEMORY_SHARE * _free_memory() / max(1, len(jax.local_devices())))
 
 

@@ -16,6 +16,7 @@ from jaxreg.engine.axes import Axis
 from jaxreg.engine.chunks import initial_box
 from jaxreg.engine.devices import local_devices
 from jaxreg.engine.execute import Block, Execution, Tally, make_mesh
+from jaxreg.engine.fitting import fill_memory, warn_of_emulation
 from jaxreg.engine.forecast import Plan, forecast
 from jaxreg.engine.grid import Box, Region
 from jaxreg.engine.identity import Identity
@@ -130,14 +131,20 @@ def plan(
     store: str | Path | None = None,
     x64: bool = False,
     progress: bool = True,
+    target: str | None = None,
 ) -> Plan:
     """What `sweep` with the same arguments would do: programs, runs, chunk shape, memory, result size, time.
 
     Compiles the programs, which the sweep then need not do again, and runs two chunks of each to measure the time;
     computes and writes nothing else. A `store` is not looked at: the plan is that of the whole sweep.
 
+    With `target`, a name of `accelerators.TARGETS` such as "v5e", Colab's TPU, the plan is that of a sweep on one such
+    chip, which need not be there: chunks that fill its memory, as compiled for it, and whether they fit. Nothing runs,
+    so that the time stays unknown.
+
     Raises:
         SweepError: as `sweep`.
+        AcceleratorError: there is no such target, or its compiler is not installed.
 
     >>> import jaxreg as jr
     >>> plan(lambda *, seed, scale: {"draw": scale * jax.random.normal(seed)},
@@ -149,6 +156,10 @@ def plan(
         if study.failures:
             raise next(iter(study.failures.values()))
         traced = [program for program in study.programs if program is not None]
+        if target is not None:
+            from jaxreg.accelerators.planning import forecast_for  # it needs the engine
+
+            return forecast_for(target, traced, study.args, study.axes, study.outputs, chunk_size)
         return forecast(traced, study.args, study.axes, study.outputs, study.box, study.is_fixed, study.mesh)
 
 
@@ -171,7 +182,11 @@ def _prepare(
     outputs = read_outputs(shapes, dims, [axis.name for axis in read])
     traced = [program for program in programs if program is not None]
     box = initial_box(read, traced, int(chunk_size) if is_number else "auto", mesh)
-    return _Study(run, read, replicate(shared, mesh), tuple(programs), failures, outputs, box, bool(is_number), mesh)
+    arrays = replicate(shared, mesh)
+    if mesh.devices.flat[0].platform != "cpu":
+        warn_of_emulation(mesh.devices.flat[0].platform)
+        box = box if is_number else fill_memory(read, traced, arrays, box, mesh)
+    return _Study(run, read, arrays, tuple(programs), failures, outputs, box, bool(is_number), mesh)
 
 
 def _sweep_memory(study: _Study, environment: dict[str, Any], tally: Tally, report: Report) -> xr.Dataset:

@@ -1,11 +1,25 @@
 """The chunk that fills an accelerator's memory, found from what compiled programs need."""
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
+
+from jax.sharding import Mesh
 
 from jaxreg.engine.axes import Axis
+from jaxreg.engine.devices import memory_budget
+from jaxreg.engine.chunks import footprint
 from jaxreg.engine.grid import Box, choose_box
+from jaxreg.engine.program import compile_chunk
+from jaxreg.engine.provenance import read_setting
 from jaxreg.engine.tracing import Program
+
+EMULATED = (
+    "64-bit floats are emulated on a TPU, and slow; devices=jax.devices('cpu') computes them on the CPU,"
+    " x64=False in single precision"
+)
+"""What is said of double precision on a chip that has none."""
 
 WELL_FILLED = 0.8
 _MARGIN = 0.97  # padding and layouts grow in steps, not quite in proportion
@@ -50,3 +64,18 @@ def fit_box(
             break
         box = changed
     return fitting or box
+
+
+def fill_memory(axes: Sequence[Axis], programs: Sequence[Program], args: Any, box: Box, mesh: Mesh) -> Box:
+    """The chunk that fills the memory of the accelerator that is here; JAX keeps what this compiles for the sweep."""
+
+    def measure(program: Program, box: Box) -> float:
+        return footprint(compile_chunk(program, args, box, mesh))
+
+    return fit_box(axes, programs, box, measure, memory_budget(mesh.devices.flat[0]), mesh.size)
+
+
+def warn_of_emulation(platform: str) -> None:
+    """Say once that double precision will be slow where the platform has none."""
+    if platform == "tpu" and read_setting("jax_enable_x64"):
+        warnings.warn(EMULATED, stacklevel=4)

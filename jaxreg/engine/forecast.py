@@ -32,7 +32,11 @@ class Plan:
         peak_bytes: most memory that one device holds during a call, beside the result.
         result_bytes: size of the dataset, uncompressed.
         compile_seconds: measured; the sweep that follows does not spend them again.
-        seconds: estimated time of all calls, from two measured calls of each program.
+        seconds: estimated time of all calls, from two measured calls of each program; NaN for a chip that is not here.
+        target: that chip's name, or "" for the devices that are here.
+        problems: why a sweep would fail there: programs that do not compile, or do not fit its memory.
+        kernels: that one call of each program launches there.
+        notes: what else should be known of that chip.
     """
 
     programs: int
@@ -44,18 +48,34 @@ class Plan:
     result_bytes: int
     compile_seconds: float
     seconds: float
+    target: str = ""
+    problems: tuple[str, ...] = ()
+    kernels: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether every program compiles and fits the memory."""
+        return not self.problems
 
     def __str__(self) -> str:
         """A few readable lines."""
         chunk = " x ".join(f"{length:,} {name}" for name, length in self.chunk.items())
-        return "\n".join(
-            [
-                f"{self.runs:,} runs in {self.calls:,} calls of {self.programs} program{'s' * (self.programs != 1)}",
-                f"chunk    {chunk} = {math.prod(self.chunk.values()):,} runs on {self.devices} device(s)",
-                f"memory   {_bytes(self.peak_bytes)} per device at the peak, {_bytes(self.result_bytes)} of result",
-                f"time     about {_duration(self.seconds)}, after {self.compile_seconds:.1f} s of compiling",
-            ]
-        )
+        place = f"one {self.target}" if self.target else f"{self.devices} device(s)"
+        lines = [
+            f"{self.runs:,} runs in {self.calls:,} calls of {self.programs} program{'s' * (self.programs != 1)}",
+            f"chunk    {chunk} = {math.prod(self.chunk.values()):,} runs on {place}",
+            f"memory   {_bytes(self.peak_bytes)} per device at the peak, {_bytes(self.result_bytes)} of result",
+        ]
+        if not self.target:
+            return "\n".join(
+                [*lines, f"time     about {_duration(self.seconds)}, after {self.compile_seconds:.1f} s of compiling"]
+            )
+        counts = sorted({min(self.kernels, default=0), max(self.kernels, default=0)})
+        lines.append(f"kernels  {' to '.join(f'{count:,}' for count in counts)} a call")
+        lines.append(f"time     not known from here; {self.compile_seconds:.1f} s of compiling here")
+        lines += [f"note     {note}" for note in self.notes]
+        return "\n".join([*lines, *(f"PROBLEM  {problem}" for problem in self.problems)])
 
 
 def forecast(
