@@ -31,14 +31,16 @@ from jaxreg.accelerators.targets import TARGETS, find_target
 from jaxreg.engine import execute, forecast
 from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.grid import Box, choose_box
-from jaxreg.engine.program import Program, build_programs, compile_chunk, replicate
+from jaxreg.engine.program import compile_chunk, replicate
 from jaxreg.engine.provenance import read_setting
 from jaxreg.engine.reading import read_axes
+from jaxreg.engine.shared import read_args
+from jaxreg.engine.tracing import Program, build_programs
 from jaxreg.errors import AcceleratorError
 
 _NOT_STUDIES = {"benchmark"}
 KERNELS = "kernels"
-_RESULTS, _MANIFEST, _JSON = "results.jsonl", "programs.jsonl", "compile.json"
+RESULTS, MANIFEST, JSON_NAME = "results.jsonl", "programs.jsonl", "compile.json"
 Item = dict[str, Any]
 
 
@@ -57,13 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     names = options.only or [KERNELS, *list_studies()]
     for name in names:
-        if not any(item["source"] == name and item["done"] for item in _read(options.out / _MANIFEST)):
+        if not any(item["source"] == name and item["done"] for item in read_lines(options.out / MANIFEST)):
             _collect_in_process(name, options)
         for target in targets:
             compile_missing(name, target.name, options.out, options.timeout, options.processes)
-    rows = [row for row in _read(options.out / _RESULTS) if row["source"] in names and row["target"] in options.target]
-    failed = [item for item in _read(options.out / _MANIFEST) if item["source"] in names and item.get("error")]
-    (options.out / _JSON).write_text(json.dumps({"programs": rows, "not exported": failed}, indent=1))
+    rows = [
+        row for row in read_lines(options.out / RESULTS) if row["source"] in names and row["target"] in options.target
+    ]
+    failed = [item for item in read_lines(options.out / MANIFEST) if item["source"] in names and item.get("error")]
+    (options.out / JSON_NAME).write_text(json.dumps({"programs": rows, "not exported": failed}, indent=1))
     print(report(rows, failed))
     return int(bool(failed) or not all(row["fits"] for row in rows))
 
@@ -88,22 +92,25 @@ def list_studies() -> list[str]:
 # --- Export -----------------------------------------------------------------------------------------------------------
 
 
-def collect(name: str, out: Path, platforms: Sequence[str], x64: bool) -> None:
-    """Export the programs of a study, or those of the public kernels, for every platform."""
-    jax.config.update("jax_platforms", "cpu")
+def collect(
+    name: str, out: Path, platforms: Sequence[str], x64: bool, wanted: Callable[[str], bool] = lambda label: True
+) -> None:
+    """Export the programs of a study, or those of the public kernels, for every platform, of the `wanted` labels."""
     found = collect_kernels() if name == KERNELS else collect_study(name, x64)
     folder = out / "programs"
     folder.mkdir(exist_ok=True)
     for number, (label, precision, export) in enumerate(found):
+        if not wanted(label):
+            continue
         for platform in platforms:
             file = folder / f"{name}-{number}-{platform}"
             item = {"source": name, "done": False, "label": label, "precision": precision, "platform": platform}
             try:
                 file.write_bytes(export(platform))
-                _append(out / _MANIFEST, item | {"file": file.name})
+                _append(out / MANIFEST, item | {"file": file.name})
             except Exception as error:  # that it cannot be lowered is a result
-                _append(out / _MANIFEST, item | {"error": f"{type(error).__name__}: {str(error)[:500]}"})
-    _append(out / _MANIFEST, {"source": name, "done": True})
+                _append(out / MANIFEST, item | {"error": f"{type(error).__name__}: {str(error)[:500]}"})
+    _append(out / MANIFEST, {"source": name, "done": True})
 
 
 Found = tuple[str, str, Callable[[str], bytes]]
@@ -121,7 +128,7 @@ def collect_kernels() -> Iterator[Found]:
 
 def _export_kernel(kernel: Kernel, mesh: Mesh, platform: str) -> bytes:
     axes = read_axes(kernel.run, find_axes(kernel), kernel.args)
-    args = replicate(kernel.args, mesh)
+    args = replicate(read_args(kernel.args), mesh)
     (program,) = build_programs(kernel.run, axes, args)
     return export_chunk(program, args, choose_box(axes, RUNS, 1), mesh, platform)
 
@@ -132,21 +139,22 @@ def collect_study(name: str, x64: bool) -> Iterator[Found]:
     mesh = make_mesh(jax.local_devices()[:1])
 
     def keep(program: Program, args: Any, box: Box, own_mesh: Any) -> Any:
-        label = program.signature
+        label = program.label
         precision = "float64" if read_setting("jax_enable_x64") else "float32"
-        code = f"{program.fingerprint()} {precision}"
+        code = f"{program.member.fingerprint.digest} {precision}"
         if code not in seen:
-            blobs = {}
+            blobs: dict[str, bytes | Exception] = {}
             for platform in ("cuda", "tpu"):
                 try:
                     blobs[platform] = export_chunk(program, args, box, mesh, platform)
                 except Exception as error:
                     blobs[platform] = error
 
-            def export(platform: str, blobs: dict[str, Any] = blobs) -> bytes:
-                if isinstance(blobs[platform], Exception):
-                    raise blobs[platform]
-                return blobs[platform]
+            def export(platform: str) -> bytes:
+                found = blobs[platform]
+                if isinstance(found, Exception):
+                    raise found
+                return found
 
             seen[code] = (label, precision, export)
         return compile_chunk(program, args, box, own_mesh)
@@ -168,7 +176,7 @@ def _collect_in_process(name: str, options: argparse.Namespace) -> None:
     told = subprocess.run(command, env=environment | {"JAX_PLATFORMS": "cpu"}, capture_output=True, text=True)
     if told.returncode:
         words = " ".join(told.stderr.strip().splitlines()[-3:])[:500]
-        _append(options.out / _MANIFEST, {"source": name, "done": False, "label": name, "error": words})
+        _append(options.out / MANIFEST, {"source": name, "done": False, "label": name, "error": words})
 
 
 # --- Compile ----------------------------------------------------------------------------------------------------------
@@ -177,17 +185,17 @@ def _collect_in_process(name: str, options: argparse.Namespace) -> None:
 def compile_missing(name: str, target: str, out: Path, timeout: float, processes: int) -> None:
     """Compile the exported programs of a study, or the public kernels, that have no result for this chip yet."""
     chip = find_target(target)
-    done = {(row["target"], row["file"]) for row in _read(out / _RESULTS)}
+    done = {(row["target"], row["file"]) for row in read_lines(out / RESULTS)}
     found = {
         item["file"]: item
-        for item in _read(out / _MANIFEST)
+        for item in read_lines(out / MANIFEST)
         if item["source"] == name and item.get("platform") == chip.platform and "file" in item
     }
     items = [item for file, item in found.items() if (target, file) not in done]
 
     def keep(number: int, program: CompiledProgram) -> None:
         item = {key: items[number][key] for key in ("source", "precision", "file")}
-        _append(out / _RESULTS, {"target": target, **item, **to_json(program)})
+        _append(out / RESULTS, {"target": target, **item, **to_json(program)})
         print(f"{target} {name} {items[number]['precision']} {program}", file=sys.stderr, flush=True)
 
     if items:
@@ -223,7 +231,8 @@ def _append(path: Path, item: Item) -> None:
         file.write(json.dumps(item) + "\n")
 
 
-def _read(path: Path) -> list[Item]:
+def read_lines(path: Path) -> list[Item]:
+    """The lines of a file of JSON, none where it is not there."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 

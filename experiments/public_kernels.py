@@ -96,9 +96,9 @@ def _landscape() -> dict[str, Kernel]:
         "noise": noisy_gradient(DOUBLE_WELL, 1.0),
         "refits": refit,
         "regression": regression_gradient(0.1, 4),
-        "samples": location_gradient(np.float32(x), 4),
+        "samples": location_gradient(x.astype(np.float32), 4),
     }
-    rates = {"learning_rate": np.float32([0.01, 0.1])}
+    rates = {"learning_rate": np.array([0.01, 0.1], np.float32)}
 
     def fall(gradient: Any, *, seed: Any, learning_rate: Any) -> dict[str, Any]:
         end = descend(gradient, 0.5, learning_rate, 100, seed=seed, record_every=50)
@@ -126,7 +126,7 @@ def _nets() -> dict[str, Kernel]:
     random = np.random.default_rng(0)
     x, y = random.uniform(size=(96, _PIXELS**2)).astype(np.float32), np.arange(96, dtype=np.int32) % 10
     data = (x, y, x[:32], y[:32])
-    rates = {"learning_rate": np.float32([0.05, 0.1])}
+    rates = {"learning_rate": np.array([0.05, 0.1], np.float32)}
     small: dict[str, Any] = {"hidden": (16, 8), "batch_size": 32, "epochs": 2}
     moves = nets.Augmentation(rotation=10.0, shift=1.0, scale=0.1, shear=5.0)
     options: dict[str, dict[str, Any]] = {
@@ -145,7 +145,8 @@ def _nets() -> dict[str, Kernel]:
 
     def training(more: dict[str, Any]) -> Callable[..., dict[str, Any]]:
         def learn(*data: Any, seed: Any, learning_rate: Any) -> dict[str, Any]:
-            return nets.train(*data, seed=seed, learning_rate=learning_rate, **small, **more)
+            settings: dict[str, Any] = {"seed": seed, "learning_rate": learning_rate, **small, **more}
+            return nets.train(*data, **settings)
 
         return learn
 

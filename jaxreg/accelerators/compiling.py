@@ -27,7 +27,6 @@ from jaxreg.engine.shared import read_args
 from jaxreg.engine.tracing import Program, build_programs
 
 
-
 @dataclasses.dataclass(frozen=True)
 class Compilation:
     """The programs of a sweep as compiled for a chip; its text is readable.

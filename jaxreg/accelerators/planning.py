@@ -4,8 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-
 from jaxreg.accelerators.compiling import compile_programs
 from jaxreg.accelerators.targets import find_target
 from jaxreg.engine.axes import Axis
@@ -13,8 +11,8 @@ from jaxreg.engine.fitting import EMULATED
 from jaxreg.engine.forecast import Plan
 from jaxreg.engine.grid import tile_region
 from jaxreg.engine.outputs import Outputs
-from jaxreg.engine.program import Program
 from jaxreg.engine.provenance import read_setting
+from jaxreg.engine.tracing import Program
 
 
 def forecast_for(

@@ -17,6 +17,8 @@ from jaxreg.accelerators.targets import Target
 
 _TOO_LARGE = ("RESOURCE_EXHAUSTED", "Ran out of memory", "exceeds available memory", "exceeds the limit")
 _POLL = 0.1
+COMMAND: tuple[str, ...] = ("-m", "jaxreg.accelerators.child")
+"""What the processes run, given the target and the files."""
 Exported = tuple[str, Path]
 """A label, and the file that holds the program."""
 
@@ -63,7 +65,7 @@ def compile_exported(target: Target, label: str, exported: bytes, timeout: float
 
 def _compile_in_process(target: Target, programs: Sequence[Exported], timeout: float) -> list[CompiledProgram]:
     """The results of one process: of all programs, or of those up to the one that ended it."""
-    command = [sys.executable, "-m", "jaxreg.accelerators.child", target.name, *(str(file) for _, file in programs)]
+    command = [sys.executable, *COMMAND, target.name, *(str(file) for _, file in programs)]
     found = os.pathsep.join(path for path in (str(Path(__file__).parents[2]), *sys.path) if path)
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     environment |= target.environment() | {"PYTHONPATH": found}

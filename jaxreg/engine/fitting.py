@@ -8,8 +8,8 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxreg.engine.axes import Axis
-from jaxreg.engine.devices import memory_budget
 from jaxreg.engine.chunks import footprint
+from jaxreg.engine.devices import memory_budget
 from jaxreg.engine.grid import Box, choose_box
 from jaxreg.engine.program import compile_chunk
 from jaxreg.engine.provenance import read_setting
