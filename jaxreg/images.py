@@ -1,12 +1,16 @@
 """Measures of images: how much detail they have, and how far they are from others."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Real
 
+from jaxreg.checks import POSITIVE, Domain, read_array
 from jaxreg.errors import ArgumentError
 
+Images = Real[Array | np.ndarray, "*batch height width"] | Bool[Array | np.ndarray, "*batch height width"]
 
-def gradient_energy(images: Float[Array, "*batch height width"]) -> Float[Array, "*batch"]:
+
+def gradient_energy(images: Images) -> Float[Array, "*batch"]:
     r"""Sum of the squared differences of neighbouring pixels, $\|\nabla y\|^2$: large for sharp images.
 
     $\nabla y$ holds $y_{i+1,j} - y_{i,j}$ and $y_{i,j+1} - y_{i,j}$ of all neighbours inside of the image. As it is
@@ -14,25 +18,27 @@ def gradient_energy(images: Float[Array, "*batch height width"]) -> Float[Array,
     average has less energy than they have, by what they differ in.
 
     Args:
-        images: $y$, at least one pixel high and wide.
+        images: $y$, at least one pixel high and wide; bytes and other integers count as the numbers they are.
 
     Returns:
         One value per image, in squared units of a pixel.
 
     Raises:
-        ArgumentError: images without pixels.
+        ArgumentError: images without pixels, or no arrays of numbers of two dimensions or more.
 
     >>> gradient_energy(jnp.array([[0.0, 1.0], [0.0, 3.0]]))
     Array(14., dtype=float32)
     """
-    if 0 in images.shape[-2:]:
-        raise ArgumentError("images.shape", images.shape, "must have pixels", "Give images of one pixel or more")
+    pixels = jnp.asarray(read_array("images", images))
+    if pixels.ndim < 2 or 0 in pixels.shape[-2:]:
+        raise ArgumentError("images.shape", pixels.shape, "must have pixels", "Give images of one pixel or more")
+    images = pixels if jnp.issubdtype(pixels.dtype, jnp.floating) else pixels.astype(float)  # differences of bytes wrap
     down, across = jnp.diff(images, axis=-2), jnp.diff(images, axis=-1)
     return (down**2).sum((-2, -1)) + (across**2).sum((-2, -1))
 
 
 def peak_signal_to_noise(
-    mean_squared_error: float | Float[Array, "*shape"], peak: float = 1.0
+    mean_squared_error: float | Real[Array | np.ndarray, "*shape"], peak: float = 1.0
 ) -> Float[Array, "*shape"]:
     r"""Peak signal-to-noise ratio of a prediction, $10 \log_{10}(p^2 / \mathrm{MSE})$ with $p$ = `peak`.
 
@@ -49,9 +55,7 @@ def peak_signal_to_noise(
     >>> peak_signal_to_noise(jnp.array([0.1, 0.01]))
     Array([10., 20.], dtype=float32)
     """
-    if not peak > 0:
-        raise ArgumentError("peak", peak, "must be positive", "Give the value of the brightest possible pixel")
-    if isinstance(mean_squared_error, int | float) and mean_squared_error < 0:
-        remedy = "Give a mean of squares"
-        raise ArgumentError("mean_squared_error", mean_squared_error, "must be 0 or more", remedy)
-    return 10 * jnp.log10(peak**2 / jnp.asarray(mean_squared_error))
+    POSITIVE.check("peak", peak, "Give the value of the brightest possible pixel", jnp.float32)
+    Domain(0).check_all("mean_squared_error", mean_squared_error, "Give a mean of squares")
+    errors = jnp.asarray(read_array("mean_squared_error", mean_squared_error)).astype(float)
+    return 20 * jnp.log10(jnp.asarray(peak, errors.dtype)) - 10 * jnp.log10(errors)  # a square might overflow

@@ -12,16 +12,20 @@ Averaging is the business of `jaxreg.objectives`, which knows which samples coun
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Integer, Real
 
+from jaxreg.checks import POSITIVE, Domain, read_array
 from jaxreg.errors import ArgumentError
 
 Target = Real[Array, "*shape"] | Bool[Array, "*shape"]
+_LOG_TWO = math.log(2)
 _HALF_LOG_TWO_PI = math.log(2 * math.pi) / 2
+_WIDTH = "Give a width of the distribution, such as 1.0"
 
 
 def squared(predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -38,12 +42,12 @@ def squared(predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"]
         One value per entry, in squared units of the target.
 
     Raises:
-        ValueError: the shapes differ.
+        ArgumentError: the shapes differ, or they are no numbers, as for every loss here.
 
     >>> squared(jnp.array([1.0, 2.0]), jnp.array([1.0, 5.0]))
     Array([0., 9.], dtype=float32)
     """
-    return optax.losses.squared_error(predictions, targets)
+    return optax.losses.squared_error(*_read(predictions, targets))
 
 
 def absolute(predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -61,8 +65,8 @@ def absolute(predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"
     >>> absolute(jnp.array([1.0, 2.0]), jnp.array([1.0, 5.0]))
     Array([0., 3.], dtype=float32)
     """
-    error = predictions - targets
-    return error * jnp.sign(error)  # jnp.abs has derivative 1 at 0
+    p, y = _read(predictions, targets)
+    return _magnitude(p - y)
 
 
 def huber(
@@ -88,9 +92,10 @@ def huber(
 
     Source: Huber, Ann. Math. Stat. 35 (1964) 73-101.
     """
-    if isinstance(delta, int | float) and not delta > 0:
-        raise ArgumentError("delta", delta, "must be positive", "Give the size of an error that is no longer small")
-    return optax.losses.huber_loss(predictions, targets, delta=delta)
+    p, y = _read(predictions, targets)
+    POSITIVE.check("delta", delta, "Give the size of an error that is no longer small", p.dtype)
+    # In float64 the parabola's own precision would be that of a Python number.
+    return optax.losses.huber_loss(p, y, delta=jnp.asarray(delta, p.dtype))
 
 
 def gaussian(
@@ -115,9 +120,10 @@ def gaussian(
     >>> gaussian(jnp.array([0.0, 2.0]), jnp.array([0.0, 0.0]))
     Array([0.9189385, 2.9189386], dtype=float32)
     """
-    _check_scale(scale)
-    standardized = (targets - predictions) / scale
-    return standardized**2 / 2 + jnp.log(jnp.asarray(scale, predictions.dtype)) + _HALF_LOG_TWO_PI
+    p, y = _read(predictions, targets)
+    width = _read_scale(scale, p)
+    standardized = _ratio(y - p, width)
+    return standardized * (standardized / 2) + jnp.log(width) + _HALF_LOG_TWO_PI
 
 
 def laplace(
@@ -142,8 +148,9 @@ def laplace(
     >>> laplace(jnp.array([0.0, 2.0]), jnp.array([0.0, 0.0]))
     Array([0.6931472, 2.6931472], dtype=float32)
     """
-    _check_scale(scale)
-    return absolute(predictions, targets) / scale + jnp.log(jnp.asarray(2 * scale, predictions.dtype))
+    p, y = _read(predictions, targets)
+    width = _read_scale(scale, p)
+    return _magnitude(_ratio(p - y, width)) + jnp.log(width) + _LOG_TWO
 
 
 def gaussian_mixture(
@@ -164,20 +171,78 @@ def gaussian_mixture(
         targets: $y$.
 
     Returns:
-        One value per entry, in nats.
+        One value per entry, in nats. Value and slope are finite wherever the true ones are: a component that is too far
+        from the target to count, by whatever power of its width, has no share in either.
+
+    Raises:
+        ArgumentError: the shapes do not belong together, or they are no numbers.
 
     >>> gaussian_mixture(jnp.zeros((1, 2)), jnp.array([[-1.0, 1.0]]), jnp.zeros((1, 2)), jnp.zeros(1))
     Array([1.4189386], dtype=float32)
 
     Source: Bishop, Mixture density networks, Aston University report NCRG/94/004 (1994).
     """
-    each = gaussian(means, jnp.broadcast_to(targets[..., None], means.shape), jnp.exp(log_scales))
-    return -jax.nn.logsumexp(jax.nn.log_softmax(logits) - each, axis=-1)
+    means, log_scales = _read(means, log_scales, ("means", "log_scales"))
+    means, logits = _read(means, logits, ("means", "logits"))
+    if not means.ndim:
+        raise ArgumentError("means", means.shape, "must have components", "Give an axis of them, the last")
+    nearest, targets = _read(means[..., 0], targets, ("means[..., 0]", "targets"))
+    error = targets[..., None] - means
+    far = jax.lax.stop_gradient(_log_share(logits, error, log_scales))
+    far = far < far.max(-1, keepdims=True) + 2 * math.log(float(jnp.finfo(nearest.dtype).tiny))
+    # Its zero share times an infinite slope would be NaN, hence it is left out before anything is computed.
+    shares = _log_share(logits, jnp.where(far, 0, error), jnp.where(far, 0, log_scales))
+    return -jax.nn.logsumexp(jnp.where(far, -jnp.inf, shares), axis=-1)
 
 
-def _check_scale(scale: object) -> None:
-    if isinstance(scale, int | float) and not scale > 0:
-        raise ArgumentError("scale", scale, "must be positive", "Give a width of the distribution, such as 1.0")
+def _log_share(logits: Array, error: Array, log_scales: Array) -> Array:
+    r"""$\log \pi_k N(y; \mu_k, \sigma_k^2)$ of each component, from $y - \mu_k$ and $\log \sigma_k$."""
+    # In two halves, as 1 / scale alone may overflow where the quotient does not.
+    largest = math.log(float(jnp.finfo(error.dtype).max)) - 1
+    half = jnp.exp(jnp.minimum(-log_scales / 2, largest))
+    standardized = error * half * half
+    return jax.nn.log_softmax(logits) - standardized * (standardized / 2) - log_scales - _HALF_LOG_TWO_PI
+
+
+@jax.custom_jvp
+def _ratio(error: Array, scale: Array) -> Array:
+    """Error over scale; the slope of the plain quotient squares a small scale, and is NaN where there is no error."""
+    return error / scale
+
+
+@_ratio.defjvp
+def _ratio_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    (error, scale), (d_error, d_scale) = primals, tangents
+    value = _ratio(error, scale)
+    return value, (d_error - value * d_scale) / scale
+
+
+def _magnitude(error: Array) -> Array:
+    return error * jnp.sign(error)  # jnp.abs has derivative 1 at 0
+
+
+def _read_scale(scale: Any, like: Array) -> Array:
+    """Widths in the precision and shape of the predictions, refused where they are no positive numbers."""
+    POSITIVE.check_all("scale", scale, _WIDTH, like.dtype)
+    width = jnp.asarray(scale, like.dtype)
+    try:
+        fits = jnp.broadcast_shapes(width.shape, like.shape) == like.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ArgumentError("scale", width.shape, f"must broadcast to the predictions, {like.shape}", _WIDTH)
+    return jnp.broadcast_to(width, like.shape)
+
+
+def _read(predictions: Any, targets: Any, names: tuple[str, str] = ("predictions", "targets")) -> tuple[Array, Array]:
+    """Both as arrays of one shape and one precision, that of the first with a fraction, from whatever holds numbers."""
+    given = [jnp.asarray(read_array(name, part)) for name, part in zip(names, (predictions, targets), strict=True)]
+    if given[0].shape != given[1].shape:
+        constraint = f"must have the shape of {names[0]}, {given[0].shape}"
+        raise ArgumentError(names[1], given[1].shape, constraint, "Give one for each")
+    floats = [part.dtype for part in given if jnp.issubdtype(part.dtype, jnp.floating)]
+    dtype = floats[0] if floats else jnp.asarray(0.0).dtype
+    return given[0].astype(dtype), given[1].astype(dtype)
 
 
 def binary_cross_entropy(
@@ -202,14 +267,15 @@ def binary_cross_entropy(
     >>> binary_cross_entropy(jnp.array([0.5, 1.0, 1.0]), jnp.array([1.0, 1.0, 0.0]))
     Array([6.9314718e-01, 1.1920929e-07, 1.6118095e+01], dtype=float32)
     """
+    probabilities, y = _read(probabilities, targets, ("probabilities", "targets"))
     smallest = float(jnp.finfo(probabilities.dtype).tiny)
-    if not smallest <= epsilon < 0.5:
+    Domain(0, 0.5, "()").check("epsilon", epsilon, "Leave it at 1e-7")
+    if epsilon < smallest:
         constraint = f"must lie in (0, 0.5), and not below {smallest:.3g} for {probabilities.dtype}"
         raise ArgumentError("epsilon", epsilon, constraint, "Leave it at 1e-7")
     # 1 - p is exact where p is near 1, 1 - epsilon is not: hence each is clipped for itself.
     true = jnp.clip(probabilities, epsilon, 1 - epsilon)
     false = jnp.clip(1 - probabilities, epsilon, 1 - epsilon)
-    y = targets.astype(probabilities.dtype)
     return -y * jnp.log(true) - (1 - y) * jnp.log(false)
 
 
@@ -228,7 +294,7 @@ def binary_cross_entropy_from_logits(logits: Float[Array, "*shape"], targets: Ta
     >>> binary_cross_entropy_from_logits(jnp.array([0.0, 100.0]), jnp.array([True, False]))
     Array([  0.6931472, 100.       ], dtype=float32)
     """
-    return optax.losses.sigmoid_binary_cross_entropy(logits, targets)
+    return optax.losses.sigmoid_binary_cross_entropy(*_read(logits, targets, ("logits", "targets")))
 
 
 def softmax_cross_entropy(
@@ -248,6 +314,11 @@ def softmax_cross_entropy(
     >>> softmax_cross_entropy(jnp.zeros((2, 4)), jnp.array([0, 3]))
     Array([1.3862944, 1.3862944], dtype=float32)
     """
+    logits, _ = _read(logits, logits, ("logits", "logits"))
+    labels = jnp.asarray(read_array("labels", labels, kinds="iu"))
+    if labels.shape != logits.shape[:-1] or not logits.ndim:
+        constraint = f"must be one for each row of logits, {logits.shape}"
+        raise ArgumentError("labels", labels.shape, constraint, "Give class numbers, and logits with a last axis")
     # Indexing would read -1, a common mark for "no label", as the last class.
     outside = jnp.where(labels < 0, logits.shape[-1], labels)
     return optax.losses.softmax_cross_entropy_with_integer_labels(logits, outside)
@@ -271,4 +342,7 @@ def softmax_cross_entropy_one_hot(
     >>> softmax_cross_entropy_one_hot(jnp.zeros((1, 4)), jnp.array([[0.0, 0.0, 1.0, 0.0]]))
     Array([1.3862944], dtype=float32)
     """
-    return optax.losses.softmax_cross_entropy(logits, targets.astype(logits.dtype))
+    logits, targets = _read(logits, targets, ("logits", "targets"))
+    if not logits.ndim:
+        raise ArgumentError("logits", logits.shape, "must have classes", "Give an axis of them, the last")
+    return optax.losses.softmax_cross_entropy(logits, targets)

@@ -50,3 +50,16 @@ def test_bad_input_is_refused(call, message):
     with pytest.raises(ArgumentError) as refusal:
         call()
     assert message in str(refusal.value)
+
+
+def test_pixels_of_bytes_and_lists_do_not_wrap():
+    pixels = np.array([[200, 10], [10, 200]])
+    for given in (pixels.astype(np.uint8), pixels.astype(np.uint16), jnp.asarray(pixels, jnp.uint8), pixels > 100):
+        expected = 4.0 if given.dtype == bool else 4 * 190.0**2
+        np.testing.assert_allclose(gradient_energy(given), expected)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(3), np.array([["a"]]), 3.0, None])
+def test_what_is_no_image_is_refused(wrong):
+    with pytest.raises(ArgumentError, match="images"):
+        gradient_energy.__wrapped__(wrong) if hasattr(gradient_energy, "__wrapped__") else gradient_energy(wrong)

@@ -39,6 +39,72 @@ def example(name, shape=(7,), dtype=np.float64):
     return jnp.asarray(2 * rng.normal(size=shape), dtype), jnp.asarray(rng.normal(size=shape), dtype)
 
 
+def test_a_far_component_of_a_mixture_has_no_share_in_value_or_slope():
+    """In float32, at widths whose inverse overflows; the other component alone is the answer."""
+    right = np.log(2) + 0.125 + np.log(2 * np.pi) / 2
+    for log_scale in (-10.0, -44.0, -90.0, -300.0, -3e38):
+        value, slopes = jax.value_and_grad(lambda *given: losses.gaussian_mixture(*given)[0], (0, 1, 2, 3))(
+            jnp.zeros((1, 2)), jnp.array([[-1.0, 1.0]]), jnp.array([[log_scale, 0.0]]), jnp.array([1.5])
+        )
+        np.testing.assert_allclose(value, right, 1e-6)
+        for slope, expected in zip(slopes, ([[0.5, -0.5]], [[0, -0.5]], [[0, 0.75]], [0.5]), strict=True):
+            np.testing.assert_allclose(slope, expected, 1e-6, 1e-7)
+
+
+@pytest.mark.parametrize("log_scale", [-90.0, -40.0, 0.0, 40.0, 90.0])
+def test_a_component_on_its_target_is_finite_at_every_width(log_scale):
+    value, slopes = jax.value_and_grad(
+        lambda m, s: losses.gaussian_mixture(jnp.zeros(2), m, s, jnp.float32(2.0)), (0, 1)
+    )(jnp.array([2.0, 2.0]), jnp.array([log_scale, log_scale]))
+    np.testing.assert_allclose(value, log_scale + np.log(2 * np.pi) / 2, 1e-6)
+    np.testing.assert_allclose(slopes[0], 0)
+    np.testing.assert_allclose(slopes[1], 0.5, 1e-6)
+
+
+@pytest.mark.parametrize(("density", "power"), [(losses.gaussian, 2), (losses.laplace, 1)])
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1.0, 1e30])
+def test_densities_of_any_width_have_their_slopes(density, power, scale):
+    """Of an exact prediction, and of one that is half a width off: 1/scale, and (1 - |z|**power) / scale."""
+    for z in (0.0, 0.5):
+        value, slope = jax.value_and_grad(lambda s, z=z: density(jnp.zeros(()), jnp.float32(z * scale), s))(
+            jnp.float32(scale)
+        )
+        constant = np.log(2 * np.pi) / 2 if power == 2 else np.log(2)
+        np.testing.assert_allclose(value, z**power / power + np.log(scale) + constant, 1e-5)
+        np.testing.assert_allclose(slope, (1 - z**power) / scale, 1e-5)
+
+
+def test_squares_of_errors_overflow_no_earlier_than_their_half():
+    value = losses.gaussian(jnp.zeros(()), jnp.float32(2.0e19), 1.0)
+    np.testing.assert_allclose(value, 2e38, 1e-6)
+
+
+_RAW = {
+    name: getattr(function, "__wrapped__", function) for name, function in vars(losses).items() if callable(function)
+}
+
+
+@pytest.mark.parametrize(
+    "name", [*ELEMENTWISE, "gaussian", "laplace", "softmax_cross_entropy", "softmax_cross_entropy_one_hot"]
+)
+@pytest.mark.parametrize("wrong", ["text", None, np.ones((2, 3, 4)), [[1.0], [1.0, 2.0]], np.ones(3, complex), {}])
+def test_what_no_loss_can_take_is_refused(name, wrong):
+    good = jnp.ones((2, 3))
+    for given in ((wrong, good), (good, wrong)):
+        with pytest.raises(ArgumentError):
+            _RAW[name](*given)
+
+
+@pytest.mark.parametrize("scale", [10**400, "wide", np.ones(5), -1.0, 1e-60, np.nan])
+def test_widths_that_float32_has_not_are_refused(scale):
+    for name in ("gaussian", "laplace"):
+        with pytest.raises(ArgumentError, match="scale"):
+            _RAW[name](jnp.zeros(2), jnp.zeros(2), scale)
+    if np.ndim(scale) == 0:
+        with pytest.raises(ArgumentError, match="delta"):
+            _RAW["huber"](jnp.zeros(2), jnp.zeros(2), scale)
+
+
 def difference_quotient(function, x, h=1e-6):
     """Central differences of a scalar function, entry by entry."""
     x = np.asarray(x)

@@ -1,5 +1,6 @@
 """The value that every loader returns: four arrays and what they are."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Float32, Int32, Integer, UInt8
 
+from jaxreg.checks import check_integer, read_array
 from jaxreg.errors import ArgumentError
 
 
@@ -63,12 +65,14 @@ def one_hot(labels: Integer[np.ndarray, " n"], classes: int) -> Float32[np.ndarr
         An array of shape (n, classes), float32.
 
     Raises:
-        ArgumentError: a label is negative or not below `classes`.
+        ArgumentError: a label is negative or not below `classes`, or they are no integers.
 
     >>> one_hot(np.array([2, 0]), 3)
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
     """
+    check_integer("classes", classes, 1, math.inf, "Give the number of classes")
+    labels = np.asarray(read_array("labels", labels, kinds="iu", ndim=1))
     outside = labels[(labels < 0) | (labels >= classes)]
     if outside.size:
         raise ArgumentError(
@@ -103,10 +107,8 @@ def _part(
     flatten: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The first `count` images and labels, converted."""
-    if count is not None and not 1 <= count <= len(images):
-        raise ArgumentError(
-            argument, count, f"must be from 1 to {len(images)}, the images there are", "Leave it out to take all"
-        )
+    if count is not None:
+        check_integer(argument, count, 1, len(images), "Leave it out to take all the images there are")
     x = images[:count].astype(np.float32)
     if scale:
         x /= np.float32(about.brightest)

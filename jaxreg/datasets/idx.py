@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from jaxreg.checks import check_kind
 from jaxreg.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -40,7 +41,7 @@ def read_idx(path: str | os.PathLike[str], dimensions: int | None = None) -> UIn
 
     Source: Y. LeCun, C. Cortes, C. Burges, The MNIST database, section "File formats".
     """
-    path = Path(path)
+    path = read_path("path", path)
     content = _read(path)
     if not content:
         raise DataError("file", str(path), "is empty", ANEW)
@@ -69,7 +70,33 @@ def read_idx(path: str | os.PathLike[str], dimensions: int | None = None) -> UIn
         raise DataError(
             "file", str(path), f"holds {len(content) - start} bytes of data, but its header promises {shape}", ANEW
         )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    try:
+        return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    except ValueError as error:  # sizes whose product is 0, and yet too large
+        raise DataError("file", str(path), f"promises the shape {shape} ({error})", ANEW) from None
+
+
+def read_path(argument: str, value: object) -> Path:
+    """The path that an argument names, `~` expanded.
+
+    Raises:
+        ArgumentError: it is no text and no path.
+        DataError: it names what no file can be named.
+    """
+    check_kind(argument, value, (str, os.PathLike), "Give a path as text")
+    try:
+        path = Path(os.fsdecode(value)).expanduser()  # type: ignore[arg-type]  # checked above
+        path.exists()
+    except (
+        RuntimeError,
+        OSError,
+        ValueError,
+        TypeError,
+    ) as error:  # no such user, too long, characters of no file name
+        raise DataError(argument, str(value), f"is no usable path ({error})", "Check its spelling") from None
+    if "\0" in str(path):
+        raise DataError(argument, str(value), "is no usable path (it holds a null)", "Check its spelling")
+    return path
 
 
 def checksum(array: UInt8[np.ndarray, "..."]) -> str:

@@ -10,9 +10,14 @@ import numpy as np
 from jaxreg.datasets.catalogue import COLLECTIONS, FILES
 from jaxreg.datasets.dataset import Raw
 from jaxreg.datasets.download import cache_folder, read_cached
-from jaxreg.datasets.idx import ANEW, read_idx, require_original
+from jaxreg.datasets.idx import ANEW, read_idx, read_path, require_original
 from jaxreg.errors import DataError
 
+# What NumPy and zipfile raise for damaged files; the last three for foreign zips, absurd shapes and passwords.
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, SyntaxError, zipfile.BadZipFile, zlib.error),
+    *(NotImplementedError, MemoryError, RuntimeError),
+)
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")  # as Keras names them, in the order of `Raw`
 
 
@@ -25,8 +30,8 @@ def read_collection(name: str, directory: str | os.PathLike[str] | None) -> Raw:
     given = directory or os.environ.get("JAXREG_DATA")
     searched = []
     if given:
-        folder = Path(given).expanduser()
         setting = "directory" if directory else "JAXREG_DATA"
+        folder = read_path(setting, given)
         if not folder.is_dir():
             raise DataError(setting, str(given), "is no folder", f"Give the folder that holds {name}, or leave it out")
         for candidate in (folder / name, folder):
@@ -93,7 +98,7 @@ def _read_npz(path: Path) -> list[np.ndarray]:
         # np.load leaves a damaged file open when it is given a path
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = [file[array] for array in NPZ_ARRAYS]
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise DataError(
             "file", str(path), f"is no npz with the arrays {', '.join(NPZ_ARRAYS)} ({error})", ANEW
         ) from None

@@ -35,12 +35,18 @@ def _drops(steps: int) -> optax.Schedule:
 
 
 def _warmup(steps: int) -> optax.Schedule:
-    return optax.linear_schedule(0.0, 1.0, max(steps // 10, 1))
+    # Optax' rise lasts a whole number of steps, and has the precision of float32.
+    return lambda step: jnp.minimum(10 * jnp.asarray(step).astype(float) / steps, 1)
 
 
 def _warmup_cosine(steps: int) -> optax.Schedule:
-    ramp = max(steps // 10, 1)
-    return optax.warmup_cosine_decay_schedule(0.0, 1.0, ramp, max(steps, ramp + 1))
+    rise = _warmup(steps)
+
+    def factor(step: Any) -> Array:
+        share = jnp.clip((10 * jnp.asarray(step).astype(float) / steps - 1) / 9, 0, 1)
+        return rise(step) * (1 + jnp.cos(jnp.pi * share)) / 2
+
+    return factor
 
 
 # From the number of steps to what the learning rate is multiplied with at each; Optax would not take a traced rate.
@@ -110,7 +116,7 @@ def make_schedule(schedule: str | Schedule, learning_rate: Array, steps: int) ->
     | `step` | 1, from half of the steps on a tenth, from three quarters on a hundredth |
     | `cosine` | $\tfrac12 (1 + \cos(\pi t / T))$ |
     | `warmup` | $\min(1, 10 t / T)$ |
-    | `warmup_cosine` | the same rise, then half a cosine down to 0 |
+    | `warmup_cosine` | the same rise times half a cosine, from 1 at $t = T/10$ down to 0 at T |
 
     Args:
         schedule: a key of `SCHEDULES`, or a function of T that returns f, such as an Optax schedule.

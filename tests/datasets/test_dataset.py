@@ -8,8 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxreg.datasets import Dataset, load, one_hot
+from jaxreg.datasets import Dataset, load, one_hot, split
 from jaxreg.errors import ArgumentError
+
+
+def test_a_share_is_the_number_as_written() -> None:
+    for n in range(2, 61):
+        for k in range(1, n):
+            assert len(split(np.zeros((n, 1)), np.zeros(n, int), k / n, seed=0)[2]) == k, (k, n)
+    for share, n, count in ((0.3, 10, 3), (0.55, 100, 55), (0.07, 100, 7), (0.14, 50, 7), (0.501, 100, 51)):
+        for kind in (float, np.float32, np.float64):
+            assert len(split(np.zeros((n, 1)), np.zeros(n, int), kind(share), seed=0)[2]) == count, (kind, share)
 
 
 def test_one_hot_is_rows_of_the_identity() -> None:
@@ -67,9 +76,9 @@ def test_subsets_are_the_first_ones() -> None:
 
 @pytest.mark.parametrize("count", [0, -5, 1298])
 def test_a_subset_must_exist(count: int) -> None:
-    with pytest.raises(ArgumentError, match=f"train = {count}: must be from 1 to 1297"):
+    with pytest.raises(ArgumentError, match=f"train = {count}: must be an integer from 1 to 1297"):
         load("digits", train=count)
-    with pytest.raises(ArgumentError, match=f"test = {count}: must be from 1 to 500"):
+    with pytest.raises(ArgumentError, match=f"test = {count}: must be an integer from 1 to 500"):
         load("digits", test=count)
 
 

@@ -87,7 +87,7 @@ def test_images_beside_the_csv_file_columns_in_any_order_and_excels_byte_mark(tm
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.3, 30.0, float("nan")])
 def test_the_share_is_a_fraction(tmp_path: Path, share: float) -> None:
     path, _ = make(tmp_path)
-    with pytest.raises(ArgumentError, match=r"validation = .*must be between 0 and 1"):
+    with pytest.raises(ArgumentError, match=r"validation = .*must lie in \(0, 1\)"):
         load_folder(path, tmp_path / "images", validation=share)
 
 
@@ -170,3 +170,116 @@ def test_a_folder_in_place_of_an_image(tmp_path: Path) -> None:
     replace_line(path, 2, "../images,1")
     with pytest.raises(DataError, match="is no readable PNG"):
         load_folder(path, tmp_path / "images")
+
+
+def _write(folder, lines, header="filename,label"):
+    path = folder / "labels.csv"
+    path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def _squares(folder, n=4):
+    for i in range(n):
+        Image.new("L", (2, 2), 10 * i).save(folder / f"{i}.png")
+
+
+@pytest.mark.parametrize("header", ["filename,label", "Filename,Label", " FILENAME , label ", "note, label,filename"])
+@pytest.mark.parametrize("form", ["{file},{label}", "{file}, {label}", "{file} ,{label} ", ' "{file}" , "0{label}"'])
+def test_spaces_around_commas_and_capitals_do_not_matter(tmp_path, header, form):
+    _squares(tmp_path)
+    lines = [form.format(file=f"{i}.png", label=i % 2) for i in range(4)]
+    if header.startswith("note"):
+        lines = [f"x, {i % 2} , {i}.png" for i in range(4)]
+    data = load_folder(_write(tmp_path, lines, header), validation=0.5, seed=None, scale=False)
+    np.testing.assert_array_equal([*data.y_train, *data.y_test], [0, 1, 0, 1])
+    np.testing.assert_array_equal([*data.x_train[:, 0], *data.x_test[:, 0]], [0, 10, 20, 30])
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    with pytest.raises(DataError, match="has several columns label"):
+        load_folder(_write(tmp_path, ["0.png,1,2"], "filename,label,Label"))
+
+
+@pytest.mark.parametrize("spelling", ["./0.png", "a/../0.png", "link.png", "hard.png", "a//../0.png"])
+def test_one_file_under_two_names_is_refused(tmp_path, spelling):
+    _squares(tmp_path)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link.png").symlink_to("0.png")
+    (tmp_path / "hard.png").hardlink_to(tmp_path / "0.png")
+    path = _write(tmp_path, ["0.png,0", "1.png,1", f"{spelling},0", "2.png,0"])
+    with pytest.raises(DataError, match=r"line 4 .* is the same file as 0\.png"):
+        load_folder(path, seed=None)
+
+
+def _strokes(mode, i):
+    """Opaque black strokes on transparent black: only the alpha channel tells one image from the other."""
+    alpha = np.zeros((4, 4), np.uint8)
+    alpha[1:3, i : i + 2] = 255
+    if mode in ("LA", "RGBA"):
+        return Image.fromarray(np.dstack([np.zeros((4, 4, len(mode) - 1), np.uint8), alpha]), mode), {}
+    pixels = Image.fromarray((alpha == 0).astype(np.uint8), "P" if mode == "P" else "L")
+    if mode == "P":
+        pixels.putpalette([0, 0, 0, 0, 0, 0])
+        return pixels, {"transparency": 1}
+    # Grey and colour with one transparent value: 1 stands for nothing.
+    return (pixels, {"transparency": 1}) if mode == "L" else (pixels.convert("RGB"), {"transparency": (1, 1, 1)})
+
+
+@pytest.mark.filterwarnings("ignore:'mode' parameter:DeprecationWarning")
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P", "L", "RGB"])
+def test_transparent_pixels_are_laid_on_the_background(tmp_path, mode):
+    for i in range(4):
+        image, options = _strokes(mode, i % 2)
+        image.save(tmp_path / f"{i}.png", **options)
+    path = _write(tmp_path, [f"{i}.png,{i % 2}" for i in range(4)])
+    for background in (255, 100):
+        given = {} if background == 255 else {"background": background}
+        data = load_folder(path, validation=0.5, seed=None, scale=False, flatten=False, **given)
+        for i in range(2):
+            expected = np.full((4, 4), float(background))
+            expected[1:3, i : i + 2] = 0
+            np.testing.assert_array_equal(data.x_train[i], expected)
+
+
+def test_half_transparent_pixels_are_mixed(tmp_path):
+    for i in range(2):
+        Image.new("LA", (1, 1), (0, 51)).save(tmp_path / f"{i}.png")  # a fifth black, the rest white
+    data = load_folder(_write(tmp_path, ["0.png,0", "1.png,1"]), validation=0.5, scale=False)
+    assert data.x_train.item() == 204
+
+
+def test_one_bit_images_are_black_and_white_and_16_bit_ones_refused(tmp_path):
+    for i in range(2):
+        Image.new("1", (1, 1), 1).save(tmp_path / f"{i}.png")
+    data = load_folder(_write(tmp_path, ["0.png,0", "1.png,1"]), validation=0.5, scale=False)
+    assert data.x_train.item() == 255
+    Image.new("I;16", (1, 1), 70).save(tmp_path / "1.png")
+    with pytest.raises(DataError, match="not 8-bit"):
+        load_folder(tmp_path / "labels.csv", validation=0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"background": 256}, "background"), ({"background": "white"}, "background"), ({"seed": 0.5}, "seed"),
+        ({"validation": "half"}, "validation"), ({"validation": np.nan}, "validation"),
+    ],
+)  # fmt: skip
+def test_options_outside_their_domain_are_refused(tmp_path, options, named):
+    _squares(tmp_path)
+    path = _write(tmp_path, [f"{i}.png,{i % 2}" for i in range(4)])
+    with pytest.raises(ArgumentError, match=f"^{named} = "):
+        getattr(load_folder, "__wrapped__", load_folder)(path, **options)
+
+
+@pytest.mark.parametrize("path", ["~nobody-such/labels.csv", "x" * 5000, "a\0b"])
+def test_paths_that_no_file_can_have_are_refused(path):
+    with pytest.raises(DataError, match=r"csv_path .*no usable path"):
+        load_folder(path)
+
+
+@pytest.mark.parametrize("label", ["9" * 5000, "99999", "1.0", "-1", "one", "²"])
+def test_labels_that_are_no_class_numbers_are_refused(tmp_path, label):
+    _squares(tmp_path)
+    with pytest.raises(DataError, match="label in line 2 "):
+        load_folder(_write(tmp_path, [f"0.png,{label}", "1.png,1"]))

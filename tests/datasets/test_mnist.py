@@ -173,7 +173,7 @@ def test_options(tmp_path: Path, small: Small) -> None:
     np.testing.assert_array_equal(data.x_train, small.arrays[TRAIN_IMAGES][:30])
     np.testing.assert_array_equal(data.y_test, np.eye(10)[small.arrays[TEST_LABELS]])
     assert data.x_train.dtype == np.float32
-    with pytest.raises(ArgumentError, match="train = 41: must be from 1 to 40"):
+    with pytest.raises(ArgumentError, match="train = 41: must be an integer from 1 to 40"):
         load("mnist", train=41, directory=tmp_path)
 
 

@@ -127,6 +127,18 @@ def test_schedules_of_very_short_trainings(name, steps):
     assert np.isfinite(rates).all()
 
 
+@pytest.mark.parametrize("steps", [1, 7, 15, 19, 25])
+def test_warm_up_is_its_formula_where_ten_does_not_divide_the_steps(steps):
+    """In float64 too, where a step of 32 bits is no reason for a rate of float32."""
+    with jax.enable_x64(True):
+        rates = {name: make_schedule(name, jnp.float64(1.0), steps) for name in ("warmup", "warmup_cosine")}
+        for t in range(steps):
+            rise = min(1.0, 10 * t / steps)
+            fall = 0.5 * (1 + np.cos(np.pi * max(0.0, (10 * t / steps - 1) / 9)))
+            for name, expected in {"warmup": rise, "warmup_cosine": rise * fall}.items():
+                np.testing.assert_allclose(rates[name](jnp.int32(t)), expected, 1e-14, 1e-15)
+
+
 def test_a_schedule_of_ones_own():
     rate = make_schedule(lambda steps: lambda step: 1 / (1 + step / steps), jnp.float32(2.0), 10)
     assert float(rate(10)) == 1.0
