@@ -23,6 +23,7 @@ LAPACK = {  # the primitives whose CPU kernels take batches
     "householder_product",
     "lu",
     "ormqr",
+    "qr",
     "schur",
     "svd",
     "triangular_solve",
