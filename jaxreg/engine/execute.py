@@ -87,17 +87,22 @@ class Execution:
         started: collections.deque[_Call] = collections.deque()
         halving = _Halving(box)
         began, compiling = time.perf_counter(), self.tally.compiling
+        one_at_a_time = False
         while waiting or started:
             self.heed()
             try:
-                if waiting:
+                if waiting and not (started and one_at_a_time):
                     if started and self.seconds > LONG_CALL:
                         self._wait(started[0])
                     self._start_next(waiting, started, halving)
-                if started and (len(started) > 1 or not waiting):
+                if started and (len(started) > 1 or not waiting or one_at_a_time):
                     self._finish_first(started)
                     halving.calm_down()
+                    one_at_a_time = one_at_a_time and bool(started)
             except _ShortageError as shortage:
+                if started and not one_at_a_time:
+                    one_at_a_time = True  # what is under way may be all that stands in the way
+                    continue
                 waiting.extendleft(call.tile for call in reversed(started))
                 started.clear()
                 if shortage.is_permanent:
@@ -188,7 +193,7 @@ class _Halving:
 
     def __init__(self, box: Box) -> None:
         self.box, self._larger = box, list[Box]()
-        self._calm, self._patience, self._tries = 0, CALM_CALLS, 0
+        self._calm, self._patience, self._tries, self._has_grown = 0, CALM_CALLS, 0, False
 
     def shrink(self) -> bool:
         """Halve the chunk; a single run waits a little instead, and has its tries."""
@@ -200,7 +205,7 @@ class _Halving:
             time.sleep(PAUSES[self._tries])
             self._tries += 1
             return True
-        if self._calm < CALM_CALLS and self._larger:
+        if self._has_grown and self._calm < CALM_CALLS:
             self._patience *= 2
         self._larger.append(self.box)
         self.box, self._calm = smaller, 0
@@ -216,7 +221,7 @@ class _Halving:
         """Count a call that found memory enough."""
         self._calm, self._tries = self._calm + 1, 0
         if self._larger and self._calm >= self._patience:
-            self.box, self._calm = self._larger.pop(), 0
+            self.box, self._calm, self._has_grown = self._larger.pop(), 0, True
 
 
 def fits(compiled: jax.stages.Compiled, mesh: Mesh) -> bool:

@@ -17,7 +17,7 @@ from jaxreg.engine.fingerprint import Fingerprint, opaque_key, take_fingerprint,
 from jaxreg.engine.in_turn import uses_lapack
 from jaxreg.engine.known import known_values
 from jaxreg.engine.returned import as_arrays
-from jaxreg.errors import SweepError
+from jaxreg.errors import JaxregError, SweepError
 
 Statics = tuple[tuple[str, Any], ...]
 
@@ -87,6 +87,12 @@ def trace_member(
 def _make_jaxpr(member: Callable[..., Any], args: Any, traced: Any) -> tuple[ClosedJaxpr, Any]:
     try:
         return jax.make_jaxpr(member, return_shape=True)(args, traced)
+    except JaxregError as error:
+        if not isinstance(error.value, jax.core.Tracer):
+            raise
+        raise SweepError(
+            "run", error.argument, f"is traced, and {error.constraint}", "Sweep it as jaxreg.static([...])"
+        ) from error
     except (TypeError, jax.errors.NonConcreteBooleanIndexError) as error:  # ConcretizationTypeError is a TypeError
         if "depends on the value of the argument" not in str(error) and "oncrete" not in str(error):
             raise
