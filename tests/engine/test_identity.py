@@ -1,0 +1,160 @@
+"""What a store is known by: what decides its numbers, and nothing else."""
+
+import dataclasses
+import functools
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxreg as jr
+from jaxreg.errors import StoreError
+
+
+def sweep(run, axes, **options):
+    return jr.sweep(run, axes, progress=False, **options)
+
+
+AXES = {"seed": jr.seeds(2), "a": [1.0, 2.0]}
+
+
+def define(source, name="run", **names):
+    """A function as if its module had this text now."""
+    module = types.ModuleType(name)
+    module.__dict__.update(jax=jax, jnp=jnp, functools=functools, **names)
+    exec(source, module.__dict__)
+    return module.run
+
+
+BASE = """
+def helper(x):
+    return 2 * x
+constant = 3.0
+def run(*, seed, a, k=1.0):
+    def step(c, _):
+        return c + a, None
+    c = jax.lax.scan(step, jax.random.normal(seed), None, length=3)[0]
+    return {"x": jax.nn.relu(c) + helper(a) * constant + k}
+"""
+SAME = {
+    "a comment and a docstring": BASE.replace("def helper(x):", "def helper(x):\n    'Twice x.'  # yes"),
+    "renamed locals": BASE.replace("c + a", "c + a").replace("step", "walk"),
+    "a renamed helper": BASE.replace("helper", "twice"),
+    "dead code": BASE.replace("    c = jax", "    unused = jnp.ones(3).sum() * a\n    c = jax"),
+    "dead code in a loop": BASE.replace(
+        "        return c + a, None", "        d = jnp.cos(c)\n        return c + a, None"
+    ),
+    "a helper under jit": BASE.replace("def helper", "@jax.jit\ndef helper"),
+    "a number by another name": BASE.replace("constant = 3.0", "three = 3.0\nconstant = three"),
+    "a default that is never used": BASE.replace("k=1.0", "k=1.0, other=5"),
+}
+OTHER = {
+    "a helper's code": BASE.replace("2 * x", "2.5 * x"),
+    "a global": BASE.replace("constant = 3.0", "constant = 4.0"),
+    "a default": BASE.replace("k=1.0", "k=9.0"),
+    "a loop's length": BASE.replace("length=3", "length=4"),
+    "another function": BASE.replace("relu", "tanh"),
+    "another order of the draw": BASE.replace(
+        "jax.random.normal(seed)", "jax.random.normal(jax.random.split(seed)[0])"
+    ),
+    "a body of the loop": BASE.replace("c + a, None", "c - a, None"),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_what_decides_no_number_keeps_the_store(tmp_path, name):
+    path = tmp_path / "s.zarr"
+    first = sweep(define(BASE), AXES, store=path).load()
+    again = sweep(define(SAME[name], "elsewhere"), AXES | {"seed": jr.seeds(3)}, store=path)
+    np.testing.assert_array_equal(again["x"][:2], first["x"])
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_what_decides_numbers_is_noticed(tmp_path, name):
+    path = tmp_path / "s.zarr"
+    sweep(define(BASE), AXES, store=path)
+    with pytest.raises(StoreError, match="the computation of the run"):
+        sweep(define(OTHER[name]), AXES | {"seed": jr.seeds(3)}, store=path)
+
+
+def test_the_streams_of_the_random_numbers_are_noticed(tmp_path):
+    sweep(define(BASE), AXES, store=tmp_path / "s.zarr")
+    flipped = not jax.config.jax_threefry_partitionable
+    with jax.threefry_partitionable(flipped), pytest.raises(StoreError, match="threefry_partitionable"):
+        sweep(define(BASE), AXES | {"seed": jr.seeds(3)}, store=tmp_path / "s.zarr")
+    with jax.default_matmul_precision("highest"), pytest.raises(StoreError, match="matmul_precision"):
+        sweep(define(BASE), AXES, store=tmp_path / "s.zarr")
+
+
+def by_case(k=1.0, m="p", shift=0.0):
+    def run(*, a, k=k, m=m, j=0.0):
+        return {"x": a * k + (100.0 if m == "q" else 0.0) + j + shift}
+
+    return run
+
+
+def test_defaults_that_cases_leave_out_are_noticed(tmp_path):
+    axes = {"a": [1.0], "case": jr.cases({"one": {}, "two": {"k": 2.0, "m": "p"}})}
+    sweep(by_case(), axes, store=tmp_path / "s.zarr")
+    for changed in (by_case(k=9.0), by_case(m="q")):
+        with pytest.raises(StoreError, match="the computation of case=one"):
+            sweep(changed, axes, store=tmp_path / "s.zarr")
+
+
+@pytest.mark.parametrize("keyword", [{"j": 2.0}, {"m": "q"}])
+def test_a_case_that_adds_a_keyword_does_not_hide_changed_code(tmp_path, keyword):
+    few, many = {"a": {}}, {"a": {}, "b": keyword}
+    sweep(by_case(), {"a": [1.0], "case": jr.cases(few)}, store=tmp_path / "s.zarr")
+    with pytest.raises(StoreError, match="the computation of case=a"):
+        sweep(by_case(shift=5.0), {"a": [1.0], "case": jr.cases(many)}, store=tmp_path / "s.zarr")
+    grown = sweep(by_case(), {"a": [1.0], "case": jr.cases(many)}, store=tmp_path / "s.zarr")
+    assert grown["x"].values.ravel().tolist() == [1.0, 3.0 if "j" in keyword else 101.0]
+
+
+FACTOR = 2.0
+
+
+def reads_a_global(*, a):
+    return {"x": FACTOR * a}
+
+
+@dataclasses.dataclass(eq=False)
+class Model:
+    factor: float
+
+    def run(self, *, a):
+        return {"x": self.factor * a}
+
+
+def test_what_changed_within_one_process_is_traced_anew(tmp_path, monkeypatch):
+    array, model = np.ones(3, np.float32), Model(2.0)
+
+    def reads_an_array(*, a):
+        return {"x": a * jnp.asarray(array).sum()}
+
+    def change():
+        monkeypatch.setitem(globals(), "FACTOR", 3.0)
+        array[:] = 2.0
+        model.factor = 5.0
+
+    runs = (reads_a_global, reads_an_array, model.run)
+    before = [sweep(run, {"a": [1.0]}, store=tmp_path / f"{i}.zarr")["x"].item() for i, run in enumerate(runs)]
+    change()
+    after = [sweep(run, {"a": [1.0]})["x"].item() for run in runs]
+    assert (before, after) == ([2.0, 3.0, 2.0], [3.0, 6.0, 5.0])
+    for i, run in enumerate(runs):
+        with pytest.raises(StoreError, match="the computation of the run"):
+            sweep(run, {"a": [1.0, 2.0]}, store=tmp_path / f"{i}.zarr")
+
+
+def test_shared_data_is_known_by_its_numbers(tmp_path):
+    def run(data, *, a):
+        return {"x": a * data.sum()}
+
+    numbers = [1.0, 2.0, 4.0]
+    for data in (np.array(numbers), np.array(numbers, np.float32), jnp.array(numbers), numbers):
+        assert sweep(run, {"a": [1.0]}, args=(data,), store=tmp_path / "s.zarr")["x"].item() == 7.0
+    with pytest.raises(StoreError, match="data"):
+        sweep(run, {"a": [1.0]}, args=(np.array([1.0, 2.0, 5.0]),), store=tmp_path / "s.zarr")
