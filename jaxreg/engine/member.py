@@ -17,6 +17,7 @@ from jaxreg.engine.fingerprint import Fingerprint, opaque_key, take_fingerprint,
 from jaxreg.engine.in_turn import uses_lapack
 from jaxreg.engine.known import known_values
 from jaxreg.engine.returned import as_arrays
+from jaxreg.engine.surroundings import find_changes
 from jaxreg.errors import JaxregError, SweepError
 
 Statics = tuple[tuple[str, Any], ...]
@@ -70,10 +71,11 @@ def trace_member(
             return member(args, traced)
 
     shared = tuple(args)
-    # JAX finds the functions that a run calls by what they are called with, and there 1, True and 1.0 are equal. This
-    # setting is part of what it looks them up by and decides nothing else (private: only so does it hold for a thread).
-    sorts = ",".join(sort_of(value) for _, value in static).strip(",")
-    with _config.hlo_source_file_canonicalization_regex(f"(?!){sorts}" if sorts else None):
+    # JAX keeps the functions that a run calls by what they are called with: 1, True and 1.0 are equal there, and what
+    # they read beside counts for nothing. This setting is part of what it looks them up by and decides nothing else
+    # (private: only so does it hold for one thread).
+    mark = ",".join(sort_of(value) for _, value in static).strip(",") + find_changes(run)
+    with _config.hlo_source_file_canonicalization_regex(f"(?!){re.escape(mark)}" if mark else None):
         jaxpr, shapes = _make_jaxpr(watched, shared, dict(traced))
     if any(isinstance(constant, jax.core.Tracer) for constant in jaxpr.consts):
         raise SweepError("run", "a traced value", "must not be closed over", "Pass it as an axis or in args")

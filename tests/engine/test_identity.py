@@ -149,6 +149,40 @@ def test_what_changed_within_one_process_is_traced_anew(tmp_path, monkeypatch):
             sweep(run, {"a": [1.0, 2.0]}, store=tmp_path / f"{i}.zarr")
 
 
+NESTED = {"rate": 2.0}
+
+
+@jax.jit
+def jitted_helper(a):
+    return a * NESTED["rate"]
+
+
+def body_of_a_loop(carry, _):
+    return carry * NESTED["rate"], None
+
+
+@jax.jit
+def jitted_run(*, a):
+    return {"x": a + NESTED["rate"]}
+
+
+NESTED_RUNS = {
+    "a jitted helper": (lambda *, a: {"x": jitted_helper(a)}, [2.0, 5.0]),
+    "the body of a loop": (lambda *, a: {"x": jax.lax.scan(body_of_a_loop, a, None, length=2)[0]}, [4.0, 25.0]),
+    "a jitted run": (jitted_run, [3.0, 6.0]),
+}
+
+
+@pytest.mark.parametrize("name", NESTED_RUNS)
+def test_functions_that_jax_keeps_are_traced_anew_too(name, monkeypatch):
+    run, expected = NESTED_RUNS[name]
+    first = sweep(run, {"a": [1.0]})["x"].item()
+    monkeypatch.setitem(NESTED, "rate", 5.0)
+    assert [first, sweep(run, {"a": [1.0]})["x"].item()] == expected
+    monkeypatch.undo()
+    assert sweep(run, {"a": [1.0]})["x"].item() == expected[0]
+
+
 def test_shared_data_is_known_by_its_numbers(tmp_path):
     def run(data, *, a):
         return {"x": a * data.sum()}

@@ -1,0 +1,90 @@
+"""What a run reads beside its arguments: globals, closures and attributes, so that a change is seen within a process.
+
+A run is traced anew by every sweep. The functions that it calls may be kept by JAX, if they are jitted or the body of a
+loop; a change in what they read is found here, and lets them be traced anew too.
+"""
+
+import functools
+import hashlib
+import inspect
+import types
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxreg.engine.describing import without_addresses
+
+_LIBRARIES = ("jax", "jaxlib", "jaxreg", "numpy", "scipy", "optax", "flax", "builtins")
+_SAMPLED = 10**6  # bytes; of larger arrays about so many are compared
+_DEPTH = 4
+_first: "weakref.WeakKeyDictionary[Any, str]" = weakref.WeakKeyDictionary()  # what each function read when first met
+
+
+def find_changes(run: Callable[..., Any]) -> str:
+    """A text that changes with what `run`, and the functions that it calls, read; empty as long as nothing changed."""
+    changed = []
+    for function in _functions(run, set()):
+        now = _digest(function)
+        if now != _first.setdefault(function, now):
+            changed.append(now)
+    return "".join(sorted(changed))
+
+
+def _functions(value: Any, seen: set[int]) -> Iterator[types.FunctionType]:
+    """The functions of the user that `value` is made of or calls, by name."""
+    value = inspect.unwrap(value) if callable(value) else value
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, functools.partial):
+        for part in (value.func, *value.args, *value.keywords.values()):
+            yield from _functions(part, seen)
+    elif isinstance(value, types.MethodType):
+        yield from _functions(value.__func__, seen)
+    elif isinstance(value, types.FunctionType) and str(value.__module__).partition(".")[0] not in _LIBRARIES:
+        yield value
+        for part in _read_by(value).values():
+            if callable(part):
+                yield from _functions(part, seen)
+
+
+def _read_by(function: types.FunctionType) -> Mapping[str, Any]:
+    """The globals that a function names and what it closes over."""
+    names, codes = set(), [function.__code__]
+    for code in codes:
+        names |= set(code.co_names)
+        codes += [part for part in code.co_consts if isinstance(part, types.CodeType)]
+    held = {name: function.__globals__[name] for name in sorted(names) if name in function.__globals__}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            held[name] = cell.cell_contents
+        except ValueError:
+            continue  # not yet assigned
+    return held
+
+
+def _digest(function: types.FunctionType) -> str:
+    read = {name: _text(value, _DEPTH) for name, value in _read_by(function).items()}
+    return hashlib.blake2b(repr(read).encode(), digest_size=8).hexdigest()
+
+
+def _text(value: Any, depth: int) -> str:
+    if isinstance(value, np.ndarray) or (isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer)):
+        if isinstance(value, jax.Array):
+            return f"{value.dtype}{value.shape}{id(value)}"  # it cannot be changed in place
+        sample = value.ravel()[:: 1 + value.nbytes // _SAMPLED] if value.dtype != object else np.zeros(0)
+        return f"{value.dtype}{value.shape}{hashlib.blake2b(np.ascontiguousarray(sample).tobytes()).hexdigest()}"
+    if isinstance(value, types.ModuleType | type) or callable(value):
+        return f"{id(value)}"
+    if depth == 0 or value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        return without_addresses(repr(value)) if isinstance(value, bool | int | float | complex | str | bytes) else ""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key!r}:{_text(item, depth - 1)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple | set | frozenset):
+        return f"[{','.join(_text(item, depth - 1) for item in value)}]"
+    if hasattr(value, "__dict__"):
+        return f"{type(value).__qualname__}{_text(vars(value), depth - 1)}"
+    return ""
