@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import importlib.util
-import inspect
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,15 +20,15 @@ from experiments.timing import best_product_rate, row, seconds
 from jaxreg.datasets import Dataset
 from jaxreg.errors import DataError
 from jaxreg.landscape import DOUBLE_WELL, T2_LANDSCAPE, descend, fate, noisy_gradient
+from jaxreg.landscape.kernels import Kernel
 from jaxreg.linear import ridge
 
-KERNELS = ("xla", "pallas")
+KERNELS: tuple[Kernel, ...] = ("xla", "pallas")
 """How populations on landscapes run, where `descend` lets one choose."""
-PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
-"""Of the products in networks, where `nets.train` lets one choose."""
+PRECISIONS = {"float32": "highest", "tensorfloat32": "TF32_TF32_F32", "bfloat16": "BF16_BF16_F32"}
+"""Of the products in networks: what JAX calls them, which is recorded with every sweep."""
 _PIXELS = 28
 _CHAIN = 256  # multiply-adds on each number in registers: sixteen times what its way to and from memory takes
-_OPTIONS: dict[str, Callable[..., Any]] = {"kernel": descend, "precision": jr.nets.train}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,13 +74,12 @@ class Entry(NamedTuple):
 def list_entries(sizes: Sizes) -> list[Entry]:
     """All entries, the most telling first: what there is no time for is at the end."""
     has = {name: importlib.util.find_spec(name) is not None for name in ("torch", "sklearn")}
-    kernels = KERNELS if _can_choose("kernel") else (None,)
     walks = [("refit descent", measure_refit), ("noisy descent", measure_noisy)]
     entries = [Entry("machine", 60, measure_machine)]
     for runs in sorted(sizes.populations, key=lambda n: (n != 262_144, n)):
         for name, measure in walks:
-            for kernel in reversed(kernels):
-                label = f"{name}, {runs:,} runs" + (f", {kernel}" if kernel else "")
+            for kernel in reversed(KERNELS):
+                label = f"{name}, {runs:,} runs, {kernel}"
                 entries.append(Entry(label, 60, functools.partial(measure, label, runs, kernel)))
     for members in sorted(sizes.networks, reverse=True):
         name = f"T5 networks, {members:,}"
@@ -89,9 +87,8 @@ def list_entries(sizes: Sizes) -> list[Entry]:
     if has["torch"]:
         entries.append(Entry("PyTorch loop", 60, functools.partial(measure_torch_loop, sizes)))
         entries.append(Entry("torch.func.vmap", 60, functools.partial(measure_torch_population, sizes)))
-    if _can_choose("precision"):
-        for precision in PRECISIONS:
-            entries.append(Entry(f"precision {precision}", 60, functools.partial(measure_precision, precision, sizes)))
+    for precision in PRECISIONS:
+        entries.append(Entry(f"precision {precision}", 60, functools.partial(measure_precision, precision, sizes)))
     entries.append(Entry("ridge, float64", 60, functools.partial(measure_ridge, sizes.fits)))
     if has["sklearn"]:
         contests: dict[str, Callable[[int, int], Any]] = {
@@ -102,11 +99,6 @@ def list_entries(sizes: Sizes) -> list[Entry]:
         for name, make in contests.items():
             entries.append(Entry(name, 90, functools.partial(measure_contest, make, sizes)))
     return entries
-
-
-def _can_choose(option: str) -> bool:
-    """Whether the library has this option."""
-    return option in inspect.signature(_OPTIONS[option]).parameters
 
 
 def time_twice(call: Callable[[], Any]) -> tuple[Any, float, float]:
@@ -151,16 +143,12 @@ def measure_multiply_adds() -> float:
 # --- Landscapes -------------------------------------------------------------------------------------------------------
 
 
-def _choose_kernel(kernel: str | None) -> dict[str, Any]:
-    return {} if kernel is None else {"kernel": kernel}
-
-
-def measure_refit(name: str, runs: int, kernel: str | None) -> list[dict[str, Any]]:
+def measure_refit(name: str, runs: int, kernel: Kernel) -> list[dict[str, Any]]:
     """Refit descent of tutorial T2: steps per second, and how the fates are spread."""
     gradient = make_refit_gradient()
 
     def fall(gradient: Any, *, seed: Any) -> dict[str, Any]:
-        end = descend(gradient, START, RATE, STEPS, seed=seed, limit=LIMIT, **_choose_kernel(kernel))
+        end = descend(gradient, START, RATE, STEPS, seed=seed, limit=LIMIT, kernel=kernel)
         return {"fate": fate(end.weight, T2_LANDSCAPE)}
 
     sweep = functools.partial(jr.sweep, fall, {"seed": jr.seeds(runs)}, args=(gradient,), progress=False)
@@ -170,12 +158,12 @@ def measure_refit(name: str, runs: int, kernel: str | None) -> list[dict[str, An
     return [row(name, runs * STEPS / taken, "steps/s", seconds=taken, compile_seconds=compiling, note=note)]
 
 
-def measure_noisy(name: str, runs: int, kernel: str | None) -> list[dict[str, Any]]:
+def measure_noisy(name: str, runs: int, kernel: Kernel) -> list[dict[str, Any]]:
     """Descent with added noise in a double well: steps per second, and the mean and deviation of the ends."""
 
     def wander(*, seed: Any) -> dict[str, Any]:
         gradient = noisy_gradient(DOUBLE_WELL, 1.0)
-        return {"weight": descend(gradient, -1.0, 0.1, NOISY_STEPS, seed=seed, **_choose_kernel(kernel)).weight}
+        return {"weight": descend(gradient, -1.0, 0.1, NOISY_STEPS, seed=seed, kernel=kernel).weight}
 
     sweep = functools.partial(jr.sweep, wander, {"seed": jr.seeds(runs)}, progress=False)
     result, taken, compiling = time_twice(sweep)
@@ -238,7 +226,8 @@ def measure_networks(name: str, members: int, sizes: Sizes) -> list[dict[str, An
 
 def measure_precision(precision: str, sizes: Sizes) -> list[dict[str, Any]]:
     """The accuracy of the same networks with products of less precision, and their rate."""
-    result, taken, compiling = time_twice(sweep_networks(sizes.compared, sizes, precision=precision))
+    with jax.default_matmul_precision(PRECISIONS[precision]):
+        result, taken, compiling = time_twice(sweep_networks(sizes.compared, sizes))
     accuracy = 100 * result["accuracy"].values[:, 0, -1]
     told = {"seconds": taken, "compile_seconds": compiling, "accuracies": accuracy.tolist()}
     note = f"test accuracy {accuracy.mean():.3f} % ± {accuracy.std(ddof=1):.3f} over {sizes.compared} seeds"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from jaxreg.accelerators.child import MARK
@@ -44,11 +44,12 @@ def compile_files(
 
     def compile_part(numbers: list[int]) -> None:
         while numbers:
-            done = _compile_in_process(target, [programs[k] for k in numbers], timeout)
-            for number, program in zip(numbers, done, strict=False):
-                found[number] = program
-                tell(number, program)
-            numbers = numbers[len(done) :]
+            done = 0
+            for program in _compile_in_process(target, [programs[k] for k in numbers], timeout):
+                found[numbers[done]] = program
+                tell(numbers[done], program)
+                done += 1
+            numbers = numbers[done:]
 
     with concurrent.futures.ThreadPoolExecutor(max(1, len(parts))) as pool:  # each waits for a process
         list(pool.map(compile_part, parts))
@@ -63,34 +64,33 @@ def compile_exported(target: Target, label: str, exported: bytes, timeout: float
         return compile_files(target, [(label, file)], timeout)[0]
 
 
-def _compile_in_process(target: Target, programs: Sequence[Exported], timeout: float) -> list[CompiledProgram]:
-    """The results of one process: of all programs, or of those up to the one that ended it."""
+def _compile_in_process(target: Target, programs: Sequence[Exported], timeout: float) -> Iterator[CompiledProgram]:
+    """The results of one process as they come: of all programs, or of those up to the one that ended it."""
     command = [sys.executable, *COMMAND, target.name, *(str(file) for _, file in programs)]
     found = os.pathsep.join(path for path in (str(Path(__file__).parents[2]), *sys.path) if path)
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     environment |= target.environment() | {"PYTHONPATH": found}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
-        since, results, is_late = time.monotonic(), 0, False
-        while process.poll() is None:
-            time.sleep(_POLL)
-            lines = _read_results(out)
-            since, results = (time.monotonic(), len(lines)) if len(lines) > results else (since, results)
-            if time.monotonic() - since > timeout:
+        since, done, is_late, has_ended = time.monotonic(), 0, False, False
+        while not has_ended:
+            has_ended = process.poll() is not None
+            for line in _read_results(out)[done:]:
+                yield _read(programs[done][0], line, target)
+                since, done = time.monotonic(), done + 1
+            if not has_ended and time.monotonic() - since > timeout:
                 is_late = True
                 process.kill()
                 process.wait()
-        done = [_read(label, line, target) for (label, _), line in zip(programs, _read_results(out), strict=False)]
+            time.sleep(0 if has_ended else _POLL)
         err.seek(0)
         words = err.read()
-    if len(done) < len(programs):
-        label = programs[len(done)][0]
+    if done < len(programs):
         if is_late:
-            done.append(CompiledProgram(label, "timed out", f"compiling took more than {timeout:g} s"))
+            yield CompiledProgram(programs[done][0], "timed out", f"compiling took more than {timeout:g} s")
         else:
             message = f"the compiler ended its process ({process.returncode}): {_last(words)}"
-            done.append(CompiledProgram(label, "aborted", message))
-    return done
+            yield CompiledProgram(programs[done][0], "aborted", message)
 
 
 def _read_results(out: object) -> list[str]:

@@ -16,14 +16,13 @@ from jaxreg.accelerators import TARGETS, compile_for
 from jaxreg.accelerators.processes import compile_files
 from jaxreg.accelerators.targets import is_installed
 
-pytestmark = [pytest.mark.aot, pytest.mark.slow]
+pytestmark = pytest.mark.aot
 TIMEOUT = 900.0
-# The members of a family that differ in numbers, or in one function of a step, only: all of them are in
-# `python -m experiments.compile`.
-ALIKE = (
-    *("elastic_net", "elastic_net_path", "lasso", "lars_path.at", "ridge", "residual_variance", "alpha_max"),
-    *("nets.train, activation", "nets.train, schedule", "nets.train, optimizer"),
-)
+# What differs from others in numbers, or in one function of a step, only; and what takes minutes to compile for a TPU.
+# `python -m experiments.compile` takes all.
+ALIKE = ("elastic_net", "elastic_net_path", "lasso", "lars_path.at", "ridge", "residual_variance", "alpha_max")
+FAMILIES = ("activation", "schedule", "optimizer")
+DOUBLE = ("linear.standardize", "linear.lars_path", "linear.polynomial_features")
 
 
 @pytest.fixture(params=["v5e", "h100"])
@@ -34,16 +33,17 @@ def target(request):
 
 
 def is_representative(name):
-    rest = name.removeprefix("linear.")
-    return not any(rest == alike or (" " in alike and rest.startswith(alike)) for alike in ALIKE)
+    """Whether a kernel is no twin of another."""
+    return name.removeprefix("linear.") not in ALIKE and not name.startswith(
+        tuple(f"nets.train, {f}" for f in FAMILIES)
+    )
 
 
 def test_public_kernels_compile(target, tmp_path):
-    """In single precision, and where they are written for it in double."""
     listing.collect(listing.KERNELS, tmp_path, [TARGETS[target].platform], x64=False, wanted=is_representative)
     items = [item for item in listing.read_lines(tmp_path / listing.MANIFEST) if not item["done"]]
     assert not [item for item in items if "error" in item]
-    chosen = [i for i in items if i["precision"] == "float32" or i["label"].startswith("linear.")]
+    chosen = [item for item in items if item["precision"] == "float32" or item["label"] in DOUBLE]
     files = [(f"{item['label']} {item['precision']}", tmp_path / "programs" / item["file"]) for item in chosen]
     found = compile_files(TARGETS[target], files, TIMEOUT, processes=2)
     assert not [str(program) for program in found if not program.fits]
@@ -59,6 +59,7 @@ def test_a_program_of_each_subject_compiles(target, study, tmp_path):
     assert program.fits, str(program)
 
 
+@pytest.mark.slow
 def test_a_program_that_does_not_fit_is_said_so_and_the_chunk_that_does_is_found(target):
     size = 2**24
 
@@ -76,6 +77,7 @@ def test_a_program_that_does_not_fit_is_said_so_and_the_chunk_that_does_is_found
     assert f"one {target}" in str(fitting)
 
 
+@pytest.mark.slow
 def test_networks_of_t5_fill_a_chip_in_few_chunks(target):
     x, y = np.zeros((6000, 784), np.float32), np.zeros(6000, np.int32)
     data, axes = (x, y, x[:1000], y[:1000]), {"seed": jr.seeds(100_000), "learning_rate": [0.1]}

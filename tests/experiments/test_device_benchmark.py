@@ -102,8 +102,8 @@ def test_images_are_of_the_size_of_mnist_without_its_files(monkeypatch):
 def test_the_entries_of_landscapes_and_networks_run(monkeypatch):
     monkeypatch.delenv("JAXREG_DATA", raising=False)
     measured = [
-        *device_entries.measure_refit("refit", 64, None),
-        *device_entries.measure_noisy("noisy", 64, None),
+        *device_entries.measure_refit("refit", 64, "xla"),
+        *device_entries.measure_noisy("noisy", 64, "xla"),
         *device_entries.measure_networks("networks", 2, TINY),
     ]
     assert [entry["unit"] for entry in measured] == ["steps/s", "steps/s", "runs/s"]
