@@ -129,7 +129,8 @@ def without_replacement(bits: UInt32[Array, "..."], population: int, axis: int =
     def take(k: Integer[Array, ""], taken: Int32[Array, "..."]) -> Int32[Array, "..."]:
         word = lax.dynamic_index_in_dim(bits, k, axis)
         last = population - count + k
-        drawn = _multiply_high(word, last.astype(jnp.uint32) + jnp.uint32(1)).astype(jnp.int32)
+        size = last.astype(jnp.uint32) + jnp.uint32(1)
+        drawn = (_multiply_high_by_half if population < 2**16 else _multiply_high)(word, size).astype(jnp.int32)
         seen = jnp.any(taken == drawn, axis, keepdims=True)
         return lax.dynamic_update_index_in_dim(taken, jnp.where(seen, last, drawn), k, axis)
 
@@ -150,6 +151,12 @@ def _multiply_high(a: UInt32[Array, "..."], b: UInt32[Array, "..."]) -> UInt32[A
     half, low = jnp.uint32(16), jnp.uint32(0xFFFF)
     middle = (a >> half) * (b & low) + (((a & low) * (b & low)) >> half)
     return (a >> half) * (b >> half) + (middle >> half) + (((middle & low) + (a & low) * (b >> half)) >> half)
+
+
+def _multiply_high_by_half(a: UInt32[Array, "..."], b: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
+    """The same for b < 2¹⁶, with half of the operations; nothing overflows."""
+    half, low = jnp.uint32(16), jnp.uint32(0xFFFF)
+    return ((a >> half) * b + (((a & low) * b) >> half)) >> half
 
 
 def random_words(

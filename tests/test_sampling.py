@@ -192,3 +192,12 @@ def test_kernels_lower_for_every_platform():
 
     exported = jax.export.export(jax.jit(draw), platforms=("cpu", "cuda", "tpu"))(jax.random.key(0))
     assert set(exported.platforms) == {"cpu", "cuda", "tpu"}
+
+
+@pytest.mark.parametrize("population", [1, 2, 100, 2**16 - 1, 2**16, 2**16 + 1, 2**31 - 1])
+def test_a_word_is_scaled_to_the_population_exactly(population):
+    """One draw is floor(b N / 2³²), in integers of any length, whichever product of halves computes it."""
+    edges = [0, 1, 2**16 - 1, 2**16, 2**31, 2**32 - 2**16, 2**32 - 1]
+    words = np.concatenate([edges, np.random.default_rng(0).integers(0, 2**32, 2000)]).astype(np.uint32)
+    drawn = sampling.without_replacement(jnp.asarray(words)[:, None], population)[:, 0]
+    assert drawn.tolist() == [int(word) * population >> 32 for word in words]
