@@ -58,11 +58,12 @@ class Buffer:
             if _sign(file) != self._seen[file]:
                 raise FileExistsError(f"{name}/{file.name} was written by another process")
             files[file] = array.pack(self._pieces[name, index], self.catalog.store_id, index, self.catalog.labels)
-        write_files(files)
+        try:
+            write_files(files)
+        finally:  # an interrupt here must not make our own files look like those of another process
+            self._seen |= {file: _sign(file) for file in files}
         guard()
         write_done(self.catalog, self.held, sorted(self._marked))
-        for file in files:
-            self._seen[file] = _sign(file)
         self._changed.clear()
         self._marked.clear()
         self.bytes = 0

@@ -112,8 +112,10 @@ class Store:
         write_assignments(self._catalog.manifest, assignments)
         with self._as_store_errors():
             self._guard()
-            publish(self.path, self._catalog.manifest)
-        self._metadata = {name: _status(self.path / name) for name in self._metadata}
+            try:
+                publish(self.path, self._catalog.manifest)
+            finally:  # an interrupt here must not make our own files look like those of another process
+                self._metadata = {name: _status(self.path / name) for name in self._metadata}
 
     @contextlib.contextmanager
     def heeding(self) -> Iterator[None]:

@@ -74,6 +74,8 @@ class Outcome:
         self.counts[kind] = self.counts.get(kind, 0) + 1
         if failure:
             self.failures.append(f"{kind}: {failure}")
+        if __name__ == "__main__" and self.tried % 10 == 0:
+            print(self, file=sys.stderr, flush=True)
 
     def __str__(self) -> str:
         """Tried and survived, then the failures."""

@@ -370,6 +370,28 @@ def test_no_signal_is_swallowed(tmp_path, monkeypatch, swallowing, number):
     assert np.isfinite(sweep(store, AXES | {"seed": jr.seeds(60)}, chunk_size=2).final).all()
 
 
+@pytest.mark.parametrize("after", range(1, 9))
+def test_an_interrupt_within_a_write_keeps_what_came_in(tmp_path, monkeypatch, after):
+    """Between the renames of one write, and before those of `done`: what is written next is still ours."""
+    store = tmp_path / "s.zarr"
+    sweep(store, chunk_size=2)
+    monkeypatch.setattr(stores, "FLUSH_SECONDS", 0.0)
+    replace, seen = Path.replace, []
+
+    def interrupted(self, target):
+        result = replace(self, target)
+        seen.append(target)
+        if len(seen) == 10 + after:
+            signal.raise_signal(signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(store, AXES | {"seed": jr.seeds(40)}, chunk_size=2)
+    monkeypatch.undo()
+    assert np.isfinite(sweep(store, AXES | {"seed": jr.seeds(40)}, chunk_size=2).final).all()
+
+
 def test_a_handler_of_the_program_stays():
     seen = []
     before = signal.signal(signal.SIGTERM, lambda *_: seen.append(1))
