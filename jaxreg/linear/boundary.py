@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxreg.checks import NOT_NEGATIVE, Domain, check_choice, read_array
 from jaxreg.checks import check_integer as check_integer
 from jaxreg.errors import ArgumentError
 
@@ -40,45 +41,53 @@ def read_design(X: Any) -> Array:
 
 
 def read_floats(name: str, values: Any) -> Array:
-    """An array of JAX's default floats, finite where it can be looked at."""
-    if not isinstance(values, jax.Array):
-        try:
-            values = np.asarray(values)
-        except ValueError as error:
-            raise ArgumentError(name, values, f"must be an array ({error})", "Give rows of equal lengths") from error
-    if not (np.issubdtype(values.dtype, np.number) or values.dtype == bool) or jnp.iscomplexobj(values):
-        raise ArgumentError(name, values.dtype, "must hold real numbers", "Convert it")
+    """An array of JAX's default floats, finite where it can be looked at.
+
+    Lists, frames and all else that is an array are taken. A number that these floats turn into infinity is refused, and
+    so is one that they turn into 0, unless its column (all numbers, in a flat array) has others that dwarf it.
+    """
+    values = read_array(name, values)
     dtype = jnp.result_type(float)
-    if not isinstance(values, jax.core.Tracer):
-        with np.errstate(over="ignore"):
-            known = np.asarray(values, np.float64 if values.dtype == bool else None).astype(dtype)
-        if not np.isfinite(known).all():
-            place = tuple(map(int, np.argwhere(~np.isfinite(known))[0]))
-            constraint = f"must be finite in {dtype}"
-            raise ArgumentError(f"{name}{list(place)}", np.asarray(values)[place], constraint, "Leave the sample out")
-    return jnp.asarray(values, dtype)
+    if isinstance(values, jax.core.Tracer):
+        return jnp.asarray(values, dtype)
+    known = np.asarray(values)
+    known = known if known.dtype.kind in "biuf" else known.astype(np.float32)  # JAX's short floats
+    with np.errstate(over="ignore", under="ignore"):
+        kept = known.astype(dtype)
+    if not np.isfinite(kept).all():
+        _refuse(name, known, ~np.isfinite(kept), f"must be finite in {jnp.dtype(dtype).name}", "Leave the sample out")
+    tiny = np.abs(kept) < jnp.finfo(dtype).tiny
+    if tiny.any() and known.dtype.kind == "f":
+        size = np.abs(known)
+        weighty = tiny & (size > 0) & (size >= float(jnp.finfo(dtype).eps) * size.max(0))
+        if weighty.any():
+            constraint = f"must be 0 or from {float(jnp.finfo(dtype).tiny):.2g} on in {jnp.dtype(dtype).name}"
+            _refuse(name, known, weighty, constraint, "Use other units, or jax.enable_x64(True)")
+    return jnp.asarray(values if isinstance(values, jax.Array) else kept, dtype)
+
+
+def _refuse(name: str, values: np.ndarray, wrong: np.ndarray, constraint: str, remedy: str) -> None:
+    """Name the first entry that is wrong."""
+    place = tuple(map(int, np.argwhere(wrong)[0]))
+    raise ArgumentError(f"{name}{list(place)}" if place else name, values[place].item(), constraint, remedy)
 
 
 def check_number(name: str, value: Any, least: int | float, most: int | float, remedy: str) -> None:
-    """Refuse what is not one number in [least, most], finite; a traced one passes."""
-    if isinstance(value, str | bool | None) or jnp.ndim(value) != 0:
-        raise ArgumentError(name, value, "must be one number", "jax.vmap over it to have several, or take a path")
-    if not isinstance(value, jax.core.Tracer) and not (math.isfinite(value) and least <= float(value) <= most):
-        upper = f"to {most:g}" if math.isfinite(most) else "on"
-        raise ArgumentError(name, value, f"must be a finite number from {least:g} {upper}", remedy)
+    """Refuse what is not one number in [least, most], finite, also in JAX's default floats; a traced one passes."""
+    domain = Domain(least, most, "[)" if math.isinf(most) else "[]")
+    domain.check(name, value, remedy, jnp.result_type(float))
 
 
 def read_alphas(alphas: Any) -> Array:
     """A flat array of strengths, each 0 or more where it can be looked at."""
-    alphas = read_floats("alphas", alphas)
+    given = read_array("alphas", alphas)
+    alphas = read_floats("alphas", given)
     if alphas.ndim != 1 or alphas.shape[0] < 1:
         raise ArgumentError("alphas", alphas.shape, "must be a flat array of one or more", "Give numpy.geomspace(...)")
-    if not isinstance(alphas, jax.core.Tracer) and (np.asarray(alphas) < 0).any():
-        raise ArgumentError("alphas", float(np.asarray(alphas).min()), "must not be negative", "Give 0 or more")
+    NOT_NEGATIVE.check_all("alphas", given, "Give 0 or more", alphas.dtype)
     return alphas
 
 
 def check_normalize(normalize: Any) -> None:
     """Refuse a way of scaling columns that there is not."""
-    if normalize not in NORMALIZE:
-        raise ArgumentError("normalize", normalize, 'must be None, "l2" or "std"', "Choose one of them")
+    check_choice("normalize", normalize, NORMALIZE)

@@ -1,15 +1,19 @@
 """Designs: polynomial features, and columns centred and scaled, with the way back to original units."""
 
-from typing import Literal, NamedTuple
+import math
+from typing import Any, Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int32, Num
 
+from jaxreg.checks import FINITE
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
-from jaxreg.linear.fit import LinearFit, Status
+from jaxreg.linear.accumulate import add_rows, average_rows, dot, uncertainty
+from jaxreg.linear.fit import LinearFit, Status, tolerance
 
 Normalize = Literal["l2", "std"] | None
 _Numbers = Num[Array | np.ndarray, "..."]
@@ -36,8 +40,8 @@ def polynomial_features(
             default the least and the largest x.
 
     Raises:
-        ArgumentError: x not flat, not finite or so large that a power overflows, another basis, a degree below 1, or an
-            empty domain.
+        ArgumentError: x not flat, not finite or so large that a power overflows, another basis, a degree below 1, an
+            empty domain, or equal x without one (NaN where x is traced).
 
     >>> polynomial_features(jnp.array([0, 1, 2]), 3)
     Array([[0., 0., 0.], [1., 1., 1.], [2., 4., 8.]], dtype=float32)
@@ -53,9 +57,9 @@ def polynomial_features(
         return boundary.read_floats("powers of x", powers)
     if basis != "legendre":
         raise ArgumentError("basis", basis, 'must be "monomial" or "legendre"', "Choose one of them")
-    low, high = (x.min(), x.max()) if domain is None else domain
-    if domain is not None and not low < high:
-        raise ArgumentError("domain", domain, "must be two increasing numbers", "Give those of the fitted x")
+    low, high = (x.min(), x.max()) if domain is None else _read_domain(domain)
+    if not isinstance(x, jax.core.Tracer) and not low < high:
+        raise ArgumentError("domain", domain, f"must be given where all x are {float(low):g}", "Give (-1.0, 1.0), say")
     t = 2 * (x - low) / (high - low) - 1
     before, p, columns = jnp.ones_like(t), t, []
     for k in range(1, degree + 1):
@@ -64,10 +68,21 @@ def polynomial_features(
     return jnp.stack(columns, axis=1)
 
 
+def _read_domain(domain: Any) -> tuple[Any, Any]:
+    ends = tuple(domain) if isinstance(domain, tuple | list | np.ndarray) else ()
+    if len(ends) != 2:
+        raise ArgumentError("domain", domain, "must be two numbers", "Give the ends of the interval of the fitted x")
+    for end in ends:
+        FINITE.check("domain", end, "Give the ends of the interval of the fitted x")
+    if not any(isinstance(end, jax.core.Tracer) for end in ends) and not ends[0] < ends[1]:
+        raise ArgumentError("domain", domain, "must be two increasing numbers", "Give those of the fitted x")
+    return ends
+
+
 class Standardized(NamedTuple):
     """A design with columns of mean 0 and unit scale: `X` = (original - `center`) / `scale`.
 
-    Where a column is `constant`, up to rounding, it is 0 in `X` and its scale is 1.
+    Where all numbers of a column are equal it is `constant`: it is 0 in `X` and its scale is 1.
     """
 
     X: Float[Array, "n p"]
@@ -80,7 +95,8 @@ def standardize(X: Num[Array | np.ndarray, "n p"], scale: Normalize = None, *, c
     r"""Subtract each column's mean and divide by its scale.
 
     "l2": the norm of the centred column, $\|x_j - \bar x_j\|$, what scikit-learn once called `normalize=True`; "std":
-    its standard deviation, that norm over $\sqrt n$; None: 1. Safe where squares would overflow.
+    its standard deviation, that norm over $\sqrt n$; None: 1. Safe where squares would overflow, and far from zero:
+    what is left of the mean after a first subtraction is subtracted too.
 
     Args:
         X: design.
@@ -95,21 +111,35 @@ def standardize(X: Num[Array | np.ndarray, "n p"], scale: Normalize = None, *, c
                  scale=Array([1., 1.], dtype=float32), constant=Array([False,  True], dtype=bool))
     """
     boundary.check_normalize(scale)
-    X = boundary.read_design(X)
-    n, epsilon = X.shape[0], float(jnp.finfo(X.dtype).eps)
+    return _standardize(boundary.read_design(X), scale, center)[0]
+
+
+def _standardize(X: Float[Array, "n p"], scale: Normalize, center: bool) -> tuple[Standardized, Float[Array, " p"]]:
+    """The standard form, and what rounding took from `center`: it is subtracted from X all the same."""
     safe = find_power(X, axis=0)
-    unit = X / safe  # within [-4, 4], so that its squares do not overflow
-    mean = unit.mean(0) if center else jnp.zeros_like(safe)
-    unit = unit - mean
-    squares = (unit * unit).sum(0)
-    constant = squares <= (n * (epsilon * n) ** 2 if center else 0)
-    squares = squares / n if scale == "std" else squares
-    norm = jnp.sqrt(jnp.where(constant, 1, squares))
+    unit, mean, rest = centre(X / safe, center)  # within [-4, 4], so that its squares do not overflow
+    highest, lowest = X.max(0), X.min(0)
+    constant = lax.stop_gradient((highest == lowest) if center else (highest == 0) & (lowest == 0))
     if scale is None:
-        columns, divisor = X - mean * safe, jnp.ones_like(safe)
+        columns, divisor = unit * safe, jnp.ones_like(safe)
     else:
+        squares = add_rows(unit * unit) / (X.shape[0] if scale == "std" else 1)
+        norm = jnp.sqrt(jnp.where(constant, 1, squares))
         columns, divisor = unit / norm, jnp.where(constant, 1, norm * safe)
-    return Standardized(jnp.where(constant, 0, columns), mean * safe, divisor, constant)
+    return Standardized(jnp.where(constant, 0, columns), mean * safe, divisor, constant), rest * safe
+
+
+def centre(
+    values: Float[Array, "n *rest"], center: bool = True
+) -> tuple[Float[Array, "n *rest"], Float[Array, "*rest"], Float[Array, "*rest"]]:
+    """Values less their mean, the mean, and what rounding took from it. A mean of what is left is nearly exact."""
+    if not center:
+        return values, jnp.zeros_like(values[0]), jnp.zeros_like(values[0])
+    mean = average_rows(values)
+    mean = mean + average_rows(values - mean)
+    left = values - mean
+    rest = average_rows(left)
+    return left - rest, mean, rest
 
 
 def find_power(values: Float[Array, "..."], axis: int | None = None) -> Float[Array, "..."]:
@@ -136,12 +166,17 @@ def find_power(values: Float[Array, "..."], axis: int | None = None) -> Float[Ar
 
 
 class Problem(NamedTuple):
-    """A regression in standard form: the standardized design, the centred target, and what was taken from it."""
+    """A regression in standard form: the standardized design, the centred target, and what was taken from it.
+
+    `rest` is what rounding took from the means of the columns, `mean_rest` that of the target.
+    """
 
     X: Float[Array, "n p"]
     y: Float[Array, " n"]
     design: Standardized
+    rest: Float[Array, " p"]
     mean: Float[Array, ""]
+    mean_rest: Float[Array, ""]
     status: Int32[Array, ""]
 
 
@@ -149,25 +184,48 @@ def pose(X: _Numbers, y: _Numbers, normalize: Normalize, fit_intercept: bool) ->
     """Check the data and bring them to standard form; a constant column and, in a batch, NaN are in its status."""
     boundary.check_normalize(normalize)
     X, y = boundary.read_data(X, y)
-    design = standardize(X, normalize, center=fit_intercept)
-    mean = y.mean() if fit_intercept else jnp.zeros_like(y[0])
+    design, rest = _standardize(X, normalize, fit_intercept)
+    unit = find_power(y)
+    centred, mean, mean_rest = centre(y / unit, fit_intercept)
+    varies = y.max() > y.min() if fit_intercept else jnp.bool_(True)
     finite_X, finite_y = (jnp.isfinite(values).all() for values in (X, y))
     status = jnp.where(design.constant.any(), Status.CONSTANT_COLUMN, Status.OK).astype(jnp.int32)
     status = jnp.where(finite_X & finite_y, status, jnp.int32(Status.INVALID))
     # Zeros in place of what is not finite: no solver loops on them, and `to_fit` says NaN. Each of the two by itself:
-    # targets that share a design must go on sharing it.
-    X, y = jnp.where(finite_X, design.X, 0), jnp.where(finite_y, y - mean, 0)
-    return Problem(X, y, design, mean, status)
+    # targets that share a design must go on sharing it. Zeros, too, for a target that is constant.
+    X, y = jnp.where(finite_X, design.X, 0), jnp.where(finite_y & varies, centred * unit, 0)
+    return Problem(X, y, design, rest, mean * unit, mean_rest * unit, status)
 
 
 def to_fit(
     problem: Problem, coef: Float[Array, "*path p"], gap: Float[Array, "*path"], status: Int32[Array, "*path"]
 ) -> LinearFit:
-    """The coefficients of a problem in standard form, in the units of the data; NaN where the status is INVALID."""
+    r"""The coefficients of a problem in standard form, in the units of the data, and what they are worth.
+
+    NOT_CONVERGED where the gap is above the `tolerance`, or where rounding the coefficients and the intercept to this
+    precision moves the fitted values by more than the root of it, relative to the spread of y; NaN and INVALID where
+    the data are not finite or the numbers overflow.
+    """
     status = status | problem.status
-    invalid = (status & Status.INVALID) != 0
-    coef = jnp.where(problem.design.constant, 0, coef / problem.design.scale)
-    intercept = problem.mean - jnp.einsum("...p,p->...", coef, problem.design.center, precision="highest")
+    size, constant = problem.design.scale, problem.design.constant
+    moved = jnp.where(constant, 0, coef)
+    coef = jnp.where(constant, 0, coef / size)
+    start = problem.mean_rest - jnp.einsum("...p,p->...", coef, problem.rest, precision="highest")
+    intercept = dot(-coef, problem.design.center, problem.mean, start)
+    limit = tolerance(gap.dtype)
+    unit_x, unit_y = find_power(problem.X, axis=0), find_power(problem.y)
+    lengths = jnp.sqrt(average_rows((problem.X / unit_x) ** 2))
+    spread = jnp.sqrt(average_rows((problem.y / unit_y) ** 2))
+    lost = jnp.abs(coef * size - moved) * unit_x / unit_y * lengths
+    epsilon = float(jnp.finfo(gap.dtype).eps)
+    terms = jnp.abs(coef * problem.design.center).sum(-1)
+    offset = epsilon / 2 * jnp.abs(intercept) + uncertainty(gap.dtype) * terms
+    error = lost.sum(-1) + offset / unit_y + jnp.sqrt(jnp.maximum(lax.stop_gradient(gap), 0)) * spread
+    vanish = unit_y / unit_x.max() < float(jnp.finfo(gap.dtype).tiny) / epsilon  # as coefficients of this size do
+    poor = (gap > limit) | ((spread > 0) & ((error > math.sqrt(limit) * spread) | vanish))
+    status = status | jnp.where(lax.stop_gradient(poor), int(Status.NOT_CONVERGED), 0).astype(jnp.int32)
+    overflows = ~(jnp.isfinite(coef).all(-1) & jnp.isfinite(intercept))
+    invalid = ((status & Status.INVALID) != 0) | overflows
     return LinearFit(
         jnp.where(invalid[..., None], jnp.nan, coef),
         jnp.where(invalid, jnp.nan, intercept),

@@ -10,10 +10,10 @@ from jaxtyping import Array, Float, Int32, Num
 
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
-from jaxreg.linear.design import Normalize, Problem, pose, to_fit
+from jaxreg.linear.design import Normalize, find_power, pose, to_fit
 from jaxreg.linear.fit import LinearFit, Status
 from jaxreg.linear.implicit import attach_derivative
-from jaxreg.linear.working_set import solve_grid, tolerance
+from jaxreg.linear.working_set import solve_grid
 
 _Numbers = Num[Array | np.ndarray, "..."]
 _Scalar = int | float | np.number | Num[Array | np.ndarray, ""]
@@ -46,7 +46,7 @@ def lasso(
 
     The objective is that of scikit-learn's `Lasso`, on columns that are centred and, as `normalize` says, scaled; the
     coefficients come back in the units of the data. Solved exactly on its support, up to rounding; `gap` certifies it:
-    at most 1e-10 in float64 and 1e-5 in float32, else the status is NOT_CONVERGED. Where columns depend on each other
+    at most 1e-10 in float64 and 1e-6 in float32, else the status is NOT_CONVERGED. Where columns depend on each other
     so that there are several solutions, that of one independent subset of them is returned, as RANK_DEFICIENT; at
     alpha 0 it is the least squares solution of minimum norm.
 
@@ -167,9 +167,8 @@ def elastic_net_path(
     valid = jnp.isfinite(alphas) & (alphas >= 0) & known
     strengths = jnp.where(valid, alphas, 1)
     order = jnp.argsort(-strengths)
-    coef, gap, dependent = _solve(problem.X, _drop_rounding(problem), strengths[order], jnp.where(known, l1_ratio, 1))
-    status = jnp.where(gap <= tolerance(gap.dtype), 0, int(Status.NOT_CONVERGED))
-    status |= jnp.where(dependent, int(Status.RANK_DEFICIENT), 0)
+    coef, gap, dependent = _solve(problem.X, problem.y, strengths[order], jnp.where(known, l1_ratio, 1))
+    status = jnp.where(dependent, int(Status.RANK_DEFICIENT), 0)  # `to_fit` certifies the gap
     back = jnp.argsort(order)
     status = jnp.where(valid, status[back], int(Status.INVALID)).astype(jnp.int32)
     fit = to_fit(problem, coef[back], gap[back], status)
@@ -189,7 +188,7 @@ def alpha_max(
         fit_intercept: as in the fit (static).
 
     Raises:
-        ArgumentError: data or a ratio outside their domain.
+        ArgumentError: data or a ratio outside their domain, or a strength too large or too small for their precision.
 
     >>> X, y = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]), np.array([4.0, -2.0, 1.5, 0.5])
     >>> alpha_max(X, y), alpha_max(X, y, 0.5)
@@ -199,17 +198,17 @@ def alpha_max(
         raise ArgumentError("l1_ratio", l1_ratio, "must be above 0", "Without an L1 part nothing becomes zero")
     l1_ratio = _read_ratio(l1_ratio)
     problem = pose(X, y, normalize, fit_intercept)
-    correlation = jnp.einsum("np,n->p", problem.X, problem.y, precision="highest")
-    return jnp.abs(correlation).max() / (problem.y.shape[0] * l1_ratio)
+    unit_x, unit_y = find_power(problem.X), find_power(problem.y)
+    correlation = jnp.einsum("np,n->p", problem.X / unit_x, problem.y / unit_y, precision="highest")
+    most = jnp.abs(correlation).max() / (problem.y.shape[0] * l1_ratio)
+    found = most * unit_x * unit_y
+    if not isinstance(found, jax.core.Tracer) and (jnp.isinf(found) or (found == 0) & (most > 0)):
+        constraint = f"must have a product with X that {found.dtype.name} holds"
+        raise ArgumentError("y", float(jnp.abs(problem.y).max()), constraint, "Use other units, or float64")
+    return found
 
 
 def _read_ratio(l1_ratio: _Scalar) -> Float[Array, ""]:
     """The ratio as an array, in [0, 1] where it can be looked at."""
     boundary.check_number("l1_ratio", l1_ratio, 0, 1, "0 is ridge, 1 is the lasso")
     return jnp.asarray(l1_ratio, jnp.result_type(float))
-
-
-def _drop_rounding(problem: Problem) -> Float[Array, " n"]:
-    """The centred target, or zeros if it did not vary: what centring leaves of it then is rounding."""
-    n, epsilon = problem.y.shape[0], float(jnp.finfo(problem.y.dtype).eps)
-    return jnp.where(jnp.abs(problem.y).max() > n * epsilon * jnp.abs(problem.mean), problem.y, 0)

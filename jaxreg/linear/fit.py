@@ -7,6 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32
 
+from jaxreg.checks import read_array
+from jaxreg.linear.accumulate import dot
+
 
 class Status(enum.IntFlag):
     """What a fit met; several may hold at once. `Status(int(fit.status))` names those of one fit.
@@ -21,11 +24,21 @@ class Status(enum.IntFlag):
     RANK_DEFICIENT = 2
     """Columns depend on each other: the docstring of the fit says which solution it returns."""
     NOT_CONVERGED = 4
-    """The gap is above the stated tolerance."""
+    """The gap is above the stated `tolerance`, or rounding moves predictions by more than its root: use float64."""
     TRUNCATED = 8
     """The path ended at `max_knots`, before its end."""
     INVALID = 16
-    """Data that are not finite, or a hyperparameter outside its domain, inside a batch: the numbers are NaN."""
+    """Numbers that overflow or, inside a batch, data that are not finite, or a hyperparameter outside its domain: the
+    numbers are NaN."""
+
+
+def tolerance(dtype: jnp.dtype) -> float:
+    r"""The gap that a fit should reach: $10^{-10}$ in float64 and $10^{-6}$ in float32.
+
+    Its root bounds how far the predictions are from the best ones, relative to the spread of y: $10^{-5}$ and
+    $10^{-3}$. Where a design needs more than float32 has, `jax.enable_x64(True)` and `jaxreg.sweep(x64=True)` do.
+    """
+    return 1e-10 if jnp.finfo(dtype).bits == 64 else 1e-6
 
 
 class LinearFit(NamedTuple):
@@ -42,5 +55,15 @@ class LinearFit(NamedTuple):
 
     def predict(self, X: Float[Array | np.ndarray, "m p"]) -> Float[Array, "*batch m"]:
         """The fitted values at the rows of `X`, for each fit of the batch."""
-        X = jnp.asarray(X, self.coef.dtype)
-        return jnp.einsum("...p,mp->...m", self.coef, X, precision="highest") + self.intercept[..., None]
+        return predict(X, self.coef, self.intercept)
+
+
+def predict(
+    X: Float[Array | np.ndarray, "m p"], coef: Float[Array, "*batch p"], intercept: Float[Array, "*batch"]
+) -> Float[Array, "*batch m"]:
+    """The fitted values at the rows of `X`, as those at their mean and what departs from it: exact far from zero."""
+    X = jnp.asarray(read_array("X", X), coef.dtype)
+    center = X.mean(0) if len(X) else jnp.zeros_like(coef, shape=X.shape[1])
+    center = jnp.where(jnp.isfinite(center), center, 0)
+    inner = jnp.einsum("...p,mp->...m", coef, X - center, precision="highest")
+    return inner + dot(coef, center, intercept)[..., None]

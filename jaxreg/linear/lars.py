@@ -11,8 +11,9 @@ from jaxtyping import Array, Bool, Float, Int32, Num
 
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
-from jaxreg.linear.design import Normalize, pose, to_fit
-from jaxreg.linear.fit import LinearFit, Status
+from jaxreg.linear.accumulate import add_rows
+from jaxreg.linear.design import Normalize, find_power, pose, to_fit
+from jaxreg.linear.fit import LinearFit, Status, predict, tolerance
 from jaxreg.linear.tableau import measure_gap, walk
 
 _WIDEST = 4096  # columns; the tableau of each member of a batch has p² numbers
@@ -57,8 +58,7 @@ class LarsPath(NamedTuple):
 
     def predict(self, X: Float[Array | np.ndarray, "m p"]) -> Float[Array, "*batch knots m"]:
         """The fitted values at the rows of `X` at each knot; `path.at(alpha).predict(X)` has those at an alpha."""
-        X = jnp.asarray(X, self.coef.dtype)
-        return jnp.einsum("...p,mp->...m", self.coef, X, precision="highest") + self.intercept[..., None]
+        return predict(X, self.coef, self.intercept)
 
 
 @jax.jit
@@ -107,7 +107,7 @@ def lars_path(
 
     `gap` is the duality gap of the lasso at each knot, relative to $\tfrac{1}{2n}\|y - \bar y\|^2$. For "lar" it takes
     each coefficient's sign as that of its correlation: it certifies LAR's own conditions, and is the lasso's gap until
-    a coefficient crosses 0. A path ends before the first knot with a gap above 1e-10 (float32: 1e-5).
+    a coefficient crosses 0. A path ends before the first knot with a gap above 1e-10 (float32: 1e-6).
 
     Status. RANK_DEFICIENT: a column of which the active ones leave no more than 1e-12 (float32: 1e-5) of its squared
     norm reached the common correlation, and was kept out: the solution is not unique, and that without it is returned.
@@ -157,17 +157,17 @@ def lars_path(
 def _follow(X: Array, y: Array, drop: bool, knots: int, normalize: Normalize, fit_intercept: bool) -> LarsPath:
     problem = pose(X, y, normalize, fit_intercept)
     n = X.shape[0]
-    epsilon = float(jnp.finfo(problem.y.dtype).eps)
-    double = epsilon < 1e-12
-    gram = jnp.matmul(problem.X.T, problem.X, precision="highest")
-    square = (problem.y * problem.y).sum()
-    varies = square > n * (n * epsilon * problem.mean) ** 2  # else what is left of a constant y is rounding
-    product = jnp.where(varies, jnp.matmul(problem.X.T, problem.y, precision="highest"), 0)
+    double = jnp.finfo(problem.y.dtype).bits == 64
+    unit_x, unit_y = find_power(problem.X), find_power(problem.y)
+    A, z = problem.X / unit_x, problem.y / unit_y
+    gram = jnp.matmul(A.T, A, precision="highest")
+    square = add_rows(z * z)
+    product = jnp.matmul(A.T, z, precision="highest")
     walked = walk(gram, product, knots, 1e-12 if double else 1e-5, drop=drop)
-    gap = measure_gap(walked, gram, product, jnp.where(varies, square, 1), crossing=not drop)
+    gap = measure_gap(walked, gram, product, jnp.where(square > 0, square, 1), crossing=not drop)
 
     met = jnp.arange(knots, dtype=jnp.int32) < walked.knots
-    certified = gap <= (1e-10 if double else 1e-5)
+    certified = gap <= tolerance(gap.dtype)
     valid = (jnp.cumsum(met & ~certified) == 0) & met & ((problem.status & Status.INVALID) == 0)
     lost = (met & ~valid).any()
     status = jnp.where(walked.running | lost, int(Status.TRUNCATED), 0)
@@ -178,6 +178,8 @@ def _follow(X: Array, y: Array, drop: bool, knots: int, normalize: Normalize, fi
     def repeat_last(knot: Array) -> Array:
         return jnp.where(valid.reshape(-1, *[1] * (knot.ndim - 1)), knot, knot[end])
 
-    fit = to_fit(problem, repeat_last(walked.coef), repeat_last(gap), jnp.broadcast_to(status, (knots,)))
-    alphas = jnp.where(valid.any(), repeat_last(walked.strengths) / n, jnp.nan)
-    return LarsPath(alphas, fit.coef, fit.intercept, jnp.where(valid, walked.moves, 0), valid, fit.gap, fit.status[0])
+    coef = repeat_last(walked.coef) * (unit_y / unit_x)
+    fit = to_fit(problem, coef, repeat_last(gap), jnp.broadcast_to(status, (knots,)))
+    joined = jax.lax.reduce(fit.status, jnp.int32(0), jax.lax.bitwise_or, (0,))
+    alphas = jnp.where(valid.any(), repeat_last(walked.strengths) / n * unit_x * unit_y, jnp.nan)
+    return LarsPath(alphas, fit.coef, fit.intercept, jnp.where(valid, walked.moves, 0), valid, fit.gap, joined)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Num
 from jaxreg.linear import boundary
 from jaxreg.linear.design import Normalize, Problem, pose, to_fit
 from jaxreg.linear.fit import LinearFit, Status
-from jaxreg.linear.spectrum import Spectrum, decompose, scale_design, solve
+from jaxreg.linear.spectrum import Spectrum, decompose, fit_spectral, scale_design
 
 Scalar = int | float | np.number | Num[Array | np.ndarray, ""]
 
@@ -44,8 +44,9 @@ def least_squares(
         y: target; `jax.vmap` over many targets shares the decomposition of their design.
         normalize: scale of the columns (static): None, "l2" or "std", as in `standardize`.
         fit_intercept: whether the model has an intercept (static).
-        rcond: singular values of $A$ up to this multiple of the largest count as 0; by default the machine epsilon
-            times the larger of n and p.
+        rcond: a singular value counts as 0 up to this multiple of what it were if all columns of $A$ were orthogonal
+            (`jaxreg.linear.spectrum.decompose`): the scale of a column is of no matter. By default $4 \sqrt p$ machine
+            epsilons, whatever n is.
 
     Returns:
         `LinearFit` in original units. `gap` is $\|U'(y - A b)\|^2 / \|y - \bar y\|^2$, what the objective lacks to its
@@ -72,8 +73,8 @@ def _fit(X: Array, y: Array, rcond: Any, *, normalize: Normalize, fit_intercept:
     problem = pose(X, y, normalize, fit_intercept)
     A, scale = scale_design(problem.X)
     spectrum = decompose(A, rcond)
-    solution = solve(spectrum, A, problem.y, jnp.zeros_like(problem.mean), True)
-    return to_fit(problem, solution.coef / scale, solution.gap, flag_rank(problem, spectrum))
+    solution = fit_spectral(problem, spectrum, A, scale, jnp.zeros_like(problem.mean), True)
+    return to_fit(problem, solution.coef, solution.gap, flag_rank(problem, spectrum))
 
 
 def flag_rank(problem: Problem, spectrum: Spectrum) -> Array:

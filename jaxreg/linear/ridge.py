@@ -11,10 +11,11 @@ from jax import lax
 from jaxtyping import Array, Float, Int32, Num
 
 from jaxreg.linear import boundary
-from jaxreg.linear.design import Normalize, pose, to_fit
+from jaxreg.linear.accumulate import add_rows, average_rows
+from jaxreg.linear.design import Normalize, find_power, pose, to_fit
 from jaxreg.linear.fit import LinearFit, Status
 from jaxreg.linear.least_squares import Scalar, flag_rank
-from jaxreg.linear.spectrum import Spectrum, decompose, multiply, scale_design, solve
+from jaxreg.linear.spectrum import Spectrum, decompose, fit_spectral, make_filters, multiply, scale_design
 
 
 def ridge(
@@ -65,9 +66,9 @@ def _fit(X: Array, y: Array, alpha: Array, *, normalize: Normalize, fit_intercep
     A, scale = scale_design(problem.X)
     spectrum = decompose(A)
     strength, invalid = read_strength(jnp.asarray(alpha, A.dtype), scale)
-    solution = solve(spectrum, A, problem.y, strength, True)
+    solution = fit_spectral(problem, spectrum, A, scale, strength, True)
     status = jnp.where(strength > 0, 0, flag_rank(problem, spectrum)) | invalid
-    return to_fit(problem, solution.coef / scale, solution.gap, status)
+    return to_fit(problem, solution.coef, solution.gap, status)
 
 
 def read_strength(
@@ -156,13 +157,17 @@ def _follow(X: Array, y: Array, alphas: Array, *, normalize: Normalize, fit_inte
     A, scale = scale_design(problem.X)
     spectrum = decompose(A)
     strength, invalid = read_strength(alphas, scale)
-    solution = solve(spectrum, A, problem.y, strength, False)
+    solution = fit_spectral(problem, spectrum, A, scale, strength, False)
     status = jnp.where(strength > 0, 0, flag_rank(problem, spectrum)) | invalid
-    fit = to_fit(problem, solution.coef / scale, solution.gap, status)
+    fit = to_fit(problem, solution.coef, solution.gap, status)
     errors = _cross_validate(spectrum, problem.y, strength, fit_intercept)
     failed = (fit.status & Status.INVALID) != 0
     df, loo, gcv = (jnp.where(failed, jnp.nan, part) for part in errors)
-    return RidgePath(alphas, fit.coef, fit.intercept, df, loo, gcv, fit.gap, fit.status)
+    least = float(jnp.finfo(loo.dtype).tiny)
+    squared = find_power(problem.y) ** 2  # squares of y may overflow or vanish where y does not
+    beyond = jnp.isinf(loo) | jnp.isinf(gcv) | ((squared < least) & (problem.y != 0).any())
+    status = fit.status | jnp.where(beyond, int(Status.NOT_CONVERGED), 0).astype(jnp.int32)
+    return RidgePath(alphas, fit.coef, fit.intercept, df, loo, gcv, fit.gap, status)
 
 
 def _cross_validate(
@@ -174,20 +179,24 @@ def _cross_validate(
     design sees and $E$ the projector on all others but the constant one. Where a row of $E$ is 0 up to rounding it is
     set to 0: only there can r_i and 1 - h_ii both vanish with alpha, and then the second term alone gives their ratio.
     """
-    n, epsilon = y.shape[0], float(jnp.finfo(y.dtype).eps)
+    n, k = spectrum.left.shape
+    unit = find_power(y)
+    y = y / unit
     seen = spectrum.values > 0
-    U = jnp.where(seen, spectrum.left - (spectrum.left.mean(0) if fit_intercept else 0), 0)
+    U = jnp.where(seen, spectrum.left - (average_rows(spectrum.left) if fit_intercept else 0), 0)
     squares = jnp.where(seen, spectrum.values, 1) ** 2
-    limit = epsilon**2 * squares.min()  # so small that it stands for alpha = 0, and cancels in every ratio
+    limit = float(jnp.finfo(y.dtype).eps) ** 2 * squares.min()  # stands for alpha = 0, and cancels in every ratio
     shrink = jnp.where(seen, jnp.maximum(alpha, limit)[:, None], 0) / (squares + alpha[:, None])
     free = n - int(fit_intercept) - seen.astype(y.dtype).sum()
     leverage = 1 - int(fit_intercept) / n - (U * U).sum(1)
-    apart = (leverage > 10 * n * epsilon) & (free > 0)
+    rounding = 16 * math.sqrt(k) * float(jnp.finfo(y.dtype).eps)  # of a row of k squares that add up to at most 1
+    apart = (leverage > rounding) & (free > 0)
     projected = multiply(y, U)
     outside = jnp.where(apart, y - multiply(projected, U.T), 0)
     weights = jnp.where(apart, leverage, 0) + multiply(shrink, (U * U).T)
     residuals = outside + multiply(shrink * projected, U.T)
-    loo = ((residuals * (1 / weights)) ** 2).mean(1)
+    loo = average_rows(((residuals * (1 / weights)) ** 2).T)
     trace = free + shrink.sum(1)
-    gcv = n * ((outside * outside).sum() + ((shrink * projected) ** 2).sum(1)) / trace**2
-    return jnp.where(seen, squares / (squares + alpha[:, None]), 0).sum(1), loo, gcv
+    gcv = n * (add_rows(outside * outside) + ((shrink * projected) ** 2).sum(1)) / trace**2
+    filters = make_filters(spectrum, alpha)
+    return (filters.values * filters.solve).sum(1), loo * unit * unit, gcv * unit * unit

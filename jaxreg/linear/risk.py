@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Num
 from jaxreg.checks import check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
+from jaxreg.linear.accumulate import add_rows
 from jaxreg.linear.design import Normalize, pose
 from jaxreg.linear.fit import Status
 from jaxreg.linear.least_squares import Scalar
@@ -81,17 +82,18 @@ def _predict(
 ) -> Risk:
     problem = pose(X, truth, normalize, fit_intercept)
     A, scale = scale_design(problem.X)
-    U, d, V = decompose(A)
+    spectrum = decompose(A)
+    U, V = spectrum.left, spectrum.right
     strength, status = read_strength(alphas, scale)
-    filters = make_filters(d, strength)
+    filters = make_filters(spectrum, strength)
     n = len(U)
     constant = int(fit_intercept) / n  # what the mean of y adds to the variance of each prediction
     projected = multiply(problem.y, U)
     if test is None:
-        outside = problem.y - multiply(jnp.where(d > 0, projected, 0), U.T)
-        lost = jnp.where(d > 0, strength[:, None] * filters.invert, 0) * projected
-        bias2 = ((outside * outside).sum() + (lost * lost).sum(1)) / n
-        variance = constant + ((d * filters.solve) ** 2).sum(1) / n
+        outside = problem.y - multiply(projected, U.T)
+        lost = jnp.where(filters.known, strength[:, None] * filters.invert, 1) * projected
+        bias2 = (add_rows(outside * outside) + (lost * lost).sum(1)) / n
+        variance = constant + ((filters.values * filters.solve) ** 2).sum(1) / n
     else:
         rows, wanted = test
         rows = (rows - problem.design.center) / problem.design.scale / scale
@@ -146,14 +148,15 @@ def ridge_coefficient_risk(
 def _estimate(X: Array, b: Array, sigma: Array, alphas: Array, *, normalize: Normalize, fit_intercept: bool) -> Risk:
     problem = pose(X, multiply(X, b), normalize, fit_intercept)
     A, scale = scale_design(problem.X)
-    _, d, V = decompose(A)
+    spectrum = decompose(A)
+    V = spectrum.right
     strength, status = read_strength(alphas, scale)
-    filters = make_filters(d, strength)
+    filters = make_filters(spectrum, strength)
     constant = problem.design.constant
     unit = jnp.where(constant, 0, 1 / problem.design.scale)
     b = jnp.where(constant, 0, b * problem.design.scale)
-    known = jnp.where(d > 0, multiply(b, V), 0)
-    lost = multiply(strength[:, None] * filters.invert * known, V.T)
+    known = multiply(b, V)
+    lost = multiply(jnp.where(filters.known, strength[:, None] * filters.invert, 1) * known, V.T)
     bias = (b - multiply(known, V.T) + lost) * unit
     variance = (sigma / scale) ** 2 * multiply(filters.solve**2, ((V * unit[:, None]) ** 2).sum(0))
     return _mark_invalid(Risk(alphas, (bias * bias).sum(1), variance), status | problem.status, sigma)

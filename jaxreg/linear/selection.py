@@ -10,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int32, Key, Num
 
+from jaxreg.checks import NOT_NEGATIVE, SHARE, read_array
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
-from jaxreg.linear.design import Normalize, standardize
+from jaxreg.linear.design import Normalize, find_power, standardize
+from jaxreg.linear.fit import Status
 from jaxreg.linear.least_squares import least_squares
 from jaxreg.linear.spectrum import decompose
 from jaxreg.sampling import shuffled_epoch
@@ -51,17 +53,19 @@ def choose(
         slack: $s$, in the units of the criterion.
 
     Raises:
-        ArgumentError: not flat, or of different lengths.
+        ArgumentError: not flat, or of different lengths, or a negative slack.
 
     >>> choose(jnp.array([3.0, 1.0, 1.5]), jnp.array([0.1, 1.0, 10.0]), slack=0.6)
     Choice(index=Array(2, dtype=int32), alpha=Array(10., dtype=float32))
     """
-    criterion, alphas = jnp.asarray(criterion), jnp.asarray(alphas)
+    criterion, alphas = jnp.asarray(read_array("criterion", criterion)), jnp.asarray(read_array("alphas", alphas))
+    NOT_NEGATIVE.check("slack", slack, "Give the standard error at the minimum, say")
     if criterion.ndim != 1 or criterion.shape != alphas.shape:
         remedy = "Give one number per alpha; jax.vmap over datasets"
         raise ArgumentError("criterion", criterion.shape, f"must be flat, as alphas {alphas.shape}", remedy)
     cost = jnp.where(jnp.isnan(criterion), jnp.inf, criterion)
     least = cost.min()
+    slack = jnp.asarray(slack, cost.dtype)
     index = jnp.where(cost <= least + slack, alphas, -jnp.inf).argmax().astype(jnp.int32)
     return Choice(index, jnp.where(least < jnp.inf, alphas[index], jnp.nan))
 
@@ -112,7 +116,8 @@ def cross_validate(
             their abscissa means extrapolation.
 
     Returns:
-        `CrossValidation`; its status at each alpha joins those of the folds.
+        `CrossValidation`; its status at each alpha joins those of the folds, with INVALID where squared errors
+        overflow or vanish.
 
     Raises:
         ArgumentError: data or alphas that cannot be used, or folds that leave fewer than two rows to fit.
@@ -146,7 +151,11 @@ def _cross_validate(
     def score(train: Array, test: Array) -> tuple[Array, Array]:
         fit = path(X[train], y[train], alphas)
         status = jnp.asarray(getattr(fit, "status", 0), jnp.int32)
-        return ((fit.predict(X[test]) - y[test]) ** 2).mean(-1), jnp.broadcast_to(status, alphas.shape)
+        wrong = fit.predict(X[test]) - y[test]
+        error = (wrong**2).mean(-1)
+        lost = jnp.isinf(error) | ((error == 0) & (wrong != 0).any(-1))  # squares overflow, or vanish
+        status = status | jnp.where(lost, int(Status.INVALID), 0).astype(jnp.int32)
+        return error, jnp.broadcast_to(status, alphas.shape)
 
     parts = [jax.vmap(score)(order[train], order[test]) for train, test in _split(len(y), folds)]
     errors, status = (jnp.concatenate(pieces) for pieces in zip(*parts, strict=True))
@@ -205,8 +214,8 @@ def information_criteria(
         fit_intercept: whether the full model has an intercept (static).
 
     Raises:
-        ArgumentError: data that cannot be used, a noise variance that is not positive, or none where the full model
-            leaves no degrees of freedom.
+        ArgumentError: data or degrees of freedom that cannot be used, a noise variance that is not positive, or none
+            where the full model leaves no degrees of freedom.
 
     >>> from jaxreg.linear.ridge import ridge_path
     >>> X, y = jnp.array([[0.0], [1.0], [2.0], [4.0]]), jnp.array([0.0, 1.0, 2.0, 5.0])
@@ -225,8 +234,10 @@ def information_criteria(
             raise ArgumentError("noise_variance", noise_variance, "must be positive", "Give the variance of one error")
         variance = jnp.asarray(noise_variance, X.dtype)
     n = X.shape[0]
-    df = jnp.asarray(df, X.dtype)
-    misfit = ((path.predict(X) - y) ** 2).sum(-1) / variance
+    df = boundary.read_floats("df", df)
+    misfit = _measure(path.predict(X) - y, variance)
+    if df.shape != misfit.shape:
+        raise ArgumentError("df", df.shape, f"must have the shape {misfit.shape} of the path", "Give one per fit")
     deviance = n * jnp.log(2 * math.pi * variance) + misfit
     return Criteria(misfit - n + 2 * df, deviance + 2 * df, deviance + math.log(n) * df, variance)
 
@@ -238,7 +249,7 @@ def residual_variance(X: _Numbers, y: _Numbers, *, fit_intercept: bool = True) -
     full rank.
 
     Raises:
-        ArgumentError: data that cannot be used, or no degree of freedom left, $n \le p + 1$.
+        ArgumentError: data that cannot be used or whose squares overflow, or no degree of freedom left, $n \le p + 1$.
 
     >>> x = jnp.arange(4.0)[:, None]
     >>> residual_variance(x, jnp.array([0.0, 1.0, 3.0, 2.0])).round(4)
@@ -251,7 +262,17 @@ def residual_variance(X: _Numbers, y: _Numbers, *, fit_intercept: bool = True) -
         constraint = f"must have more rows than the {n - left} coefficients of the full model"
         raise ArgumentError("X", X.shape, constraint, "Give noise_variance, or more rows")
     fitted = least_squares(X, y, normalize="l2", fit_intercept=fit_intercept).predict(X)
-    return ((y - fitted) ** 2).sum() / left
+    variance = _measure(y - fitted, jnp.asarray(left, y.dtype))
+    if not isinstance(variance, jax.core.Tracer) and not jnp.isfinite(variance):
+        constraint = f"must have squares below {float(jnp.finfo(y.dtype).max):.2g}"
+        raise ArgumentError("y", float(jnp.abs(y).max()), constraint, "Divide it by its size, or use float64")
+    return variance
+
+
+def _measure(errors: Float[Array, "*batch n"], unit: Float[Array, ""]) -> Float[Array, "*batch"]:
+    """The sum of their squares over a unit; infinite only where it overflows itself."""
+    size = find_power(errors)
+    return ((errors / size) ** 2).sum(-1) / (unit / size / size)
 
 
 def lasso_df(coef: Float[Array | np.ndarray, "*batch p"]) -> Int32[Array, "*batch"]:
@@ -290,7 +311,7 @@ def elastic_net_df(
         fit_intercept: as in the fit (static).
 
     Raises:
-        ArgumentError: a design that cannot be used.
+        ArgumentError: a design, coefficients, strengths or ratios that cannot be used; inside a batch it is NaN.
 
     >>> elastic_net_df(jnp.eye(4), jnp.array([1.0, 0.0, 2.0, 0.0]), 0.5, 0.5, fit_intercept=False)
     Array(1., dtype=float32)
@@ -298,13 +319,20 @@ def elastic_net_df(
     Source: Zou, PhD thesis, Stanford (2005); Tibshirani and Taylor, Ann. Stat. 40 (2012) 1198-1232.
     """
     design = standardize(boundary.read_design(X), normalize, center=fit_intercept).X
-    coef = jnp.asarray(coef)
-    l2 = jnp.asarray(alpha, design.dtype) * (1 - jnp.asarray(l1_ratio, design.dtype))
+    NOT_NEGATIVE.check_all("alpha", alpha, "Give 0 or more", design.dtype)
+    SHARE.check_all("l1_ratio", l1_ratio, "0 is ridge, 1 is the lasso", design.dtype)
+    coef = jnp.asarray(read_array("coef", coef))
+    if coef.ndim < 1 or coef.shape[-1] != design.shape[1]:
+        constraint = f"must have one value per column of X, {design.shape[1]}, last"
+        raise ArgumentError("coef", coef.shape, constraint, "Give the coefficients of a fit or of a path")
+    alpha, l1_ratio = jnp.asarray(alpha, design.dtype), jnp.asarray(l1_ratio, design.dtype)
+    known = NOT_NEGATIVE.holds(alpha) & SHARE.holds(l1_ratio)
     active = (coef != 0).reshape(-1, coef.shape[-1])
-    squares = _singular_values(design, active).reshape(*coef.shape[:-1], -1) ** 2
-    penalty = (design.shape[0] * l2)[..., None]
-    df = jnp.where(squares > 0, squares / jnp.where(squares > 0, squares + penalty, 1), 0).sum(-1)
-    return jnp.where(jnp.isfinite(coef).all(-1), df, jnp.nan)
+    unit = find_power(design)
+    values = _singular_values(design / unit, active).reshape(*coef.shape[:-1], -1)
+    penalty = ((design.shape[0] * alpha / unit / unit) * (1 - l1_ratio))[..., None]
+    df = jnp.where(values > 0, values**2 / jnp.where(values > 0, values**2 + penalty, 1), 0).sum(-1)
+    return jnp.where(jnp.isfinite(coef).all(-1) & known, df, jnp.nan)
 
 
 @jax.jit

@@ -1,13 +1,16 @@
 """The singular value decomposition of a design, and the differentiable solver that least squares and ridge share."""
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from jaxreg.linear.design import find_power
+from jaxreg.linear.accumulate import add_rows
+from jaxreg.linear.design import Problem, find_power
 from jaxreg.linear.factor import svd
 
 multiply = partial(jnp.matmul, precision="highest")
@@ -20,32 +23,55 @@ def scale_design(A: Float[Array, "n p"]) -> tuple[Float[Array, "n p"], Float[Arr
 
 
 class Spectrum(NamedTuple):
-    r"""A thin singular value decomposition $A = U D V'$, k = min(n, p): the columns of `left` are those of $U$."""
+    r"""A thin singular value decomposition $A = U D V'$, k = min(n, p): the columns of `left` are those of $U$.
+
+    `values` are those of $D$ that count, 0 in place of the others; `measured` are all as they came out.
+    """
 
     left: Float[Array, "n k"]
     values: Float[Array, " k"]
     right: Float[Array, "p k"]
+    measured: Float[Array, " k"]
 
 
 def decompose(A: Float[Array, "n p"], rcond: Any = None) -> Spectrum:
-    """The SVD, with singular values of at most `rcond` times the largest set to 0."""
-    rcond = max(A.shape) * float(jnp.finfo(A.dtype).eps) if rcond is None else rcond
-    spectrum = _factor(A)
-    kept = spectrum.values > jnp.asarray(rcond, A.dtype) * spectrum.values[:1]
-    return spectrum._replace(values=jnp.where(kept, spectrum.values, 0))
+    r"""The SVD, and the one rule of this package for what of it is 0.
+
+    A direction v counts as 0 where $\|A v\|$, which is its singular value, is no more than `rcond` times
+    $\sqrt{\sum_j \|a_j\|^2 v_j^2}$, its length were all columns orthogonal. Hence the unit of a column is of no matter,
+    nor is the number of rows. By default rcond is $4 \sqrt p$ machine epsilons, four times what rounding makes of exact
+    dependence.
+    """
+    if rcond is None:
+        rcond = 4 * math.sqrt(A.shape[1]) * float(jnp.finfo(A.dtype).eps)
+    lengths = measure_columns(A)
+    order = jnp.argsort(-lengths)  # from the longest to the shortest, short columns keep all their digits
+    left, values, right = _factor(jnp.take(A, order, axis=1))
+    right = jnp.take(right, jnp.argsort(order), axis=0)
+    apart = jnp.sqrt(((lengths[:, None] * right) ** 2).sum(0))
+    kept = values > jnp.asarray(rcond, A.dtype) * lax.stop_gradient(apart)
+    return Spectrum(left, jnp.where(kept, values, 0), right, values)
+
+
+def measure_columns(A: Float[Array, "n p"]) -> Float[Array, " p"]:
+    """The length of each column, safe where squares overflow or vanish."""
+    power = find_power(A, axis=0)
+    return lax.stop_gradient(jnp.sqrt(add_rows((A / power) ** 2)) * power)
 
 
 @jax.custom_jvp
-def _factor(A: Float[Array, "n p"]) -> Spectrum:
+def _factor(A: Float[Array, "n p"]) -> tuple[Array, Array, Array]:
     left, values, right = svd(A)
-    return Spectrum(left, values, right.T)
+    return left, values, right.T
 
 
 @_factor.defjvp
-def _differentiate_factors(primals: Any, tangents: Any) -> tuple[Spectrum, Spectrum]:
+def _differentiate_factors(
+    primals: Any, tangents: Any
+) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
     """The tangent of the SVD itself, NaN for repeated singular values: only second derivatives need it."""
-    spectrum, (dA,) = _factor(*primals), tangents
-    U, d, V = spectrum
+    factors, (dA,) = _factor(*primals), tangents
+    U, d, V = factors
     turned = multiply(multiply(U.T, dA), V)
     apart = jnp.where(jnp.eye(len(d), dtype=bool), jnp.inf, d**2 - d[:, None] ** 2)
     inverse = jnp.where(d > 0, 1 / jnp.where(d > 0, d, 1), 0)
@@ -53,7 +79,7 @@ def _differentiate_factors(primals: Any, tangents: Any) -> tuple[Spectrum, Spect
     right = multiply(V, (d[:, None] * turned + turned.T * d) / apart)
     outer = multiply(dA, V) - multiply(U, turned)
     inner = multiply(dA.T, U) - multiply(V, turned.T)
-    return spectrum, Spectrum(left + outer * inverse, jnp.diagonal(turned), right + inner * inverse)
+    return factors, (left + outer * inverse, jnp.diagonal(turned), right + inner * inverse)
 
 
 class Solution(NamedTuple):
@@ -64,19 +90,25 @@ class Solution(NamedTuple):
 
 
 class Filters(NamedTuple):
-    r"""For each alpha and singular value: $d/(d^2+\alpha)$, $1/(d^2+\alpha)$, and whether that denominator is not 0."""
+    r"""For each alpha and singular value: $d$, $d/(d^2+\alpha)$, $1/(d^2+\alpha)$, and whether that is not 1/0."""
 
+    values: Float[Array, "*alphas k"]
     solve: Float[Array, "*alphas k"]
     invert: Float[Array, "*alphas k"]
     known: Bool[Array, "*alphas k"]
 
 
-def make_filters(values: Float[Array, " k"], alpha: Float[Array, "*alphas"]) -> Filters:
-    """The filters of the SVD that solve ridge; where a singular value and alpha are both 0, all are 0."""
-    denominator = values**2 + alpha[..., None]
+def make_filters(spectrum: Spectrum, alpha: Float[Array, "*alphas"]) -> Filters:
+    """The filters of the SVD that solve ridge: of all that was measured, as with a penalty there is nothing to cut off.
+
+    At alpha 0, all are 0 where a singular value counts as 0.
+    """
+    strength = alpha[..., None]
+    values = jnp.where(strength > 0, spectrum.measured, spectrum.values)
+    denominator = values**2 + strength
     known = denominator > 0
     invert = jnp.where(known, 1 / jnp.where(known, denominator, 1), 0)
-    return Filters(values * invert, invert, known)
+    return Filters(values, values * invert, invert, known)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4,))
@@ -96,8 +128,8 @@ def solve(
         alpha: any number of strengths, 0 or more.
         refine: whether to undo what rounding does to ill-conditioned designs, at three times the work.
     """
-    U, d, V = spectrum
-    filters = make_filters(d, alpha)
+    U, V = spectrum.left, spectrum.right
+    filters = make_filters(spectrum, alpha)
     projected = multiply(y, U)
     coef = multiply(filters.solve * projected, V.T)
     if refine:  # as Björck: what is left of r + A b = y and A' r = alpha b, solved with the same factors
@@ -107,8 +139,10 @@ def solve(
         below = multiply(alpha[..., None] * coef - multiply(residual, A), V)
         coef = coef + multiply(filters.solve * above - filters.invert * below, V.T)
     # The objective's slope is 2 A'(y - A b) - 2 alpha b; its square in the metric of the Hessian is the suboptimality.
-    slope = d * (projected - multiply(coef, multiply(U.T, A).T)) - alpha[..., None] * multiply(coef, V)
-    total = (y * y).sum()
+    # Each factor A v is made of the data: those of the decomposition would certify themselves.
+    seen = multiply(A, V)
+    slope = multiply(y, seen) - multiply(coef, multiply(seen.T, A).T) - alpha[..., None] * multiply(coef, V)
+    total = add_rows(y * y)
     gap = (slope * slope * filters.invert).sum(-1) / jnp.where(total > 0, total, 1)
     return Solution(coef, gap)
 
@@ -125,8 +159,8 @@ def _differentiate(refine: bool, primals: Any, tangents: Any) -> tuple[Solution,
     _, dA, dy, dalpha = tangents
     solution = solve(spectrum, A, y, alpha, refine)
     coef = solution.coef
-    U, d, V = spectrum
-    filters = make_filters(d, alpha)
+    U, V = spectrum.left, spectrum.right
+    filters = make_filters(spectrum, alpha)
     residual = y - multiply(coef, A.T)
     above = multiply(dy - multiply(coef, dA.T), U)
     below = multiply(multiply(residual, dA) - dalpha[..., None] * coef, V)
@@ -136,3 +170,12 @@ def _differentiate(refine: bool, primals: Any, tangents: Any) -> tuple[Solution,
     unseen = unseen - multiply(jnp.where(filters.known, multiply(unseen, V), 0), V.T)
     complete = filters.known.all(-1, keepdims=True) & (A.shape[1] <= A.shape[0])
     return solution, Solution(moved + jnp.where(complete, 0, unseen), jnp.zeros_like(solution.gap))
+
+
+def fit_spectral(
+    problem: Problem, spectrum: Spectrum, A: Float[Array, "n p"], scale: Float[Array, ""], alpha: Array, refine: bool
+) -> Solution:
+    """`solve` of a problem whose design was divided by `scale`, with coefficients for the design itself."""
+    unit = find_power(problem.y)
+    solution = solve(spectrum, A, problem.y / unit, alpha, refine)
+    return solution._replace(coef=solution.coef * (unit / scale))

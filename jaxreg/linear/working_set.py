@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int32
 from jaxreg.linear.active_set import Active, dependence, index_of, invert, minimize, product, take, violation
 from jaxreg.linear.design import find_power
 from jaxreg.linear.spectrum import Spectrum, decompose
+from jaxreg.linear.spectrum import solve as solve_ridge
 
 WIDTH = 320  # columns whose Gram matrix is held at once, or 3/2 of the number of samples, if that is more
 _ROUNDS = 4  # solutions of one working set, each from new slopes and a new inverse; nearly all problems need one
@@ -190,7 +191,8 @@ def _has_tie(
 def _no_spectrum(X: Float[Array, "n p"]) -> Spectrum:
     """The room for one."""
     (n, p), rank = X.shape, min(X.shape)
-    return Spectrum(jnp.zeros((n, rank), X.dtype), jnp.zeros(rank, X.dtype), jnp.zeros((p, rank), X.dtype))
+    zeros = jnp.zeros(rank, X.dtype)
+    return Spectrum(jnp.zeros((n, rank), X.dtype), zeros, jnp.zeros((p, rank), X.dtype), zeros)
 
 
 def _solve_spectral(
@@ -202,13 +204,9 @@ def _solve_spectral(
     size: Float[Array, ""],
 ) -> Solution:
     """Ridge, or least squares of minimum norm; its gap is what a Newton step would gain, and all of an L1 part."""
-    left, values, right = spectrum
-    square = values**2 + l2
-    inverse = jnp.where(values > 0, 1 / jnp.where(values > 0, square, 1), 0)
-    coef = product(right, values * inverse * product(left.T, y))
-    slope = values * product(left.T, y - product(X, coef)) - l2 * product(right.T, coef)
-    gap = ((slope**2 * inverse).sum() + 2 * l1 * jnp.abs(coef).sum()) / jnp.where(size > 0, size**2, 1)
-    return Solution(coef, gap, (l2 == 0) & ((values > 0).sum() < right.shape[0]))
+    ridge = solve_ridge(spectrum, X, y, l2, False)
+    gap = ridge.gap + 2 * l1 * jnp.abs(ridge.coef).sum() / jnp.where(size > 0, size**2, 1)
+    return Solution(ridge.coef, gap, (l2 == 0) & ((spectrum.values > 0).sum() < len(spectrum.right)))
 
 
 def _square(X: Float[Array, "n p"]) -> Float[Array, "p p"]:

@@ -251,7 +251,7 @@ def test_lowers_for_every_platform_in_both_precisions():
 
 
 def test_decomposition_is_one_of_the_design():
-    U, d, V = decompose(jnp.asarray(_WIDE))
+    U, d, V, _ = decompose(jnp.asarray(_WIDE))
     np.testing.assert_allclose((U * d) @ V.T, _WIDE, atol=1e-12)
     np.testing.assert_allclose(U.T @ U, np.eye(8), atol=1e-13)
     np.testing.assert_allclose(V.T @ V, np.eye(8), atol=1e-13)

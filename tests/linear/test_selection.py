@@ -306,7 +306,7 @@ def test_lowers_for_every_platform():
     [
         ({"folds": 1}, "folds"),
         ({"folds": _N + 1}, "folds"),
-        ({"alphas": np.array([1.0, -0.1])}, "alphas"),
+        ({"alphas": np.array([1.0, -0.1])}, r"alphas\[1\]"),
         ({"alphas": np.array([1.0, np.nan])}, r"alphas\[1\]"),
         ({"y": np.ones((_N, 2))}, "y"),
         ({"y": np.ones(_N - 1)}, "y"),

@@ -22,19 +22,40 @@ def _double():
 
 def test_members_of_nested_batches_are_decompositions_of_their_designs():
     designs = _RANDOM.normal(size=(2, 3, 7, 4))
-    U, d, V = jax.jit(jax.vmap(jax.vmap(decompose)))(designs)
+    U, d, V, _ = jax.jit(jax.vmap(jax.vmap(decompose)))(designs)
     np.testing.assert_allclose((U * d[..., None, :]) @ V.swapaxes(-1, -2), designs, atol=1e-13)
     np.testing.assert_allclose(d, np.linalg.svd(designs, compute_uv=False), rtol=1e-12)
     alone = decompose(jnp.asarray(designs[1, 2]))
-    for many, one in zip((U, d, V), alone, strict=True):
+    for many, one in zip((U, d, V), alone[:3], strict=True):
         np.testing.assert_array_equal(many[1, 2], one)
 
 
 def test_what_counts_as_zero():
+    """What columns say together, whatever their units; never what there is of one column."""
     A = jnp.asarray(np.diag([1.0, 1e-3, 1e-17]))
-    np.testing.assert_allclose(decompose(A).values, [1, 1e-3, 0])
-    np.testing.assert_allclose(decompose(A, 1e-2).values, [1, 0, 0])
+    for rcond in (None, 0.5):
+        np.testing.assert_allclose(decompose(A, rcond).values, [1, 1e-3, 1e-17])
+    near = np.array([[1.0, 1.0], [0.0, 1e-6], [0.0, 0.0]])
+    for unit in (1.0, 1e-9, 1e9):
+        pair = jnp.asarray(near * np.array([1.0, unit]))
+        assert (decompose(pair).values > 0).tolist() == [True, True]
+        assert (decompose(pair, 1e-5).values > 0).tolist() == [True, False]
+        np.testing.assert_array_equal(decompose(pair, 1e-5).measured, decompose(pair).values)
     np.testing.assert_array_equal(decompose(jnp.zeros((3, 2))).values, 0)
+
+
+@pytest.mark.parametrize("rows", [40, 400, 40_000])
+def test_dependence_is_found_and_no_more_however_many_rows(rows):
+    """In both precisions: exact copies and sums of columns in any units are 0, a condition of 1e5 is not."""
+    random = np.random.default_rng(rows)
+    X = random.integers(-8, 9, (rows, 6)).astype(float)
+    X[:, 4], X[:, 5] = X[:, 0] + X[:, 1], X[:, 2]
+    close = np.column_stack([X[:, 0], X[:, 1], X[:, 0] + 2e-5 * X[:, 3]])
+    units = 2.0 ** random.integers(-30, 30, 6)
+    for wide in (False, True):
+        with jax.enable_x64(wide):
+            assert (decompose(scale_design(jnp.asarray(X * units, float))[0]).values > 0).sum() == 4
+            assert (decompose(jnp.asarray(close, float)).values > 0).all()
 
 
 @pytest.mark.parametrize("shape", [(7, 4), (4, 7)])
@@ -43,7 +64,7 @@ def test_derivative_against_central_differences(shape):
 
     def look(A):
         """What does not depend on the signs of the singular vectors."""
-        U, d, V = decompose(A)
+        U, d, V, _ = decompose(A)
         weight = d**2 / (d**2 + 0.3)
         return jnp.concatenate([d, (U**2 * weight).ravel(), (V**2 * weight).ravel(), ((U * weight) @ V.T).ravel()])
 
