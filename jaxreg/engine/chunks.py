@@ -21,10 +21,9 @@ OPERATIONS_PER_CALL = 1e9
 # A slow core's speed, to guess which calls may last: operations, products' operations, and loop bodies in a second.
 SLOW, SLOW_PRODUCTS, SLOW_LOOPS = 5e8, 5e9, 3e5
 BRIEF = 4.0  # seconds: a call that lasts no longer by this guess is not measured
-FIRST = 1.5  # seconds, by the same guess, that the first chunk of a long sweep may last beside its loops
-AIM = 6.0  # seconds that a chunk of a long sweep should last
-ENOUGH = 3.5  # seconds from which on a chunk grows no more
-MOST_GROWTH = 64.0
+FIRST = 0.8  # seconds, by the same guess, that the first chunk of a long sweep may last beside its loops
+AIM = 8.0  # seconds that a chunk of a long sweep should last
+LEAST_GROWTH, MOST_GROWTH = 1.4, 64.0
 
 
 def initial_box(axes: Sequence[Axis], programs: Sequence[Program], chunk_size: int | str, mesh: Mesh) -> Box:
@@ -72,13 +71,13 @@ def next_box(measured: Sequence[tuple[int, float]], axes: Sequence[Axis], full: 
     last two measurements show.
     """
     members, seconds = measured[-1]
-    if seconds >= ENOUGH or members >= full.members:
-        return None
     growth = AIM / max(seconds, AIM / MOST_GROWTH)
     if len(measured) > 1:
         before, lasted = measured[-2]
-        slope = max((seconds - lasted) / max(1, members - before), 0.1 * seconds / members)
+        slope = max((seconds - lasted) / max(1, members - before), 0.05 * seconds / members)
         growth = max(growth, min(MOST_GROWTH, 1 + (AIM - seconds) / (slope * members)))
+    if growth < LEAST_GROWTH or members >= full.members:
+        return None
     wanted = int(members * growth)
     return full if wanted >= full.members else choose_box(axes, wanted, mesh.size)
 

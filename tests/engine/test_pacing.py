@@ -60,7 +60,7 @@ def test_a_killed_sweep_keeps_the_chunks_that_were_recorded(tmp_path, slow_calls
     whole = jr.sweep(walk, AXES, store=tmp_path / "whole.zarr", progress=False).load()
     from jaxreg.engine.store import Store
 
-    write, left = Store.write, [4]
+    write, left = Store.write, [2]
 
     def killed(self, positions, block):
         if not left[0]:
