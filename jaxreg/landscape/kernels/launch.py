@@ -88,8 +88,10 @@ def launch(platform: str | None, operands: Sequence[Any], step: Step, levels: Le
         array = _flatten(operands[i], flags, sizes, runs)
         if i == first:
             array = (jax.vmap(sampling.key_schedule) if any(flags) else sampling.key_schedule)(array)
-        is_record = i > first + step.fixed and array.ndim > any(flags)
-        parts.append(_pack(target, array, any(flags), is_record))
+        is_carried, is_batched = i > first + step.fixed, any(flags)
+        if is_carried and array.ndim == 0:  # Mosaic cannot carry through a loop what starts as one number for all
+            array, is_batched = jnp.broadcast_to(array, (runs,)), True
+        parts.append(_pack(target, array, is_batched, is_carried and array.ndim > is_batched))
     carried = parts[len(parts) - own + step.fixed :]
     if any(part.shape and part.is_batched for part in carried):
         raise NotInKernelError("starts to record in an array of each run's own")
