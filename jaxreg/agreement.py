@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Bool
 
+from jaxreg.checks import SHARE, read_array
 from jaxreg.errors import ArgumentError
 
 
@@ -45,7 +46,8 @@ def split_accuracy_variance(correct: Bool[Array | np.ndarray, "runs examples"]) 
 
     Source: the variance of a sum; read as here by Jordan, Calibrated Chaos, arXiv:2304.01910 (2023).
     """
-    correct = np.asarray(correct)
+    correct = np.asarray(read_array("correct", correct, ndim=2))
+    SHARE.check_all("correct", correct, "Give truth values, or 0 and 1", kinds="biuf")
     runs, examples = correct.shape
     if runs < 2 or examples < 1:
         raise ArgumentError("correct", correct.shape, "must hold two runs and one example or more", "Train more runs")

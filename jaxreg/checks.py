@@ -74,11 +74,14 @@ class Domain:
         if dtype is not None and not _is_kept(number, dtype):
             raise ArgumentError(name, value, _kept(dtype), remedy)
 
-    def check_all(self, name: str, values: Any, remedy: str, dtype: Any = None) -> None:
-        """Refuse what is not a number or an array of numbers of the domain, and name the first one outside."""
+    def check_all(self, name: str, values: Any, remedy: str, dtype: Any = None, kinds: str = "iuf") -> None:
+        """Refuse what is not a number or an array of numbers of the domain, and name the first one outside.
+
+        `dtype` is as for `check`, `kinds` as for `read_array`.
+        """
         if isinstance(values, int | float) and not isinstance(values, bool):
             return self.check(name, values, remedy, dtype)
-        values = read_array(name, values, kinds="iuf")
+        values = read_array(name, values, kinds=kinds)
         if isinstance(values, jax.core.Tracer):
             return None
         known = np.asarray(values)
@@ -115,6 +118,13 @@ POSITIVE = Domain(0, ends="()")
 NOT_NEGATIVE = Domain(0, ends="[)")
 SHARE = Domain(0, 1)
 LEVEL = Domain(0, 1, "()")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is one real number, traced or known."""
+    if isinstance(value, jax.core.Tracer):
+        return value.ndim == 0 and _is_real(value.dtype)
+    return _read_number(value) is not None
 
 
 def check_integer(name: str, value: Any, least: int, most: int | float, remedy: str) -> None:
@@ -213,6 +223,27 @@ def read_array(
         plural = "" if allowed == "1" else "s"
         raise ArgumentError(name, array.shape, f"must have {allowed} dimension{plural}", remedy)
     return array
+
+
+def read_floats(name: str, values: Any) -> Array:
+    """An array of JAX's floats: floats in their own precision, all other numbers in the default one.
+
+    >>> read_floats("w", [1, 2])
+    Array([1., 2.], dtype=float32)
+    """
+    if isinstance(values, jax.Array) and jnp.issubdtype(values.dtype, jnp.floating):
+        return values
+    known = values if isinstance(values, int | float) and not isinstance(values, bool) else read_array(name, values)
+    if isinstance(known, int) and not -_LARGEST <= known <= _LARGEST:
+        raise ArgumentError(name, values, FINITE.constraint, "Give a smaller number")
+    keeps = hasattr(known, "dtype") and jnp.issubdtype(known.dtype, jnp.floating)
+    return jnp.asarray(known, None if keeps else jnp.result_type(float))
+
+
+def check_same_shape(name: str, shape: tuple[int, ...], like: str, other: tuple[int, ...]) -> None:
+    """Refuse a shape that is not that of another argument."""
+    if shape != other:
+        raise ArgumentError(name, shape, f"must have the shape {other} of {like}", "Match them")
 
 
 def _convert(name: str, values: Any, remedy: str) -> np.ndarray | Array:

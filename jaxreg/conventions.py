@@ -4,7 +4,11 @@ Here the data loss is a mean over samples: of a cross-entropy, or of `losses.squ
 of ‖y - Xb‖²/(2n), halve what the three functions for regression and glmnet return.
 """
 
+from jaxreg.checks import NOT_NEGATIVE, POSITIVE, Domain
 from jaxreg.penalties import L1, L2, ElasticNet, Scalar
+
+_REMEDY = "Give the strength that the other library is given"
+_SAMPLES = Domain(1, 2**63, whole=True)
 
 
 def from_keras_l1(c: Scalar) -> L1:
@@ -13,6 +17,7 @@ def from_keras_l1(c: Scalar) -> L1:
     >>> from_keras_l1(0.01)
     L1(alpha=0.01)
     """
+    NOT_NEGATIVE.check("c", c, _REMEDY)
     return L1(c)
 
 
@@ -22,6 +27,7 @@ def from_keras_l2(c: Scalar) -> L2:
     >>> from_keras_l2(0.01)
     L2(alpha=0.02)
     """
+    NOT_NEGATIVE.check("c", c, _REMEDY)
     return L2(2 * c)
 
 
@@ -31,6 +37,7 @@ def from_weight_decay(c: Scalar) -> L2:
     >>> from_weight_decay(0.01)
     L2(alpha=0.01)
     """
+    NOT_NEGATIVE.check("c", c, _REMEDY)
     return L2(c)
 
 
@@ -40,6 +47,8 @@ def from_sklearn_ridge(alpha: Scalar, n: int) -> L2:
     >>> from_sklearn_ridge(0.5, n=50)
     L2(alpha=0.02)
     """
+    NOT_NEGATIVE.check("alpha", alpha, _REMEDY)
+    _SAMPLES.check("n", n, "Give the number of samples")
     return L2(2 * alpha / n)
 
 
@@ -49,6 +58,7 @@ def from_sklearn_lasso(alpha: Scalar) -> L1:
     >>> from_sklearn_lasso(0.001)
     L1(alpha=0.002)
     """
+    NOT_NEGATIVE.check("alpha", alpha, _REMEDY)
     return L1(2 * alpha)
 
 
@@ -58,6 +68,7 @@ def from_sklearn_elastic_net(alpha: Scalar, l1_ratio: Scalar) -> ElasticNet:
     >>> from_sklearn_elastic_net(0.1, 0.5)
     ElasticNet(alpha=0.2, l1_ratio=0.5)
     """
+    NOT_NEGATIVE.check("alpha", alpha, _REMEDY)
     return ElasticNet(2 * alpha, l1_ratio)
 
 
@@ -67,6 +78,8 @@ def from_sklearn_logistic(C: Scalar, n: int) -> L2:
     >>> from_sklearn_logistic(1.0, n=50)
     L2(alpha=0.02)
     """
+    POSITIVE.check("C", C, _REMEDY)
+    _SAMPLES.check("n", n, "Give the number of samples")
     return L2(1 / (C * n))
 
 
@@ -79,4 +92,5 @@ def from_glmnet(lambda_: Scalar, alpha: Scalar) -> ElasticNet:
     >>> from_glmnet(0.1, alpha=0.5)
     ElasticNet(alpha=0.2, l1_ratio=0.5)
     """
+    NOT_NEGATIVE.check("lambda_", lambda_, _REMEDY)
     return ElasticNet(2 * lambda_, l1_ratio=alpha)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
+from jaxreg.checks import NOT_NEGATIVE, check_kind, check_same_shape, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.penalties import Mask, Penalty
 
@@ -39,13 +40,23 @@ def average(losses: Float[Array, "n *outputs"], weights: Weights | None = None) 
     Returns:
         The mean; 0 where all weights are 0.
 
+    Raises:
+        ArgumentError: no loss, or weights that are negative or of another number.
+
     >>> average(jnp.array([1.0, 3.0, jnp.nan]), jnp.array([True, True, False]))
     Array(2., dtype=float32)
     """
+    losses = read_floats("losses", losses)
+    if not losses.size:
+        raise ArgumentError("losses", losses.shape, "must hold at least one sample", "Give the loss of each")
+    if not losses.ndim:
+        raise ArgumentError("losses", losses, "must be one per sample", "Do not average them before")
     per_sample = losses.mean(tuple(range(1, losses.ndim)))
     if weights is None:
         return per_sample.mean()
-    w = weights.astype(losses.dtype)
+    NOT_NEGATIVE.check_all("weights", weights, "Give 0 for a sample that does not count", kinds="biuf")
+    w = read_floats("weights", weights).astype(losses.dtype)
+    check_same_shape("weights", w.shape, "the samples", losses.shape[:1])
     total = w.sum()
     return jnp.where(w != 0, w * per_sample, 0).sum() / jnp.where(total == 0, 1, total)
 
@@ -82,6 +93,15 @@ def build(
     >>> float(total), float(parts.data), float(parts.penalty)
     (3.25, 2.0, 1.25)
     """
+    for name, function in (("predict", predict), ("loss", loss)):
+        if not callable(function):
+            raise ArgumentError(name, function, "must be a function", "Give one as losses.squared")
+    remedy = "Give a tuple such as (penalties.L2(0.1),)"
+    check_kind("penalties", penalties, (tuple, list), remedy)
+    for penalty in penalties:
+        check_kind("penalties", penalty, Penalty, remedy)
+    if masks is not None:
+        check_kind("masks", masks, (tuple, list), "Give one for each penalty, None where it acts on all")
     if masks is None:
         masks = (None,) * len(penalties)
     if len(masks) != len(penalties):

@@ -17,7 +17,6 @@ one from `params` (as `kernels_only`), or None for all. `jaxreg.conventions` tra
 
 import abc
 import math
-import sys
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -26,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from jaxreg.checks import NOT_NEGATIVE, SHARE, Domain, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.values import register_value
 
@@ -40,7 +40,13 @@ def kernels_only(params: PyTree[Float[Array, "..."]]) -> PyTree[bool]:
     >>> kernels_only({"kernel": jnp.ones((3, 2)), "bias": jnp.ones(2)})
     {'bias': False, 'kernel': True}
     """
-    return jax.tree.map(lambda leaf: leaf.ndim >= 2, params)
+    return jax.tree.map(_is_kernel, params)
+
+
+def _is_kernel(leaf: Any) -> bool:
+    if not hasattr(leaf, "ndim"):
+        raise ArgumentError("params", leaf, "must hold arrays", "Convert its leaves")
+    return bool(leaf.ndim >= 2)
 
 
 def soft_threshold(x: Float[Array, "*shape"], threshold: Scalar) -> Float[Array, "*shape"]:
@@ -53,6 +59,9 @@ def soft_threshold(x: Float[Array, "*shape"], threshold: Scalar) -> Float[Array,
 
     Source: Parikh and Boyd, Proximal Algorithms (2014), section 6.5.2.
     """
+    x = read_floats("x", x)
+    if not isinstance(threshold, jax.core.Tracer | float | int):
+        threshold = read_floats("threshold", threshold)
     return jnp.sign(x) * jnp.maximum(jnp.abs(x) - threshold, 0)
 
 
@@ -83,6 +92,7 @@ class Penalty(abc.ABC):
         >>> L1(0.5).value({"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([9.0])}, kernels_only)
         Array(1.5, dtype=float32)
         """
+        params = _read_params("params", params)
         return jnp.asarray(sum((self._value(w) for w in _select(params, mask)), 0.0))
 
     def prox(self, params: PyTree[Float[Array, "..."]], step: Scalar, mask: Mask = None) -> PyTree[Float[Array, "..."]]:
@@ -97,7 +107,8 @@ class Penalty(abc.ABC):
         >>> L1(0.5).prox({"kernel": jnp.array([[1.0, 0.25]]), "bias": jnp.array([9.0])}, 1.0, kernels_only)
         {'bias': Array([9.], dtype=float32), 'kernel': Array([[0.5, 0. ]], dtype=float32)}
         """
-        _check("step", step)
+        NOT_NEGATIVE.check("step", step, "Give a step size such as 0.1")
+        params = _read_params("params", params)
         return jax.tree.map(lambda w, acts: self._prox(w, step) if acts else w, params, _spread(mask, params))
 
 
@@ -123,6 +134,7 @@ class SparsePenalty(Penalty):
         >>> float(L1(1.0).alpha_max(gradient)), float(ElasticNet(1.0, l1_ratio=0.5).alpha_max(gradient))
         (3.0, 6.0)
         """
+        gradient = _read_params("gradient", gradient)
         leaves = [self._critical(g).max() for g in _select(gradient, mask)]
         if not leaves:
             raise ArgumentError("mask", mask, "must select some parameters", "Give True where the penalty acts")
@@ -286,17 +298,16 @@ class MaxNorm(Penalty):
         return jnp.where(inside, w, w * (self.radius / jnp.where(inside, 1, norm)))
 
 
-_LARGEST = {"l1_ratio": 1.0, "radius": math.inf}
+_DOMAINS = {
+    "l1_ratio": (SHARE, "Give 0 for L2, at most 1, which is L1"),
+    "radius": (Domain(0), "Give a length, infinite for no constraint"),
+}
 
 
 def _check(name: str, value: Any) -> None:
     """Refuse a concrete number outside its domain; traced values cannot be looked at."""
-    if not isinstance(value, int | float | np.number | np.ndarray):
-        return
-    numbers, largest = np.asarray(value, np.float64), _LARGEST.get(name, sys.float_info.max)
-    if not np.all((numbers >= 0) & (numbers <= largest)):
-        upper = "at most 1" if largest == 1.0 else "finite" if math.isfinite(largest) else "not NaN"
-        raise ArgumentError(name, value, f"must be 0 or more, and {upper}", "Give a number in that range")
+    domain, remedy = _DOMAINS.get(name, (NOT_NEGATIVE, "Give a strength such as 1e-4"))
+    domain.check_all(name, value, remedy)
 
 
 def _spread(mask: Mask, params: PyTree) -> PyTree[bool]:
@@ -310,6 +321,11 @@ def _spread(mask: Mask, params: PyTree) -> PyTree[bool]:
     if not all(isinstance(acts, bool | np.bool_) for acts in jax.tree.leaves(full)):
         raise ArgumentError("mask", prefix, "must hold truth values only", "Give True where the penalty acts")
     return full
+
+
+def _read_params(name: str, params: PyTree) -> PyTree:
+    """Parameters whose leaves are all arrays of JAX."""
+    return jax.tree.map(lambda leaf: read_floats(name, leaf), params)
 
 
 def _select(params: PyTree, mask: Mask) -> list[Array]:

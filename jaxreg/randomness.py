@@ -5,6 +5,7 @@ import zlib
 import jax
 from jaxtyping import Array, Key
 
+from jaxreg.checks import check_key, check_kind
 from jaxreg.errors import ArgumentError
 
 
@@ -21,13 +22,16 @@ def split(seed: Key[Array, ""], *names: str) -> dict[str, Key[Array, ""]]:
         A dict from name to key.
 
     Raises:
-        ArgumentError: a name appears twice.
+        ArgumentError: no key, or a name that appears twice.
 
     >>> streams = split(jax.random.key(0), "init", "order")
     >>> more = split(jax.random.key(0), "dropout", "init", "order")
     >>> bool(streams["init"] == more["init"])
     True
     """
+    check_key("seed", seed)
+    for name in names:
+        check_kind("names", name, str, "Give each stream a name")
     if len(set(names)) != len(names):
         raise ArgumentError("names", names, "must differ", "Give each stream its own name")
     return {name: jax.random.fold_in(seed, zlib.crc32(name.encode())) for name in names}

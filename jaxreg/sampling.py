@@ -1,18 +1,21 @@
 """Mini-batches: shuffled epochs, K of N without replacement, and the random words that they are made from."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int32, Integer, Key, UInt32
 
+from jaxreg.checks import Domain, check_integer, check_key, check_kind, check_same_shape
 from jaxreg.errors import ArgumentError
 
 _WORD_BITS = 32
 _TIES = 1e-4  # expected pairs of examples in an epoch whose order is not drawn
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
+STEP = Domain(0, 2**32 - 1, whole=True)
 
 
 class Batches(NamedTuple):
@@ -51,10 +54,10 @@ def shuffled_epoch(key: Key[Array, ""], size: int, batch_size: int, *, drop_last
     >>> sorted(batches.index[batches.valid].tolist()), batches.valid[-1].tolist()
     ([0, 1, 2, 3, 4], [True, False])
     """
-    if not 1 <= size < 2 ** (_WORD_BITS - 1):
-        raise ArgumentError("size", size, "must be from 1 to 2**31 - 1", "Give the number of examples")
-    if not 1 <= batch_size <= size:
-        raise ArgumentError("batch_size", batch_size, f"must be from 1 to the {size} examples", "Give a smaller batch")
+    check_key("key", key)
+    check_integer("size", size, 1, 2 ** (_WORD_BITS - 1) - 1, "Give the number of examples")
+    check_integer("batch_size", batch_size, 1, size, f"There are {size} examples: give a smaller batch")
+    check_kind("drop_last", drop_last, (bool, np.bool_), "Give True or False")
     steps = size // batch_size if drop_last else -(-size // batch_size)
     slot = jnp.arange(steps * batch_size, dtype=jnp.int32)
     index = _shuffle(key, size)[slot % size]
@@ -93,6 +96,7 @@ def choose(key: Key[Array, ""], population: int, count: int) -> Int32[Array, " c
     >>> len(set(chosen.tolist())), chosen.dtype
     (10, dtype('int32'))
     """
+    check_key("key", key)
     _check_choice(population, count)
     return without_replacement(jax.random.bits(key, (count,), jnp.uint32), population)
 
@@ -123,6 +127,8 @@ def without_replacement(bits: UInt32[Array, "..."], population: int, axis: int =
 
     Source: Bentley and Floyd, A sample of brilliance, Communications of the ACM 30 (1987) 754-757.
     """
+    _check_words("bits", bits)
+    check_integer("axis", axis, -bits.ndim, bits.ndim - 1, "Say which axis holds the words")
     count = bits.shape[axis]
     _check_choice(population, count)
 
@@ -139,11 +145,14 @@ def without_replacement(bits: UInt32[Array, "..."], population: int, axis: int =
 
 
 def _check_choice(population: int, count: int) -> None:
-    if not 1 <= population < 2 ** (_WORD_BITS - 1):
-        raise ArgumentError("population", population, "must be from 1 to 2**31 - 1", "Give the number of members")
-    if not 1 <= count <= population:
-        constraint = f"must be from 1 to the population of {population}"
-        raise ArgumentError("count", count, constraint, "Choose fewer, or draw with replacement")
+    check_integer("population", population, 1, 2 ** (_WORD_BITS - 1) - 1, "Give the number of members")
+    check_integer("count", count, 1, population, f"Choose fewer of the population of {population}")
+
+
+def _check_words(name: str, words: Any) -> None:
+    """Refuse what are no random words."""
+    if not isinstance(words, jax.Array | np.ndarray) or words.dtype != np.uint32:
+        raise ArgumentError(name, words, f"must hold {_WORD_BITS}-bit words, uint32", "Give random_words(...)")
 
 
 def _multiply_high(a: UInt32[Array, "..."], b: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
@@ -185,6 +194,9 @@ def random_words(
 
     Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (2011).
     """
+    check_integer("steps", steps, 0, 2**_WORD_BITS - 1, "Give a number of steps")
+    check_integer("width", width, 0, (2**_WORD_BITS - 1) // max(steps, 1), "Give a number of words per step")
+    STEP.check("first", first, "Give the number of a step")
     step = lax.broadcasted_iota(jnp.uint32, (width, steps), 1) + jnp.asarray(first).astype(jnp.uint32)
     counter = step * jnp.uint32(width) + lax.broadcasted_iota(jnp.uint32, (width, steps), 0)
     schedule = key_schedule(key)
@@ -193,6 +205,7 @@ def random_words(
 
 def key_schedule(key: Key[Array, ""]) -> UInt32[Array, "2"]:
     """The two words that a threefry key is made of; of another key, its own first words."""
+    check_key("key", key)
     is_threefry = str(jax.random.key_impl(key)) == "threefry2x32"
     return jax.random.key_data(key) if is_threefry else jax.random.bits(key, (2,), jnp.uint32)
 
@@ -201,6 +214,11 @@ def scramble(
     first: UInt32[Array, "*#shape"], second: UInt32[Array, "*#shape"], counter: UInt32[Array, "*shape"]
 ) -> UInt32[Array, "*shape"]:
     """The random words that belong to counters, for the two words of a threefry key: twenty rounds of threefry2x32."""
+    for name, words in (("first", first), ("second", second), ("counter", counter)):
+        _check_words(name, words)
+    for name, words in (("first", first), ("second", second)):
+        if np.ndim(words):
+            check_same_shape(name, np.shape(words), "counter", np.shape(counter))
     keys = (first, second, first ^ second ^ jnp.uint32(_PARITY))
     a, b = jnp.broadcast_to(keys[0], counter.shape), counter + keys[1]
     for group in range(5):

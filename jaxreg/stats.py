@@ -54,7 +54,7 @@ def _collect(dataset: Table, name: str, dim: Dim) -> _Runs:
         raise ArgumentError("name", name, "must be a variable of the dataset", f"Known: {_listed(dataset.data_vars)}")
     array = dataset[name]
     dims = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
-    if not dims or any(d not in array.dims for d in dims) or len(set(dims)) < len(dims):
+    if not dims or any(not isinstance(d, str) or d not in array.dims for d in dims) or len(set(dims)) < len(dims):
         constraint = f"must name one or more different dimensions of {name}"
         raise ArgumentError("dim", dim, constraint, f"Known: {_listed(array.dims)}")
     if array.dtype.kind not in "biuf":

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, Real
 from numpy.polynomial import polynomial
 
-from jaxreg.checks import FINITE, POSITIVE, check_kind, read_array
+from jaxreg.checks import FINITE, POSITIVE, check_kind, read_array, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.values import register_value
@@ -24,11 +24,7 @@ Points = Real[Array | np.ndarray, " points"] | Sequence[int | float]
 
 def as_float(w: Weight) -> Float[Array, "*weights"]:
     """`w` as an array of floats: arrays of them in their own precision, all else in JAX's default one."""
-    if isinstance(w, jax.Array) and jnp.issubdtype(w.dtype, jnp.floating):
-        return w
-    known = w if isinstance(w, int | float) and not isinstance(w, bool) else read_array("w", w, kinds="iuf")
-    keeps = hasattr(known, "dtype") and jnp.issubdtype(known.dtype, jnp.floating)
-    return jnp.asarray(known, None if keeps else jnp.result_type(float))
+    return read_floats("w", w)
 
 
 @register_value(constant=("center", "scale"))

@@ -11,11 +11,11 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Integer, Key
 
 from jaxreg import randomness
-from jaxreg.checks import check_integer
+from jaxreg.checks import POSITIVE, Domain, check_integer, check_key, is_number, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.normals import random_normals
 from jaxreg.penalties import Scalar
-from jaxreg.sampling import random_words
+from jaxreg.sampling import STEP, random_words
 from jaxreg.values import register_value
 
 # What strengths must stay below, or may just reach.
@@ -80,9 +80,10 @@ class Augmentation:
                 raise ArgumentError("shape", self.shape, "must be (height, width)", "Give (28, 28), or None if square")
             for side in self.shape:
                 check_integer("shape", side, 1, math.inf, "Give height and width in pixels")
-        if not isinstance(self.smoothness, int | float) or not 0 < self.smoothness < math.inf:
+        if isinstance(self.smoothness, jax.core.Tracer) or not is_number(self.smoothness):
             remedy = "Give a width in pixels, such as 4"
             raise ArgumentError("smoothness", self.smoothness, "must be a positive number", remedy)
+        POSITIVE.check("smoothness", self.smoothness, "Give a width in pixels, such as 4")
 
 
 def augment(
@@ -125,7 +126,11 @@ def augment(
     Best practices for convolutional neural networks (2003), whose elastic distortion of α = 34, σ = 4 is elastic=1.4,
     smoothness=4; Zhong et al., Random erasing data augmentation (2020), of which this is the variant that fills with 0.
     """
-    images = jnp.asarray(images)
+    check_key("key", key)
+    STEP.check("step", step, "Give the number of the batch")
+    images = read_floats("images", images)
+    if images.ndim != 2 or 0 in images.shape:
+        raise ArgumentError("images", images.shape, "must be one row of pixels each", "Flatten them to rows")
     height, width = _read_shape(augmentation, images.shape[1])
     strengths = {name: getattr(augmentation, name) for name in _LIMITS}
     if not any(strength is not None for strength in strengths.values()):
@@ -317,11 +322,7 @@ def _check_strength(name: str, value: Any, most: int | float) -> None:
     """Refuse what is neither None nor one number in the domain."""
     if value is None:
         return
-    if isinstance(value, str | bool) or jnp.ndim(value) != 0:
+    if not is_number(value):
         raise ArgumentError(name, value, "must be one number, or None", "Sweep it to have several")
-    if not isinstance(value, jax.core.Tracer):
-        known = float(value)
-        if not (0 <= known < most or (name in _REACHED and known == most)):
-            domain = f"must lie in [0, {most}{']' if name in _REACHED else ')'}"
-            constraint = domain if math.isfinite(most) else "must be 0 or more, and finite"
-            raise ArgumentError(name, value, constraint, f"See Augmentation.{name}, or give None for no {name}")
+    domain = Domain(0, most, "[]" if name in _REACHED else "[)")
+    domain.check(name, value, f"See Augmentation.{name}, or give None for no {name}")

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from jaxreg import randomness
+from jaxreg.checks import Domain, check_key, is_number, read_array
 from jaxreg.checks import check_integer as check_integer
 from jaxreg.errors import ArgumentError
 
@@ -58,9 +59,11 @@ def read_dropout(dropout: Any, layers: int, dtype: Any = jnp.float32) -> tuple[A
 
 
 def _read_number(name: str, value: Any, dtype: Any) -> Array | None:
+    below, remedy = _NUMBERS[name]
+    if value is None and name == "learning_rate":
+        raise ArgumentError(name, value, "must be one number", remedy)
     if value is None:
         return None
-    below, remedy = _NUMBERS[name]
     _check_number(name, value, below, remedy)
     number = jnp.asarray(value, dtype)
     # A traced number cannot be looked at; outside its domain it makes the run diverge instead of one that looks sound.
@@ -70,11 +73,9 @@ def _read_number(name: str, value: Any, dtype: Any) -> Array | None:
 
 def _check_number(name: str, value: Any, below: int | float | None, remedy: str) -> None:
     """Refuse what is not one number from 0 to `below`, which is excluded; None includes infinity."""
-    if isinstance(value, str | bool) or jnp.ndim(value) != 0:
+    if not is_number(value):
         raise ArgumentError(name, value, "must be one number", "Sweep it to have several")
-    if _is_concrete(value) and not (float(value) >= 0 if below is None else 0 <= float(value) < below):
-        constraint = {None: "must be 0 or more", math.inf: "must be 0 or more, and finite"}
-        raise ArgumentError(name, value, constraint.get(below, f"must lie in [0, {below})"), remedy)
+    (Domain(0) if below is None else Domain(0, below, "[)")).check(name, value, remedy)
 
 
 def check_name(name: str, value: Any, known: Mapping[str, Any]) -> None:
@@ -104,8 +105,7 @@ def read_streams(seed: Any, unused: Collection[str] = (), **own: Any) -> dict[st
 
 def check_seed(seed: Any, name: str = "seed") -> None:
     """Refuse what is not one typed PRNG key."""
-    if not (hasattr(seed, "dtype") and jnp.issubdtype(seed.dtype, jax.dtypes.prng_key) and seed.shape == ()):
-        raise ArgumentError(name, seed, "must be a typed PRNG key", "Give jax.random.key(0), or sweep jaxreg.seeds")
+    check_key(name, seed)
 
 
 def check_hidden(hidden: Any) -> None:
@@ -132,7 +132,7 @@ def read_sets(given: Mapping[str, tuple[Any, Any]], classes: Any) -> dict[str, t
             if there is not None and (x is None or y is None):
                 raise ArgumentError(this, None, f"must be given where {that} is", "Give inputs and labels")
         if x is not None:
-            sets[name] = jnp.asarray(x), jnp.asarray(y)
+            sets[name] = jnp.asarray(read_array(f"x_{name}", x)), jnp.asarray(read_array(f"y_{name}", y))
             check_examples(name, *sets[name], classes, None if name == "train" else sets["train"][0])
     return sets
 

@@ -1,11 +1,13 @@
 """Inverted dropout with a rate that may be traced: kept units are scaled in training, evaluation is deterministic."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Integer, Key
 
+from jaxreg.checks import Domain, check_integer, check_kind, read_array, read_floats
 from jaxreg.penalties import Scalar
 from jaxreg.sampling import random_words
 
@@ -26,10 +28,17 @@ def keep_mask(
         shape: of the mask, such as (batch, units).
         step: number of the mask in the sequence that belongs to the key.
 
+    Raises:
+        ArgumentError: no key, a rate outside [0, 1), or a shape that is none.
+
     >>> keep_mask(jax.random.key(0), 0.5, (2, 8)).astype(int)
     Array([[1, 0, 1, 0, 1, 1, 0, 1],
            [1, 0, 1, 1, 0, 1, 0, 0]], dtype=int32)
     """
+    _check_rate(rate)
+    check_kind("shape", shape, tuple, "Give one as (batch, units)")
+    for side in shape:
+        check_integer("shape", side, 0, 2**31 - 1, "Give one as (batch, units)")
     size = math.prod(shape)
     words = random_words(key, steps=1, width=-(-size // 2), first=step)
     halves = jax.lax.bitcast_convert_type(words, jnp.uint16).reshape(-1)[:size].reshape(shape)
@@ -50,9 +59,15 @@ def multiplier(kept: Bool[Array, "*shape"], rate: Scalar) -> Float[Array, "*shap
 
     Source: Srivastava et al., J. Mach. Learn. Res. 15 (2014) 1929-1958, section 10.
     """
-    rate = jnp.asarray(rate)
+    kept = jnp.asarray(read_array("kept", kept, kinds="b"))
+    _check_rate(rate)
+    rate = read_floats("rate", rate)
     scale = jnp.where((rate >= 0) & (rate < 1), _LEVELS / _kept_levels(rate).astype(rate.dtype), jnp.nan)
     return jnp.where(kept, scale, 0 * scale)
+
+
+def _check_rate(rate: Any) -> None:
+    Domain(0, 1, "[)").check("rate", rate, "Give the share of units to drop, such as 0.5")
 
 
 def _kept_levels(rate: Scalar) -> Array:

@@ -1,5 +1,6 @@
 """Loss and accuracy of a classifier over a whole data set, in blocks that stay in a CPU's cache."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,6 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, PyTree
 
 from jaxreg import losses
+from jaxreg.checks import check_choice, check_integer, check_same_shape, read_array, read_floats
+from jaxreg.errors import ArgumentError
 
 LOSSES: dict[str, Callable[[Array, Array], Array]] = {
     "cross_entropy": losses.softmax_cross_entropy_one_hot,
@@ -48,9 +51,20 @@ def evaluate(
         block: rows handed to `predict` at once.
         loss: a key of `LOSSES`.
 
+    Raises:
+        ArgumentError: no example, labels that are not one for each, or an unknown loss.
+
     >>> evaluate(lambda w, x: x * w, jnp.ones(2), jnp.array([[2.0, 1.0], [0.0, 0.0], [0.0, 3.0]]), jnp.array([0, 0, 0]))
     Score(loss=Array(1.3516..., dtype=float32), accuracy=Array(0.6666667, dtype=float32))
     """
+    if not callable(predict):
+        raise ArgumentError("predict", predict, "must be a function", "Give predict(params, x), which returns logits")
+    check_choice("loss", loss, LOSSES)
+    check_integer("block", block, 1, math.inf, "Give a number of rows, such as 1000")
+    x, y = read_floats("x", x), jnp.asarray(read_array("y", y, kinds="iu"))
+    if not x.ndim or not x.shape[0]:
+        raise ArgumentError("x", x.shape, "must hold at least one example", "Give one example a row")
+    check_same_shape("y", y.shape, "the examples", x.shape[:1])
     n = x.shape[0]
     size = min(block, n)
 

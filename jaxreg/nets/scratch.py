@@ -6,7 +6,7 @@ Everything is written for one network; `jax.vmap` and `jaxreg.sweep` make it a p
 are too small to fill a vector register; XLA does them for many networks at once.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Integer, Key, ScalarLike
 
 from jaxreg import randomness
-from jaxreg.checks import check_integer
+from jaxreg.checks import FINITE, check_integer, check_kind, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_seed, check_strength
 
@@ -76,6 +76,7 @@ def draw_weights(
     check_seed(seed)
     for name, size in (("features", features), ("units", units), ("outputs", outputs)):
         check_integer(name, size, 1, 2**31 - 1, "Give a layer at least one unit")
+    FINITE.check("least", least, "Give the lowest weight, such as -1.0", jnp.result_type(float))
     streams = randomness.split(seed, "hidden", "output")
 
     start = jnp.asarray(least, float)
@@ -96,6 +97,7 @@ def predict(weights: Weights, x: Float[Array | np.ndarray, "n features"]) -> Flo
     >>> predict(Weights(jnp.zeros((3, 4)), jnp.zeros((4, 1))), TOY_INPUTS)[0]
     Array([0.5], dtype=float32)
     """
+    x = _read(weights, x)
     return jax.nn.sigmoid(jax.nn.sigmoid(x @ weights.hidden) @ weights.output)
 
 
@@ -107,7 +109,8 @@ def sum_of_squares(
     >>> sum_of_squares(Weights(jnp.zeros((3, 4)), jnp.zeros((4, 1))), TOY_INPUTS, TOY_TARGETS)
     Array(1., dtype=float32)
     """
-    return ((predict(weights, x) - y) ** 2).sum()
+    x = _read(weights, x)
+    return ((predict(weights, x) - _read_targets(weights, x, y)) ** 2).sum()
 
 
 def backpropagate(
@@ -137,7 +140,8 @@ def backpropagate(
 
     Source: Rumelhart, Hinton and Williams, Nature 323 (1986) 533-536.
     """
-    x = jnp.asarray(x)
+    x = _read(weights, x)
+    y = _read_targets(weights, x, y)
     h = jax.nn.sigmoid(x @ weights.hidden)
     o = jax.nn.sigmoid(h @ weights.output)
     error = o - y
@@ -184,7 +188,8 @@ def train(
     if steps % record_every:
         raise ArgumentError("record_every", record_every, f"must divide steps = {steps}", "Give 1, or a divisor")
     check_strength("learning_rate", learning_rate, "Give a step size such as 1.0")
-    _check_shapes(weights, x, y)
+    x = _read(weights, x)
+    y = _read_targets(weights, x, y)
     dtype = weights.hidden.dtype
     x, y, rate = (jnp.asarray(value, dtype) for value in (x, y, learning_rate))
 
@@ -220,15 +225,28 @@ def _watch(falls: _Falls, losses: Array, outputs: int) -> _Falls:
     return _Falls(losses[-1], falls.rises + is_rise.sum(dtype=jnp.int32), jnp.maximum(falls.worst, change.max()))
 
 
-def _check_shapes(weights: Weights, x: Array | np.ndarray, y: Array | np.ndarray) -> None:
+def _read(weights: Any, x: Any) -> Array:
+    """Inputs that fit the weights, one example a row."""
+    check_kind("weights", weights, Weights, "Give what draw_weights returns")
+    for name in weights._fields:
+        if not isinstance(getattr(weights, name), jax.Array | np.ndarray):
+            raise ArgumentError(f"weights.{name}", getattr(weights, name), "must be an array", "See draw_weights")
+    x = read_floats("x", x)
+    shapes = {"x": x.shape, "W_1": weights.hidden.shape, "W_2": weights.output.shape}
+    _check_fit(shapes, [len(shape) == 2 for shape in shapes.values()])
+    _check_fit(shapes, [x.shape[0] > 0, x.shape[1] == shapes["W_1"][0], shapes["W_1"][1] == shapes["W_2"][0]])
+    return x.astype(weights.hidden.dtype)
+
+
+def _read_targets(weights: Weights, x: Array, y: Any) -> Array:
+    """Targets of the shape of the outputs."""
+    y = read_floats("y", y)
+    _check_fit({"x": x.shape, "y": y.shape}, [y.shape == (x.shape[0], weights.output.shape[1])])
+    return y.astype(weights.hidden.dtype)
+
+
+def _check_fit(shapes: dict[str, tuple[int, ...]], fits: list[bool]) -> None:
     """Refuse examples and layers that do not fit each other."""
-    shapes = {"x": x.shape, "y": y.shape, "W_1": weights.hidden.shape, "W_2": weights.output.shape}
-    fit = all(len(shape) == 2 for shape in shapes.values()) and (
-        x.shape[0] == y.shape[0] > 0
-        and x.shape[1] == weights.hidden.shape[0]
-        and weights.hidden.shape[1] == weights.output.shape[0]
-        and weights.output.shape[1] == y.shape[1]
-    )
-    if not fit:
+    if not all(fits):
         constraint = "must be (n, features), (n, outputs), (features, units) and (units, outputs) with n of 1 or more"
         raise ArgumentError("shapes", shapes, constraint, "Give targets as a column, and weights of draw_weights")

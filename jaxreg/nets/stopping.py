@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Integer
 
+from jaxreg.checks import Domain, check_integer, check_kind, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.stopping_rule import SIGNS, EarlyStopping, Number
 from jaxreg.nets.stopping_rule import from_keras as from_keras
@@ -41,6 +42,16 @@ def start(rule: EarlyStopping, shape: tuple[int, ...] = (), dtype: Any = jnp.flo
         shape: of the monitored value, which has no dimension in the training of one run.
         dtype: of the monitored value.
     """
+    _check_rule(rule)
+    check_kind("shape", shape, tuple, "Give that of the monitored value, () for one number")
+    for side in shape:
+        check_integer("shape", side, 0, 2**31 - 1, "Give that of the monitored value, () for one number")
+    try:
+        is_float = jnp.issubdtype(dtype, jnp.floating)
+    except (TypeError, ValueError):
+        is_float = False
+    if not is_float:
+        raise ArgumentError("dtype", dtype, "must be floating", "Give that of the monitored value")
     worst = jnp.full(shape, -math.inf * SIGNS[str(rule.mode)], dtype)
     none = jnp.zeros(shape, jnp.int32)
     return StoppingState(worst, none, none, none)
@@ -64,6 +75,10 @@ def update(
     >>> {name: float(part) for name, part in state._asdict().items()}
     {'best_value': 1.0, 'best_epoch': 2.0, 'waited': 2.0, 'stopped_epoch': 4.0}
     """
+    _check_rule(rule)
+    check_kind("state", state, StoppingState, "Give what start or update returned")
+    Domain(0, 2**31 - 1, whole=True).check("epoch", epoch, "Count epochs from 1")
+    value = read_floats("value", value)
     dtype, epoch = value.dtype, jnp.asarray(epoch, jnp.int32)
     sign, delta = jnp.asarray(SIGNS[str(rule.mode)], dtype), jnp.asarray(rule.min_delta).astype(dtype)
 
@@ -109,6 +124,11 @@ def apply(history: xr.Dataset, rules: Mapping[str, EarlyStopping], dim: str = "e
     >>> applied["stopped_epoch"].values, applied["validation_loss"].sel(at="best").values
     (array([3, 0]), array([1. , 0.5]))
     """
+    check_kind("history", history, xr.Dataset, "Give the result of a sweep")
+    check_kind("dim", dim, str, "Give the name of a dimension")
+    check_kind("rules", rules, Mapping, 'Give {"patience 0": EarlyStopping()}')
+    for rule in rules.values():
+        _check_rule(rule)
     curves = history[[name for name in history.data_vars if dim in history[name].dims]].compute()
     recorded = [str(name) for name in curves.data_vars if name != f"{dim}_valid"]
     if not recorded:
@@ -142,9 +162,16 @@ def check_monitor(rule: EarlyStopping, recorded: Collection[str]) -> None:
         ...
     jaxreg.errors.ArgumentError: monitor = 'validation_loss': is not recorded. Choose one of test_loss, train_loss.
     """
+    _check_rule(rule)
+    if isinstance(recorded, str) or not isinstance(recorded, Collection):
+        raise ArgumentError("recorded", recorded, "must be names", "Give a list of them")
     if rule.monitor not in recorded:
-        known = ", ".join(sorted(recorded)) or "none"
+        known = ", ".join(sorted(map(str, recorded))) or "none"
         raise ArgumentError("monitor", rule.monitor, "is not recorded", f"Choose one of {known}")
+
+
+def _check_rule(rule: Any) -> None:
+    check_kind("rule", rule, EarlyStopping, 'Give EarlyStopping("validation_loss", patience=2)')
 
 
 def _apply_rule(

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Integer
 
+from jaxreg.checks import FINITE, Domain, check_choice, check_kind
 from jaxreg.errors import ArgumentError
 from jaxreg.values import register_value
 
@@ -60,9 +61,10 @@ class EarlyStopping:
 
     def __post_init__(self) -> None:
         """Fill in the mode and refuse what is outside its domain."""
+        check_kind("monitor", self.monitor, str, 'Give the name of a record, as "validation_loss"')
         if self.mode is None:
             object.__setattr__(self, "mode", _infer_mode(self.monitor))
-        if self.mode not in SIGNS:
+        if not isinstance(self.mode, str) or self.mode not in SIGNS:
             raise ArgumentError("mode", self.mode, "must be 'max', 'min' or None", "Say which is better")
         _check("min_delta", self.min_delta, 0)
         _check("patience", self.patience, 0, whole=True, finite=False)
@@ -97,9 +99,12 @@ def from_keras(
     >>> from_keras("val_accuracy", patience=2).patience
     1
     """
+    check_kind("monitor", monitor, str, 'Give the name of a record, as "val_loss"')
+    FINITE.check("min_delta", min_delta, "Give a number in the unit of the record")
     name = f"validation_{monitor.removeprefix('val_')}" if monitor.startswith("val_") else f"train_{monitor}"
     _check("patience", patience, 0, whole=True)
     _check("start_from_epoch", start_from_epoch, 0, whole=True)
+    check_choice("mode", mode, ("auto", "min", "max"))
     direction = None if mode == "auto" else mode
     return EarlyStopping(name, direction, abs(min_delta), max(patience - 1, 0), baseline, start_from_epoch + 1)
 
@@ -117,7 +122,8 @@ def _check(name: str, value: Any, least: int | float, whole: bool = False, finit
         return
     kind = f"{'a whole' if whole else 'a'} number" + (f" of {least} or more" if least > -math.inf else "")
     constraint = f"must be {kind}{', and finite' if finite else ''}"
-    number = np.asarray(value)
-    sound = number.dtype.kind in "iuf" and bool((number >= least).all())
-    if not sound or (finite and not np.isfinite(number).all()) or (whole and (number != np.floor(number)).any()):
-        raise ArgumentError(name, value, constraint, "Give a number in that range")
+    remedy = "Give a number in that range"
+    try:
+        Domain(least, ends="[)" if finite else "[]", whole=whole).check_all(name, value, remedy)
+    except ArgumentError as error:
+        raise ArgumentError(name, value, constraint, remedy) from error

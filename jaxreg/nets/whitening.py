@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float, Float32, Float64
 
+from jaxreg.checks import POSITIVE, check_choice, read_array
 from jaxreg.errors import ArgumentError
 from jaxreg.values import register_value
 
@@ -97,13 +98,11 @@ def fit_whitening(
     Source: Bell and Sejnowski, The independent components of natural scenes are edge filters (1997); Krizhevsky,
     Learning multiple layers of features from tiny images (2009), appendix A.
     """
-    if kind not in _KINDS:
-        raise ArgumentError("kind", kind, f"must be one of {', '.join(sorted(_KINDS))}", "Choose one of these")
+    check_choice("kind", kind, sorted(_KINDS))
     if epsilon is None:
         epsilon = 0.01 if kind == "zca" else 1e-6
-    if not 0 < epsilon < math.inf:
-        remedy = "Give a variance such as 0.01, small beside those of the pixels"
-        raise ArgumentError("epsilon", epsilon, "must be positive and finite", remedy)
+    POSITIVE.check("epsilon", epsilon, "Give a variance such as 0.01, small beside those of the pixels")
+    epsilon = float(epsilon)
     rows = _read_rows(x)
     n, features = rows.shape
     if n == 0:
@@ -134,7 +133,7 @@ def _centred_blocks(rows: np.ndarray, mean: np.ndarray) -> Iterator[Float64[np.n
 
 def _read_rows(x: Any) -> Float[np.ndarray, "n features"]:
     """Rows on the host; refuse other shapes and what is not finite."""
-    rows = np.asarray(x)
+    rows = np.asarray(read_array("x", x))
     if rows.ndim != 2:
         raise ArgumentError("x", rows.shape, "must be rows of features", "Flatten images to rows")
     finite = np.isfinite(rows)

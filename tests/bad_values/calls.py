@@ -305,7 +305,7 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "nets.keep_mask": lambda: {"key": KEY, "rate": 0.5, "shape": (2, 3), "step": 0},
     "nets.multiplier": lambda: {"kept": jnp.array([True, False]), "rate": 0.5},
     "nets.evaluate": lambda: {
-        "predict": lambda w, x: x @ w,
+        "predict": lambda w, x: 2 * x,
         "params": jnp.eye(2),
         "x": jnp.asarray(X),
         "y": jnp.asarray(LABELS),
@@ -375,6 +375,12 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "sampling.choose": lambda: {"key": KEY, "population": 5, "count": 2},
     "sampling.without_replacement": lambda: {"bits": jax.random.bits(KEY, (3,)), "population": 5, "axis": -1},
     "sampling.random_words": lambda: {"key": KEY, "steps": 2, "width": 3, "first": 0},
+    "sampling.key_schedule": lambda: {"key": KEY},
+    "sampling.scramble": lambda: {
+        "first": jnp.uint32(1),
+        "second": jnp.uint32(2),
+        "counter": jnp.arange(3, dtype=jnp.uint32),
+    },
     "stats.mean": lambda: OF | {"level": 0.9},
     "stats.quantiles": lambda: OF | {"band": (0.1, 0.9)},
     "stats.proportion": lambda: OF | {"name": "hit", "level": 0.9, "value": 1, "count_diverged": False},
@@ -387,6 +393,7 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "static": lambda: {"values": [1, 2]},
     "sweep": lambda: SWEEP,
     "use_all_cores": lambda: {},
+    "zipped": lambda: {"rate": [0.1, 0.2], "width": jr.static([1, 2])},
 }
 
 # What functions return has methods that are public too.

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Real
 from numpy.polynomial import polynomial
 
-from jaxreg.checks import FINITE
+from jaxreg.checks import FINITE, Domain
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape.boundary import BATCH, SIZE, WIDTH, check_shapes, read_number, read_numbers
 from jaxreg.landscape.polynomial import Polynomial, read_frame
@@ -164,12 +164,14 @@ class BoltzmannLaw:
 
     def density(self, w: Numbers) -> Numbers:
         """Probability density at w, per unit of w."""
+        w = read_numbers("w", w, FINITE, "Give a place")
         center, scale = read_frame(self.landscape)
         height = polynomial.polyval((w - center) / scale, read_landscape(self.landscape, (True, True)))
         return np.exp(-height / self.temperature - self.log_total)
 
     def probability(self, low: Number, high: Number) -> float:
         """Probability of low < w < high; either may be infinite."""
+        low, high = (read_number(name, end, Domain(), "Give a place") for name, end in (("low", low), ("high", high)))
         edges = np.linspace(max(low, self.low), min(high, self.high), 8 * _FIRST_PANELS + 1)
         if edges[0] >= edges[-1]:
             return 0.0

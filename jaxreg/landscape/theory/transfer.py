@@ -15,8 +15,9 @@ from numpy.polynomial import polynomial
 from scipy import linalg
 from scipy.special import ndtr
 
+from jaxreg.checks import FINITE, Domain
 from jaxreg.errors import ArgumentError
-from jaxreg.landscape.boundary import BATCH, WIDTH, read_number
+from jaxreg.landscape.boundary import BATCH, WIDTH, check_shapes, read_number, read_numbers
 from jaxreg.landscape.polynomial import Polynomial, read_frame
 from jaxreg.landscape.theory.escape import Number, Numbers, read_target
 from jaxreg.landscape.theory.quadrature import ORDER, level_set, panels, read_landscape
@@ -165,11 +166,14 @@ class StationaryLaw:
 
     def density(self, w: Numbers) -> Numbers:
         """Probability density at w, per unit of w."""
-        z = (np.asarray(w)[..., None] - self.centres) / self.spread
+        w = np.asarray(read_numbers("w", w, FINITE, "Give a place"))
+        z = (w[..., None] - self.centres) / self.spread
         return (np.exp(-0.5 * z**2) @ self.weights) / (self.spread * math.sqrt(2 * math.pi))
 
     def probability(self, low: Numbers, high: Numbers) -> Numbers:
         """Probability of low < w < high; either may be infinite, or an array, such as of the edges of bins."""
+        low, high = (read_numbers(name, end, Domain(), "Give a place") for name, end in (("low", low), ("high", high)))
+        check_shapes(low=low, high=high)
         return self._below(high) - self._below(low)
 
     def _below(self, w: Numbers) -> Numbers:
