@@ -234,10 +234,20 @@ def read_floats(name: str, values: Any) -> Array:
     if isinstance(values, jax.Array) and jnp.issubdtype(values.dtype, jnp.floating):
         return values
     known = values if isinstance(values, int | float) and not isinstance(values, bool) else read_array(name, values)
-    if isinstance(known, int) and not -_LARGEST <= known <= _LARGEST:
-        raise ArgumentError(name, values, FINITE.constraint, "Give a smaller number")
+    if isinstance(known, jax.Array):
+        return known.astype(jnp.result_type(float))
+    dtype = jnp.result_type(float)
+    try:
+        exact = np.asarray(float(known) if isinstance(known, int) else known)
+        with np.errstate(over="ignore"):
+            short = exact.astype(exact.dtype if jnp.issubdtype(exact.dtype, jnp.floating) else np.float64)
+            short = short if short.dtype.itemsize < 8 else short.astype(dtype)
+    except (OverflowError, TypeError) as error:
+        raise ArgumentError(name, values, f"must be finite in {dtype}", "Give smaller numbers") from error
+    if not (np.isfinite(short) | ~np.isfinite(exact)).all():
+        raise ArgumentError(name, values, f"must be finite in {dtype}", "Give smaller numbers")
     keeps = hasattr(known, "dtype") and jnp.issubdtype(known.dtype, jnp.floating)
-    return jnp.asarray(known, None if keeps else jnp.result_type(float))
+    return jnp.asarray(known, None if keeps else dtype)
 
 
 def check_same_shape(name: str, shape: tuple[int, ...], like: str, other: tuple[int, ...]) -> None:

@@ -3,7 +3,7 @@
 import functools
 import math
 import operator
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, KeysView, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -163,7 +163,7 @@ def check_monitor(rule: EarlyStopping, recorded: Collection[str]) -> None:
     jaxreg.errors.ArgumentError: monitor = 'validation_loss': is not recorded. Choose one of test_loss, train_loss.
     """
     _check_rule(rule)
-    if isinstance(recorded, str) or not isinstance(recorded, Collection):
+    if isinstance(recorded, str) or not isinstance(recorded, list | tuple | set | frozenset | KeysView | Mapping):
         raise ArgumentError("recorded", recorded, "must be names", "Give a list of them")
     if rule.monitor not in recorded:
         known = ", ".join(sorted(map(str, recorded))) or "none"
