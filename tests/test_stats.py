@@ -396,3 +396,15 @@ def test_bad_arguments_are_refused_by_name(call, message):
     data = xr.Dataset({"loss": (("seed", "rate"), draw(3, 2)), "label": ("seed", list("abc"))}, {"rate": [0.1, 0.3]})
     with pytest.raises(ArgumentError, match=message):
         call(data)
+
+
+def test_labelled_arrays_and_frames_are_taken():
+    import pandas as pd
+
+    runs = xr.Dataset({"loss": ("seed", [1.0, 2.0, 4.0])})
+    expected = stats.mean(runs, "loss", dim="seed")
+    for table in (runs["loss"], xr.DataArray([1.0, 2.0, 4.0], dims="seed")):
+        assert stats.mean(table, "loss", dim="seed").identical(expected)
+    frame = pd.DataFrame({"loss": [1.0, 2.0, 4.0]})
+    assert float(stats.mean(frame, "loss", dim="index")["mean"]) == float(expected["mean"])
+    assert float(stats.mean(frame["loss"], "loss", dim="index")["high"]) == float(expected["high"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from jaxreg.checks import check_kind
+from jaxreg.checks import check_integer, check_kind
 from jaxreg.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -55,6 +55,8 @@ def read_idx(path: str | os.PathLike[str], dimensions: int | None = None) -> UIn
         )
     if content[2] != UNSIGNED_BYTE:
         raise DataError("file", str(path), f"holds IDX type {content[2]:#04x}, not unsigned bytes, 0x08", ANEW)
+    if dimensions is not None:
+        check_integer("dimensions", dimensions, 0, 255, "Give 3 for images, 1 for labels")
     if dimensions is not None and rank != dimensions:
         raise DataError(
             "file",

@@ -2,6 +2,7 @@
 
 import os
 
+from jaxreg.checks import check_kind
 from jaxreg.datasets.catalogue import COLLECTIONS
 from jaxreg.datasets.dataset import Dataset, prepare
 from jaxreg.datasets.digits import DIGITS, read_digits
@@ -62,6 +63,7 @@ def load(
 
     Source: `about.source` of each.
     """
+    check_kind("name", name, str, "Name a data set, as mnist")
     if name == "digits":
         if directory is not None:
             raise ArgumentError("directory", str(directory), "has no meaning for the embedded digits", "Leave it out")

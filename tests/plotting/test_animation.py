@@ -18,7 +18,7 @@ from PIL import Image
 
 from jaxreg.errors import ArgumentError
 from jaxreg.plotting import style
-from jaxreg.plotting.animation import Animation, render, save_animation
+from jaxreg.plotting.animation import Animation, build_player, render, save_animation
 
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
@@ -214,3 +214,10 @@ def test_player_plays_pauses_and_steps_in_chromium(saved, tmp_path):
         frame, button = expected[what]
         assert (number, slider, label) == (f"{frame + 1} / 7", str(frame), button), what
         assert tuple(pixels[frame]) == _rgb(frame), what  # the picture itself, not only what is said about it
+
+
+@pytest.mark.parametrize("interval", ["1;alert(2)", 0, 10**400, 300.0, True])
+def test_a_player_takes_no_interval_that_is_no_number(interval):
+    build = getattr(build_player, "__wrapped__", build_player)
+    with pytest.raises(ArgumentError, match="interval_ms"):
+        build([Image.new("RGB", (4, 4))], "Night", interval)
