@@ -89,7 +89,7 @@ def launch(platform: str | None, operands: Sequence[Any], step: Step, levels: Le
         if i == first:
             array = (jax.vmap(sampling.key_schedule) if any(flags) else sampling.key_schedule)(array)
         is_carried, is_batched = i > first + step.fixed, any(flags)
-        if is_carried and array.ndim == 0:  # Mosaic cannot carry through a loop what starts as one number for all
+        if isinstance(target, Mosaic) and is_carried and array.ndim == 0:  # else it cannot carry it through a loop
             array, is_batched = jnp.broadcast_to(array, (runs,)), True
         parts.append(_pack(target, array, is_batched, is_carried and array.ndim > is_batched))
     carried = parts[len(parts) - own + step.fixed :]
