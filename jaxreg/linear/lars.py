@@ -13,7 +13,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
 from jaxreg.linear.accumulate import add_rows
 from jaxreg.linear.design import Normalize, find_power, pose, to_fit
-from jaxreg.linear.fit import LinearFit, Status, predict, tolerance
+from jaxreg.linear.fit import LinearFit, Status, predict
 from jaxreg.linear.tableau import measure_gap, walk
 
 _WIDEST = 4096  # columns; the tableau of each member of a batch has p² numbers
@@ -107,7 +107,7 @@ def lars_path(
 
     `gap` is the duality gap of the lasso at each knot, relative to $\tfrac{1}{2n}\|y - \bar y\|^2$. For "lar" it takes
     each coefficient's sign as that of its correlation: it certifies LAR's own conditions, and is the lasso's gap until
-    a coefficient crosses 0. A path ends before the first knot with a gap above 1e-10 (float32: 1e-6).
+    a coefficient crosses 0. A path ends before the first knot with a gap above 1e-10 (float32: 1e-5; above 1e-6 it is NOT_CONVERGED).
 
     Status. RANK_DEFICIENT: a column of which the active ones leave no more than 1e-12 (float32: 1e-5) of its squared
     norm reached the common correlation, and was kept out: the solution is not unique, and that without it is returned.
@@ -167,7 +167,7 @@ def _follow(X: Array, y: Array, drop: bool, knots: int, normalize: Normalize, fi
     gap = measure_gap(walked, gram, product, jnp.where(square > 0, square, 1), crossing=not drop)
 
     met = jnp.arange(knots, dtype=jnp.int32) < walked.knots
-    certified = gap <= tolerance(gap.dtype)
+    certified = gap <= (1e-10 if double else 1e-5)
     valid = (jnp.cumsum(met & ~certified) == 0) & met & ((problem.status & Status.INVALID) == 0)
     lost = (met & ~valid).any()
     status = jnp.where(walked.running | lost, int(Status.TRUNCATED), 0)
