@@ -6,8 +6,10 @@ study, and compiled in others; results are kept as they come, and the same comma
 """
 
 import argparse
+import contextlib
 import functools
 import json
+import math
 import os
 import re
 import subprocess
@@ -133,8 +135,15 @@ def _export_kernel(kernel: Kernel, mesh: Mesh, platform: str) -> bytes:
     return export_chunk(program, args, choose_box(axes, RUNS, 1), mesh, platform)
 
 
-def collect_study(name: str, x64: bool) -> Iterator[Found]:
-    """Run the quick preset of a study, and keep every different program that the engine compiles for it."""
+class _EnoughError(BaseException):
+    """As many programs of a study as were wanted; no `Exception`, which a sweep would keep to itself."""
+
+
+def collect_study(name: str, x64: bool, most: float = math.inf) -> Iterator[Found]:
+    """Run the quick preset of a study, and keep every different program that the engine compiles for it.
+
+    With `most`, no more than the first so many, and the study does not go on.
+    """
     seen: dict[str, Found] = {}
     mesh = make_mesh(jax.local_devices()[:1])
 
@@ -157,10 +166,13 @@ def collect_study(name: str, x64: bool) -> Iterator[Found]:
                 return found
 
             seen[code] = (label, precision, export)
+            if len(seen) >= most:
+                raise _EnoughError
         return compile_chunk(program, args, box, own_mesh)
 
     module = load("experiments", name, list_modules("experiments", "run"))
     with (
+        contextlib.suppress(_EnoughError),
         mock.patch.object(execute, "compile_chunk", keep),
         mock.patch.object(forecast, "compile_chunk", keep),
         jax.enable_x64(x64),

@@ -60,7 +60,8 @@ def shuffled_epoch(key: Key[Array, ""], size: int, batch_size: int, *, drop_last
     check_kind("drop_last", drop_last, (bool, np.bool_), "Give True or False")
     steps = size // batch_size if drop_last else -(-size // batch_size)
     slot = jnp.arange(steps * batch_size, dtype=jnp.int32)
-    index = _shuffle(key, size)[slot % size]
+    order = _shuffle(key, size)
+    index = jnp.concatenate([order, order[: max(0, steps * batch_size - size)]])[: steps * batch_size]
     return Batches(index.reshape(steps, batch_size), (slot < size).reshape(steps, batch_size))
 
 
@@ -73,8 +74,16 @@ def _shuffle(key: Key[Array, ""], size: int) -> Int32[Array, " size"]:
         rounds += 1
     below = jnp.uint32(2**position_bits - 1)
     order = position
+
+    def by_lookup(words: UInt32[Array, " size"], order: UInt32[Array, " size"]) -> UInt32[Array, " size"]:
+        return order[lax.sort(words) & below]
+
+    def by_payload(words: UInt32[Array, " size"], order: UInt32[Array, " size"]) -> UInt32[Array, " size"]:
+        """The same without looking up single numbers, which a TPU does slowly."""
+        return lax.sort((words, order), num_keys=1)[1]
+
     for words in jax.random.bits(key, (rounds, size), jnp.uint32):
-        order = order[lax.sort((words & ~below) | position) & below]
+        order = lax.platform_dependent((words & ~below) | position, order, cpu=by_lookup, default=by_payload)
     return order.astype(jnp.int32)
 
 

@@ -201,3 +201,11 @@ def test_a_word_is_scaled_to_the_population_exactly(population):
     words = np.concatenate([edges, np.random.default_rng(0).integers(0, 2**32, 2000)]).astype(np.uint32)
     drawn = sampling.without_replacement(jnp.asarray(words)[:, None], population)[:, 0]
     assert drawn.tolist() == [int(word) * population >> 32 for word in words]
+
+
+def test_shuffling_for_an_accelerator_sorts_and_looks_nothing_up():
+    keys = jax.random.split(jax.random.key(0), 3)
+    traced = jax.jit(jax.vmap(lambda key: sampling.shuffled_epoch(key, 6000, 32).index)).trace(keys)
+    text = traced.lower(lowering_platforms=("tpu",)).as_text()
+    assert "stablehlo.sort" in text
+    assert "gather" not in text
