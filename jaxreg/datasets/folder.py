@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxreg.checks import LEVEL, check_integer
+from jaxreg.checks import LEVEL, check_integer, check_kind
 from jaxreg.datasets.dataset import About, Dataset, Raw, prepare
 from jaxreg.datasets.idx import read_path
 from jaxreg.errors import DataError
@@ -79,6 +79,8 @@ def load_folder(
     >>> bool((data.x_train[:, 0] == data.y_train).all())
     True
     """
+    for flag, value in (("scale", scale), ("one_hot", one_hot), ("flatten", flatten)):
+        check_kind(flag, value, bool, "Give True or False")
     LEVEL.check("validation", validation, "0.3 is common")
     check_integer("background", background, 0, 255, "Give 255 for white paper, 0 for black")
     if seed is not None:

@@ -64,6 +64,8 @@ def load(
     Source: `about.source` of each.
     """
     check_kind("name", name, str, "Name a data set, as mnist")
+    for flag, value in (("scale", scale), ("one_hot", one_hot), ("flatten", flatten)):
+        check_kind(flag, value, bool, "Give True or False")
     if name == "digits":
         if directory is not None:
             raise ArgumentError("directory", str(directory), "has no meaning for the embedded digits", "Leave it out")
