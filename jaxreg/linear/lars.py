@@ -107,7 +107,8 @@ def lars_path(
 
     `gap` is the duality gap of the lasso at each knot, relative to $\tfrac{1}{2n}\|y - \bar y\|^2$. For "lar" it takes
     each coefficient's sign as that of its correlation: it certifies LAR's own conditions, and is the lasso's gap until
-    a coefficient crosses 0. A path ends before the first knot with a gap above 1e-10 (float32: 1e-5; above 1e-6 it is NOT_CONVERGED).
+    a coefficient crosses 0. A path ends before the first knot with a gap above 1e-10
+    (float32: 1e-5, and above 1e-6 it is NOT_CONVERGED).
 
     Status. RANK_DEFICIENT: a column of which the active ones leave no more than 1e-12 (float32: 1e-5) of its squared
     norm reached the common correlation, and was kept out: the solution is not unique, and that without it is returned.
