@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
-from jaxreg.linear.factor import invert_definite
+from jaxreg.linear.factor import invert_independent
 
 _RESTORES = 3  # steps in a row that only polish: as many as an inverse with half of its digits needs
 
@@ -133,11 +133,11 @@ def violation(coef: Float[Array, "*p"], slope: Float[Array, "*p"], l1: Float[Arr
 
 
 def invert(gram: Float[Array, "p p"], support: Bool[Array, " p"], l2: Float[Array, ""]) -> Float[Array, "p p"]:
-    r"""$(G_{SS} + \lambda_2 I)^{-1}$ padded with zeros, all zeros where that is not positive definite."""
+    r"""$(G_{SS} + \lambda_2 I)^{-1}$ padded with zeros, also in place of columns that depend on those before them."""
     both = support[:, None] & support[None, :]
     unit = jnp.eye(gram.shape[0], dtype=gram.dtype)
-    inverse = invert_definite(jnp.where(both, gram + l2 * unit, unit))
-    return jnp.where(both & jnp.isfinite(inverse).all(), inverse, 0)
+    least = jnp.where(support, dependence(jnp.diagonal(gram) + l2), 0)
+    return jnp.where(both, invert_independent(jnp.where(both, gram + l2 * unit, unit), least), 0)
 
 
 def dependence(diagonal: Float[Array, "*p"]) -> Float[Array, "*p"]:
@@ -148,6 +148,11 @@ def dependence(diagonal: Float[Array, "*p"]) -> Float[Array, "*p"]:
 def product(matrix: Float[Array, "n p"], vector: Float[Array, " p"]) -> Float[Array, " n"]:
     """A matrix times a vector, in full precision on every platform."""
     return jnp.einsum("np,p->n", matrix, vector, precision="highest")
+
+
+def correlate(matrix: Float[Array, "n p"], vector: Float[Array, " n"]) -> Float[Array, " p"]:
+    """The transpose of a matrix times a vector, of which no transpose is made."""
+    return jnp.einsum("np,n->p", matrix, vector, precision="highest")
 
 
 def take(matrix: Float[Array, "n p"], row: Int32[Array, ""]) -> Float[Array, " p"]:

@@ -14,7 +14,7 @@ class Walk(NamedTuple):
     """The knots of a homotopy, and the tableau at its end; rows after the first `knots` hold nothing of meaning.
 
     `strengths` is the correlation C that the active columns share at each knot, `coef` the coefficients there, and
-    `moves` is +(j+1) where column j enters, -(j+1) where it leaves, 0 at the end, C = 0. `tied` says that a column
+    `moves` is +(j+1) where column j enters, -(j+1) where it leaves, 0 at the end. `tied` says that a column
     whose correlation reached C stayed out since the active ones determine it, `running` that max_knots were too few.
     """
 
@@ -45,9 +45,15 @@ class _State(NamedTuple):
 
 
 def walk(
-    gram: Float[Array, "p p"], product: Float[Array, " p"], max_knots: int, tolerance: float, *, drop: bool
+    gram: Float[Array, "p p"],
+    product: Float[Array, " p"],
+    max_knots: int,
+    tolerance: float,
+    *,
+    drop: bool,
+    least: float | Float[Array, ""] = 0.0,
 ) -> Walk:
-    r"""Follow the coefficients from C = max |X'y| down to 0, with a knot at each change of the active set A.
+    r"""Follow the coefficients from C = max |X'y| down to C = `least`, with a knot at each change of the active set A.
 
     Between knots, with the signs s, $b_A = G_{AA}^{-1}(X_A'y - C s_A)$ and $c_I = X_I'y - G_{IA} b_A$ are lines in
     C. The next knot is the largest C where a correlation reaches ±C or, with `drop`, a coefficient reaches 0. The
@@ -60,6 +66,7 @@ def walk(
         max_knots: how many knots there is room for (static).
         tolerance: a column may enter if the active ones leave more than this share of its squared norm.
         drop: whether a coefficient may not change its sign without leaving: the lasso; else LAR (static).
+        least: the first knot that is not above it is the last.
 
     Source: Goodnight, Am. Stat. 33 (1979) 149-158, the sweep operator; Osborne, Presnell and Turlach, IMA J. Numer.
     Anal. 20 (2000) 389-403, and Efron, Hastie, Johnstone and Tibshirani, Ann. Stat. 32 (2004) 407-499, the paths.
@@ -87,7 +94,7 @@ def walk(
             nearest = jnp.where(shrinks, jnp.minimum(-state.fit / state.slope, state.strength), nearest)
         j = jnp.argmax(nearest).astype(jnp.int32)
         strength = jnp.where(state.running, jnp.maximum(nearest[j], 0), state.strength)
-        going = state.running & (strength > 0)
+        going = state.running & (strength > least)
         enters, old = ~active[j], state.signs[j]
         new = jnp.where(enters, jnp.where(up[j] >= down[j], jnp.ones_like(old), -1), 0)
         here = going & (numbers == j + 1)

@@ -8,15 +8,21 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
-from jaxreg.linear.active_set import Active, dependence, index_of, invert, minimize, product, take, violation
+from jaxreg.linear.active_set import Active, correlate, dependence, index_of, invert, minimize, product, take, violation
+from jaxreg.linear.descent import descend
 from jaxreg.linear.design import find_power
-from jaxreg.linear.spectrum import Spectrum, decompose
+from jaxreg.linear.homotopy import read_grid
+from jaxreg.linear.spectrum import Spectrum, decompose, multiply
 from jaxreg.linear.spectrum import solve as solve_ridge
 
 WIDTH = 320  # columns whose Gram matrix is held at once, or 3/2 of the number of samples, if that is more
 _ROUNDS = 4  # solutions of one working set, each from new slopes and a new inverse; nearly all problems need one
 _ROUNDING = 8  # units of rounding in a slope, at first; less in each further round
 _WIDE_ROUNDS = 100  # working sets for one strength, where not all columns fit into one
+_ROUGH_ROUNDS = 20  # of them, those on which descent comes near, at the most
+_SLACK = 1e-3  # of a strength, by which descent may miss a slope
+_FAR, _NEAR = 16, 2  # columns at zero that should not be: more than these, and descent begins, or goes on
+_EXACT = 1e-3  # of the tolerance: a gap of no more is rounding, and what is read off a path is as good as solved
 _Value = TypeVar("_Value")
 
 
@@ -46,6 +52,14 @@ class _Point(NamedTuple):
     held: _Held | None
 
 
+class _Descent(NamedTuple):
+    """All coefficients and slopes, in single precision, and on how many working sets they have descended."""
+
+    coef: Float[Array, " p"]
+    slope: Float[Array, " p"]
+    rounds: Int32[Array, ""]
+
+
 class _Round(NamedTuple):
     """A point, its gap, whether it needs another round, and how many it has had."""
 
@@ -65,9 +79,11 @@ def solve_grid(
 ) -> Solution:
     r"""Minimize $\tfrac1{2n}\|y - Xb\|^2 + \alpha \rho \|b\|_1 + \tfrac12 \alpha (1 - \rho) \|b\|^2$ for each alpha.
 
-    Each strength starts from the solution of the one before and ends with slopes and a gap computed from X and the
-    residual. Where $\alpha \rho$ is 0, or so small that rounding hides it, the solution is that of the singular value
-    decomposition, of minimum norm.
+    A lasso whose columns fit into one working set is read off its path (`homotopy`), if what comes out is exact up to
+    rounding. All else goes strength by strength: each starts from the solution of the one before and, where that is far
+    in a wide design, from a descent (`descent`). Slopes and gaps are computed from X and the residual. Where
+    $\alpha \rho$ is 0, or so small that rounding hides it, the solution is that of the singular value decomposition, of
+    minimum norm.
 
     Args:
         X: design, standardized.
@@ -82,30 +98,63 @@ def solve_grid(
     wide = width < p
     size, length = jnp.sqrt(y @ y), jnp.sqrt((X * X).sum(0))
 
-    def choose(coef: Float[Array, " p"], slope: Float[Array, " p"], l1: Float[Array, ""]) -> _Held:
+    def choose(coef: Float[Array, " p"], slope: Float[Array, " p"], l1: Float[Array, ""]) -> Int32[Array, " width"]:
         """The working set: columns in use, and those of the largest slopes; if in use are too many, the worst."""
+        coef, slope, l1, lengths = (values.astype(jnp.float32) for values in (coef, slope, l1, length))
         used = coef != 0
-        promise = jnp.where(used, jnp.inf, jnp.abs(slope) / jnp.where(length > 0, length, 1))
+        promise = jnp.where(used, jnp.inf, jnp.abs(slope) / jnp.where(lengths > 0, lengths, 1))
         crowded = used.sum() > 3 * width // 4
-        columns = lax.top_k(jnp.where(crowded, violation(coef, slope, l1), promise), width)[1].astype(jnp.int32)
-        return _Held(columns, _square(X[:, columns]))
+        worth = jnp.where(crowded, violation(coef, slope, l1), promise)
+        return lax.top_k(worth, width)[1].astype(jnp.int32)  # in double precision it would sort all
 
-    origin, correlation = jnp.zeros_like(X[0]), product(X.T, y)
-    held = choose(origin, correlation, jnp.zeros_like(size)) if wide else None
-    gram = _square(X) if held is None else held.gram
+    origin, correlation = jnp.zeros_like(X[0]), correlate(X, y)
+    gram = jnp.zeros((width, width), X.dtype) if wide else _square(X)
+    held = _Held(jnp.arange(width, dtype=jnp.int32), gram) if wide else None
+    rough_X, rough_y = X.astype(jnp.float32), y.astype(jnp.float32)
     weak = tolerance(X.dtype) * jnp.abs(correlation).max()
-    any_weak = (n * alphas * l1_ratio / (unit_x * unit_y) <= weak).any()
-    spectrum = _when(any_weak, lambda _, X: decompose(X), _no_spectrum(X), X)
 
     def solve(before: _Point, alpha: Float[Array, ""]) -> tuple[_Point, Solution]:
         l1, l2 = n * alpha * l1_ratio / (unit_x * unit_y), n * alpha * (1 - l1_ratio) / unit_x**2
 
+        def is_far(state: _Descent) -> Bool[Array, ""]:
+            missing = (state.coef == 0) & (jnp.abs(state.slope) > (1 + _SLACK) * l1.astype(jnp.float32))
+            few = jnp.where(state.rounds > 0, _NEAR, _FAR)
+            return (missing.sum() > few) & (l1 > weak) & (state.rounds < _ROUGH_ROUNDS)
+
+        def approach(state: _Descent) -> _Descent:
+            """Descend on a new working set, in single precision: exact steps follow."""
+            columns, ridge = choose(state.coef, state.slope, l1), l2.astype(jnp.float32)
+            gram = _square(rough_X[:, columns])
+            part = descend(gram, state.coef[columns], state.slope[columns], l1.astype(jnp.float32), ridge)
+            coef = state.coef.at[columns].set(part, unique_indices=True)
+            slope = correlate(rough_X, rough_y - product(rough_X, coef)) - ridge * coef
+            return _Descent(coef, slope, state.rounds + 1)
+
+        def come_near(point: _Point) -> tuple[_Point, Bool[Array, ""]]:
+            """The point after such descents, and whether there were any."""
+            start = _Descent(point.coef.astype(jnp.float32), point.slope.astype(jnp.float32), jnp.int32(0))
+            end = lax.while_loop(is_far, approach, start)
+            moved = end.rounds > 0
+            coef = jnp.where(moved, end.coef.astype(X.dtype), point.coef)
+
+            def measure(_: Float[Array, " p"], coef: Float[Array, " p"]) -> Float[Array, " p"]:
+                return correlate(X, y - product(X, coef)) - l2 * coef
+
+            return point._replace(coef=coef, slope=_when(moved, measure, point.slope, coef)), moved
+
         def renew(point: _Point) -> _Point:
             """A new working set, where there is a choice, and the inverse of its Gram matrix."""
-            held = choose(point.coef, point.slope, l1) if wide else None
-            used = _part(point.coef, held) != 0
-            inverse = invert(gram if held is None else held.gram, used, l2)
-            return point._replace(support=used & (jnp.diagonal(inverse) > 0), inverse=inverse, held=held)
+            held = point.held
+            if held is not None:
+                columns = choose(point.coef, point.slope, l1)
+                held = _Held(columns, _square(X[:, columns]))
+            matrix, used = gram if held is None else held.gram, _part(point.coef, held)
+            inverse = invert(matrix, used != 0, l2)
+            support = jnp.diagonal(inverse) > 0
+            left_out = jnp.where(support, 0, used)  # columns that depend on others in use
+            coef = _put(point.coef, held, jnp.where(support, used, 0))
+            slope = _put(point.slope, held, _part(point.slope, held) + product(matrix, left_out) + l2 * left_out)
+            return _Point(coef, slope, support, inverse, point.l2, held)
 
         def improve(state: _Round) -> _Round:
             point = _when(state.unsettled, renew, state.point)
@@ -114,9 +163,9 @@ def solve_grid(
             rounding = epsilon * jnp.maximum(_ROUNDING * 0.25 ** state.rounds.astype(X.dtype), 0.1)
             matrix = gram if held is None else held.gram
             end = minimize(matrix, start, l1, l2, size, rounding, 5 * width + 50)
-            coef = end.coef if held is None else point.coef.at[held.columns].set(end.coef, unique_indices=True)
+            coef = _put(point.coef, held, end.coef)
             residual = y - product(X, coef)
-            slope = product(X.T, residual) - l2 * coef
+            slope = correlate(X, residual) - l2 * coef
             gap = _gap(coef, slope, residual, l1, l2) / jnp.where(size > 0, size**2 / 2, 1)
             unsettled = gap > tolerance(X.dtype) / 10
             if wide:
@@ -128,27 +177,59 @@ def solve_grid(
         def goes_on(state: _Round) -> Bool[Array, ""]:
             return (state.rounds == 0) | (state.unsettled & (state.rounds < (_WIDE_ROUNDS if wide else _ROUNDS)))
 
-        def solve_without_l1(exact: Solution) -> Solution:
-            solution = _solve_spectral(spectrum, X, y, l1, l2, size)
-            better = (l1 == 0) | (solution.gap < exact.gap)
-            return jax.tree.map(lambda new, old: jnp.where(better, new, old), solution, exact)
-
         stale = (before.l2 != l2) & (l1 > 0) & before.support.any()
         start = before._replace(slope=before.slope + (before.l2 - l2) * before.coef, l2=l2)
+        if wide:
+            start, moved = come_near(start)
+            stale |= moved | ~before.support.any()
         point, gap, _, _ = lax.while_loop(goes_on, improve, _Round(start, jnp.zeros_like(l1), stale, jnp.int32(0)))
         tie = _has_tie(gram if point.held is None else point.held.gram, point, l1, epsilon * size)
-        helpless = (l1 == 0) | ((l1 <= weak) & (gap > tolerance(X.dtype)))
-        solution = _when(helpless, solve_without_l1, Solution(point.coef, gap, tie & (l2 == 0)))
-        return point, solution._replace(coef=solution.coef * (unit_y / unit_x))
+        return point, Solution(point.coef, gap, tie & (l2 == 0))
 
-    inverse = jnp.zeros((width, width), X.dtype)
-    start = _Point(origin, correlation, jnp.zeros(width, bool), inverse, jnp.zeros_like(size), held)
-    return lax.scan(solve, start, alphas)[1]
+    def follow(_: Solution, alphas: Float[Array, " alphas"]) -> Solution:
+        """Strength by strength."""
+        inverse = jnp.zeros((width, width), X.dtype)
+        start = _Point(origin, correlation, jnp.zeros(width, bool), inverse, jnp.zeros_like(size), held)
+        return lax.scan(solve, start, alphas)[1]
+
+    def read(_: Solution, y: Float[Array, " n"], correlation: Float[Array, " p"]) -> Solution:
+        """From the knots, where that is exact; else with an infinite gap."""
+        coef, unique = read_grid(gram, correlation, l1, 3 * min(n, p) + 10)
+        residual = y - multiply(coef, X.T)
+        gap = jax.vmap(_gap, (0, 0, 0, 0, None))(coef, multiply(residual, X), residual, l1, jnp.zeros_like(size))
+        gap = gap / jnp.where(size > 0, size**2 / 2, 1)
+        exact = unique & (gap <= _EXACT * tolerance(X.dtype)).all()
+        return Solution(coef, jnp.where(exact, gap, jnp.inf), jnp.zeros_like(gap, bool))
+
+    l1, l2 = n * alphas * l1_ratio / (unit_x * unit_y), n * alphas * (1 - l1_ratio) / unit_x**2
+    solution = Solution(jnp.zeros((len(alphas), p), X.dtype), jnp.full_like(l1, jnp.inf), jnp.zeros_like(l1, bool))
+    if not wide:
+        solution = _when((l1_ratio == 1) & (l1 > weak).all(), read, solution, y, correlation)
+    solution = _when(~jnp.isfinite(solution.gap).all(), follow, solution, alphas)
+    helpless = (l1 == 0) | ((l1 <= weak) & (solution.gap > tolerance(X.dtype)))
+
+    def solve_without_l1(exact: Solution, flat: Float[Array, " size"]) -> Solution:
+        """X comes flat: as it is, it would be copied into LAPACK's order, needed or not."""
+        X = flat.reshape(n, p)
+        spectrum = decompose(X)
+        found = jax.vmap(lambda l1, l2: _solve_spectral(spectrum, X, y, l1, l2, size))(l1, l2)
+        better = helpless & ((l1 == 0) | (found.gap < exact.gap))
+        return jax.tree.map(
+            lambda new, old: jnp.where(better[:, None] if new.ndim > 1 else better, new, old), found, exact
+        )
+
+    solution = _when(helpless.any(), solve_without_l1, solution, X.reshape(-1))
+    return solution._replace(coef=solution.coef * (unit_y / unit_x))
 
 
 def _part(values: Float[Array, " p"], held: _Held | None) -> Float[Array, " width"]:
     """What belongs to the working set."""
     return values if held is None else values[held.columns]
+
+
+def _put(values: Float[Array, " p"], held: _Held | None, part: Float[Array, " width"]) -> Float[Array, " p"]:
+    """The values with those of the working set replaced."""
+    return part if held is None else values.at[held.columns].set(part, unique_indices=True)
 
 
 def _gap(
@@ -186,13 +267,6 @@ def _has_tie(
     apart = diagonal[best] - column @ product(point.inverse, column)
     tied = outside[best] >= l1 - 2 * _ROUNDING * noise * jnp.sqrt(diagonal[best])
     return tied & (apart <= dependence(diagonal)[best]) & (diagonal[best] > 0) & (l1 > 0)
-
-
-def _no_spectrum(X: Float[Array, "n p"]) -> Spectrum:
-    """The room for one."""
-    (n, p), rank = X.shape, min(X.shape)
-    zeros = jnp.zeros(rank, X.dtype)
-    return Spectrum(jnp.zeros((n, rank), X.dtype), zeros, jnp.zeros((p, rank), X.dtype), zeros)
 
 
 def _solve_spectral(

@@ -217,6 +217,37 @@ def test_designs_wider_than_tall(double, p):
         assert certify(X, y, coef, alpha, 1.0) <= 1e-13
 
 
+def test_wide_designs_far_from_the_start_are_solved_alone_and_in_a_batch(double):
+    """One strength each, so far down that descent finds most of the support."""
+    generator = np.random.default_rng(3)
+    X = generator.normal(size=(3, 50, 500)) * np.geomspace(0.1, 10, 500)
+    X[2] += 0.5 * np.geomspace(0.1, 10, 500) * generator.normal(size=(50, 1))
+    y = X[..., ::50].sum(-1) + generator.normal(size=(3, 50))
+    alphas = np.array([0.02 * float(alpha_max(*pair)) for pair in zip(X, y, strict=True)])
+    alone = [lasso(*member) for member in zip(X, y, alphas, strict=True)]
+    batch = jax.vmap(lasso)(X, y, alphas)
+    assert (batch.status == Status.OK).all()
+    for i, fit in enumerate(alone):
+        assert (fit.coef != 0).sum() > working_set._FAR
+        expected = solve_as_scikit_learn(X[i], y[i], alphas[i : i + 1], 1.0)[0]
+        for coef, gap in ((fit.coef, fit.gap), (batch.coef[i], batch.gap[i])):
+            np.testing.assert_allclose(coef, expected, rtol=1e-8, atol=1e-10 * abs(expected).max())
+            assert gap <= 1e-13
+            assert certify(X[i], y[i], coef, alphas[i], 1.0) <= 1e-13
+
+
+def test_wide_designs_with_twin_columns_use_one_of_each(double):
+    generator = np.random.default_rng(5)
+    half = generator.normal(size=(50, 250))
+    X, y = np.concatenate([half, -half], axis=1), half[:, ::25].sum(1) + generator.normal(size=50)
+    alpha = 0.02 * float(alpha_max(X, y))
+    found = lasso(X, y, alpha)
+    expected = solve_as_scikit_learn(half, y, np.array([alpha]), 1.0)[0]
+    np.testing.assert_allclose(found.coef[:250] - found.coef[250:], expected, rtol=1e-8, atol=1e-10)
+    assert not ((found.coef[:250] != 0) & (found.coef[250:] != 0)).any()
+    assert (found.gap <= 1e-13, found.status) == (True, Status.RANK_DEFICIENT)
+
+
 def test_twin_columns_get_one_solution_and_a_status(double):
     X, y = make_data()
     X[:, 4], X[:, 5] = X[:, 0], -X[:, 0]

@@ -7,7 +7,7 @@ import pytest
 
 from jaxreg.engine.execute import make_mesh
 from jaxreg.linear.elastic_net import elastic_net_path
-from jaxreg.linear.factor import invert_definite, svd
+from jaxreg.linear.factor import invert_definite, invert_independent, svd
 
 DESIGNS = np.random.default_rng(0).normal(size=(6, 7, 4)).astype(np.float32)
 GRAMS = np.einsum("bni,bnj->bij", DESIGNS, DESIGNS)
@@ -24,8 +24,34 @@ def test_factors_are_numpys_alone_and_in_a_batch():
     np.testing.assert_allclose(jax.vmap(invert_definite)(GRAMS), np.linalg.inv(GRAMS), rtol=1e-3, atol=1e-5)
 
 
-def test_there_is_no_inverse_of_an_indefinite_matrix():
-    assert np.isnan(invert_definite(jnp.array([[1.0, 2.0], [2.0, 1.0]]))).any()
+@pytest.mark.parametrize("p", [1, 32, 33, 70])
+def test_inverses_of_any_size_are_numpys(p):
+    random = np.random.default_rng(p)
+    with jax.enable_x64(True):
+        A = random.normal(size=(3, 2 * p, p))
+        A = np.einsum("bni,bnj->bij", A, A)
+        expected = np.linalg.inv(A)
+        np.testing.assert_allclose(invert_definite(jnp.asarray(A[0])), expected[0], rtol=1e-9, atol=1e-13)
+        np.testing.assert_allclose(jax.vmap(invert_definite)(A), expected, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("p", [6, 70])
+def test_inverse_leaves_out_what_depends_on_those_before(p):
+    A = np.random.default_rng(p).normal(size=(2 * p, p))
+    A[:, [3, p - 1]] = A[:, [0, 1]] @ np.array([[1.0, 2.0], [0.0, -1.0]])
+    kept = np.delete(np.arange(p), [3, p - 1])
+    with jax.enable_x64(True):
+        gram = A.T @ A
+        inverse = invert_independent(jnp.asarray(gram), jnp.asarray(1e-10 * np.diagonal(gram)))
+    expected = np.zeros((p, p))
+    expected[np.ix_(kept, kept)] = np.linalg.inv(gram[np.ix_(kept, kept)])
+    np.testing.assert_allclose(inverse, expected, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("p", [2, 50])
+def test_there_is_no_inverse_of_an_indefinite_matrix(p):
+    A = jnp.eye(p).at[jnp.array([0, -1]), jnp.array([-1, 0])].set(2.0)
+    assert np.isnan(invert_definite(A)).any()
 
 
 def test_derivative_of_the_inverse_is_jaxs_forward_and_reverse():
