@@ -44,8 +44,8 @@ def dot(
     compiler contracts them with sums; the rounding of each sum is found exactly and added at the end.
 
     >>> a, b = jnp.array([1e8, 1.0, -1e8], "float32"), jnp.array([1.0, 1e-3, 1.0], "float32")
-    >>> float(dot(a, b, jnp.float32(0.0))), float(jnp.dot(a, b))
-    (0.0010000000474974513, 0.0)
+    >>> round(float(dot(a, b, jnp.float32(0.0))), 5), float(jnp.dot(a, b))
+    (0.001, 0.0)
 
     Source: Ogita, Rump and Oishi, SIAM J. Sci. Comput. 26 (2005) 1955-1988.
     """
