@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from jaxreg.checks import NOT_NEGATIVE, SHARE, Domain, read_floats
+from jaxreg.checks import NOT_NEGATIVE, SHARE, Domain, check_choice, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.values import register_value
 
@@ -70,8 +70,11 @@ class Penalty(abc.ABC):
 
     def __post_init__(self) -> None:
         """Refuse strengths outside their domain."""
-        for name, strength in vars(self).items():
-            _check(name, strength)
+        for name, value in vars(self).items():
+            if name == "unit_axis":
+                check_choice(name, value, (None, 0, -1), "Give -1 for kernels (in, out), 0 for weights (out, in)")
+            else:
+                _check(name, value)
 
     @abc.abstractmethod
     def _value(self, w: Float[Array, "..."]) -> Float[Array, ""]:
@@ -93,6 +96,7 @@ class Penalty(abc.ABC):
         Array(1.5, dtype=float32)
         """
         params = _read_params("params", params)
+        _check_layout(self, params, mask)
         return jnp.asarray(sum((self._value(w) for w in _select(params, mask)), 0.0))
 
     def prox(self, params: PyTree[Float[Array, "..."]], step: Scalar, mask: Mask = None) -> PyTree[Float[Array, "..."]]:
@@ -109,6 +113,7 @@ class Penalty(abc.ABC):
         """
         NOT_NEGATIVE.check("step", step, "Give a step size such as 0.1")
         params = _read_params("params", params)
+        _check_layout(self, params, mask)
         return jax.tree.map(lambda w, acts: self._prox(w, step) if acts else w, params, _spread(mask, params))
 
 
@@ -135,6 +140,7 @@ class SparsePenalty(Penalty):
         (3.0, 6.0)
         """
         gradient = _read_params("gradient", gradient)
+        _check_layout(self, gradient, mask)
         leaves = [self._critical(g).max() for g in _select(gradient, mask)]
         if not leaves:
             raise ArgumentError("mask", mask, "must select some parameters", "Give True where the penalty acts")
@@ -232,7 +238,7 @@ class ElasticNet(SparsePenalty):
         return jnp.abs(g) / self.l1_ratio
 
 
-@register_value()
+@register_value("unit_axis")
 @dataclass(frozen=True)
 class GroupLasso(SparsePenalty):
     r"""The group lasso $\alpha \sum_g \sqrt{p_g}\, \|w_g\|_2$: a sum over groups of $p_g$ entries, no ½.
@@ -242,9 +248,12 @@ class GroupLasso(SparsePenalty):
 
     Args:
         alpha: $\alpha \ge 0$.
+        unit_axis: the axis of a kernel along which its units (outputs) lie: -1 for kernels (in, out), as Flax and Keras
+            have them, 0 for weights (out, in), as PyTorch, Equinox and `jaxreg.nets` do (`nets.UNIT_AXIS`). None is -1,
+            but refuses parameters of the name `weight`.
 
     Raises:
-        ArgumentError: `alpha` is negative or not finite.
+        ArgumentError: `alpha` is negative or not finite; a parameter of the name `weight` without a `unit_axis`.
 
     >>> GroupLasso(1.0).value(jnp.array([[3.0, 0.0, 4.0, 0.0], [0.0, 0.0, 0.0, 0.0]]))
     Array(10., dtype=float32)
@@ -253,32 +262,40 @@ class GroupLasso(SparsePenalty):
     """
 
     alpha: Strength
+    unit_axis: int | None = None
 
     def _value(self, w: Float[Array, "..."]) -> Float[Array, ""]:
-        return self.alpha * (_root_size(w) * _norm(w, _row(w)).sum())
+        return self.alpha * (self._root_size(w) * self._norms(w).sum())
 
     def _prox(self, w: Float[Array, "..."], step: Scalar) -> Float[Array, "..."]:
-        norm = _norm(w, _row(w))
-        return w * jnp.maximum(1 - step * self.alpha * _root_size(w) / jnp.where(norm == 0, 1, norm), 0)
+        norm = self._norms(w)
+        return w * jnp.maximum(1 - step * self.alpha * self._root_size(w) / jnp.where(norm == 0, 1, norm), 0)
 
     def _critical(self, g: Float[Array, "..."]) -> Float[Array, "..."]:
-        return _norm(g, _row(g)) / _root_size(g)
+        return self._norms(g) / self._root_size(g)
+
+    def _norms(self, w: Float[Array, "..."]) -> Float[Array, "..."]:
+        return _norm(w, _units(w, self.unit_axis))
+
+    def _root_size(self, w: Float[Array, "..."]) -> float:
+        return math.sqrt(math.prod(w.shape[i] for i in _units(w, self.unit_axis)))
 
 
-@register_value()
+@register_value("unit_axis")
 @dataclass(frozen=True)
 class MaxNorm(Penalty):
     r"""The constraint $\|w_u\|_2 \le r$ on the incoming weights of every unit: no slope, but a wall.
 
-    The incoming weights of a unit are a column of a kernel (in, out), in general all axes but the last; a vector or a
-    single number is one unit. `value` is 0, or infinite where a norm is above $r$ by more than its rounding; its
+    The incoming weights of a unit are a column of a kernel (in, out), in general all axes but `unit_axis`; a vector or
+    a single number is one unit. `value` is 0, or infinite where a norm is above $r$ by more than its rounding; its
     gradient is 0. What keeps the constraint is `prox`, the projection, after every step and whatever the step size.
 
     Args:
         radius: $r \ge 0$; infinite for no constraint.
+        unit_axis: the axis of a kernel along which its units lie, as in `GroupLasso`.
 
     Raises:
-        ArgumentError: `radius` is negative or NaN.
+        ArgumentError: `radius` is negative or NaN; a parameter of the name `weight` without a `unit_axis`.
 
     >>> MaxNorm(1.0).prox(jnp.array([[3.0, 0.25], [4.0, 0.5]]), 1.0)
     Array([[0.6 , 0.25], [0.8 , 0.5 ]], dtype=float32)
@@ -287,15 +304,19 @@ class MaxNorm(Penalty):
     """
 
     radius: Strength
+    unit_axis: int | None = None
 
     def _value(self, w: Float[Array, "..."]) -> Float[Array, ""]:
         tolerance = 1 + w.size * float(jnp.finfo(w.dtype).eps)
-        return jnp.where((_norm(w, _column(w)) <= self.radius * tolerance).all(), 0, jnp.inf).astype(w.dtype)
+        return jnp.where((_norm(w, _incoming(w, self.unit_axis)) <= self.radius * tolerance).all(), 0, jnp.inf).astype(
+            w.dtype
+        )
 
     def _prox(self, w: Float[Array, "..."], step: Scalar) -> Float[Array, "..."]:
-        norm = _norm(w, _column(w))
+        norm = _norm(w, _incoming(w, self.unit_axis))
         inside = norm <= self.radius
-        return jnp.where(inside, w, w * (self.radius / jnp.where(inside, 1, norm)))
+        # Both are 1 inside, where an infinite radius would make the slope NaN.
+        return w * (jnp.where(inside, 1, self.radius) / jnp.where(inside, 1, norm))
 
 
 _DOMAINS = {
@@ -346,15 +367,24 @@ def _norm(w: Float[Array, "..."], axes: tuple[int, ...]) -> Float[Array, "..."]:
     return largest * jnp.sqrt(jnp.where(squares == 0, 1, squares))
 
 
-def _row(w: Float[Array, "..."]) -> tuple[int, ...]:
-    """Axes of a group: the last of a kernel, the only one of a vector, none of a number."""
-    return tuple(range(w.ndim))[-1:]
+def _units(w: Float[Array, "..."], unit_axis: int | None) -> tuple[int, ...]:
+    """Axes of a group: that of the units of a kernel, the only one of a vector, none of a number."""
+    return (range(w.ndim)[-1 if unit_axis is None else unit_axis],) if w.ndim else ()
 
 
-def _column(w: Float[Array, "..."]) -> tuple[int, ...]:
-    """Axes of a unit's incoming weights: all but the last of a kernel, the only one of a vector, none of a number."""
-    return tuple(range(w.ndim))[:-1] or _row(w)
+def _incoming(w: Float[Array, "..."], unit_axis: int | None) -> tuple[int, ...]:
+    """Axes of a unit's incoming weights: all of a kernel but that of the units, the only one of a vector, or none."""
+    units = _units(w, unit_axis)
+    return tuple(axis for axis in range(w.ndim) if axis not in units) or units
 
 
-def _root_size(w: Float[Array, "..."]) -> float:
-    return math.sqrt(math.prod(w.shape[i] for i in _row(w)))
+def _check_layout(penalty: Penalty, params: PyTree, mask: Mask) -> None:
+    """Refuse to guess: of what is called `weight`, the units lie first in some libraries and last in others."""
+    if getattr(penalty, "unit_axis", -1) is not None:
+        return
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    for (path, w), acts in zip(leaves, jax.tree.leaves(_spread(mask, params)), strict=True):
+        name = getattr(path[-1], "key", getattr(path[-1], "name", None)) if path else None
+        if acts and jnp.ndim(w) >= 2 and name == "weight":
+            place, remedy = jax.tree_util.keystr(path), "Give 0 for (out, in), as jaxreg.nets has it, -1 for (in, out)"
+            raise ArgumentError("unit_axis", None, f"must be said for params{place} of shape {w.shape}", remedy)

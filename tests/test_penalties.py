@@ -14,7 +14,7 @@ import optax
 import pytest
 import sklearn.linear_model
 
-from jaxreg import conventions, losses, objectives
+from jaxreg import conventions, losses, nets, objectives
 from jaxreg.errors import ArgumentError
 from jaxreg.penalties import L1, L2, ElasticNet, GroupLasso, MaxNorm, kernels_only
 
@@ -535,3 +535,33 @@ def test_a_negative_step_is_refused():
 def test_penalties_are_frozen():
     with pytest.raises(AttributeError):
         L1(0.1).alpha = 0.2
+
+
+def test_penalties_by_units_go_by_the_axis_of_the_networks_weights():
+    """Groups leave one input and norms enter one unit, in jaxreg's own network as in a kernel (in, out)."""
+    params = nets.MLP((5,), 3).init(jax.random.key(0), jnp.zeros((1, 4)))
+    assert params["params"]["hidden_0"]["weight"].shape[nets.UNIT_AXIS] == 5
+    kernels = jax.tree.map(lambda w: w.T, params)
+    for kind, strength in ((GroupLasso, 0.3), (MaxNorm, 0.5)):
+        own, flax = kind(strength, nets.UNIT_AXIS), kind(strength, -1)
+        np.testing.assert_allclose(own.value(params, kernels_only), flax.value(kernels, kernels_only), 1e-6)
+        moved = own.prox(params, 0.5, kernels_only)["params"]
+        for layer, expected in flax.prox(kernels, 0.5, kernels_only)["params"].items():
+            np.testing.assert_allclose(moved[layer]["weight"], expected["weight"].T, 1e-6, 1e-7)
+    norms = jnp.linalg.norm(moved["hidden_0"]["weight"], axis=1)  # of what enters each of the five units
+    assert norms.shape == (5,)
+    assert norms.max() <= 0.5 * (1 + 1e-6)
+
+
+def test_a_weight_of_unsaid_layout_is_refused():
+    params = nets.MLP((5,), 3).init(jax.random.key(0), jnp.zeros((1, 4)))
+    for penalty in (GroupLasso(0.3), MaxNorm(0.5)):
+        for use in (
+            lambda p=penalty: p.value(params, kernels_only),
+            lambda p=penalty: p.prox(params, 1.0, kernels_only),
+        ):
+            with pytest.raises(ArgumentError, match=r"unit_axis = None: must be said for .*weight.* Give 0"):
+                use()
+    assert float(GroupLasso(1.0).value({"kernel": jnp.ones((4, 1))})) == 4.0
+    with pytest.raises(ArgumentError, match="unit_axis = 1"):
+        MaxNorm(1.0, 1)

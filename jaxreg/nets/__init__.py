@@ -11,6 +11,7 @@ from jaxreg.nets.evaluation import evaluate as evaluate
 from jaxreg.nets.model import ACTIVATIONS as ACTIVATIONS
 from jaxreg.nets.model import INITIALIZERS as INITIALIZERS
 from jaxreg.nets.model import MLP as MLP
+from jaxreg.nets.model import UNIT_AXIS as UNIT_AXIS
 from jaxreg.nets.optimizers import OPTIMIZERS as OPTIMIZERS
 from jaxreg.nets.optimizers import SCHEDULES as SCHEDULES
 from jaxreg.nets.stopping import EarlyStopping as EarlyStopping

@@ -50,6 +50,10 @@ def multiplier(kept: Bool[Array, "*shape"], rate: Scalar) -> Float[Array, "*shap
 
     At rate 0 it is exactly 1. A rate outside [0, 1), which only a traced one can be, makes it NaN.
 
+    Its derivative is the pathwise one of the mask at hand, $1/k^2$ where kept. That is not all of what the mean over
+    masks does: which units are kept changes with the rate too, in jumps that no derivative of a single run sees. For
+    the derivative of the mean, take differences over seeds.
+
     Args:
         kept: from `keep_mask` at the same rate.
         rate: $p$ in [0, 1).
@@ -62,7 +66,10 @@ def multiplier(kept: Bool[Array, "*shape"], rate: Scalar) -> Float[Array, "*shap
     kept = jnp.asarray(read_array("kept", kept, kinds="b"))
     _check_rate(rate)
     rate = read_floats("rate", rate)
-    scale = jnp.where((rate >= 0) & (rate < 1), _LEVELS / _kept_levels(rate).astype(rate.dtype), jnp.nan)
+    share = 1 - rate
+    # Rounded, k would have the derivative 0: what is added is 0 too, with the derivative of 1 - p.
+    kept_share = _kept_levels(rate).astype(rate.dtype) / _LEVELS + (share - jax.lax.stop_gradient(share))
+    scale = jnp.where((rate >= 0) & (rate < 1), 1 / kept_share, jnp.nan)
     return jnp.where(kept, scale, 0 * scale)
 
 

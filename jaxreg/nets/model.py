@@ -12,6 +12,9 @@ from jaxtyping import Array, Float
 Activation = Callable[[Array], Array]
 Initializer = Callable[..., Array]
 
+UNIT_AXIS = 0
+"""The axis of a weight (out, in) along which its units lie; see `penalties.GroupLasso`."""
+
 # In the forms of PyTorch: GELU exact, leaky slope 0.01 (Keras 3 has 0.2).
 ACTIVATIONS: dict[str, Activation] = {
     "elu": jax.nn.elu,
@@ -68,7 +71,7 @@ def _contract_last(a: Array, b: Array) -> Array:
 class Affine(nn.Module):
     r"""One layer, $x W^\top + b$, with b = 0 at first.
 
-    The weight is (out, in), as PyTorch has it; penalties on rows or columns of a kernel (in, out) take its transpose.
+    The weight is (out, in), as PyTorch has it: `UNIT_AXIS` is the `unit_axis` of penalties that go by units.
 
     Args:
         units: outputs.

@@ -15,7 +15,7 @@ from jaxreg.nets import stopping as rules
 from jaxreg.nets.augmentation import Augmentation
 from jaxreg.nets.dropout import keep_mask, multiplier
 from jaxreg.nets.evaluation import LOSSES, evaluate, one_hot
-from jaxreg.nets.model import ACTIVATIONS, INITIALIZERS, MLP
+from jaxreg.nets.model import ACTIVATIONS, INITIALIZERS, MLP, UNIT_AXIS
 from jaxreg.nets.perturbation import perturb_gradient, perturb_inputs
 from jaxreg.penalties import L1, L2, MaxNorm, Scalar, kernels_only
 
@@ -70,6 +70,11 @@ def train(
     act on weights, not on biases. Every epoch passes once through all n examples in a new order. Numbers may be traced
     and swept; None leaves their code out, and strength 0 (`max_norm` infinite) gives the very same bytes. What decides
     about shapes or the program is static.
+
+    Losses, penalty and norms may be differentiated in every traced number: the derivative is that of the run at hand,
+    its orders, masks and normal numbers held fixed. In a dropout rate that is the path through $1/k$ alone; that other
+    units are kept at another rate has no derivative in one run (see `nets.multiplier`). What comes in whole numbers,
+    accuracies, `zero_fraction` and epochs, has the derivative 0, as it has between its jumps.
 
     Args:
         x_train: inputs.
@@ -182,7 +187,7 @@ def train(
     rate_at = optimizers.make_schedule(schedule, numbers.learning_rate, epochs * steps)
     descent = optimizers.build(optimizer, numbers.momentum, numbers.weight_decay, numbers.decoupled_weight_decay)
     in_loss = [kind(alpha) for kind, alpha in ((L1, numbers.l1), (L2, numbers.l2)) if alpha is not None]
-    radius = None if numbers.max_norm is None else MaxNorm(numbers.max_norm)
+    radius = None if numbers.max_norm is None else MaxNorm(numbers.max_norm, UNIT_AXIS)
     proximal = None if numbers.proximal_l1 is None else L1(numbers.proximal_l1)
     is_changed = not (augmentation is None and numbers.input_noise is None and numbers.input_dropout is None)
 
@@ -279,8 +284,8 @@ def train(
 
 
 def _project(params: PyTree, radius: MaxNorm) -> PyTree:
-    """The incoming weights of every unit no longer than the radius; they are a row here, a column for the penalty."""
-    return jax.tree.map(lambda w: radius.prox(w.T, 1.0).T if w.ndim >= 2 else w, params)
+    """The incoming weights of every unit no longer than the radius."""
+    return radius.prox(params, 1.0, kernels_only)
 
 
 class _Watch(NamedTuple):

@@ -89,3 +89,11 @@ def test_one_program_for_all_rates():
     for rate in (0.0, 0.5, 0.75):
         draw(jax.random.key(0), jnp.float32(rate))
     assert draw._cache_size() == 1
+
+
+def test_the_derivative_of_the_multiplier_is_the_path_through_the_scale():
+    """1/k² where kept, 0 where dropped; the rounding of k has no part in it."""
+    kept = jnp.array([True, False])
+    for rate in (0.0, 0.25, 0.3, 0.9):
+        slope = jax.jacobian(lambda p: multiplier(kept, p))(jnp.float32(rate))
+        np.testing.assert_allclose(slope, [1 / (1 - rate) ** 2, 0], 1e-3)
