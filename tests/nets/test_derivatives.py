@@ -1,0 +1,79 @@
+"""Derivatives of whole trainings in every traced number, against central differences in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxreg.nets import Augmentation, keep_mask, train
+
+_LATTICE = 2.0**-16  # of rates of dropout
+_POINTS = {
+    **{"learning_rate": (0.2, {}), "momentum": (0.7, {"optimizer": "nesterov"}), "l2": (0.03, {}), "l1": (0.01, {})},
+    **{"proximal_l1": (0.01, {}), "weight_decay": (0.02, {"optimizer": "adam"}), "max_norm": (0.7, {})},
+    **{"decoupled_weight_decay": (0.02, {"optimizer": "adamw"}), "label_smoothing": (0.1, {})},
+    **{"gradient_noise": (0.1, {}), "input_noise": (0.1, {}), "dropout": (0.25, {}), "input_dropout": (0.25, {})},
+}
+_RADII = ({}, {"max_norm": float("inf")})
+
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _x64():
+    with jax.enable_x64(True):
+        yield
+
+
+def _loss(options, **numbers):
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(size=(6, 16)), rng.integers(0, 3, 6)
+    settings = {"hidden": (4,), "classes": 3, "activation": "tanh", "batch_size": 3, "epochs": 2, "learning_rate": 0.2}
+    run = train(x, y, seed=jax.random.key(1), **(settings | options | numbers))
+    return run["train_loss"][-1] + run["penalty"][-1] + run["weight_norm"][-1].sum()
+
+
+@pytest.mark.parametrize("name", _POINTS)
+def test_the_derivative_in_each_number_is_that_of_differences(name):
+    point, options = _POINTS[name]
+    loss = jax.jit(lambda value: _loss(options, **{name: value}))
+    # Rates a few steps of their lattice apart keep the same units here, which leaves the path through 1/k.
+    step = 4 * _LATTICE if "dropout" in name else 1e-6
+    slope = jax.grad(loss)(jnp.float64(point))
+    expected = (loss(jnp.float64(point + step)) - loss(jnp.float64(point - step))) / (2 * step)
+    assert abs(expected) > 1e-4
+    np.testing.assert_allclose(slope, expected, 1e-5)
+
+
+def test_rates_a_few_steps_apart_keep_the_same_units_and_far_ones_do_not():
+    masks = [keep_mask(jax.random.key(3), 0.25 + k * _LATTICE, (3, 16)) for k in (-4, 4, 2**14)]
+    assert (masks[0] == masks[1]).all()
+    assert not (masks[0] == masks[2]).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["l1", "l2", "proximal_l1", "weight_decay", "label_smoothing", "gradient_noise", "dropout"]
+)
+def test_derivatives_at_strength_zero_are_finite(name):
+    assert np.isfinite(jax.grad(lambda value: _loss({}, **{name: value}))(jnp.float64(0.0)))
+
+
+def test_an_infinite_max_norm_leaves_the_other_derivatives():
+    slopes = [jax.grad(lambda rate, given=given: _loss(given, learning_rate=rate))(0.2) for given in _RADII]
+    np.testing.assert_array_equal(*slopes)
+
+
+@pytest.mark.parametrize("name", ["shift", "rotation", "scale", "shear", "noise", "elastic", "flip", "erasing"])
+def test_the_derivative_in_each_strength_of_augmentation_is_that_of_differences(name):
+    """Probabilities move in jumps, between which both are 0."""
+
+    @jax.jit
+    def loss(value):
+        return _loss({"augmentation": Augmentation(**{name: value})})
+
+    point, step = 0.11, 1e-7
+    slope = jax.grad(loss)(jnp.float64(point))
+    expected = (loss(jnp.float64(point + step)) - loss(jnp.float64(point - step))) / (2 * step)
+    np.testing.assert_allclose(slope, expected, 1e-4, 1e-7)
+    assert (expected == 0) == (name in ("flip", "erasing"))
