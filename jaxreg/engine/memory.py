@@ -48,9 +48,13 @@ class MemorySink:
 
     def write(self, positions: Region, block: Block) -> None:
         """Keep the outputs of the cells at `positions`."""
+        cells = region_index(positions, ())
+        is_solid = all(isinstance(part, slice) for part in cells)
         for name, values in block.items():
-            self.arrays[name][region_index(positions, values.shape[len(positions) :])] = values
-        self.done[region_index(positions, ())] = True
+            trailing = values.shape[len(positions) :]
+            index = (*cells, *map(slice, trailing)) if is_solid else region_index(positions, trailing)
+            self.arrays[name][index] = values
+        self.done[cells] = True
 
 
 def region_index(positions: Region, trailing: Sequence[int]) -> Any:

@@ -4,6 +4,8 @@ import functools
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from jaxreg.engine.axes import Axis
 from jaxreg.engine.chunks import first_box, is_brief, next_box
 from jaxreg.engine.execute import Execution
@@ -38,7 +40,7 @@ def complete(execution: Execution, sink: Sink, axes: Sequence[Axis], box: Box, i
     Cells that have a chunk shape keep it, so that a sweep that goes on computes what it would have computed. Others
     get `box`, or chunks that grow from a small one until they last some seconds.
     """
-    whole = tuple(tuple(sorted(i for g in axis.groups for i in g.positions.tolist())) for axis in axes)
+    whole = tuple(tuple(np.sort(np.concatenate([g.positions for g in axis.groups])).tolist()) for axis in axes)
     for number in range(len(sink.assignments)):
         _run_assigned(execution, sink, axes, number)
     rest = sink.unassigned(whole)

@@ -96,7 +96,8 @@ def chunk_values(program: Program, tile: Tile, box: Box, mesh: Mesh) -> Values:
     """The traced values of a tile, padded to the shape of `box` by repeating the last cell."""
     result = []
     for group, positions, length in zip(program.groups, tile.positions, box.padded(mesh.size), strict=True):
-        rows = np.searchsorted(group.positions, positions)
+        chosen = np.asarray(positions, group.positions.dtype)
+        rows = np.searchsorted(group.positions, chosen)
         rows = np.pad(rows, (0, length - len(rows)), mode="edge")
         traced = {name: value[rows] for name, value in group.traced.items()}
         result.append((np.arange(length, dtype=np.int32), traced))
