@@ -177,8 +177,7 @@ def report(record: dict[str, Any]) -> str:
     """The table, the entries that failed, and which machine it is of."""
     lines = ["| figure | measured | target | seconds, compiling | |", "| --- | ---: | ---: | ---: | --- |"]
     for entry in [*_rows(record["entries"]), *record["summary"]]:
-        times = f"{entry['seconds']:.3g}" if "seconds" in entry else ""
-        times += f", {entry['compile_seconds']:.3g}" if "compile_seconds" in entry else ""
+        times = ", ".join(f"{entry[key]:.3g}" if key in entry else "" for key in ("seconds", "compile_seconds"))
         target = "" if entry["target"] is None else f"{entry['target']:g}"
         value = f"{entry['value']:,.4g} {entry['unit']}"
         lines.append(f"| {entry['name']} | {value} | {target} | {times} | {entry.get('note', '')} |")

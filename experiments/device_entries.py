@@ -13,6 +13,7 @@ import numpy as np
 
 import jaxreg as jr
 from experiments import linear_benchmark
+from experiments.kernel_rates import measure_rates
 from experiments.landscape_benchmark import LIMIT, NOISY_STEPS, RATE, START, STEPS, make_refit_gradient
 from experiments.nets_benchmark import BASE, measure_bandwidth
 from experiments.recipes import learn
@@ -28,6 +29,7 @@ KERNELS: tuple[Kernel, ...] = ("xla", "pallas")
 PRECISIONS = {"float32": "highest", "tensorfloat32": "TF32_TF32_F32", "bfloat16": "BF16_BF16_F32"}
 """Of the products in networks: what JAX calls them, which is recorded with every sweep."""
 _PIXELS = 28
+_LARGE = (262_144, 1_000_000)  # populations whose compiled programs are timed alone
 _CHAIN = 256  # multiply-adds on each number in registers: sixteen times what its way to and from memory takes
 
 
@@ -75,11 +77,11 @@ def list_entries(sizes: Sizes) -> list[Entry]:
     """All entries, the most telling first: what there is no time for is at the end."""
     has = {name: importlib.util.find_spec(name) is not None for name in ("torch", "sklearn")}
     walks = [("refit descent", measure_refit), ("noisy descent", measure_noisy)]
-    entries = [Entry("machine", 60, measure_machine)]
+    entries = [Entry("machine", 60, measure_machine), Entry("descents", 120, functools.partial(measure_walks, sizes))]
     for runs in sorted(sizes.populations, key=lambda n: (n != 262_144, n)):
         for name, measure in walks:
             for kernel in reversed(KERNELS):
-                label = f"{name}, {runs:,} runs, {kernel}"
+                label = f"{name}, {runs:,} runs, {kernel}, whole sweep"
                 entries.append(Entry(label, 60, functools.partial(measure, label, runs, kernel)))
     for members in sorted(sizes.networks, reverse=True):
         name = f"T5 networks, {members:,}"
@@ -141,6 +143,20 @@ def measure_multiply_adds() -> float:
 
 
 # --- Landscapes -------------------------------------------------------------------------------------------------------
+
+
+def measure_walks(sizes: Sizes) -> list[dict[str, Any]]:
+    """The compiled programs of both descents alone; what a whole sweep takes beside them is the engine's."""
+    rows = []
+    large = [runs for runs in sizes.populations if runs in _LARGE]
+    for told in measure_rates(large or sizes.populations, 5, str):
+        for kernel in KERNELS:
+            rate = told[f"{kernel}_steps_per_s"]
+            if rate is not None:
+                name = f"{told['descent']} descent, {told['runs']:,} runs, {kernel}"
+                note = "" if told["same_fates"] is None else f"same fates in {told['same_fates']:.2%}"
+                rows.append(row(name, rate, "steps/s", compile_seconds=told[f"{kernel}_compile_s"], note=note))
+    return rows
 
 
 def measure_refit(name: str, runs: int, kernel: Kernel) -> list[dict[str, Any]]:
