@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array
 
 from jaxreg.errors import ArgumentError
 
@@ -317,7 +317,7 @@ def _kept(dtype: Any) -> str:
     return f"must be 0 or from {least:.2g} to {most:.2g} in size in {jnp.dtype(dtype).name}"
 
 
-def _first(name: str, values: np.ndarray, wrong: Bool[np.ndarray, "..."]) -> tuple[str, Any]:
+def _first(name: str, values: np.ndarray, wrong: np.ndarray | np.bool_) -> tuple[str, Any]:
     """The name and the value of the first entry that is wrong."""
     if not values.ndim:
         return name, values.item()
