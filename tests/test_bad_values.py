@@ -25,6 +25,7 @@ def test_a_few_hundred_bad_arguments_are_refused():
     _spoil("--examples", "300")
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 def test_five_thousand_bad_arguments_are_refused():
     _spoil("--examples", "5000", "--valid")

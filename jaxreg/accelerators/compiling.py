@@ -149,11 +149,17 @@ def export_chunk(program: Program, args: Any, box: Box, mesh: Mesh, platform: st
 
 def export(function: Any, platform: str, *args: Any, **keywords: Any) -> bytes:
     """A jitted function lowered for a platform and serialized, custom calls included: it is compiled at once."""
+    leaves, structure = jax.tree.flatten(args)  # the classes of a user's pytrees cannot be serialized, nor need they
+
+    @jax.jit
+    def flat(*leaves: Any) -> Any:
+        return function(*jax.tree.unflatten(structure, leaves), **keywords)
+
     allowed: list[jax.export.DisabledSafetyCheck] = []
     while True:
         try:
-            make = jax.export.export(function, platforms=(platform,), disabled_checks=allowed)
-            return bytes(make(*args, **keywords).serialize())
+            make = jax.export.export(flat, platforms=(platform,), disabled_checks=allowed)
+            return bytes(make(*leaves).serialize())
         except ValueError as error:
             # JAX guarantees some custom calls for months to come; others need only live until they are compiled.
             names = set(re.findall(r"[\w$.]+", str(error).partition("custom call")[2]))

@@ -86,9 +86,17 @@ def trace_member(
     return Member(jaxpr, structs, fingerprint, uses_lapack(jaxpr.jaxpr))
 
 
+def _unplaced(values: Any) -> Any:
+    """What arrays are to a program that may run anywhere: wherever they lie, it is not part of it."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, weak_type=leaf.weak_type),
+        jax.eval_shape(lambda: values),
+    )
+
+
 def _make_jaxpr(member: Callable[..., Any], args: Any, traced: Any) -> tuple[ClosedJaxpr, Any]:
     try:
-        return jax.make_jaxpr(member, return_shape=True)(args, traced)
+        return jax.make_jaxpr(member, return_shape=True)(*map(_unplaced, (args, traced)))
     except JaxregError as error:
         if not isinstance(error.value, jax.core.Tracer):
             raise

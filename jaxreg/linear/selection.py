@@ -189,7 +189,7 @@ def information_criteria(
     path: FittedPath,
     X: _Numbers,
     y: _Numbers,
-    df: Float[Array | np.ndarray, " alphas"],
+    df: Num[Array | np.ndarray, " alphas"],
     *,
     noise_variance: float | Float[Array | np.ndarray, ""] | None = None,
     fit_intercept: bool = True,

@@ -76,7 +76,8 @@ def evaluate(
         logits = predict(params, jax.lax.dynamic_slice_in_dim(x, first, size))
         losses = LOSSES[loss](logits, one_hot(labels, logits.shape[-1], logits.dtype))
         # No class is the largest of numbers that are none.
-        hits = jnp.where(jnp.isnan(logits).any(-1), jnp.nan, (logits.argmax(-1) == labels).astype(logits.dtype))
+        guesses = logits.argmax(-1)
+        hits = jnp.where(jnp.isnan(logits).any(-1), jnp.nan, (guesses == labels.astype(guesses.dtype)).astype(logits.dtype))
         seen = Score(*(jnp.where(fresh, part, 0).sum() for part in (losses, hits)))
         return jax.tree.map(jnp.add, total, seen), None
 

@@ -54,6 +54,7 @@ CODE = textwrap.dedent(
 )
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", [2, 8])
 def test_twenty_functions_of_lapack_do_not_hang_on_several_devices(devices):

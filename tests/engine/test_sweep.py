@@ -381,3 +381,15 @@ def test_integers_and_floats_of_different_cases_share_a_program():
         result = sweep(lambda *, l2=0: {"x": l2 * 2.0}, {"case": jr.cases({"a": {}, "b": {"l2": 0.5}, "c": {"l2": 1}})})
     assert result["x"].values.tolist() == [0.0, 1.0, 2.0]
     assert compilations == [1]
+
+
+def test_shared_data_may_lie_on_devices_of_the_users_own_choice():
+    mesh = jax.make_mesh((2,), ("rows",))
+    X = jax.device_put(jnp.arange(24.0).reshape(6, 4), jax.NamedSharding(mesh, jax.P("rows")))
+
+    def run(X, *, seed):
+        return {"mean": jr.linear.standardize(X + jax.random.uniform(seed)).center}
+
+    placed = jr.sweep(run, {"seed": jr.seeds(3)}, args=(X,), progress=False)
+    plain = jr.sweep(run, {"seed": jr.seeds(3)}, args=(np.asarray(X),), progress=False)
+    np.testing.assert_array_equal(placed["mean"], plain["mean"])
