@@ -77,7 +77,9 @@ def evaluate(
         losses = LOSSES[loss](logits, one_hot(labels, logits.shape[-1], logits.dtype))
         # No class is the largest of numbers that are none.
         guesses = logits.argmax(-1)
-        hits = jnp.where(jnp.isnan(logits).any(-1), jnp.nan, (guesses == labels.astype(guesses.dtype)).astype(logits.dtype))
+        hits = jnp.where(
+            jnp.isnan(logits).any(-1), jnp.nan, (guesses == labels.astype(guesses.dtype)).astype(logits.dtype)
+        )
         seen = Score(*(jnp.where(fresh, part, 0).sum() for part in (losses, hits)))
         return jax.tree.map(jnp.add, total, seen), None
 
