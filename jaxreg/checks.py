@@ -4,6 +4,7 @@ Each raises an `ArgumentError` that names the argument, its value, the constrain
 is. A traced value cannot be looked at: of it only shape and dtype are checked.
 """
 
+import inspect
 import math
 import numbers
 import sys
@@ -193,6 +194,20 @@ def check_kind(name: str, value: Any, kind: type | tuple[type, ...], remedy: str
         raise ArgumentError(name, value, f"must be {article} {names}", remedy)
 
 
+def check_function(name: str, value: Any, arguments: int, remedy: str) -> None:
+    """Refuse what cannot be called with so many positional arguments; what it raises when called is its own.
+
+    >>> check_function("predict", int, 2, "Give predict(params, x)")
+    Traceback (most recent call last):
+        ...
+    jaxreg.errors.ArgumentError: predict = <class 'int'>: must be a function of 2 arguments. Give predict(params, x).
+    """
+    try:
+        inspect.signature(value).bind(*range(arguments))
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(name, value, f"must be a function of {arguments} arguments", remedy) from error
+
+
 def read_array(
     name: str, values: Any, *, kinds: str = "biuf", ndim: int | Collection[int] | None = None
 ) -> np.ndarray | Array:
@@ -280,7 +295,7 @@ def _convert(name: str, values: Any, remedy: str) -> np.ndarray | Array:
 def _is_kind(dtype: Any, kind: str) -> bool:
     """Whether a dtype is of NumPy's kind; JAX's short floats and integers are floats and integers too."""
     known = {"b": np.bool_, "i": np.signedinteger, "u": np.unsignedinteger, "f": np.floating}
-    return bool(jnp.issubdtype(dtype, known[kind]))
+    return bool(jnp.issubdtype(dtype, known[kind])) and getattr(dtype, "kind", kind) != "m"  # durations count as signed
 
 
 def _is_real(dtype: Any) -> bool:

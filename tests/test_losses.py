@@ -209,6 +209,22 @@ def test_softmax_gradient_is_probability_minus_target(x64):
     np.testing.assert_allclose(quotient, closed, atol=1e-8)
 
 
+def test_an_impossible_class_without_weight_costs_nothing(x64):
+    """Value and slopes are those of the softmax over the other classes."""
+    logits = jnp.asarray([[0.3, -jnp.inf, 1.1]])
+    for targets in ([[1.0, 0.0, 0.0]], [[0.25, 0.0, 0.75]]):
+        y = jnp.asarray(targets)
+        finite, weights = logits[:, ::2], y[:, ::2]
+        loss = losses.softmax_cross_entropy_one_hot
+        np.testing.assert_allclose(loss(logits, y), loss(finite, weights), rtol=1e-14)
+        slope = gradient_of(loss, logits, y)
+        np.testing.assert_allclose(slope[:, ::2], scipy.special.softmax(np.asarray(finite), 1) - weights, atol=1e-14)
+        assert slope[0, 1] == 0
+    assert loss(logits, jnp.asarray([[0.0, 1.0, 0.0]])) == np.inf
+    by_target = jax.grad(lambda y: loss(finite, y).sum())(jnp.asarray([[1.0, 0.0]]))
+    np.testing.assert_allclose(by_target, -jax.nn.log_softmax(finite), rtol=1e-14)  # also where the weight is 0
+
+
 def test_an_exact_prediction_has_gradient_zero():
     zero = jnp.zeros(3)
     for loss in (losses.squared, losses.absolute, losses.huber):

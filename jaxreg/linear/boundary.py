@@ -1,6 +1,5 @@
 """Checks of regression data and strengths before anything is traced."""
 
-import math
 from typing import Any
 
 import jax
@@ -8,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxreg.checks import NOT_NEGATIVE, Domain, check_choice, read_array
+from jaxreg.checks import NOT_NEGATIVE, Domain, check_choice, check_kind, read_array
 from jaxreg.checks import check_integer as check_integer
 from jaxreg.errors import ArgumentError
 
@@ -72,10 +71,11 @@ def _refuse(name: str, values: np.ndarray, wrong: np.ndarray, constraint: str, r
     raise ArgumentError(f"{name}{list(place)}" if place else name, values[place].item(), constraint, remedy)
 
 
-def check_number(name: str, value: Any, least: int | float, most: int | float, remedy: str) -> None:
-    """Refuse what is not one number in [least, most], finite, also in JAX's default floats; a traced one passes."""
-    domain = Domain(least, most, "[)" if math.isinf(most) else "[]")
-    domain.check(name, value, remedy, jnp.result_type(float))
+def read_number(name: str, value: Any, remedy: str, domain: Domain = NOT_NEGATIVE) -> Array:
+    """One number of the domain, finite, as JAX's default float; of a traced one only the kind can be checked."""
+    dtype = jnp.result_type(float)
+    domain.check(name, value, remedy, dtype)
+    return jnp.asarray(value if isinstance(value, jax.Array) else float(value), dtype)
 
 
 def read_alphas(alphas: Any) -> Array:
@@ -88,6 +88,7 @@ def read_alphas(alphas: Any) -> Array:
     return alphas
 
 
-def check_normalize(normalize: Any) -> None:
-    """Refuse a way of scaling columns that there is not."""
-    check_choice("normalize", normalize, NORMALIZE)
+def check_form(normalize: Any, fit_intercept: Any, names: tuple[str, str] = ("normalize", "fit_intercept")) -> None:
+    """Refuse a way of scaling columns that there is not, and a choice to centre them or not that is none."""
+    check_choice(names[0], normalize, NORMALIZE)
+    check_kind(names[1], fit_intercept, (bool, np.bool_), "Give True or False")

@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int32, Num
 
-from jaxreg.checks import FINITE
+from jaxreg.checks import FINITE, check_choice
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
 from jaxreg.linear.accumulate import add_rows, average_rows, dot, uncertainty
@@ -48,6 +48,7 @@ def polynomial_features(
     >>> polynomial_features(jnp.array([0, 1, 2]), 2, basis="legendre")
     Array([[-1. ,  1. ], [ 0. , -0.5], [ 1. ,  1. ]], dtype=float32)
     """
+    check_choice("basis", basis, ("monomial", "legendre"))
     boundary.check_integer("degree", degree, 1, 1000, "A degree of 1 is a straight line")
     x = boundary.read_floats("x", x)
     if x.ndim != 1 or x.shape[0] < 1:
@@ -55,28 +56,30 @@ def polynomial_features(
     if basis == "monomial":
         powers = jnp.cumprod(jnp.broadcast_to(x[:, None], (x.shape[0], degree)), axis=1)
         return boundary.read_floats("powers of x", powers)
-    if basis != "legendre":
-        raise ArgumentError("basis", basis, 'must be "monomial" or "legendre"', "Choose one of them")
     low, high = (x.min(), x.max()) if domain is None else _read_domain(domain)
-    if not isinstance(x, jax.core.Tracer) and not low < high:
+    if not any(isinstance(end, jax.core.Tracer) for end in (low, high)) and not low < high:
         raise ArgumentError("domain", domain, f"must be given where all x are {float(low):g}", "Give (-1.0, 1.0), say")
     t = 2 * (x - low) / (high - low) - 1
     before, p, columns = jnp.ones_like(t), t, []
     for k in range(1, degree + 1):
         columns.append(p)
         before, p = p, ((2 * k + 1) * t * p - k * before) / (k + 1)
-    return jnp.stack(columns, axis=1)
+    features = jnp.stack(columns, axis=1)
+    if not isinstance(features, jax.core.Tracer) and not jnp.isfinite(features).all():
+        raise ArgumentError("domain", domain, "must be near x: its polynomials overflow", "Give that of the fitted x")
+    return features
 
 
 def _read_domain(domain: Any) -> tuple[Any, Any]:
-    ends = tuple(domain) if isinstance(domain, tuple | list | np.ndarray) else ()
+    ends = tuple(domain) if isinstance(domain, tuple | list) or getattr(domain, "ndim", 0) == 1 else ()
     if len(ends) != 2:
         raise ArgumentError("domain", domain, "must be two numbers", "Give the ends of the interval of the fitted x")
     for end in ends:
-        FINITE.check("domain", end, "Give the ends of the interval of the fitted x")
-    if not any(isinstance(end, jax.core.Tracer) for end in ends) and not ends[0] < ends[1]:
+        FINITE.check("domain", end, "Give the ends of the interval of the fitted x", jnp.result_type(float))
+    low, high = (jnp.asarray(end, jnp.result_type(float)) for end in ends)
+    if not any(isinstance(end, jax.core.Tracer) for end in (low, high)) and not low < high:
         raise ArgumentError("domain", domain, "must be two increasing numbers", "Give those of the fitted x")
-    return ends
+    return low, high
 
 
 class Standardized(NamedTuple):
@@ -110,7 +113,7 @@ def standardize(X: Num[Array | np.ndarray, "n p"], scale: Normalize = None, *, c
     Standardized(X=Array([[-1.,  0.], [ 1.,  0.]], dtype=float32), center=Array([2., 5.], dtype=float32),
                  scale=Array([1., 1.], dtype=float32), constant=Array([False,  True], dtype=bool))
     """
-    boundary.check_normalize(scale)
+    boundary.check_form(scale, center, ("scale", "center"))
     return _standardize(boundary.read_design(X), scale, center)[0]
 
 
@@ -182,7 +185,7 @@ class Problem(NamedTuple):
 
 def pose(X: _Numbers, y: _Numbers, normalize: Normalize, fit_intercept: bool) -> Problem:
     """Check the data and bring them to standard form; a constant column and, in a batch, NaN are in its status."""
-    boundary.check_normalize(normalize)
+    boundary.check_form(normalize, fit_intercept)
     X, y = boundary.read_data(X, y)
     design, rest = _standardize(X, normalize, fit_intercept)
     unit = find_power(y)

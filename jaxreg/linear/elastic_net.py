@@ -1,6 +1,5 @@
 """Lasso and elastic net: single strengths and grids of them, each solution exact, certified and differentiable."""
 
-import math
 from typing import NamedTuple
 
 import jax
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32, Num
 
+from jaxreg.checks import SHARE
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
 from jaxreg.linear.design import Normalize, find_power, pose, to_fit
@@ -105,7 +105,7 @@ def elastic_net(
 
     Source: Zou and Hastie, J. R. Stat. Soc. B 67 (2005) 301-320: the naive elastic net.
     """
-    boundary.check_number("alpha", alpha, 0, math.inf, "Give a strength of 0 or more")
+    alpha = boundary.read_number("alpha", alpha, "Give a strength of 0 or more")
     alphas = jnp.asarray(alpha, jnp.result_type(float))[None]
     path = elastic_net_path(X, y, alphas, l1_ratio, normalize=normalize, fit_intercept=fit_intercept)
     return LinearFit(path.coef[0], path.intercept[0], path.gap[0], path.status[0])
@@ -194,13 +194,13 @@ def alpha_max(
     >>> alpha_max(X, y), alpha_max(X, y, 0.5)
     (Array(1.5, dtype=float32...), Array(3., dtype=float32...))
     """
-    if not isinstance(l1_ratio, jax.core.Tracer) and jnp.ndim(l1_ratio) == 0 and l1_ratio == 0:
+    ratio = _read_ratio(l1_ratio)
+    if not isinstance(l1_ratio, jax.core.Tracer) and float(l1_ratio) == 0:
         raise ArgumentError("l1_ratio", l1_ratio, "must be above 0", "Without an L1 part nothing becomes zero")
-    l1_ratio = _read_ratio(l1_ratio)
     problem = pose(X, y, normalize, fit_intercept)
     unit_x, unit_y = find_power(problem.X), find_power(problem.y)
     correlation = jnp.einsum("np,n->p", problem.X / unit_x, problem.y / unit_y, precision="highest")
-    most = jnp.abs(correlation).max() / (problem.y.shape[0] * l1_ratio)
+    most = jnp.abs(correlation).max() / (problem.y.shape[0] * ratio)
     found = most * unit_x * unit_y
     if not isinstance(found, jax.core.Tracer) and (jnp.isinf(found) or (found == 0) & (most > 0)):
         constraint = f"must have a product with X that {found.dtype.name} holds"
@@ -210,5 +210,4 @@ def alpha_max(
 
 def _read_ratio(l1_ratio: _Scalar) -> Float[Array, ""]:
     """The ratio as an array, in [0, 1] where it can be looked at."""
-    boundary.check_number("l1_ratio", l1_ratio, 0, 1, "0 is ridge, 1 is the lasso")
-    return jnp.asarray(l1_ratio, jnp.result_type(float))
+    return boundary.read_number("l1_ratio", l1_ratio, "0 is ridge, 1 is the lasso", SHARE)

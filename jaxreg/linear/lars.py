@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int32, Num
 
+from jaxreg.checks import NOT_NEGATIVE, check_choice, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
 from jaxreg.linear.accumulate import add_rows
@@ -17,6 +18,7 @@ from jaxreg.linear.fit import LinearFit, Status, predict
 from jaxreg.linear.tableau import measure_gap, walk
 
 _WIDEST = 4096  # columns; the tableau of each member of a batch has p² numbers
+_MOST_KNOTS = 10**6  # far above the default, and still in memory
 _Numbers = Num[Array | np.ndarray, "..."]
 
 
@@ -50,11 +52,12 @@ class LarsPath(NamedTuple):
         Raises:
             ArgumentError: alpha negative or not finite; inside a batch, the status is INVALID.
         """
-        if not isinstance(alpha, jax.core.Tracer):
-            worst = np.asarray(alpha)
-            if not (np.isfinite(worst).all() and (worst >= 0).all()):
-                raise ArgumentError("alpha", alpha, "must be a finite number from 0 on", "Give a strength such as 0.1")
-        return _interpolate(self, jnp.asarray(alpha).astype(self.alphas.dtype))
+        NOT_NEGATIVE.check_all("alpha", alpha, "Give a strength such as 0.1", self.alphas.dtype)
+        alpha = read_floats("alpha", alpha).astype(self.alphas.dtype)
+        if alpha.shape not in ((), self.status.shape):
+            constraint = f"must be one number, or one for each member of the batch {self.status.shape}"
+            raise ArgumentError("alpha", alpha.shape, constraint, "jax.vmap over several")
+        return _interpolate(self, alpha)
 
     def predict(self, X: Float[Array | np.ndarray, "m p"]) -> Float[Array, "*batch knots m"]:
         """The fitted values at the rows of `X` at each knot; `path.at(alpha).predict(X)` has those at an alpha."""
@@ -142,15 +145,14 @@ def lars_path(
 
     Source: Efron, Hastie, Johnstone and Tibshirani, Least angle regression, Ann. Stat. 32 (2004) 407-499.
     """
-    if method not in ("lasso", "lar"):
-        raise ArgumentError("method", method, 'must be "lasso" or "lar"', "Choose one of them")
-    boundary.check_normalize(normalize)
+    check_choice("method", method, ("lasso", "lar"))
+    boundary.check_form(normalize, fit_intercept)
     X, y = boundary.read_data(X, y)
     n, p = X.shape
     if p > _WIDEST:
         raise ArgumentError("X", (n, p), f"must have at most {_WIDEST} columns here", "Take lasso_path on a grid")
     knots = 3 * min(n - fit_intercept, p) + 10 if max_knots is None else max_knots
-    boundary.check_integer("max_knots", knots, 1, math.inf, "Leave it out to have room for most paths")
+    boundary.check_integer("max_knots", knots, 1, _MOST_KNOTS, "Leave it out to have room for most paths")
     return _follow(X, y, method == "lasso", int(knots), normalize, fit_intercept)
 
 

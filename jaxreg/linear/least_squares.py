@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Num
 
+from jaxreg.checks import SHARE
 from jaxreg.linear import boundary
 from jaxreg.linear.design import Normalize, Problem, pose, to_fit
 from jaxreg.linear.fit import LinearFit, Status
@@ -63,8 +64,8 @@ def least_squares(
     Sources: Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973) 413-432 (derivative); Björck, BIT 7 (1967) 257-278.
     """
     if rcond is not None:
-        boundary.check_number("rcond", rcond, 0, 1, "Give a small number such as 1e-10")
-    boundary.check_normalize(normalize)
+        rcond = boundary.read_number("rcond", rcond, "Give a small number such as 1e-10", SHARE)
+    boundary.check_form(normalize, fit_intercept)
     return _fit(*boundary.read_data(X, y), rcond, normalize=normalize, fit_intercept=fit_intercept)
 
 

@@ -1,7 +1,6 @@
 """The squared error of any estimator, split into bias, variance and noise by Monte Carlo through the sweep engine."""
 
 import functools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Num
 
+from jaxreg.checks import check_choice, check_kind, read_array
 from jaxreg.engine import sweep
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
@@ -68,21 +68,27 @@ def decompose_error(
 
     Source: Efron and Stein, Ann. Stat. 9 (1981) 586-596 (jackknife).
     """
-    boundary.check_number("noise", noise, 0, math.inf, "Give a standard deviation of 0 or more")
+    boundary.read_number("noise", noise, "Give a standard deviation of 0 or more")
     boundary.read_floats("truth", truth)
     wanted = np.asarray(truth, np.float64)
     if wanted.ndim != 1 or not len(wanted):
         raise ArgumentError("truth", wanted.shape, "must be a flat array of one or more", "Give one number per row")
-    if dim not in axes:
-        raise ArgumentError("dim", dim, "must be one of the axes", f"Known: {', '.join(axes)}")
+    if not callable(predict):
+        raise ArgumentError("predict", predict, "must be a function", "Give one that returns predictions of `truth`")
+    check_kind("axes", axes, Mapping, "Give the axes of a sweep, as {'seed': jaxreg.seeds(1000)}")
+    check_choice("dim", dim, axes, "Choose the axis of the runs")
+    check_kind("dims", dims, (Mapping, type(None)), "Give {'alpha': alphas}, say")
     inner = dict(dims or {})
+    for name, values in inner.items():
+        if isinstance(values, str) or not hasattr(values, "__len__") or not np.shape(values):
+            raise ArgumentError(f"dims[{name!r}]", values, "must be a list of coordinates", "Give the alphas, say")
     clash = sorted({"bias2", "variance", "noise", "error", "n", "diverged"} & {*axes, *inner})
     if clash:
         raise ArgumentError("axes", clash, "must not be named as what is returned", "Rename them, as noise to sigma")
 
     @functools.wraps(predict)
     def run(*args: Any, **point: Any) -> dict[str, Any]:
-        prediction = jnp.asarray(predict(*args, **point))
+        prediction = jnp.asarray(read_array("what predict returns", predict(*args, **point)))
         shape = (*(len(values) for values in inner.values()), len(wanted))
         if prediction.shape != shape:
             remedy = "Predict the rows of `truth`; name what comes before them in `dims`"

@@ -55,8 +55,8 @@ def ridge(
     >>> fit.coef.round(5), fit.intercept.round(5)
     (Array([1.], dtype=float32), Array(2., dtype=float32))
     """
-    boundary.check_number("alpha", alpha, 0, math.inf, "Give 0 or more")
-    boundary.check_normalize(normalize)
+    alpha = boundary.read_number("alpha", alpha, "Give 0 or more")
+    boundary.check_form(normalize, fit_intercept)
     return _fit(*boundary.read_data(X, y), alpha, normalize=normalize, fit_intercept=fit_intercept)
 
 
@@ -147,7 +147,7 @@ def ridge_path(
     Source: Golub, Heath and Wahba, Technometrics 21 (1979) 215-223.
     """
     alphas = boundary.read_alphas(alphas)
-    boundary.check_normalize(normalize)
+    boundary.check_form(normalize, fit_intercept)
     return _follow(*boundary.read_data(X, y), alphas, normalize=normalize, fit_intercept=fit_intercept)
 
 

@@ -70,7 +70,7 @@ def ridge_risk(
     (Array([0.    , 0.6667], dtype=float32), Array([6.  , 3.75], dtype=float32))
     """
     alphas, sigma = boundary.read_alphas(alphas), _read_noise(noise)
-    boundary.check_normalize(normalize)
+    boundary.check_form(normalize, fit_intercept)
     X, truth = boundary.read_data(X, truth)
     test = None if test is None else _read_test(test, X.shape[1])
     return _predict(X, truth, sigma, alphas, test, normalize=normalize, fit_intercept=fit_intercept)
@@ -140,7 +140,7 @@ def ridge_coefficient_risk(
     X = boundary.read_design(X)
     if b.shape != X.shape[1:]:
         raise ArgumentError("coef", b.shape, f"must have one value per column of X, {X.shape[1]}", "Match them")
-    boundary.check_normalize(normalize)
+    boundary.check_form(normalize, fit_intercept)
     return _estimate(X, b, sigma, alphas, normalize=normalize, fit_intercept=fit_intercept)
 
 
@@ -192,20 +192,22 @@ def minimum_norm_risk(n: int, p: int, signal: int | float, noise: int | float) -
     """
     for name, size in (("n", n), ("p", p)):
         check_integer(name, size, 1, math.inf, "Give a number of rows or features")
-    boundary.check_number("signal", signal, 0, math.inf, "Give the norm of the coefficients")
-    boundary.check_number("noise", noise, 0, math.inf, "Give a standard deviation")
+    for name, number in (("signal", signal), ("noise", noise)):
+        boundary.read_number(name, number, "Give a length of 0 or more")
+    signal, noise = float(signal), float(noise)
     bias = signal**2 * max(0.0, 1 - n / p)
     if noise == 0:
-        return float(bias)
+        return bias
     return bias + noise**2 * min(n, p) / (abs(n - p) - 1) if abs(n - p) > 1 else math.inf
 
 
 def _read_noise(noise: Scalar) -> Array:
-    boundary.check_number("noise", noise, 0, math.inf, "Give a standard deviation of 0 or more")
-    return jnp.asarray(noise, jnp.result_type(float))
+    return boundary.read_number("noise", noise, "Give a standard deviation of 0 or more")
 
 
-def _read_test(test: tuple[Any, Any], p: int) -> tuple[Array, Array]:
+def _read_test(test: Any, p: int) -> tuple[Array, Array]:
+    if not isinstance(test, tuple | list) or len(test) != 2:
+        raise ArgumentError("test", test, "must be rows and their truth", "Give a pair (rows, truth)")
     rows, wanted = boundary.read_floats("rows of test", test[0]), boundary.read_floats("truth of test", test[1])
     if rows.ndim != 2 or rows.shape[1] != p or not len(rows):
         raise ArgumentError("rows of test", rows.shape, f"must be one or more rows of {p} columns", "Match those of X")

@@ -1,7 +1,7 @@
 """Which strength to take: K-fold cross-validation, Cp, AIC and BIC, and the degrees of freedom that they count."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int32, Key, Num
 
-from jaxreg.checks import NOT_NEGATIVE, SHARE, read_array
+from jaxreg.checks import NOT_NEGATIVE, POSITIVE, SHARE, check_function, check_key, check_kind, read_array, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
 from jaxreg.linear.design import Normalize, find_power, standardize
@@ -58,15 +58,15 @@ def choose(
     >>> choose(jnp.array([3.0, 1.0, 1.5]), jnp.array([0.1, 1.0, 10.0]), slack=0.6)
     Choice(index=Array(2, dtype=int32), alpha=Array(10., dtype=float32))
     """
-    criterion, alphas = jnp.asarray(read_array("criterion", criterion)), jnp.asarray(read_array("alphas", alphas))
-    NOT_NEGATIVE.check("slack", slack, "Give the standard error at the minimum, say")
-    if criterion.ndim != 1 or criterion.shape != alphas.shape:
+    criterion, alphas = read_floats("criterion", criterion), read_floats("alphas", alphas)
+    slack = boundary.read_number("slack", slack, "Give the standard error at the minimum, say")
+    if criterion.ndim != 1 or criterion.shape != alphas.shape or not len(alphas):
         remedy = "Give one number per alpha; jax.vmap over datasets"
-        raise ArgumentError("criterion", criterion.shape, f"must be flat, as alphas {alphas.shape}", remedy)
+        constraint = f"must be flat, as alphas {alphas.shape}, and not empty"
+        raise ArgumentError("criterion", criterion.shape, constraint, remedy)
     cost = jnp.where(jnp.isnan(criterion), jnp.inf, criterion)
     least = cost.min()
-    slack = jnp.asarray(slack, cost.dtype)
-    index = jnp.where(cost <= least + slack, alphas, -jnp.inf).argmax().astype(jnp.int32)
+    index = jnp.where(cost <= least + slack.astype(cost.dtype), alphas, -jnp.inf).argmax().astype(jnp.int32)
     return Choice(index, jnp.where(least < jnp.inf, alphas[index], jnp.nan))
 
 
@@ -133,11 +133,13 @@ def cross_validate(
     X, y = boundary.read_data(X, y)
     alphas = boundary.read_alphas(alphas)
     n = X.shape[0]
-    if not callable(path):
-        raise ArgumentError("path", path, "must be a function of X, y and alphas", "Give jaxreg.linear.ridge_path")
+    check_function("path", path, 3, "Give jaxreg.linear.ridge_path")
+    check_kind("path", path, Hashable, "Give a plain function, which does not hold arrays")
     boundary.check_integer("folds", folds, 2, n, "Give 5, 10, or the number of rows to leave one out")
     if n - math.ceil(n / folds) < 2:
         raise ArgumentError("folds", folds, f"must leave two rows of {n} to fit", "Give more folds or more rows")
+    if seed is not None:
+        check_key("seed", seed)
     order = jnp.arange(n) if seed is None else shuffled_epoch(seed, n, n).index[0]
     return _cross_validate(path, folds, X, y, alphas, order)
 
@@ -150,6 +152,8 @@ def _cross_validate(
 
     def score(train: Array, test: Array) -> tuple[Array, Array]:
         fit = path(X[train], y[train], alphas)
+        if not isinstance(fit, FittedPath):
+            raise ArgumentError("path", fit, "must return fits to predict with", "Give jaxreg.linear.ridge_path")
         status = jnp.asarray(getattr(fit, "status", 0), jnp.int32)
         wrong = fit.predict(X[test]) - y[test]
         error = (wrong**2).mean(-1)
@@ -229,10 +233,9 @@ def information_criteria(
     if noise_variance is None:
         variance = residual_variance(X, y, fit_intercept=fit_intercept)
     else:
-        boundary.check_number("noise_variance", noise_variance, 0, math.inf, "Give the variance of one error")
-        if not isinstance(noise_variance, jax.core.Tracer) and float(noise_variance) == 0:
-            raise ArgumentError("noise_variance", noise_variance, "must be positive", "Give the variance of one error")
-        variance = jnp.asarray(noise_variance, X.dtype)
+        variance = boundary.read_number("noise_variance", noise_variance, "Give the variance of one error", POSITIVE)
+    if not isinstance(path, FittedPath):
+        raise ArgumentError("path", path, "must have fits to predict with", "Give what lasso_path returns")
     n = X.shape[0]
     df = boundary.read_floats("df", df)
     misfit = _measure(path.predict(X) - y, variance)
@@ -255,6 +258,7 @@ def residual_variance(X: _Numbers, y: _Numbers, *, fit_intercept: bool = True) -
     >>> residual_variance(x, jnp.array([0.0, 1.0, 3.0, 2.0])).round(4)
     Array(0.9, dtype=float32)
     """
+    boundary.check_form(None, fit_intercept)
     X, y = boundary.read_data(X, y)
     n, p = X.shape
     left = n - p - bool(fit_intercept)
@@ -285,7 +289,10 @@ def lasso_df(coef: Float[Array | np.ndarray, "*batch p"]) -> Int32[Array, "*batc
 
     Source: Zou, Hastie and Tibshirani, Ann. Stat. 35 (2007) 2173-2192.
     """
-    return (jnp.asarray(coef) != 0).sum(-1, dtype=jnp.int32)
+    coef = jnp.asarray(read_array("coef", coef))
+    if not coef.ndim:
+        raise ArgumentError("coef", coef.shape, "must have one value per column, last", "Give those of a fit")
+    return (coef != 0).sum(-1, dtype=jnp.int32)
 
 
 def elastic_net_df(
@@ -321,11 +328,15 @@ def elastic_net_df(
     design = standardize(boundary.read_design(X), normalize, center=fit_intercept).X
     NOT_NEGATIVE.check_all("alpha", alpha, "Give 0 or more", design.dtype)
     SHARE.check_all("l1_ratio", l1_ratio, "0 is ridge, 1 is the lasso", design.dtype)
+    alpha, l1_ratio = read_floats("alpha", alpha), read_floats("l1_ratio", l1_ratio)
     coef = jnp.asarray(read_array("coef", coef))
     if coef.ndim < 1 or coef.shape[-1] != design.shape[1]:
         constraint = f"must have one value per column of X, {design.shape[1]}, last"
         raise ArgumentError("coef", coef.shape, constraint, "Give the coefficients of a fit or of a path")
-    alpha, l1_ratio = jnp.asarray(alpha, design.dtype), jnp.asarray(l1_ratio, design.dtype)
+    alpha, l1_ratio = alpha.astype(design.dtype), l1_ratio.astype(design.dtype)
+    for name, given in (("alpha", alpha), ("l1_ratio", l1_ratio)):
+        if any(size not in (1, of) for size, of in zip(given.shape[::-1], coef.shape[-2::-1], strict=False)):
+            raise ArgumentError(name, given.shape, f"must broadcast to the fits {coef.shape[:-1]}", "Give one per fit")
     known = NOT_NEGATIVE.holds(alpha) & SHARE.holds(l1_ratio)
     active = (coef != 0).reshape(-1, coef.shape[-1])
     unit = find_power(design)

@@ -7,38 +7,40 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Key
 
 from jaxreg import randomness
-from jaxreg.checks import Domain, check_key, is_number, read_array
+from jaxreg.checks import NOT_NEGATIVE, Domain, check_key, read_array
 from jaxreg.checks import check_integer as check_integer
+from jaxreg.engine.known import find_values
 from jaxreg.errors import ArgumentError
 
 _BITS = 32  # sums over a data set would lose examples in a shorter format
 
-# What each traced number must be below, and an example of it; all are 0 or more.
+_RATE = Domain(0, 1, "[)")
+
+# The domain of each traced number, and an example of it.
 _NUMBERS = {
-    "learning_rate": (math.inf, "Give a step size such as 0.1"),
-    "momentum": (1, "Give a number such as 0.9"),
-    "l1": (math.inf, "Give a strength such as 1e-4, or None"),
-    "l2": (math.inf, "Give a strength such as 1e-4, or None"),
-    "proximal_l1": (math.inf, "Give a strength such as 1e-4, or None"),
-    "weight_decay": (math.inf, "Give a strength such as 1e-4, or None"),
-    "decoupled_weight_decay": (math.inf, "Give a strength such as 0.01, or None"),
-    "max_norm": (None, "Give a length such as 3.0, or None"),
-    "dropout": (1, "Give the share of units to drop, such as 0.5"),
-    "input_dropout": (1, "Give the share of inputs to drop, such as 0.2"),
-    "label_smoothing": (1, "Give a share such as 0.1"),
-    "gradient_noise": (math.inf, "Give a standard deviation such as 0.01"),
-    "input_noise": (math.inf, "Give a standard deviation such as 0.1"),
+    "learning_rate": (NOT_NEGATIVE, "Give a step size such as 0.1"),
+    "momentum": (_RATE, "Give a number such as 0.9"),
+    "l1": (NOT_NEGATIVE, "Give a strength such as 1e-4, or None"),
+    "l2": (NOT_NEGATIVE, "Give a strength such as 1e-4, or None"),
+    "proximal_l1": (NOT_NEGATIVE, "Give a strength such as 1e-4, or None"),
+    "weight_decay": (NOT_NEGATIVE, "Give a strength such as 1e-4, or None"),
+    "decoupled_weight_decay": (NOT_NEGATIVE, "Give a strength such as 0.01, or None"),
+    "max_norm": (Domain(0), "Give a length such as 3.0, or None"),
+    "dropout": (_RATE, "Give the share of units to drop, such as 0.5"),
+    "input_dropout": (_RATE, "Give the share of inputs to drop, such as 0.2"),
+    "label_smoothing": (_RATE, "Give a share such as 0.1"),
+    "gradient_noise": (NOT_NEGATIVE, "Give a standard deviation such as 0.01"),
+    "input_noise": (NOT_NEGATIVE, "Give a standard deviation such as 0.1"),
 }
 
 
 def check_strength(name: str, value: Any, remedy: str) -> None:
     """Refuse what is neither None nor one number, and a concrete one that is negative or not finite."""
     if value is not None:
-        _check_number(name, value, math.inf, remedy)
+        NOT_NEGATIVE.check(name, value, remedy)
 
 
 def read_numbers(dtype: Any, **given: Any) -> SimpleNamespace:
@@ -59,23 +61,15 @@ def read_dropout(dropout: Any, layers: int, dtype: Any = jnp.float32) -> tuple[A
 
 
 def _read_number(name: str, value: Any, dtype: Any) -> Array | None:
-    below, remedy = _NUMBERS[name]
-    if value is None and name == "learning_rate":
-        raise ArgumentError(name, value, "must be one number", remedy)
-    if value is None:
+    if value is None and name != "learning_rate":
         return None
-    _check_number(name, value, below, remedy)
-    number = jnp.asarray(value, dtype)
+    domain, remedy = _NUMBERS[name]
+    domain.check(name, value, f"{remedy}; sweep it to have several", dtype)
+    if not isinstance(value, jax.core.Tracer):
+        return jnp.asarray(value if isinstance(value, jax.Array) else float(value), dtype)
     # A traced number cannot be looked at; outside its domain it makes the run diverge instead of one that looks sound.
-    is_inside = number >= 0 if below is None else (number >= 0) & (number < below)
-    return number if _is_concrete(value) else jnp.where(is_inside, number, jnp.nan)
-
-
-def _check_number(name: str, value: Any, below: int | float | None, remedy: str) -> None:
-    """Refuse what is not one number from 0 to `below`, which is excluded; None includes infinity."""
-    if not is_number(value):
-        raise ArgumentError(name, value, "must be one number", "Sweep it to have several")
-    (Domain(0) if below is None else Domain(0, below, "[)")).check(name, value, remedy)
+    number = value.astype(dtype)
+    return jnp.where(domain.holds(number), number, jnp.nan)
 
 
 def check_name(name: str, value: Any, known: Mapping[str, Any]) -> None:
@@ -156,13 +150,11 @@ def check_examples(name: str, x: Any, y: Any, classes: int, like: Any = None) ->
         raise ArgumentError(f"y_{name}", labels, constraint, "Give class numbers, not one-hot rows")
     if x.shape[0] == 0:
         raise ArgumentError(f"x_{name}", rows, "must hold at least one example", "Take a larger part of the data")
-    if _is_concrete(y):
-        outside = np.asarray(y)[(np.asarray(y) < 0) | (np.asarray(y) >= classes)]
-        if outside.size:
-            constraint = f"must lie from 0 to {classes - 1}"
-            raise ArgumentError(f"y_{name}", int(outside[0]), constraint, "Renumber the labels, or raise classes")
+    check_labels(f"y_{name}", y, classes)
 
 
-def _is_concrete(value: Any) -> bool:
-    """Whether a value can be looked at; a traced one stands for many."""
-    return not isinstance(value, jax.core.Tracer)
+def check_labels(name: str, labels: Any, classes: int) -> None:
+    """Refuse integers that number no class, also those of a sweep's `args` while a run is traced."""
+    known = find_values(labels)
+    if known is not None:
+        Domain(0, classes - 1).check_all(name, known, "Renumber the labels, or raise classes")

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, PyTree
 
 from jaxreg import losses
-from jaxreg.checks import check_choice, check_integer, check_same_shape, read_array, read_floats
+from jaxreg.checks import check_choice, check_function, check_integer, check_same_shape, read_array, read_floats
 from jaxreg.errors import ArgumentError
+from jaxreg.nets.boundary import check_labels
 
 LOSSES: dict[str, Callable[[Array, Array], Array]] = {
     "cross_entropy": losses.softmax_cross_entropy_one_hot,
@@ -57,8 +58,7 @@ def evaluate(
     >>> evaluate(lambda w, x: x * w, jnp.ones(2), jnp.array([[2.0, 1.0], [0.0, 0.0], [0.0, 3.0]]), jnp.array([0, 0, 0]))
     Score(loss=Array(1.3516..., dtype=float32), accuracy=Array(0.6666667, dtype=float32))
     """
-    if not callable(predict):
-        raise ArgumentError("predict", predict, "must be a function", "Give predict(params, x), which returns logits")
+    check_function("predict", predict, 2, "Give predict(params, x), which returns logits")
     check_choice("loss", loss, LOSSES)
     check_integer("block", block, 1, math.inf, "Give a number of rows, such as 1000")
     x, y = read_floats("x", x), jnp.asarray(read_array("y", y, kinds="iu"))
@@ -74,6 +74,10 @@ def evaluate(
         fresh = first + jnp.arange(size) >= start
         labels = jax.lax.dynamic_slice_in_dim(y, first, size)
         logits = predict(params, jax.lax.dynamic_slice_in_dim(x, first, size))
+        if getattr(logits, "ndim", 0) != 2:
+            constraint = "must return a row of logits for each example"
+            raise ArgumentError("predict", logits, constraint, "Give a classifier")
+        check_labels("y", y, logits.shape[-1])
         losses = LOSSES[loss](logits, one_hot(labels, logits.shape[-1], logits.dtype))
         # No class is the largest of numbers that are none.
         guesses = logits.argmax(-1)

@@ -1,11 +1,13 @@
 """The value `Dataset`, its options, and its use in compiled functions."""
 
+import inspect
 import subprocess
 import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 from jaxreg.datasets import Dataset, load, one_hot, split
@@ -92,3 +94,14 @@ def test_import_is_light() -> None:
     code = f"import jaxreg.datasets, sys; print([m for m in {heavy} if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "[]"
+
+
+def test_frames_are_split_as_arrays_are() -> None:
+    x, y = np.arange(20.0).reshape(10, 2), np.arange(10) % 3
+    frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 1]}, index=list("jihgfedcba"))  # rows count, whatever they are called
+    parts = inspect.unwrap(split)(frame, pd.Series(y, index=range(5, 15)), 0.3, seed=4)
+    for part, expected in zip(parts, split(x, y, 0.3, seed=4), strict=True):
+        assert type(part) is np.ndarray
+        np.testing.assert_array_equal(part, expected)
+    with pytest.raises(ArgumentError, match="x = .*must hold real numbers"):
+        inspect.unwrap(split)(frame.assign(c="text"), y, 0.3, seed=4)

@@ -1,17 +1,20 @@
 """Everything that cannot be swept is refused before it runs, naming argument, value, constraint and remedy."""
 
 import functools
+import inspect
 import os
 import subprocess
 import sys
 
 import jax
+import jax.experimental.sparse
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.sparse
 
 import jaxreg as jr
-from jaxreg.errors import StoreError, SweepError
+from jaxreg.errors import JaxregError, StoreError, SweepError
 
 
 def run(data, *, seed, rate, width=2):
@@ -49,6 +52,15 @@ BAD = {
     "dims named as an axis": (run, AXES, {"dims": {"x": ("rate",)}}, "new name that no axis has"),
     "coordinate length": (run, AXES, {"dims": {"x": {"unit": [1, 2, 3]}}}, "must have length 2"),
     "args not arrays": (run, AXES, {"args": ("text",)}, "arrays and numbers only"),
+    "a sparse matrix": (run, AXES, {"args": (scipy.sparse.eye(3),)}, r"args = '\w+': must be a dense.*\.toarray\(\)"),
+    "a sparse matrix inside": (run, AXES, {"args": ({"x": scipy.sparse.eye(3, format="csc")},)}, r"\.toarray\(\)"),
+    "a sparse design": (
+        lambda X, *, alpha: inspect.unwrap(jr.linear.ridge)(X, jnp.ones(3), alpha)._asdict(),
+        {"alpha": [1.0]},
+        {"args": (jax.experimental.sparse.BCOO.fromdense(jnp.eye(3)),)},
+        r"X = 'BCOO': must be dense.*\.todense\(\)",
+    ),
+    "run=type": (type, {"a": [1.0]}, {"args": ()}, "run = <class 'type'>: must be a function.*Wrap it"),
     "keyword set twice": (
         run,
         PLUS({"case": jr.cases({"a": {"rate": 1.0}})}),
@@ -122,7 +134,7 @@ BAD = {
 @pytest.mark.parametrize("entry", [jr.sweep, jr.plan])
 def test_refused(name, entry):
     function, axes, options, message = BAD[name]
-    with pytest.raises(SweepError, match=message) as refusal:
+    with pytest.raises(JaxregError, match=message) as refusal:
         entry(function, axes, **({"args": DATA, "progress": False} | options))
     assert refusal.value.remedy
 

@@ -6,9 +6,20 @@ import jaxtyping
 import numpy as np
 import pytest
 
+from jaxreg.checks import SHARE
 from jaxreg.errors import ArgumentError
-from jaxreg.linear import Status, polynomial_features, standardize
-from jaxreg.linear.boundary import check_normalize, check_number, read_alphas, read_data, read_floats
+from jaxreg.linear import (
+    Status,
+    alpha_max,
+    lars_path,
+    lasso,
+    least_squares,
+    polynomial_features,
+    residual_variance,
+    ridge,
+    standardize,
+)
+from jaxreg.linear.boundary import check_form, read_alphas, read_data, read_floats, read_number
 from jaxreg.linear.design import find_power, pose, to_fit
 
 _RANDOM = np.random.default_rng(0)
@@ -172,13 +183,13 @@ def test_numbers_are_converted():
 @pytest.mark.parametrize("value", [-1, 3.0, np.nan, np.inf, None, True, "one", np.ones(2)])
 def test_bad_numbers_are_refused(value, unchecked):
     with pytest.raises(ArgumentError, match=r"^share = "):
-        check_number("share", value, 0, 1, "Give a share")
+        read_number("share", value, "Give a share", SHARE)
 
 
 def test_good_numbers_pass_traced_or_not():
     for value in (0, 1, 0.5, np.float32(0.5), jnp.float32(1)):
-        check_number("share", value, 0, 1, "Give a share")
-    jax.jit(lambda value: check_number("share", value, 0, 1, "Give a share"))(7.0)
+        read_number("share", value, "Give a share", SHARE)
+    jax.jit(lambda value: read_number("share", value, "Give a share", SHARE))(7.0)
 
 
 @pytest.mark.parametrize("alphas", [1.0, np.empty(0), np.ones((2, 2)), [1.0, -1.0], [np.nan]])
@@ -190,9 +201,17 @@ def test_bad_strengths_are_refused(alphas, unchecked):
 def test_other_normalizations_are_refused(unchecked):
     for name in ("l1", True, 1):
         with pytest.raises(ArgumentError, match=r"^normalize = "):
-            check_normalize(name)
-    with pytest.raises(ArgumentError, match=r"^normalize = "):
+            check_form(name, True)
+    with pytest.raises(ArgumentError, match=r"^scale = "):
         standardize(_X, "max")
+
+
+@pytest.mark.parametrize("value", [None, 1, 0.0, "no", [True], np.ones(2, bool), jnp.array(True)])
+def test_an_intercept_is_fitted_or_not(value, unchecked):
+    for fit in (least_squares, residual_variance, ridge, lasso, alpha_max, lars_path):
+        options = {"alpha": 0.1} if fit in (ridge, lasso) else {}
+        with pytest.raises(ArgumentError, match=r"^fit_intercept = .* True or False"):
+            fit(_X, _Y, **options, fit_intercept=value)
 
 
 def test_lowers_for_every_platform():

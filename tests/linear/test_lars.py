@@ -551,7 +551,7 @@ def test_bad_arguments_are_refused_by_name(changed, named, monkeypatch):
 @pytest.mark.parametrize("alpha", [-0.1, np.nan, np.inf, np.array([0.1, -1.0])])
 def test_bad_alphas_are_refused_or_marked(alpha):
     path = solve(*draw(14))
-    with pytest.raises(ArgumentError, match=r"^alpha = "):
+    with pytest.raises(ArgumentError, match=r"^alpha(\[1\])? = "):
         path.at(alpha)
     if np.ndim(alpha) == 0:
         fit = at(path, alpha)

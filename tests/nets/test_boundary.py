@@ -4,9 +4,11 @@ import jax
 import jax.numpy as jnp
 import jaxtyping
 import numpy as np
+import pandas as pd
 import pytest
 
-from jaxreg.errors import ArgumentError
+import jaxreg as jr
+from jaxreg.errors import ArgumentError, JaxregError
 from jaxreg.nets import Augmentation, EarlyStopping, train
 
 _X, _Y = np.zeros((12, 5), np.float32), np.arange(12) % 3
@@ -21,7 +23,10 @@ _REFUSED = {
     "negative learning rate": ({"learning_rate": -0.1}, "learning_rate = -0.1: must be 0 or more"),
     "infinite learning rate": ({"learning_rate": float("inf")}, "learning_rate = inf: must be 0 or more, and finite"),
     "learning rate that is no number": ({"learning_rate": float("nan")}, "learning_rate = nan"),
-    "several learning rates": ({"learning_rate": jnp.array([0.1, 0.2])}, "must be one number. Sweep it"),
+    "several learning rates": (
+        {"learning_rate": jnp.array([0.1, 0.2])},
+        "must be one number. Give a step size such as 0.1; sw",
+    ),
     "negative l2": ({"l2": -1e-4}, "l2 = -0.0001"),
     "dropout of everything": ({"dropout": 1.0}, "dropout = 1.0: must lie in [0, 1)"),
     "dropout of everything in one layer": ({"dropout": (1.0, None)}, "dropout = 1.0"),
@@ -37,8 +42,8 @@ _REFUSED = {
     "no epoch": ({"epochs": 0}, "epochs = 0: must be an integer from 1 on"),
     "one class": ({"classes": 1}, "classes = 1"),
     "empty layer": ({"hidden": (4, 0)}, "hidden = 0"),
-    "label outside the classes": ({"classes": 2}, "y_train = 2: must lie from 0 to 1"),
-    "negative test label": ({"y_test": _Y - 1}, "y_test = -1: must lie from 0 to 2"),
+    "label outside the classes": ({"classes": 2}, "y_train[2] = 2: must lie in [0, 1]"),
+    "negative test label": ({"y_test": _Y - 1}, "y_test[0] = -1: must lie in [0, 2]"),
     "one-hot labels": ({"y_train": np.eye(3, dtype=int)[_Y]}, "must be one integer label for each of the 12 examples"),
     "labels that are no integers": ({"y_train": _Y.astype(np.float32)}, "y_train = 'float32[12]'"),
     "fewer labels than examples": ({"y_train": _Y[:-1]}, "y_train = 'int"),
@@ -93,6 +98,36 @@ def test_refused(settings, message):
     with pytest.raises(ArgumentError) as refusal:
         _train(**settings)
     assert message in str(refusal.value)
+
+
+_WRONG_LABELS = {
+    "negative": (_Y - 1, r"y_train\[0\] = -1: must lie in \[0, 2\]"),
+    "as many as classes": (_Y + 1, r"y_train\[2\] = 3: must lie in \[0, 2\]"),
+    "whole floats": (_Y.astype(np.float32), "must be one integer label"),
+    "strings": (_Y.astype(str), "must hold (real )?(arrays and )?numbers"),
+    "one-hot rows": (np.eye(3, dtype=int)[_Y], "must be one integer label"),
+    "a series": (pd.Series(_Y - 1), r"y_train\[0\] = -1: must lie in"),
+}
+
+
+@pytest.mark.parametrize(("labels", "message"), _WRONG_LABELS.values(), ids=_WRONG_LABELS)
+def test_wrong_labels_are_refused_also_in_the_args_of_a_sweep(labels, message):
+    def run(x, y, *, l2):
+        return _train(x, y, l2=l2)
+
+    with pytest.raises(JaxregError, match=message):
+        _train(y_train=labels)
+    with pytest.raises(JaxregError, match=message):
+        jr.sweep(run, {"l2": [0.0, 0.1]}, args=(_X, labels), progress=False)
+
+
+def test_labels_are_looked_at_in_every_sweep():
+    def run(x, y, *, l2):
+        return {"loss": _train(x, y, l2=l2)["train_loss"]}
+
+    assert not jr.sweep(run, {"l2": [0.1]}, args=(_X, _Y), progress=False)["diverged"].any()
+    with pytest.raises(ArgumentError, match=r"y_train\[2\] = 3"):
+        jr.sweep(run, {"l2": [0.1]}, args=(_X, _Y + 1), progress=False)
 
 
 @pytest.mark.parametrize("seed", [0, jax.random.PRNGKey(0), jax.random.split(jax.random.key(0), 2)], ids=repr)

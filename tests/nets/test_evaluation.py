@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from jaxreg.errors import ArgumentError
 from jaxreg.nets import LOSSES, evaluate
 
 
@@ -41,3 +42,9 @@ def test_a_network_that_is_not_finite_has_neither_loss_nor_accuracy():
         score = evaluate(_predict, jnp.full((2, 3), jnp.nan), jnp.ones((4, 2)), jnp.zeros(4, jnp.int32), loss=loss)
         assert jnp.isnan(score.loss)
         assert jnp.isnan(score.accuracy)
+
+
+@pytest.mark.parametrize("label", [-1, 4])
+def test_labels_that_number_no_class_are_refused(label):
+    with pytest.raises(ArgumentError, match=rf"^y\[1\] = {label}: must lie in \[0, 3\]"):
+        evaluate(_predict, jnp.ones((6, 4)), jnp.ones((2, 6)), jnp.array([0, label]))
