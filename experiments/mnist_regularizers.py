@@ -175,7 +175,12 @@ def stop_early(result: xr.Dataset, rule: stopping.EarlyStopping) -> xr.Dataset:
     goes_on = baseline["epoch"] <= applied["last_epoch"]
     curves = {name: baseline[name].where(goes_on, applied[name].sel(at="last", drop=True)) for name in CURVES}
     stopped = xr.Dataset(curves | {"diverged": applied["diverged"]})
-    both = xr.concat([result, stopped.transpose("case", "seed", "epoch")], "case", data_vars="minimal")
+    settings = set(result.coords) - set(result.dims)  # of the trainings, which a rule applied afterwards has none of
+    parts = [
+        result.drop_vars(settings),
+        stopped.drop_vars(settings, errors="ignore").transpose("case", "seed", "epoch"),
+    ]
+    both = xr.concat(parts, "case", data_vars="minimal")
     return both.assign(last_epoch=applied["last_epoch"].isel(case=0, drop=True)).assign_attrs(result.attrs)
 
 

@@ -153,7 +153,7 @@ def test_the_table_holds_accuracies_and_paired_gains(result):
     ("change", "message"),
     [
         ({"dataset": "minst"}, '"mnist"'),
-        ({"train": 2000}, "train = 2000: must be from 1 to 1297"),
+        ({"train": 2000}, "train = 2000: must be an integer from 1 to 1297"),
         ({"epsilon": 0.0}, "epsilon = 0.0: must be positive"),
         ({"patience": -1}, "patience = -1"),
         ({"epochs": 0}, "epochs = 0: must be an integer from 1"),
