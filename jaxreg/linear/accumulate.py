@@ -9,25 +9,26 @@ from jaxtyping import Array, Float
 _PLAIN = 256  # rows that are added one after the other
 
 
-def add_rows(values: Float[Array, "n *rest"]) -> Float[Array, "*rest"]:
-    """The sum over the first axis, in blocks of about the square root of its length.
+def add_rows(values: Float[Array, "..."], axis: int = 0) -> Float[Array, "..."]:
+    """The sum over an axis, the first, in blocks of about the square root of its length.
 
     Added one after the other, a million equal numbers in float32 are off by a hundredth.
 
     >>> float(add_rows(jnp.full(1_000_000, 0.1, "float32")))
     100000.0...
     """
-    n = values.shape[0]
+    n, shape = values.shape[axis], values.shape
     if n <= _PLAIN:
-        return values.sum(0)
+        return values.sum(axis)
     width = math.isqrt(n - 1) + 1
-    padding = [(0, -n % width), *[(0, 0)] * (values.ndim - 1)]
-    return jnp.pad(values, padding).reshape(-1, width, *values.shape[1:]).sum(0).sum(0)
+    padding = [(0, -n % width if i == axis else 0) for i in range(len(shape))]
+    blocks = jnp.pad(values, padding).reshape(*shape[:axis], -1, width, *shape[axis + 1 :])
+    return blocks.sum(axis).sum(axis)
 
 
-def average_rows(values: Float[Array, "n *rest"]) -> Float[Array, "*rest"]:
-    """The mean over the first axis, by `add_rows`."""
-    return add_rows(values) / values.shape[0]
+def average_rows(values: Float[Array, "..."], axis: int = 0) -> Float[Array, "..."]:
+    """The mean over an axis, the first, by `add_rows`."""
+    return add_rows(values, axis) / values.shape[axis]
 
 
 def dot(

@@ -114,31 +114,58 @@ def standardize(X: Num[Array | np.ndarray, "n p"], scale: Normalize = None, *, c
                  scale=Array([1., 1.], dtype=float32), constant=Array([False,  True], dtype=bool))
     """
     boundary.check_form(scale, center, ("scale", "center"))
-    return _standardize(boundary.read_design(X), scale, center)[0]
+    return _standardize(boundary.read_design(X), scale, center).design
 
 
-def _standardize(X: Float[Array, "n p"], scale: Normalize, center: bool) -> tuple[Standardized, Float[Array, " p"]]:
-    """The standard form, and what rounding took from `center`: it is subtracted from X all the same."""
-    safe = find_power(X, axis=0)
-    unit, mean, rest = centre(X / safe, center)  # within [-4, 4], so that its squares do not overflow
-    highest, lowest = X.max(0), X.min(0)
-    constant = lax.stop_gradient((highest == lowest) if center else (highest == 0) & (lowest == 0))
-    if scale is None:
-        columns, divisor = unit * safe, jnp.ones_like(safe)
-    else:
-        squares = add_rows(unit * unit) / (X.shape[0] if scale == "std" else 1)
+class _Standard(NamedTuple):
+    """A standardized design, and three facts on it.
+
+    `rest` is what rounding took from `center`, None if next to nothing: it is subtracted from X all the same. `unit` is
+    a power of two, at most the largest number of X and at least an eighth of it, or 1 for columns of unit scale.
+    """
+
+    design: Standardized
+    rest: Float[Array, " p"] | None
+    unit: Float[Array, ""]
+    finite: Bool[Array, ""]
+
+
+def _standardize(X: Float[Array, "n p"], scale: Normalize, center: bool) -> _Standard:
+    highest, lowest = (lax.stop_gradient(ends) for ends in (X.max(0), X.min(0)))
+    largest = jnp.maximum(highest, -lowest)
+    safe = floor_power(largest)
+    constant = highest == lowest if center else largest == 0
+    if center or scale is not None:
+        columns, mean, rest = centre(X / safe, center)  # within [-4, 4], so that its squares do not overflow
+    if scale is not None:
+        squares = add_rows(columns * columns) / (X.shape[0] if scale == "std" else 1)
         norm = jnp.sqrt(jnp.where(constant, 1, squares))
-        columns, divisor = unit / norm, jnp.where(constant, 1, norm * safe)
-    return Standardized(jnp.where(constant, 0, columns), mean * safe, divisor, constant), rest * safe
+        columns, divisor = columns / norm, jnp.where(constant, 1, norm * safe)
+        unit = jnp.ones_like(safe, shape=())
+    else:
+        columns, divisor = columns * safe if center else X, jnp.ones_like(safe)
+        extent = highest / 2 - lowest / 2 if center else largest
+        unit = floor_power(extent.max())
+    middle = mean * safe if center else jnp.zeros_like(safe)
+    rest = rest * safe if center and rest is not None else None
+    finite = (jnp.isfinite(highest) & jnp.isfinite(lowest)).all()
+    return _Standard(Standardized(jnp.where(constant, 0, columns), middle, divisor, constant), rest, unit, finite)
 
 
 def centre(
     values: Float[Array, "n *rest"], center: bool = True
-) -> tuple[Float[Array, "n *rest"], Float[Array, "*rest"], Float[Array, "*rest"]]:
-    """Values less their mean, the mean, and what rounding took from it. A mean of what is left is nearly exact."""
+) -> tuple[Float[Array, "n *rest"], Float[Array, "*rest"], Float[Array, "*rest"] | None]:
+    """Values less their mean, the mean, and what rounding took from it. A mean of what is left is nearly exact.
+
+    Double precision needs neither a second correction nor what rounding took.
+    """
     if not center:
-        return values, jnp.zeros_like(values[0]), jnp.zeros_like(values[0])
+        return values, jnp.zeros_like(values[0]), None
     mean = average_rows(values)
+    if values.dtype == jnp.float64:
+        left = values - mean
+        rest = average_rows(left)
+        return left - rest, mean + rest, None
     mean = mean + average_rows(values - mean)
     left = values - mean
     rest = average_rows(left)
@@ -146,40 +173,48 @@ def centre(
 
 
 def find_power(values: Float[Array, "..."], axis: int | None = None) -> Float[Array, "..."]:
-    """A power of two, below the largest magnitude and above a quarter of it: to divide by it is exact.
+    """`floor_power` of the largest magnitude, over all axes or one."""
+    return floor_power(jnp.abs(lax.stop_gradient(values)).max(axis))
+
+
+def floor_power(size: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """A power of two of at most half the `size` and more than a quarter of it: to divide by it is exact.
 
     Not the nearest one: the reciprocal of that would be subnormal for the largest numbers there are, and so be lost.
     For the same reason it is never less than the smallest normal number. Zero, and what is not finite, count as 1/2.
 
-    Found by halving the exponent, not read from the bits: a TPU has no 64-bit floats, and its compiler, which makes
-    them of pairs of others, refuses to look at their bits, as `jnp.frexp` and `jnp.ldexp` do.
+    Looked up digit by digit, not read from the bits: a TPU has no 64-bit floats, and its compiler, which makes them of
+    pairs of others, refuses to look at their bits, as `jnp.frexp` and `jnp.ldexp` do.
     """
-    largest = lax.stop_gradient(jnp.abs(values).max(axis))
-    limits = jnp.finfo(largest.dtype)
-    rest = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 0.5)
-    power = jnp.full_like(rest, 0.5)
-    steps = [2.0**2**k for k in reversed(range(limits.maxexp.bit_length() - 1))]
-    for step in steps:
-        is_large = rest >= step
-        rest, power = jnp.where(is_large, rest / step, rest), jnp.where(is_large, power * step, power)
-    for step in steps:
-        is_small = rest * step < 2
-        rest, power = jnp.where(is_small, rest * step, rest), jnp.where(is_small, power / step, power)
-    return jnp.maximum(power, float(limits.tiny))
+    size = lax.stop_gradient(size)
+    limits = jnp.finfo(size.dtype)
+    base = 2 ** math.ceil(math.log2(limits.maxexp - limits.minexp) / 2)  # of the exponent, which has two digits
+    power, rest = jnp.ones_like(size), jnp.where((size > 0) & jnp.isfinite(size), size, 0.5) / 2
+    for exponents in (np.arange(limits.minexp, limits.maxexp, base), np.arange(base)):
+        powers = np.ldexp(1.0, exponents).astype(size.dtype).reshape(-1, *[1] * size.ndim)
+        digit = jnp.where(rest >= powers, powers, powers[0]).max(0)
+        power, rest = power * digit, rest / digit
+    return power
 
 
 class Problem(NamedTuple):
     """A regression in standard form: the standardized design, the centred target, and what was taken from it.
 
-    `rest` is what rounding took from the means of the columns, `mean_rest` that of the target.
+    `mean` is that of the target, None without an intercept. `mean_rest` is what rounding took from it, `rest` what it
+    took from the means of the columns, None in double precision. `length` is the root of the mean square of a column,
+    None where they keep their scale. `unit_x` and `unit_y` are powers of two: X and y divided by them are moderate
+    numbers, whose squares neither overflow nor vanish.
     """
 
     X: Float[Array, "n p"]
     y: Float[Array, " n"]
     design: Standardized
-    rest: Float[Array, " p"]
-    mean: Float[Array, ""]
+    rest: Float[Array, " p"] | None
+    mean: Float[Array, ""] | None
     mean_rest: Float[Array, ""]
+    length: Float[Array, ""] | None
+    unit_x: Float[Array, ""]
+    unit_y: Float[Array, ""]
     status: Int32[Array, ""]
 
 
@@ -187,17 +222,22 @@ def pose(X: _Numbers, y: _Numbers, normalize: Normalize, fit_intercept: bool) ->
     """Check the data and bring them to standard form; a constant column and, in a batch, NaN are in its status."""
     boundary.check_form(normalize, fit_intercept)
     X, y = boundary.read_data(X, y)
-    design, rest = _standardize(X, normalize, fit_intercept)
-    unit = find_power(y)
+    design, rest, unit_x, finite_X = _standardize(X, normalize, fit_intercept)
+    highest, lowest = y.max(), y.min()
+    finite_y = jnp.isfinite(highest) & jnp.isfinite(lowest)
+    unit = floor_power(jnp.maximum(highest, -lowest))
     centred, mean, mean_rest = centre(y / unit, fit_intercept)
-    varies = y.max() > y.min() if fit_intercept else jnp.bool_(True)
-    finite_X, finite_y = (jnp.isfinite(values).all() for values in (X, y))
+    varies = highest > lowest if fit_intercept else jnp.bool_(True)
     status = jnp.where(design.constant.any(), Status.CONSTANT_COLUMN, Status.OK).astype(jnp.int32)
     status = jnp.where(finite_X & finite_y, status, jnp.int32(Status.INVALID))
     # Zeros in place of what is not finite: no solver loops on them, and `to_fit` says NaN. Each of the two by itself:
     # targets that share a design must go on sharing it. Zeros, too, for a target that is constant.
-    X, y = jnp.where(finite_X, design.X, 0), jnp.where(finite_y & varies, centred * unit, 0)
-    return Problem(X, y, design, rest, mean * unit, mean_rest * unit, status)
+    X, centred = jnp.where(finite_X, design.X, 0), jnp.where(finite_y & varies, centred, 0)
+    unit_y = find_power(centred) * unit
+    taken = mean * unit if fit_intercept else None
+    mean_rest = jnp.zeros_like(unit) if mean_rest is None else mean_rest * unit
+    length = None if normalize is None else jnp.asarray(1 if normalize == "std" else len(y) ** -0.5, y.dtype)
+    return Problem(X, centred * unit, design, rest, taken, mean_rest, length, unit_x, unit_y, status)
 
 
 def to_fit(
@@ -209,26 +249,28 @@ def to_fit(
     precision moves the fitted values by more than the root of it, relative to the spread of y; NaN and INVALID where
     the data are not finite or the numbers overflow.
     """
-    status = status | problem.status
-    size, constant = problem.design.scale, problem.design.constant
-    moved = jnp.where(constant, 0, coef)
-    coef = jnp.where(constant, 0, coef / size)
-    start = problem.mean_rest - jnp.einsum("...p,p->...", coef, problem.rest, precision="highest")
-    intercept = dot(-coef, problem.design.center, problem.mean, start)
-    limit = tolerance(gap.dtype)
-    unit_x, unit_y = find_power(problem.X, axis=0), find_power(problem.y)
-    lengths = jnp.sqrt(average_rows((problem.X / unit_x) ** 2))
+    (_, center, size, constant), unit_y = problem.design, problem.unit_y
+    limit, epsilon = tolerance(gap.dtype), float(jnp.finfo(gap.dtype).eps)
+    status, given = status | problem.status, jnp.where(constant, 0, coef)
+    coef = given / size
+    kept, lost = jnp.abs(lax.stop_gradient(coef)), jnp.zeros_like(gap)
+    if problem.mean is None:
+        intercept, finite = jnp.zeros_like(gap), jnp.isfinite(kept.max(-1))
+    else:
+        rest = problem.mean_rest
+        if problem.rest is not None:
+            rest = rest - jnp.einsum("...p,p->...", coef, problem.rest, precision="highest")
+        intercept = dot(coef, -center, problem.mean, rest)
+        terms, finite = (kept * jnp.abs(center)).sum(-1), jnp.isfinite(intercept)  # nor is it if a coefficient is not
+        lost = (epsilon / 2 * jnp.abs(intercept) + uncertainty(gap.dtype) * terms) / unit_y
+    if problem.length is not None:
+        lost = lost + jnp.abs(lax.stop_gradient(coef * size - given)).sum(-1) / unit_y * problem.length
     spread = jnp.sqrt(average_rows((problem.y / unit_y) ** 2))
-    lost = jnp.abs(coef * size - moved) * unit_x / unit_y * lengths
-    epsilon = float(jnp.finfo(gap.dtype).eps)
-    terms = jnp.abs(coef * problem.design.center).sum(-1)
-    offset = epsilon / 2 * jnp.abs(intercept) + uncertainty(gap.dtype) * terms
-    error = lost.sum(-1) + offset / unit_y + jnp.sqrt(jnp.maximum(lax.stop_gradient(gap), 0)) * spread
-    vanish = unit_y / unit_x.max() < float(jnp.finfo(gap.dtype).tiny) / epsilon  # as coefficients of this size do
+    error = lost + jnp.sqrt(jnp.maximum(gap, 0)) * spread
+    vanish = unit_y / problem.unit_x < float(jnp.finfo(gap.dtype).tiny) / epsilon  # as coefficients of this size do
     poor = (gap > limit) | ((spread > 0) & ((error > math.sqrt(limit) * spread) | vanish))
+    invalid = ((status & Status.INVALID) != 0) | ~finite  # by itself, as who asks for no gap need not compute it
     status = status | jnp.where(lax.stop_gradient(poor), int(Status.NOT_CONVERGED), 0).astype(jnp.int32)
-    overflows = ~(jnp.isfinite(coef).all(-1) & jnp.isfinite(intercept))
-    invalid = ((status & Status.INVALID) != 0) | overflows
     return LinearFit(
         jnp.where(invalid[..., None], jnp.nan, coef),
         jnp.where(invalid, jnp.nan, intercept),

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int32, Num
 from jaxreg.checks import SHARE
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
-from jaxreg.linear.design import Normalize, find_power, pose, to_fit
+from jaxreg.linear.design import Normalize, pose, to_fit
 from jaxreg.linear.fit import LinearFit, Status
 from jaxreg.linear.implicit import attach_derivative
 from jaxreg.linear.working_set import solve_grid
@@ -198,7 +198,7 @@ def alpha_max(
     if not isinstance(l1_ratio, jax.core.Tracer) and float(l1_ratio) == 0:
         raise ArgumentError("l1_ratio", l1_ratio, "must be above 0", "Without an L1 part nothing becomes zero")
     problem = pose(X, y, normalize, fit_intercept)
-    unit_x, unit_y = find_power(problem.X), find_power(problem.y)
+    unit_x, unit_y = problem.unit_x, problem.unit_y
     correlation = jnp.einsum("np,n->p", problem.X / unit_x, problem.y / unit_y, precision="highest")
     most = jnp.abs(correlation).max() / (problem.y.shape[0] * ratio)
     found = most * unit_x * unit_y

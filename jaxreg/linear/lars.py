@@ -13,7 +13,7 @@ from jaxreg.checks import NOT_NEGATIVE, check_choice, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
 from jaxreg.linear.accumulate import add_rows
-from jaxreg.linear.design import Normalize, find_power, pose, to_fit
+from jaxreg.linear.design import Normalize, pose, to_fit
 from jaxreg.linear.fit import LinearFit, Status, predict
 from jaxreg.linear.tableau import measure_gap, walk
 
@@ -161,7 +161,7 @@ def _follow(X: Array, y: Array, drop: bool, knots: int, normalize: Normalize, fi
     problem = pose(X, y, normalize, fit_intercept)
     n = X.shape[0]
     double = jnp.finfo(problem.y.dtype).bits == 64
-    unit_x, unit_y = find_power(problem.X), find_power(problem.y)
+    unit_x, unit_y = problem.unit_x, problem.unit_y
     A, z = problem.X / unit_x, problem.y / unit_y
     gram = jnp.matmul(A.T, A, precision="highest")
     square = add_rows(z * z)

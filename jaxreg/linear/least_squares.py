@@ -12,7 +12,7 @@ from jaxreg.checks import SHARE
 from jaxreg.linear import boundary
 from jaxreg.linear.design import Normalize, Problem, pose, to_fit
 from jaxreg.linear.fit import LinearFit, Status
-from jaxreg.linear.spectrum import Spectrum, decompose, fit_spectral, scale_design
+from jaxreg.linear.spectrum import Spectrum, decompose, fit_spectral
 
 Scalar = int | float | np.number | Num[Array | np.ndarray, ""]
 
@@ -72,9 +72,9 @@ def least_squares(
 @partial(jax.jit, static_argnames=("normalize", "fit_intercept"))
 def _fit(X: Array, y: Array, rcond: Any, *, normalize: Normalize, fit_intercept: bool) -> LinearFit:
     problem = pose(X, y, normalize, fit_intercept)
-    A, scale = scale_design(problem.X)
+    A = problem.X / problem.unit_x
     spectrum = decompose(A, rcond)
-    solution = fit_spectral(problem, spectrum, A, scale, jnp.zeros_like(problem.mean), True)
+    solution = fit_spectral(problem, spectrum, A, jnp.zeros_like(problem.unit_y), True)
     return to_fit(problem, solution.coef, solution.gap, flag_rank(problem, spectrum))
 
 

@@ -12,10 +12,10 @@ from jaxtyping import Array, Float, Int32, Num
 
 from jaxreg.linear import boundary
 from jaxreg.linear.accumulate import add_rows, average_rows
-from jaxreg.linear.design import Normalize, find_power, pose, to_fit
+from jaxreg.linear.design import Normalize, pose, to_fit
 from jaxreg.linear.fit import LinearFit, Status
 from jaxreg.linear.least_squares import Scalar, flag_rank
-from jaxreg.linear.spectrum import Spectrum, decompose, fit_spectral, make_filters, multiply, scale_design
+from jaxreg.linear.spectrum import Spectrum, decompose, fit_spectral, make_filters, multiply
 
 
 def ridge(
@@ -63,10 +63,10 @@ def ridge(
 @partial(jax.jit, static_argnames=("normalize", "fit_intercept"))
 def _fit(X: Array, y: Array, alpha: Array, *, normalize: Normalize, fit_intercept: bool) -> LinearFit:
     problem = pose(X, y, normalize, fit_intercept)
-    A, scale = scale_design(problem.X)
+    A, scale = problem.X / problem.unit_x, problem.unit_x
     spectrum = decompose(A)
     strength, invalid = read_strength(jnp.asarray(alpha, A.dtype), scale)
-    solution = fit_spectral(problem, spectrum, A, scale, strength, True)
+    solution = fit_spectral(problem, spectrum, A, strength, True)
     status = jnp.where(strength > 0, 0, flag_rank(problem, spectrum)) | invalid
     return to_fit(problem, solution.coef, solution.gap, status)
 
@@ -154,17 +154,18 @@ def ridge_path(
 @partial(jax.jit, static_argnames=("normalize", "fit_intercept"))
 def _follow(X: Array, y: Array, alphas: Array, *, normalize: Normalize, fit_intercept: bool) -> RidgePath:
     problem = pose(X, y, normalize, fit_intercept)
-    A, scale = scale_design(problem.X)
+    A, scale = problem.X / problem.unit_x, problem.unit_x
     spectrum = decompose(A)
     strength, invalid = read_strength(alphas, scale)
-    solution = fit_spectral(problem, spectrum, A, scale, strength, False)
+    solution = fit_spectral(problem, spectrum, A, strength, False)
     status = jnp.where(strength > 0, 0, flag_rank(problem, spectrum)) | invalid
     fit = to_fit(problem, solution.coef, solution.gap, status)
-    errors = _cross_validate(spectrum, problem.y, strength, fit_intercept)
-    failed = (fit.status & Status.INVALID) != 0
+    errors = _cross_validate(spectrum, problem.y / problem.unit_y, strength, fit_intercept)
+    failed = jnp.isnan(fit.intercept)  # not of the status: it needs the gap, which not all ask for
     df, loo, gcv = (jnp.where(failed, jnp.nan, part) for part in errors)
+    loo, gcv = (part * problem.unit_y * problem.unit_y for part in (loo, gcv))
     least = float(jnp.finfo(loo.dtype).tiny)
-    squared = find_power(problem.y) ** 2  # squares of y may overflow or vanish where y does not
+    squared = problem.unit_y**2  # squares of y may overflow or vanish where y does not
     beyond = jnp.isinf(loo) | jnp.isinf(gcv) | ((squared < least) & (problem.y != 0).any())
     status = fit.status | jnp.where(beyond, int(Status.NOT_CONVERGED), 0).astype(jnp.int32)
     return RidgePath(alphas, fit.coef, fit.intercept, df, loo, gcv, fit.gap, status)
@@ -180,8 +181,6 @@ def _cross_validate(
     set to 0: only there can r_i and 1 - h_ii both vanish with alpha, and then the second term alone gives their ratio.
     """
     n, k = spectrum.left.shape
-    unit = find_power(y)
-    y = y / unit
     seen = spectrum.values > 0
     U = jnp.where(seen, spectrum.left - (average_rows(spectrum.left) if fit_intercept else 0), 0)
     squares = jnp.where(seen, spectrum.values, 1) ** 2
@@ -195,8 +194,8 @@ def _cross_validate(
     outside = jnp.where(apart, y - multiply(projected, U.T), 0)
     weights = jnp.where(apart, leverage, 0) + multiply(shrink, (U * U).T)
     residuals = outside + multiply(shrink * projected, U.T)
-    loo = average_rows(((residuals * (1 / weights)) ** 2).T)
+    loo = average_rows((residuals * (1 / weights)) ** 2, 1)
     trace = free + shrink.sum(1)
     gcv = n * (add_rows(outside * outside) + ((shrink * projected) ** 2).sum(1)) / trace**2
     filters = make_filters(spectrum, alpha)
-    return (filters.values * filters.solve).sum(1), loo * unit * unit, gcv * unit * unit
+    return (filters.values * filters.solve).sum(1), loo, gcv

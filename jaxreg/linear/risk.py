@@ -17,7 +17,7 @@ from jaxreg.linear.design import Normalize, pose
 from jaxreg.linear.fit import Status
 from jaxreg.linear.least_squares import Scalar
 from jaxreg.linear.ridge import read_strength
-from jaxreg.linear.spectrum import decompose, make_filters, multiply, scale_design
+from jaxreg.linear.spectrum import decompose, make_filters, multiply
 
 
 class Risk(NamedTuple):
@@ -81,7 +81,7 @@ def _predict(
     X: Array, truth: Array, sigma: Array, alphas: Array, test: Any, *, normalize: Normalize, fit_intercept: bool
 ) -> Risk:
     problem = pose(X, truth, normalize, fit_intercept)
-    A, scale = scale_design(problem.X)
+    A, scale = problem.X / problem.unit_x, problem.unit_x
     spectrum = decompose(A)
     U, V = spectrum.left, spectrum.right
     strength, status = read_strength(alphas, scale)
@@ -147,7 +147,7 @@ def ridge_coefficient_risk(
 @partial(jax.jit, static_argnames=("normalize", "fit_intercept"))
 def _estimate(X: Array, b: Array, sigma: Array, alphas: Array, *, normalize: Normalize, fit_intercept: bool) -> Risk:
     problem = pose(X, multiply(X, b), normalize, fit_intercept)
-    A, scale = scale_design(problem.X)
+    A, scale = problem.X / problem.unit_x, problem.unit_x
     spectrum = decompose(A)
     V = spectrum.right
     strength, status = read_strength(alphas, scale)

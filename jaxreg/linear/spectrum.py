@@ -173,9 +173,8 @@ def _differentiate(refine: bool, primals: Any, tangents: Any) -> tuple[Solution,
 
 
 def fit_spectral(
-    problem: Problem, spectrum: Spectrum, A: Float[Array, "n p"], scale: Float[Array, ""], alpha: Array, refine: bool
+    problem: Problem, spectrum: Spectrum, A: Float[Array, "n p"], alpha: Array, refine: bool
 ) -> Solution:
-    """`solve` of a problem whose design was divided by `scale`, with coefficients for the design itself."""
-    unit = find_power(problem.y)
-    solution = solve(spectrum, A, problem.y / unit, alpha, refine)
-    return solution._replace(coef=solution.coef * (unit / scale))
+    """`solve` of a problem with A = X / `unit_x`, and coefficients for X itself."""
+    solution = solve(spectrum, A, problem.y / problem.unit_y, alpha, refine)
+    return solution._replace(coef=solution.coef * (problem.unit_y / problem.unit_x))
