@@ -172,9 +172,7 @@ def _differentiate(refine: bool, primals: Any, tangents: Any) -> tuple[Solution,
     return solution, Solution(moved + jnp.where(complete, 0, unseen), jnp.zeros_like(solution.gap))
 
 
-def fit_spectral(
-    problem: Problem, spectrum: Spectrum, A: Float[Array, "n p"], alpha: Array, refine: bool
-) -> Solution:
+def fit_spectral(problem: Problem, spectrum: Spectrum, A: Float[Array, "n p"], alpha: Array, refine: bool) -> Solution:
     """`solve` of a problem with A = X / `unit_x`, and coefficients for X itself."""
     solution = solve(spectrum, A, problem.y / problem.unit_y, alpha, refine)
     return solution._replace(coef=solution.coef * (problem.unit_y / problem.unit_x))
