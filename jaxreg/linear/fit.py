@@ -59,9 +59,12 @@ class LinearFit(NamedTuple):
 
 
 def predict(
-    X: Float[Array | np.ndarray, "m p"], coef: Float[Array, "*batch p"], intercept: Float[Array, "*batch"]
+    X: Float[Array | np.ndarray, "m p"],
+    coef: Float[Array | np.ndarray, "*batch p"],
+    intercept: Float[Array | np.ndarray, "*batch"],
 ) -> Float[Array, "*batch m"]:
     """The fitted values at the rows of `X`, as those at their mean and what departs from it: exact far from zero."""
+    coef, intercept = jnp.asarray(coef), jnp.asarray(intercept)
     X = jnp.asarray(read_array("X", X), coef.dtype)
     center = X.mean(0) if len(X) else jnp.zeros_like(coef, shape=X.shape[1])
     center = jnp.where(jnp.isfinite(center), center, 0)

@@ -98,7 +98,8 @@ def _predict(
         rows, wanted = test
         rows = (rows - problem.design.center) / problem.design.scale / scale
         seen = multiply(jnp.where(problem.design.constant, 0, rows), V)
-        bias = multiply(filters.solve * projected, seen.T) - (wanted - problem.mean)
+        wanted = wanted if problem.mean is None else wanted - problem.mean
+        bias = multiply(filters.solve * projected, seen.T) - wanted
         bias2 = (bias * bias).mean(1)
         variance = constant + multiply(filters.solve**2, (seen * seen).mean(0))
     return _mark_invalid(Risk(alphas, bias2, sigma**2 * variance), status | problem.status, sigma)

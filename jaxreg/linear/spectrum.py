@@ -161,11 +161,16 @@ def _differentiate(refine: bool, primals: Any, tangents: Any) -> tuple[Solution,
     coef = solution.coef
     U, V = spectrum.left, spectrum.right
     filters = make_filters(spectrum, alpha)
-    residual = y - multiply(coef, A.T)
+    projected = multiply(y, U)
+    if A.shape[1] > A.shape[0]:  # U spans everything: r = alpha w, to its own rounding and not that of y
+        shrunk = alpha[..., None] * filters.invert * projected + jnp.where(filters.known, 0, projected)
+        residual = multiply(shrunk, U.T)
+    else:
+        residual = y - multiply(coef, A.T)
     above = multiply(dy - multiply(coef, dA.T), U)
     below = multiply(multiply(residual, dA) - dalpha[..., None] * coef, V)
     moved = multiply(filters.solve * above + filters.invert * below, V.T)
-    weights = multiply(filters.invert * multiply(y, U), U.T)
+    weights = multiply(filters.invert * projected, U.T)
     unseen = multiply(weights, dA)
     unseen = unseen - multiply(jnp.where(filters.known, multiply(unseen, V), 0), V.T)
     complete = filters.known.all(-1, keepdims=True) & (A.shape[1] <= A.shape[0])
