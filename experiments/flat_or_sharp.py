@@ -117,7 +117,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     rates = np.geomspace(min(config.learning_rates), max(config.learning_rates), _CURVE_POINTS)
     over = ("learning_rate", np.array(config.learning_rates))
     return (
-        result.drop_vars("learning_rate").rename(cell="learning_rate")
+        result.drop_vars("learning_rate")
+        .rename(cell="learning_rate")
         .assign_coords(learning_rate=over)
         .assign(
             exact=("learning_rate", np.array(exact)),
