@@ -34,7 +34,8 @@ class Member:
 
     def __call__(self, args: Any, traced: Mapping[str, Any]) -> dict[str, jax.Array]:
         """Outputs by name, and whether any of them is not finite."""
-        outputs = jaxpr_as_fun(self.jaxpr)(*jax.tree.leaves((args, dict(traced))))
+        # What does not depend on the run comes out as the number that it is.
+        outputs = map(jnp.asarray, jaxpr_as_fun(self.jaxpr)(*jax.tree.leaves((args, dict(traced)))))
         return dict(zip(sorted([*self.shapes, "diverged"]), outputs, strict=True))
 
     def _key(self) -> tuple[Any, ...]:
