@@ -47,7 +47,7 @@ def descend(
     def step(_: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         here, ahead, time = state
         moved = ahead + pace * (force - product(matrix, ahead))
-        there = jnp.sign(moved) * jnp.maximum(jnp.abs(moved) - threshold, 0)
+        there = moved - jnp.clip(moved, -threshold, threshold)
         against = ((ahead - there) * (there - here)).sum() > 0
         later = jnp.where(against, 1, (1 + jnp.sqrt(1 + 4 * time * time)) / 2)
         momentum = jnp.where(against, 0, (time - 1) / later)

@@ -125,7 +125,7 @@ def test_targets_are_those_of_the_issue():
         contest_ridge(2, 1),
         contest_lasso(2, 1, by_lars=False),
     ]
-    assert [contest.target for contest in contests] == [15, 6, 500, 10]
+    assert [contest.target for contest in contests] == [15, 6, 500, 25]
     assert all((contest.datasets, contest.sample) == (2, 1) for contest in contests)
 
 

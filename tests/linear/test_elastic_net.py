@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.linear_model import enet_path
@@ -342,13 +342,14 @@ numbers = st.floats(-100, 100, width=32)
 @given(
     arrays(np.float64, (5, 3), elements=numbers),
     arrays(np.float64, 5, elements=numbers),
-    st.floats(0, 2),
-    st.floats(0, 1),
+    st.floats(0, 2, allow_subnormal=False),
+    st.floats(0, 1, allow_subnormal=False),
 )
 def test_any_data_get_a_certified_solution(X, y, strength, l1_ratio):
     with jax.enable_x64(True):
         most = float(alpha_max(X, y))
         alpha = strength * most
+        assume(alpha == 0 or alpha >= np.finfo(float).tiny)  # what a CPU flushes to 0 is refused
         found = elastic_net_path(X, y, np.array([alpha]), l1_ratio)
         coef, status = np.asarray(found.coef[0]), Status(int(found.status[0]))
         assert np.isfinite(coef).all()
@@ -382,7 +383,7 @@ def test_bad_input_is_refused_before_tracing():
         (lambda: elastic_net(X, y, 0.1, 1.1), "l1_ratio"),
         (lambda: elastic_net(X, y, 0.1, -0.1), "l1_ratio"),
         (lambda: elastic_net(X, y, 0.1, np.nan), "l1_ratio"),
-        (lambda: lasso_path(X, y, np.array([0.1, -0.1])), "alphas"),
+        (lambda: lasso_path(X, y, np.array([0.1, -0.1])), "alphas[1]"),
         (lambda: lasso_path(X, y, np.array([])), "alphas"),
         (lambda: lasso_path(X, y, np.array([[0.1]])), "alphas"),
         (lambda: lasso_path(X, y, np.array([0.1, np.nan])), "alphas[1]"),
