@@ -26,6 +26,7 @@ class Verdict:
         interval: its confidence interval (low, high), in `unit`; ends may be infinite.
         n: number of runs (or pairs of runs) behind it.
         unit: unit of the effect, as "percentage points"; empty for a pure number.
+        bounds: where the claim says that the effect lies, in `unit`, ends may be infinite; None where it is not known.
 
     Raises:
         ArgumentError: another status, an interval with NaN or high < low, a negative n, a decision without an effect.
@@ -36,6 +37,7 @@ class Verdict:
     interval: tuple[Number, Number]
     n: int
     unit: str = ""
+    bounds: tuple[Number, Number] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no measurement can mean."""
@@ -43,6 +45,8 @@ class Verdict:
         _check_pair("interval", self.interval, "Give (-inf, inf) where the runs cannot tell")
         Domain(0, ends="[)", whole=True).check("n", self.n, "Give the number of runs behind the effect")
         check_kind("unit", self.unit, str, "Give its name, or an empty one")
+        if self.bounds is not None:
+            _check_pair("bounds", self.bounds, "Give the lower bound first")
         is_missing = isinstance(self.effect, float | np.floating) and math.isnan(self.effect)
         if not is_missing:
             Domain().check("effect", self.effect, "Give the estimate, or NaN where there is none")
@@ -141,7 +145,8 @@ def above(effect: Number, interval: tuple[Number, Number], n: int, bound: Number
     """
     _check_pair("interval", interval, "Give (-inf, inf) where the runs cannot tell")
     Domain().check("bound", bound, "Give a number")
-    return _decide(effect, interval, n, unit, holds=interval[0] > bound, fails=interval[1] <= bound)
+    holds, fails = interval[0] > bound, interval[1] <= bound
+    return _decide(effect, interval, n, unit, (bound, math.inf), holds=holds, fails=fails)
 
 
 def below(effect: Number, interval: tuple[Number, Number], n: int, bound: Number = 0.0, unit: str = "") -> Verdict:
@@ -152,7 +157,8 @@ def below(effect: Number, interval: tuple[Number, Number], n: int, bound: Number
     """
     _check_pair("interval", interval, "Give (-inf, inf) where the runs cannot tell")
     Domain().check("bound", bound, "Give a number")
-    return _decide(effect, interval, n, unit, holds=interval[1] < bound, fails=interval[0] >= bound)
+    holds, fails = interval[1] < bound, interval[0] >= bound
+    return _decide(effect, interval, n, unit, (-math.inf, bound), holds=holds, fails=fails)
 
 
 def inside(
@@ -173,7 +179,7 @@ def inside(
     _check_pair("bounds", bounds, "Give the lower bound first")
     within = bounds[0] <= interval[0] and interval[1] <= bounds[1]
     apart = interval[1] < bounds[0] or interval[0] > bounds[1]
-    return _decide(effect, interval, n, unit, holds=within, fails=apart)
+    return _decide(effect, interval, n, unit, bounds, holds=within, fails=apart)
 
 
 def _check_pair(name: str, pair: Any, remedy: str) -> None:
@@ -181,8 +187,17 @@ def _check_pair(name: str, pair: Any, remedy: str) -> None:
     check_pair(name, pair, Domain(), "must be (low, high) with low <= high and no NaN", remedy)
 
 
-def _decide(effect: Number, interval: tuple[Number, Number], n: int, unit: str, *, holds: bool, fails: bool) -> Verdict:
-    return Verdict("holds" if holds else "fails" if fails else "undecided", effect, interval, n, unit)
+def _decide(
+    effect: Number,
+    interval: tuple[Number, Number],
+    n: int,
+    unit: str,
+    bounds: tuple[Number, Number],
+    *,
+    holds: bool,
+    fails: bool,
+) -> Verdict:
+    return Verdict("holds" if holds else "fails" if fails else "undecided", effect, interval, n, unit, bounds)
 
 
 def judge(claims: Iterable[Claim], dataset: xr.Dataset) -> tuple[tuple[Claim, Verdict], ...]:
@@ -217,8 +232,9 @@ def ledger(judged: Iterable[tuple[Claim, Verdict]]) -> list[dict[str, Any]]:
         judged: pairs that `judge` returned, of one experiment or of several.
 
     Returns:
-        One dict per claim: `claim`, `source`, `status`, `effect`, `low`, `high`, `unit`, `n`. A number that is
-        not finite is None, since JSON has neither NaN nor infinity: an effect nobody measured, an open interval.
+        One dict per claim: `claim`, `source`, `status`, `effect`, `low`, `high`, `unit`, `n`, and `bounds`, the pair
+        between which the claim has the effect, or None. A number that is not finite is None, since JSON has neither NaN
+        nor infinity: an effect nobody measured, an open interval, a claim that is bounded on one side.
 
     >>> rows = ledger([(Claim("It helps", "T3", lambda dataset: None), above(0.3, (0.1, math.inf), n=20))])
     >>> {key: rows[0][key] for key in ("claim", "status", "effect", "low", "high")}
@@ -242,6 +258,7 @@ def ledger(judged: Iterable[tuple[Claim, Verdict]]) -> list[dict[str, Any]]:
             "high": finite(verdict.interval[1]),
             "unit": verdict.unit,
             "n": int(verdict.n),
+            "bounds": None if verdict.bounds is None else [finite(bound) for bound in verdict.bounds],
         }
         for claim, verdict in pairs
     ]

@@ -120,6 +120,7 @@ def test_no_living_run_leaves_a_claim_undecided():
         "high": None,
         "unit": "",
         "n": 0,
+        "bounds": [0.0, None],
     }
     assert "none [-inf, inf]" in claims.format_ledger(rows)
 

@@ -1,5 +1,6 @@
 """The README is true: its example runs as written, its commands are those of CI, its links lead somewhere."""
 
+import doctest
 import re
 from pathlib import Path
 
@@ -59,10 +60,16 @@ def test_the_extras_named_exist():
 
 
 def test_the_session_with_linear_models_runs_and_is_certified():
-    (session,) = blocks("pycon")
+    session = blocks("pycon")[0]
     space = {}
     exec("\n".join(line.removeprefix(">>> ") for line in session.splitlines()), space)
     assert space["fit"].coef.shape == (1000, 15)
     assert float(space["fit"].gap.max()) < 1e-5
     assert not space["fit"].status.any()
     assert space["slope"] != 0
+
+
+def test_the_session_with_statistics_prints_what_it_says():
+    session = next(block for block in blocks("pycon") if "jr.stats" in block)
+    test = doctest.DocTestParser().get_doctest(session, {}, "README.md", None, None)
+    assert doctest.DocTestRunner().run(test) == (0, 6)

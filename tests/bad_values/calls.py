@@ -43,6 +43,9 @@ RUNS = xr.Dataset(
     {"case": ["a", "b"], "seed": [0, 1, 2]},
 )
 OF = {"dataset": RUNS, "name": "x", "dim": "seed"}
+TWO = {"first": RUNS, "second": RUNS.isel(case=0), "name": "x", "dim": "seed", "paired": True, "level": 0.9}
+DRAWN = {"seed": 0, "strata": (), "method": "percentile", "level": 0.9, "resamples": 20}
+EFFECT = {"difference": 0.5, "spread": 1.0, "paired": False, "alternative": "greater", "level": 0.9, "comparisons": 2}
 SUMMARY = jr.stats.mean(RUNS, "x", "case")
 VERDICT = claims.above(0.3, (0.1, 0.5), 20)
 CLAIM = claims.Claim("It helps", "T1", lambda dataset: VERDICT)
@@ -385,6 +388,17 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "stats.quantiles": lambda: OF | {"band": (0.1, 0.9)},
     "stats.proportion": lambda: OF | {"name": "hit", "level": 0.9, "value": 1, "count_diverged": False},
     "stats.paired_difference": lambda: OF | {"axis": "case", "baseline": "a", "level": 0.9},
+    "stats.compare": lambda: TWO | {"test": "permutation", "alternative": "greater", "permutations": 8, "seed": 0},
+    "stats.equivalence": lambda: TWO | {"margin": (-1.0, 2.0), "pooled": False},
+    "stats.bootstrap": lambda: OF | DRAWN | {"statistic": "median"},
+    "stats.iqm": lambda: OF | DRAWN,
+    "stats.probability_of_improvement": lambda: {k: v for k, v in TWO.items() if k != "paired"} | DRAWN,
+    "stats.performance_profile": lambda: OF | DRAWN | {"thresholds": [1.5, 2.5]},
+    "stats.adjust": lambda: {"p_values": [0.01, 0.2], "method": "holm", "dim": "comparison", "level": 0.9},
+    "stats.adjust_claims": lambda: {"claims": [(CLAIM, VERDICT)], "method": "holm", "level": 0.9},
+    "stats.power": lambda: EFFECT | {"n": [4, 8]},
+    "stats.seeds_needed": lambda: EFFECT | {"target": 0.7},
+    "stats.table": lambda: {"summary": SUMMARY, "style": "latex", "columns": None, "digits": 2},
     "stats.variance_components": lambda: {"dataset": RUNS, "name": "x", "dims": ("seed", "case")},
     "cases": lambda: {"bundles": {"a": {"rate": 1.0}, "b": {"rate": 2.0}}},
     "plan": lambda: SWEEP,

@@ -10,6 +10,7 @@ import xarray as xr
 
 from jaxreg import stats
 from jaxreg.errors import ArgumentError
+from jaxreg.stats.variance import full_grid
 
 
 def draw(*shape, seed=0):
@@ -349,7 +350,7 @@ def test_too_few_full_levels_are_no_estimate():
 @hypothesis.settings(max_examples=40, deadline=None)
 @hypothesis.given(hnp.arrays(bool, st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 3))))
 def test_levels_kept_span_a_full_grid(valid):
-    levels = stats._full_grid(valid)
+    levels = full_grid(valid)
     assert valid[np.ix_(*levels)].all()
     if valid.all():
         assert [list(level) for level in levels] == [list(range(size)) for size in valid.shape]
@@ -360,11 +361,11 @@ def test_levels_kept_span_a_full_grid(valid):
 def test_holes_cost_as_few_levels_as_can_be(rows, columns, data):
     valid = np.ones((rows, columns), bool)
     valid[data.draw(st.integers(0, rows - 1)), data.draw(st.integers(0, columns - 1))] = False
-    kept = [level.size for level in stats._full_grid(valid)]
+    kept = [level.size for level in full_grid(valid)]
     assert kept[0] * kept[1] == max((rows - 1) * columns, rows * (columns - 1))  # one hole: the cheaper level
     dead = data.draw(st.sets(st.integers(0, rows - 1)))
     valid = ~np.isin(np.arange(rows), list(dead))[:, None] & np.ones((rows, columns), bool)
-    kept = [level.size for level in stats._full_grid(valid)]
+    kept = [level.size for level in full_grid(valid)]
     assert kept[0] == rows - len(dead)  # whole rows: these and no other, unless nothing lives
     assert len(dead) == rows or kept[1] == columns
 
