@@ -8,6 +8,7 @@ study, and compiled in others; results are kept as they come, and the same comma
 import argparse
 import contextlib
 import functools
+import importlib.metadata
 import json
 import math
 import os
@@ -17,6 +18,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from platform import python_version
 from typing import Any
 from unittest import mock
 
@@ -42,6 +44,7 @@ from jaxreg.errors import AcceleratorError
 
 _NOT_STUDIES = {"benchmark"}
 KERNELS = "kernels"
+PRECISIONS = ("float32", "float64")
 RESULTS, MANIFEST, JSON_NAME = "results.jsonl", "programs.jsonl", "compile.json"
 Item = dict[str, Any]
 
@@ -64,12 +67,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not any(item["source"] == name and item["done"] for item in read_lines(options.out / MANIFEST)):
             _collect_in_process(name, options)
         for target in targets:
-            compile_missing(name, target.name, options.out, options.timeout, options.processes)
+            compile_missing(name, target.name, options.precision, options.out, options.timeout, options.processes)
     rows = [
-        row for row in read_lines(options.out / RESULTS) if row["source"] in names and row["target"] in options.target
+        row
+        for row in read_lines(options.out / RESULTS)
+        if row["source"] in names and row["target"] in options.target and row["precision"] in options.precision
     ]
     failed = [item for item in read_lines(options.out / MANIFEST) if item["source"] in names and item.get("error")]
-    (options.out / JSON_NAME).write_text(json.dumps({"programs": rows, "not exported": failed}, indent=1))
+    (options.out / JSON_NAME).write_text(
+        json.dumps({"versions": find_versions(), "programs": rows, "not exported": failed}, indent=1)
+    )
     print(report(rows, failed))
     return int(bool(failed) or not all(row["fits"] for row in rows))
 
@@ -78,6 +85,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m experiments.compile", description=__doc__)
     parser.add_argument("--target", nargs="+", default=["v5e", "h100"], choices=list(TARGETS), help="chips")
     parser.add_argument("--only", nargs="+", help=f"names of studies, or {KERNELS!r} for the public kernels")
+    parser.add_argument("--precision", nargs="+", default=PRECISIONS, choices=PRECISIONS, help="of the programs")
     parser.add_argument("--out", type=Path, default=Path("results/compile"), help="folder of programs and results")
     parser.add_argument("--processes", type=int, default=1, help="how many to compile at once")
     parser.add_argument("--timeout", type=float, default=900.0, help="seconds that one program may take")
@@ -194,7 +202,9 @@ def _collect_in_process(name: str, options: argparse.Namespace) -> None:
 # --- Compile ----------------------------------------------------------------------------------------------------------
 
 
-def compile_missing(name: str, target: str, out: Path, timeout: float, processes: int) -> None:
+def compile_missing(
+    name: str, target: str, precisions: Sequence[str], out: Path, timeout: float, processes: int
+) -> None:
     """Compile the exported programs of a study, or the public kernels, that have no result for this chip yet."""
     chip = find_target(target)
     done = {(row["target"], row["file"]) for row in read_lines(out / RESULTS)}
@@ -203,7 +213,7 @@ def compile_missing(name: str, target: str, out: Path, timeout: float, processes
         for item in read_lines(out / MANIFEST)
         if item["source"] == name and item.get("platform") == chip.platform and "file" in item
     }
-    items = [item for file, item in found.items() if (target, file) not in done]
+    items = [item for file, item in found.items() if (target, file) not in done and item["precision"] in precisions]
 
     def keep(number: int, program: CompiledProgram) -> None:
         item = {key: items[number][key] for key in ("source", "precision", "file")}
@@ -236,6 +246,16 @@ def report(rows: Sequence[Item], failed: Sequence[Item]) -> str:
     lines += [f"not exported: {item['source']}: {item['label']}: {item['error']}" for item in failed]
     total = sum(row["fits"] for row in rows)
     return "\n".join([*lines, "", f"{total} of {len(rows)} programs compile and fit; {len(failed)} were not exported"])
+
+
+def find_versions() -> dict[str, str]:
+    """The versions of JAX and of the compilers that are installed."""
+    names = ("jax", "jaxlib", "libtpu", "jax-cuda13-plugin", "jax-cuda13-pjrt", "jax-cuda12-plugin", "jax-cuda12-pjrt")
+    found: dict[str, str] = {"python": python_version()}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _append(path: Path, item: Item) -> None:

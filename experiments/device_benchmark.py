@@ -53,7 +53,8 @@ def work(out: Path, tiny: bool) -> None:
     import jax
 
     import jaxreg
-    from experiments.device_entries import TINY, Sizes, list_entries
+    from experiments.device_entries import list_entries
+    from experiments.device_sizes import TINY, Sizes
     from jaxreg.engine.provenance import describe_environment
 
     jaxreg.use_all_cores()  # changes nothing on an accelerator

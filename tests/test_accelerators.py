@@ -1,6 +1,8 @@
 """What of accelerators needs no compiler: kernels counted, processes that end or hang, chunks that fill a memory."""
 
 import math
+import os
+import time
 
 import jax
 import jax.numpy as jnp
@@ -106,6 +108,28 @@ def test_a_compiler_that_ends_its_process_costs_one_program(tmp_path, monkeypatc
 def test_a_compiler_that_does_not_end_costs_one_program(tmp_path, monkeypatch):
     found = _programs(tmp_path, monkeypatch, f"time.sleep(60) if 'bad' in name else {_GOOD}")
     assert [program.outcome for program in found] == ["compiled", "timed out", "compiled"]
+
+
+def test_an_interrupt_waits_for_no_compiler_and_leaves_none(tmp_path, monkeypatch):
+    child = tmp_path / "child.py"
+    child.write_text(
+        f"import json, os, sys, time\nopen(sys.argv[2] + '.id', 'w').write(str(os.getpid()))\n{_GOOD}\ntime.sleep(60)"
+    )
+    monkeypatch.setattr(processes, "COMMAND", (str(child),))
+
+    def interrupt(number, program):
+        while not all((tmp_path / f"{k}.id").exists() for k in range(2)):
+            time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    files = [(str(k), tmp_path / str(k)) for k in range(4)]
+    with pytest.raises(KeyboardInterrupt):
+        processes.compile_files(TARGETS["v5e"], files, 60.0, processes=2, tell=interrupt)
+    assert time.monotonic() - began < 30
+    for k in range(2):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / f"{k}.id").read_text()), 0)
 
 
 def test_what_the_compiler_says_decides_what_it_is_called(tmp_path, monkeypatch):

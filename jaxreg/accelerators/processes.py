@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -41,18 +42,22 @@ def compile_files(
     """
     parts = [list(range(start, len(programs), processes)) for start in range(min(processes, len(programs)))]
     found: dict[int, CompiledProgram] = {}
+    stopped = threading.Event()
 
     def compile_part(numbers: list[int]) -> None:
-        while numbers:
+        while numbers and not stopped.is_set():
             done = 0
-            for program in _compile_in_process(target, [programs[k] for k in numbers], timeout):
+            for program in _compile_in_process(target, [programs[k] for k in numbers], timeout, stopped):
                 found[numbers[done]] = program
                 tell(numbers[done], program)
                 done += 1
             numbers = numbers[done:]
 
     with concurrent.futures.ThreadPoolExecutor(max(1, len(parts))) as pool:  # each waits for a process
-        list(pool.map(compile_part, parts))
+        try:
+            list(pool.map(compile_part, parts))
+        finally:  # an interrupt does not wait for a compiler
+            stopped.set()
     return [found[number] for number in range(len(programs))]
 
 
@@ -64,7 +69,9 @@ def compile_exported(target: Target, label: str, exported: bytes, timeout: float
         return compile_files(target, [(label, file)], timeout)[0]
 
 
-def _compile_in_process(target: Target, programs: Sequence[Exported], timeout: float) -> Iterator[CompiledProgram]:
+def _compile_in_process(
+    target: Target, programs: Sequence[Exported], timeout: float, stopped: threading.Event
+) -> Iterator[CompiledProgram]:
     """The results of one process as they come: of all programs, or of those up to the one that ended it."""
     command = [sys.executable, *COMMAND, target.name, *(str(file) for _, file in programs)]
     found = os.pathsep.join(path for path in (str(Path(__file__).parents[2]), *sys.path) if path)
@@ -73,16 +80,22 @@ def _compile_in_process(target: Target, programs: Sequence[Exported], timeout: f
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
         since, done, is_late, has_ended = time.monotonic(), 0, False, False
-        while not has_ended:
-            has_ended = process.poll() is not None
-            for line in _read_results(out)[done:]:
-                yield _read(programs[done][0], line, target)
-                since, done = time.monotonic(), done + 1
-            if not has_ended and time.monotonic() - since > timeout:
-                is_late = True
-                process.kill()
-                process.wait()
-            time.sleep(0 if has_ended else _POLL)
+        try:
+            while not has_ended:
+                has_ended = process.poll() is not None
+                for line in _read_results(out)[done:]:
+                    yield _read(programs[done][0], line, target)
+                    since, done = time.monotonic(), done + 1
+                if stopped.is_set():
+                    return
+                if not has_ended and time.monotonic() - since > timeout:
+                    is_late = True
+                    process.kill()
+                    process.wait()
+                time.sleep(0 if has_ended else _POLL)
+        finally:
+            process.kill()
+            process.wait()
         err.seek(0)
         words = err.read()
     if done < len(programs):

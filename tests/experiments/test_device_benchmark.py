@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import jaxreg as jr
-from experiments import device_benchmark, device_entries
-from experiments.device_entries import TINY, Entry, Sizes
+from experiments import device_benchmark, device_entries, device_networks
+from experiments.device_entries import Entry
+from experiments.device_sizes import TINY, Sizes
 from experiments.device_summary import sum_up
 from experiments.timing import row
 
@@ -88,7 +89,7 @@ def test_rows_are_compared():
 
 def test_images_are_of_the_size_of_mnist_without_its_files(monkeypatch):
     monkeypatch.delenv("JAXREG_DATA", raising=False)
-    data = device_entries.load_images(TINY)
+    data = device_networks.load_images(TINY)
     assert data.x_train.shape == (TINY.examples, 784)
     assert data.x_test.shape == (TINY.tested, 784)
     digits = jr.datasets.load("digits")
@@ -104,7 +105,7 @@ def test_the_entries_of_landscapes_and_networks_run(monkeypatch):
     measured = [
         *device_entries.measure_refit("refit", 64, "xla"),
         *device_entries.measure_noisy("noisy", 64, "xla"),
-        *device_entries.measure_networks("networks", 2, TINY),
+        *device_networks.measure_networks("networks", 2, TINY),
     ]
     assert [entry["unit"] for entry in measured] == ["steps/s", "steps/s", "runs/s"]
     assert all(entry["value"] > 0 and entry["compile_seconds"] >= 0 for entry in measured)

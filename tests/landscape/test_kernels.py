@@ -27,7 +27,8 @@ from jaxreg.landscape import (
 )
 from jaxreg.landscape.gradients import WordGradient
 from jaxreg.landscape.kernels import launch
-from jaxreg.landscape.kernels.numbers import Evaluator, NotInKernelError, Table, as_array, gather_objects
+from jaxreg.landscape.kernels.arrays import NotInKernelError, as_array, gather_objects
+from jaxreg.landscape.kernels.numbers import Evaluator, Table
 from jaxreg.values import register_value
 
 _X = np.linspace(-10.0, 10.0, 100)

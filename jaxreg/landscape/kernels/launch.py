@@ -13,16 +13,8 @@ from jax.experimental import pallas as pl
 from jax.extend.core import ClosedJaxpr
 
 from jaxreg import sampling
-from jaxreg.landscape.kernels.numbers import (
-    MOST_OPERATIONS,
-    Evaluator,
-    Memory,
-    NotInKernelError,
-    as_array,
-    count_operations,
-    gather_objects,
-    spread,
-)
+from jaxreg.landscape.kernels.arrays import NotInKernelError, as_array, gather_objects
+from jaxreg.landscape.kernels.numbers import MOST_OPERATIONS, Evaluator, Memory, count_operations, spread
 from jaxreg.landscape.kernels.targets import Mosaic, Triton, choose_target
 
 Levels = tuple[tuple[int, tuple[bool, ...]], ...]

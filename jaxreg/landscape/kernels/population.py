@@ -10,8 +10,8 @@ from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
 
 from jaxreg.errors import ArgumentError
+from jaxreg.landscape.kernels.arrays import NotInKernelError
 from jaxreg.landscape.kernels.launch import Levels, Step, launch
-from jaxreg.landscape.kernels.numbers import NotInKernelError
 
 Kernel = Literal["auto", "xla", "pallas"]
 KERNELS: tuple[str, ...] = get_args(Kernel)

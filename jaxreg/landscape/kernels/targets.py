@@ -12,7 +12,8 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 from jax.experimental.pallas import triton as plgpu
 
-from jaxreg.landscape.kernels.numbers import Memory, NotInKernelError, Table, gather_objects
+from jaxreg.landscape.kernels.arrays import NotInKernelError, gather_objects
+from jaxreg.landscape.kernels.numbers import Memory, Table
 
 _LANES = 128
 _SUBLANES = 8
