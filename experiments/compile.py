@@ -103,14 +103,14 @@ def list_studies() -> list[str]:
 
 
 def collect(
-    name: str, out: Path, platforms: Sequence[str], x64: bool, wanted: Callable[[str], bool] = lambda label: True
+    name: str, out: Path, platforms: Sequence[str], x64: bool, wanted: Callable[[str, str], bool] = lambda *_: True
 ) -> None:
-    """Export the programs of a study, or those of the public kernels, for every platform, of the `wanted` labels."""
+    """Export the `wanted` programs, by label and precision, of a study or of the public kernels, for every platform."""
     found = collect_kernels() if name == KERNELS else collect_study(name, x64)
     folder = out / "programs"
     folder.mkdir(exist_ok=True)
     for number, (label, precision, export) in enumerate(found):
-        if not wanted(label):
+        if not wanted(label, precision):
             continue
         for platform in platforms:
             file = folder / f"{name}-{number}-{platform}"

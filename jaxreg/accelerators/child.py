@@ -21,12 +21,17 @@ from jaxreg.accelerators.targets import TARGETS, Target
 MARK = "jaxreg compiled: "
 
 
-def compile_exported(target: Target, exported: jax.export.Exported) -> dict[str, Any]:
-    """Compile for one chip; the fields of `CompiledProgram` that this tells."""
+def lower(target: Target, exported: jax.export.Exported) -> Any:
+    """The program, ready to be compiled for one chip."""
     there = NamedSharding(Mesh(np.array(target.describe_chip().devices), ("chip",)), PartitionSpec())
     shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=there) for a in exported.in_avals]
     args, keywords = jax.tree.unflatten(exported.in_tree, shapes)
-    lowered = jax.jit(exported.call).trace(*args, **keywords).lower(lowering_platforms=(target.platform,))
+    return jax.jit(exported.call).trace(*args, **keywords).lower(lowering_platforms=(target.platform,))
+
+
+def compile_exported(target: Target, exported: jax.export.Exported) -> dict[str, Any]:
+    """Compile for one chip; the fields of `CompiledProgram` that this tells."""
+    lowered = lower(target, exported)
     began = time.perf_counter()
     compiled = lowered.compile()
     seconds = time.perf_counter() - began

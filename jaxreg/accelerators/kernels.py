@@ -44,8 +44,27 @@ def count_kernels(text: str) -> KernelCount:
     ... }''')
     KernelCount(per_call=1, per_step=0, steps=0)
     """
+    per_call, loops, _ = _walk(text)
+    steps, per_step, _ = max(loops, key=lambda loop: loop[0] * loop[1], default=(0, 0, ""))
+    return KernelCount(per_call, per_step, steps)
+
+
+def find_step(text: str) -> list[str]:
+    """The instructions of one turn of the loop that launches most kernels, what is fused or called among them."""
+    _, loops, bodies = _walk(text)
+    found: list[str] = []
+    waiting = [max(loops, key=lambda loop: loop[0] * loop[1])[2]] if loops else []
+    for name in waiting:  # grows on the way
+        found += bodies.get(name, [])
+        called = [inside for line in bodies.get(name, []) for _, inside in _CALLED.findall(line)]
+        waiting += [inside for inside in dict.fromkeys(called) if inside not in waiting]
+    return found
+
+
+def _walk(text: str) -> tuple[int, list[tuple[int, int, str]], dict[str, list[str]]]:
+    """Kernels of a call; of each loop its turns, its kernels in one of them, and its body; the computations' lines."""
     bodies, entry = _split(text)
-    loops: list[tuple[int, int]] = []
+    loops: list[tuple[int, int, str]] = []
 
     @functools.cache
     def own(name: str) -> int:
@@ -65,13 +84,11 @@ def count_kernels(text: str) -> KernelCount:
                 if _find_opcode(line) == "while":
                     called = dict(_CALLED.findall(line))
                     trips = turns * _find_trips(line, bodies.get(called["condition"], ()))
-                    loops.append((trips, own(called["body"])))
+                    loops.append((trips, own(called["body"]), called["body"]))
                     total += walk(called["body"], trips)
         return total
 
-    per_call = walk(entry, 1)
-    steps, per_step = max(loops, key=lambda loop: loop[0] * loop[1], default=(0, 0))
-    return KernelCount(per_call, per_step, steps)
+    return walk(entry, 1), loops, bodies
 
 
 def _split(text: str) -> tuple[dict[str, list[str]], str]:

@@ -1,6 +1,12 @@
-"""Compiled for chips that are not there: by the real compilers, in processes of their own. Skipped without them."""
+"""Compiled for chips that are not there: by the real compilers, in processes of their own. Skipped without them.
+
+`python -m experiments.compile` compiles everything; here is what two cores do in some minutes, and campaigns beside it.
+"""
 
 import math
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -10,19 +16,33 @@ import pytest
 import jaxreg as jr
 from experiments import compile as listing
 from experiments.nets_benchmark import BASE
-from experiments.public_kernels import list_kernels
 from experiments.recipes import learn
 from jaxreg.accelerators import TARGETS, compile_for
+from jaxreg.accelerators.compiling import export_chunk
+from jaxreg.accelerators.kernels import find_step
 from jaxreg.accelerators.processes import compile_files
 from jaxreg.accelerators.targets import is_installed
+from jaxreg.engine.execute import make_mesh
+from jaxreg.engine.grid import choose_box
+from jaxreg.engine.reading import read_axes
+from jaxreg.engine.tracing import build_programs
 
 pytestmark = pytest.mark.aot
 TIMEOUT = 900.0
-# What differs from others in numbers, or in one function of a step, only; and what takes minutes to compile for a TPU.
-# `python -m experiments.compile` takes all.
-ALIKE = ("elastic_net", "elastic_net_path", "lasso", "lars_path.at", "ridge", "residual_variance", "alpha_max")
-FAMILIES = ("activation", "schedule", "optimizer")
-DOUBLE = ("linear.standardize", "linear.lars_path", "linear.polynomial_features")
+# One of each kind: others differ from them in numbers, or in one function of a step.
+SINGLE = (
+    *("linear.ridge_path", "linear.lasso_path", "linear.lars_path", "linear.derivative of ridge"),
+    *("landscape.descend on noise", "landscape.descend on refits", "landscape.first_passage", "landscape.occupancy"),
+    *("nets.train, penalties", "nets.augment", "nets.scratch"),
+    *("sampling", "random words and normals", "losses", "penalties"),
+)
+DOUBLE = ("linear.standardize", "linear.polynomial_features")
+SUBJECTS = {
+    "polynomial_regression": "float64",
+    "escape_times": "float32",
+    "fitting": "float32",
+    "penalty_geometry": "float64",
+}
 
 
 @pytest.fixture(params=["v5e", "h100"])
@@ -32,55 +52,107 @@ def target(request):
     return request.param
 
 
-def is_representative(name):
-    """Whether a kernel is no twin of another."""
-    return name.removeprefix("linear.") not in ALIKE and not name.startswith(
-        tuple(f"nets.train, {f}" for f in FAMILIES)
-    )
+def is_chosen(label, precision):
+    return label in (SINGLE if precision == "float32" else DOUBLE)
 
 
 def test_public_kernels_compile(target, tmp_path):
-    listing.collect(listing.KERNELS, tmp_path, [TARGETS[target].platform], x64=False, wanted=is_representative)
+    listing.collect(listing.KERNELS, tmp_path, [TARGETS[target].platform], x64=False, wanted=is_chosen)
     items = [item for item in listing.read_lines(tmp_path / listing.MANIFEST) if not item["done"]]
     assert not [item for item in items if "error" in item]
-    chosen = [item for item in items if item["precision"] == "float32" or item["label"] in DOUBLE]
-    files = [(f"{item['label']} {item['precision']}", tmp_path / "programs" / item["file"]) for item in chosen]
-    found = compile_files(TARGETS[target], files, TIMEOUT, processes=2)
+    assert len(items) == len(SINGLE) + len(DOUBLE)
+    files = [(f"{item['label']} {item['precision']}", tmp_path / "programs" / item["file"]) for item in items]
+    found = compile_files(TARGETS[target], files, TIMEOUT)
     assert not [str(program) for program in found if not program.fits]
-    assert len(found) > len(list_kernels()) / 3
 
 
-@pytest.mark.parametrize("study", ["polynomial_regression", "escape_times", "penalty_geometry"])
+@pytest.mark.parametrize("study", SUBJECTS)
 def test_a_program_of_each_subject_compiles(target, study, tmp_path):
-    ((_, _, export),) = listing.collect_study(study, x64=False, most=1)
+    if SUBJECTS[study] == "float64" and not TARGETS[target].has_float64:
+        pytest.skip(f"takes {target}'s compiler minutes: a campaign")
+    compile_first(target, study, tmp_path)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("study", [study for study, precision in SUBJECTS.items() if precision == "float64"])
+def test_double_precision_compiles_where_it_is_emulated(study, tmp_path):
+    if not is_installed(TARGETS["v5e"]):
+        pytest.skip("what compiles for v5e is not installed (extra aot-tpu)")
+    compile_first("v5e", study, tmp_path)
+
+
+def compile_first(target, study, tmp_path):
+    ((_, precision, export),) = listing.collect_study(study, x64=False, most=1)
+    assert precision == SUBJECTS[study]
     file = tmp_path / "program"
     file.write_bytes(export(TARGETS[target].platform))
     program = compile_files(TARGETS[target], [(study, file)], TIMEOUT)[0]
     assert program.fits, str(program)
 
 
-@pytest.mark.slow
-def test_a_program_that_does_not_fit_is_said_so_and_the_chunk_that_does_is_found(target):
-    size = 2**24
+def test_a_program_that_does_not_fit_is_said_so(target):
+    def draw(*, seed):
+        return {"draws": jax.random.uniform(seed, (2**22,))}
 
+    found = compile_for(target, draw, {"seed": jr.seeds(4096)}, chunk_size=4096)
+    assert not found.fits
+    assert found.programs[0].outcome == "too large"
+    assert found.programs[0].message
+    assert not jr.plan(draw, {"seed": jr.seeds(4096)}, target=target, chunk_size=4096).fits
+
+
+@pytest.mark.campaign
+def test_the_chunk_that_fits_is_found(target):
     def sort(*, seed):
-        return {"sorted": jnp.sort(jax.random.normal(seed, (size,)))[::4096]}
+        return {"sorted": jnp.sort(jax.random.normal(seed, (2**24,)))[::4096]}
 
-    axes = {"seed": jr.seeds(4096)}
-    large = compile_for(target, sort, axes, chunk_size=4096)
-    assert not large.fits
-    assert large.programs[0].outcome == "too large"
-    fitting = jr.plan(sort, axes, target=target)
+    fitting = jr.plan(sort, {"seed": jr.seeds(4096)}, target=target)
     assert fitting.fits
     assert math.isnan(fitting.seconds)
     assert 0.5 * TARGETS[target].memory < fitting.peak_bytes <= 0.9 * TARGETS[target].memory
     assert f"one {target}" in str(fitting)
 
 
-@pytest.mark.slow
+def images(train, test):
+    x, y = np.zeros((train, 784), np.float32), np.zeros(train, np.int32)
+    return x, y, x[:test], y[:test]
+
+
+def test_the_step_of_a_network_sorts_nothing_and_gathers_whole_rows(target, tmp_path):
+    data = images(256, 64)
+    axes = read_axes(learn(BASE), {"seed": jr.seeds(8), "learning_rate": [0.1]}, data)
+    args = tuple(map(jnp.asarray, data))
+    (program,) = build_programs(learn(BASE), axes, args)
+    file = tmp_path / "program"
+    mesh = make_mesh(jax.local_devices()[:1])
+    file.write_bytes(export_chunk(program, args, choose_box(axes, 8, 1), mesh, TARGETS[target].platform))
+    script = (
+        "import sys, jax.export; from jaxreg.accelerators.child import TARGETS, lower\n"
+        "exported = jax.export.deserialize(bytearray(open(sys.argv[2], 'rb').read()))\n"
+        "print(lower(TARGETS[sys.argv[1]], exported).compile().as_text())"
+    )
+    environment = {
+        **os.environ,
+        **TARGETS[target].environment(),
+        "XLA_FLAGS": "",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    told = subprocess.run(
+        [sys.executable, "-c", script, target, str(file)], env=environment, capture_output=True, text=True, check=True
+    )
+    step = find_step(told.stdout)
+    assert sum(" convolution(" in line or " dot(" in line or "__cublas" in line for line in step) >= 8  # it is the step
+    assert not [line for line in step if " sort(" in line or " scatter(" in line]
+    gathers = [line for line in step if " gather(" in line]
+    assert gathers
+    assert all("slice_sizes={1,784}" in line or "slice_sizes={1,10}" in line for line in gathers)
+    assert " sort(" in told.stdout  # the shuffling, once an epoch
+    assert not [line for line in told.stdout.splitlines() if " gather(" in line and "slice_sizes={1}" in line]
+
+
+@pytest.mark.campaign
 def test_networks_of_t5_fill_a_chip_in_few_chunks(target):
-    x, y = np.zeros((6000, 784), np.float32), np.zeros(6000, np.int32)
-    data, axes = (x, y, x[:1000], y[:1000]), {"seed": jr.seeds(100_000), "learning_rate": [0.1]}
+    data, axes = images(6000, 1000), {"seed": jr.seeds(100_000), "learning_rate": [0.1]}
     plan = jr.plan(learn(BASE), axes, args=data, target=target)
     least = {"v5e": 6000, "h100": 20_000}[target]
     assert plan.chunk["seed"] >= least
