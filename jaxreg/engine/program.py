@@ -37,8 +37,8 @@ def run_chunk(
 
     "nested" batches axis by axis, so that what depends on the seed alone (random draws above all) is computed once for
     all values of the other axes. Matrix products are faster as one "flat" batch, and on a CPU, where a run's weights
-    fill the cache, faster still "alone": each device takes its runs one after the other. With `in_turn` batches of
-    matrix factorizations are, too.
+    fill the cache, faster still "alone": each device takes its runs one after the other. With `in_turn` large batches
+    of matrix factorizations are taken piece after piece.
     """
 
     def local(args: Any, values: Values) -> dict[str, jax.Array]:
@@ -88,7 +88,7 @@ def compile_chunk(program: Program, args: Any, box: Box, mesh: Mesh) -> jax.stag
         batching=choose_batching(program.cost, mesh.devices.flat[0]),
         split=box.split,
         mesh=mesh,
-        in_turn=program.member.uses_lapack and mesh.devices.flat[0].platform == "cpu",
+        in_turn=program.member.uses_lapack and mesh.size > 1 and mesh.devices.flat[0].platform == "cpu",
     ).compile()
 
 

@@ -366,5 +366,7 @@ def _change(store: Path, whole: Path, kind: str) -> None:
 
 if __name__ == "__main__":
     kinds = {"damage": try_damage, "kills": try_kills, "writers": try_two_writers, "changes": try_changes}
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as made, tempfile.TemporaryDirectory() as programs:
+        jax.config.update("jax_compilation_cache_dir", programs)  # the children compile the same few
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         print(kinds[sys.argv[1]](int(sys.argv[2]), Path(made), random.Random(int((sys.argv[3:] or ["0"])[0]))))
