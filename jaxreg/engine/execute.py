@@ -19,6 +19,7 @@ from jaxreg.engine.tracing import Program
 from jaxreg.errors import SweepError
 
 LONG_CALL = 1.0  # seconds; longer calls are not queued, so that a kill loses one of them
+SURELY_FITS = 16  # times what the estimate says, for which a program's own analysis, which takes a while, is not asked
 NAP = 0.005  # seconds
 CALM_CALLS = 4  # calls without a shortage before the chunk grows back; twice as many after every relapse
 PAUSES = (0.05, 0.2, 0.8, 3.0)  # seconds between tries of a single run that memory was too short for
@@ -165,7 +166,9 @@ class Execution:
             compiled = compile_chunk(program, self.args, box, self.mesh)
             self.tally.compiling += time.perf_counter() - began
             self.tally.programs += 1
-            if not fits(compiled, self.mesh) and box.halved() is not None:
+            estimate = program.cost.peak_bytes * box.members / self.mesh.size
+            is_near = estimate > memory_budget(self.mesh.devices.flat[0]) / SURELY_FITS
+            if is_near and box.halved() is not None and not fits(compiled, self.mesh):
                 raise _ShortageError(is_permanent=True)
             self._compiled[number, box] = compiled
         return self._compiled[number, box]

@@ -8,13 +8,19 @@ from typing import Any
 import jax
 import numpy as np
 
-_known: contextvars.ContextVar[tuple[tuple[Any, Any], ...]] = contextvars.ContextVar("known", default=())
+_known: contextvars.ContextVar[tuple[Sequence[tuple[Any, Any]], list[Any]]] = contextvars.ContextVar(
+    "known", default=((), [])
+)
 
 
 @contextlib.contextmanager
-def known_values(traced: Any, values: Sequence[Any]) -> Iterator[None]:
-    """Within the block, `find_values` finds the arrays `values` by the tracers that stand for them."""
-    token = _known.set(tuple(zip(jax.tree.leaves(traced), jax.tree.leaves(tuple(values)), strict=True)))
+def known_values(traced: Any, values: Sequence[Any], found: list[Any]) -> Iterator[None]:
+    """Within the block, `find_values` finds the arrays `values` by the tracers that stand for them.
+
+    Those that it was asked for are put into `found`.
+    """
+    pairs = tuple(zip(jax.tree.leaves(traced), jax.tree.leaves(tuple(values)), strict=True))
+    token = _known.set((pairs, found))
     try:
         yield
     finally:
@@ -31,7 +37,9 @@ def find_values(array: Any) -> np.ndarray | None:
     """
     if not isinstance(array, jax.core.Tracer):
         return np.asarray(array)
-    for tracer, value in _known.get():
+    pairs, found = _known.get()
+    for tracer, value in pairs:
         if tracer is array and not isinstance(value, jax.core.Tracer | jax.ShapeDtypeStruct):
+            found.append(value)
             return np.asarray(value)
     return None

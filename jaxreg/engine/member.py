@@ -1,5 +1,6 @@
-"""A member: one run at one point as a program, traced anew by every sweep so that it is what the run says now."""
+"""A member: one run at one point as a program, traced anew unless nothing that the run reads can have changed."""
 
+import collections
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,11 +17,14 @@ from jaxreg.engine.exact import sort_of
 from jaxreg.engine.fingerprint import Fingerprint, opaque_key, take_fingerprint, without_dead_code
 from jaxreg.engine.in_turn import uses_lapack
 from jaxreg.engine.known import known_values
+from jaxreg.engine.reads import read_key
 from jaxreg.engine.returned import as_arrays
 from jaxreg.engine.surroundings import find_changes
 from jaxreg.errors import JaxregError, SweepError
 
 Statics = tuple[tuple[str, Any], ...]
+_MOST_KEPT = 64
+_kept: "collections.OrderedDict[Any, Member]" = collections.OrderedDict()  # members by all that their traces read
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,11 +58,27 @@ class Member:
 def trace_member(
     run: Callable[..., Any], args: Sequence[Any], traced: Mapping[str, Any], static: Statics, keys: Sequence[str]
 ) -> Member:
-    """Trace one run; nothing is compiled. Keywords in `keys` are seeds.
+    """Trace one run, or find the trace of before; nothing is compiled. Keywords in `keys` are seeds.
 
     Raises:
         SweepError: what it returns, or what it does with traced values, cannot be used.
     """
+
+    read = read_key(run, args, static)
+    key = read and (read, tuple((name, v.shape, v.dtype) for name, v in sorted(traced.items())), tuple(keys))
+    held = _kept.pop(key, None) if key else None
+    member, is_general = (held, True) if held else _trace(run, args, traced, static, keys)
+    if key and is_general:
+        _kept[key] = member
+        if len(_kept) > _MOST_KEPT:
+            _kept.popitem(last=False)
+    return member
+
+
+def _trace(
+    run: Callable[..., Any], args: Sequence[Any], traced: Mapping[str, Any], static: Statics, keys: Sequence[str]
+) -> tuple[Member, bool]:
+    """The member, and whether it is the same for whatever numbers `args` hold: whether no check looked at them."""
 
     def member(args: Any, traced: dict[str, Any]) -> dict[str, jax.Array]:
         point = {name: derive_key(value, name) if name in keys else value for name, value in traced.items()}
@@ -68,10 +88,10 @@ def trace_member(
         return {**outputs, "diverged": ~finite}
 
     def watched(args: Any, traced: dict[str, Any]) -> dict[str, jax.Array]:
-        with known_values(args, shared):
+        with known_values(args, shared, looked_at):
             return member(args, traced)
 
-    shared = tuple(args)
+    shared, looked_at = tuple(args), list[Any]()
     # JAX keeps the functions that a run calls by what they are called with: 1, True and 1.0 are equal there, and what
     # they read beside counts for nothing. This setting is part of what it looks them up by and decides nothing else
     # (private: only so does it hold for one thread).
@@ -84,7 +104,7 @@ def trace_member(
     names = [*(f"args{i}" for i in range(len(jax.tree.leaves(shared)))), *sorted(traced)]
     fingerprint = take_fingerprint(jaxpr, names)
     structs = {name: jax.ShapeDtypeStruct(s.shape, s.dtype) for name, s in shapes.items() if name != "diverged"}
-    return Member(jaxpr, structs, fingerprint, uses_lapack(jaxpr.jaxpr))
+    return Member(jaxpr, structs, fingerprint, uses_lapack(jaxpr.jaxpr)), not looked_at
 
 
 def _unplaced(values: Any) -> Any:

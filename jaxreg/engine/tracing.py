@@ -1,6 +1,7 @@
 """Building the programs of a sweep: one trace per combination of static values, and what identifies its rows."""
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -57,11 +58,16 @@ def trace_programs(
             continue
         shared = len(jax.tree.leaves(tuple(args)))
         names = sorted(name for group in groups for name in group.traced)
-        seeded = [shared + i for i, name in enumerate(names) if name in seed_names(axes)]
-        programs.append(Program(label, static, groups, member, measure_cost(member.jaxpr, range(shared), seeded)))
+        seeded = tuple(shared + i for i, name in enumerate(names) if name in seed_names(axes))
+        programs.append(Program(label, static, groups, member, _measure_cost(member, shared, seeded)))
     if not any(programs):
         raise next(iter(failures.values()))
     return programs, failures
+
+
+@functools.lru_cache(64)
+def _measure_cost(member: Member, shared: int, seeded: tuple[int, ...]) -> Cost:
+    return measure_cost(member.jaxpr, range(shared), seeded)
 
 
 def place_programs(programs: Sequence[Program | None], axes: Sequence[Axis]) -> list[Program | None]:
