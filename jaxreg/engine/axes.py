@@ -53,13 +53,15 @@ class Zipped:
 class Group:
     """The positions of an axis that share one program: their static keywords and their traced values.
 
-    `defaults` names, for each position, the keywords whose values are the run's defaults.
+    `defaults` names, for each position, the keywords whose values are the run's defaults; `described` says what is
+    compiled in, where several keywords change together.
     """
 
     positions: np.ndarray
     static: tuple[tuple[str, Hashable], ...]
     traced: dict[str, np.ndarray]
     defaults: tuple[frozenset[str], ...] = ()
+    described: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,7 +63,6 @@ def trace_member(
     Raises:
         SweepError: what it returns, or what it does with traced values, cannot be used.
     """
-
     read = read_key(run, args, static)
     key = read and (read, tuple((name, v.shape, v.dtype) for name, v in sorted(traced.items())), tuple(keys))
     held = _kept.pop(key, None) if key else None

@@ -1,8 +1,8 @@
-"""All that tracing a run reads, as a key: where two keys are equal, so are the programs, and one trace will do for both.
+"""All that tracing a run reads, as a key: where two keys are equal, so are the programs, and one trace does for both.
 
-Only what is surely understood has a key: numbers, arrays, containers and frozen values of them, plain functions and what
-they call, by name, and libraries, which are taken not to change. A run that reads anything else, such as an attribute of
-an object or of a module of the user, is traced anew by every sweep.
+Only what is surely understood has a key: numbers, arrays, containers and frozen values of them, plain functions and
+what they call, by name, and libraries, which are taken not to change. A run that reads anything else, such as an
+attribute of an object or of a module of the user, is traced anew by every sweep.
 """
 
 import builtins
@@ -64,7 +64,7 @@ def read_key(run: Callable[..., Any], args: Sequence[Any], static: Sequence[tupl
     reader = _Reader()
     try:
         parts = (reader.read(run), tuple((name, exact_key(value), reader.read(value)) for name, value in static))
-    except (_UnknownError, RecursionError):
+    except Exception:  # whatever objects of the user do when they are looked at, too
         return None
     leaves, structure = jax.tree.flatten(tuple(args))
     settings = tuple(repr(getattr(jax.config, name, None)) for name in sorted(jax.config.values))
@@ -76,11 +76,11 @@ def read_key(run: Callable[..., Any], args: Sequence[Any], static: Sequence[tupl
     return key
 
 
-def _kind(leaf: Any) -> Hashable:
-    """What tracing sees of an array."""
+def _kind(leaf: Any) -> tuple[Any, ...]:
+    """What tracing sees of an array or a number."""
     if hasattr(leaf, "dtype"):
         return leaf.shape, leaf.dtype, getattr(leaf, "weak_type", False)
-    return type(leaf)
+    return (type(leaf),)
 
 
 class _Reader:
@@ -106,7 +106,8 @@ class _Reader:
         if isinstance(value, jax.Array | np.dtype | np.ufunc):
             yield _Same(value)
         elif isinstance(value, np.ndarray | np.generic):
-            if value.dtype == object or value.nbytes > _MOST_BYTES or type(value) not in (np.ndarray, type(value[()])):
+            is_plain = type(value) is np.ndarray or isinstance(value, np.generic)
+            if not is_plain or value.dtype == object or value.nbytes > _MOST_BYTES:
                 raise _UnknownError
             yield value.shape, str(value.dtype), hashlib.blake2b(np.ascontiguousarray(value).tobytes()).digest()
         elif type(value) is dict:
@@ -175,7 +176,7 @@ class _Reader:
             names |= set(code.co_names)
             codes += [part for part in code.co_consts if isinstance(part, types.CodeType)]
         held = [function.__globals__[name] for name in sorted(names) if name in function.__globals__]
-        if np in held and "random" in names:
+        if "random" in names and any(part is np for part in held):
             raise _UnknownError
         unsure = names & _UNSURE - function.__globals__.keys()
         if unsure & vars(builtins).keys():

@@ -35,17 +35,22 @@ def read_rows(
     for i, (static_part, traced_part) in enumerate(zip(compiled, traced, strict=True)):
         shapes = tuple((k, v.shape, str(v.dtype)) for k, v in traced_part.items())
         members.setdefault((tuple((k, exact_key(v)) for k, v in static_part), shapes), []).append(i)
+    named = _name_statics(compiled, is_numbered=kind == "zipped")  # cases have names of their own
     groups = tuple(
         Group(
             np.array(held),
             compiled[held[0]],
             {k: np.stack([traced[i][k] for i in held]) for k in traced[held[0]]},
             tuple(frozenset(rows[i].keys() - own[i].keys()) for i in held),
+            _join(named[held[0]]),
         )
         for held in members.values()
     )
     values = [traced_part | dict(static_part) for static_part, traced_part in zip(compiled, traced, strict=True)]
-    texts = [_describe_row({k: v for k, v in row.items() if k in mine}) for row, mine in zip(values, own, strict=True)]
+    texts = [
+        _join({k: text for k, text in (_describe_numbers(numbers) | names).items() if k in mine})
+        for numbers, names, mine in zip(traced, named, own, strict=True)
+    ]
     beside = {k: _along(k, values) for k in keywords if k not in seeded and k != name}
     identity = dict(zip(map(str, labels.tolist()), texts, strict=True))
     return Axis(name, kind, labels, identity, groups, seeded, {k: v for k, v in beside.items() if v is not None})
@@ -82,9 +87,29 @@ def _one_static(argument: str, value: Any) -> Hashable:
     return held.values[0]
 
 
-def _describe_row(row: Row) -> str:
-    """What identifies a row in a store: its keywords and values, floats by the digits that they are compared by."""
-    return describe({k: _plain(v) if isinstance(v, np.ndarray) else v for k, v in row.items()})
+def _describe_numbers(row: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Texts of a row's numbers, floats by the digits that they are compared by."""
+    return {keyword: describe(_plain(numbers)) for keyword, numbers in row.items()}
+
+
+def _name_statics(rows: Sequence[Sequence[tuple[str, Any]]], is_numbered: bool) -> list[dict[str, str]]:
+    """Texts of what is compiled in for each row; different values of one text may be numbered in the order given."""
+    known: dict[tuple[str, str], list[Hashable]] = {}
+    named: list[dict[str, str]] = []
+    for row in rows:
+        named.append({})
+        for keyword, value in row:
+            text, key = describe(value), exact_key(value)
+            alike = known.setdefault((keyword, text), [])
+            if key not in alike:
+                alike.append(key)
+            number = alike.index(key)
+            named[-1][keyword] = f"{text} {number + 1}" if number and is_numbered else text
+    return named
+
+
+def _join(texts: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{keyword}: {text}" for keyword, text in sorted(texts.items())) + "}"
 
 
 def _plain(numbers: np.ndarray) -> Any:

@@ -52,12 +52,15 @@ def _functions(value: Any, seen: set[int]) -> Iterator[types.FunctionType]:
 
 
 def _read_by(function: types.FunctionType) -> Mapping[str, Any]:
-    """The globals that a function names and what it closes over."""
+    """The globals that a function names, what it names of modules and classes among them, and what it closes over."""
     names, codes = set(), [function.__code__]
     for code in codes:
         names |= set(code.co_names)
         codes += [part for part in code.co_consts if isinstance(part, types.CodeType)]
     held = {name: function.__globals__[name] for name in sorted(names) if name in function.__globals__}
+    for name, owner in list(held.items()):
+        if isinstance(owner, types.ModuleType | type) and owner.__name__.partition(".")[0] not in _LIBRARIES:
+            held |= {f"{name}.{part}": vars(owner)[part] for part in sorted(names & vars(owner).keys())}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
             held[name] = cell.cell_contents

@@ -111,7 +111,7 @@ def _rows(axes: Sequence[Axis], groups: Sequence[Group]) -> Iterator[tuple[tuple
         if axis.kind in ("static", "cases")
     ]
     # Rows of zipped keywords are many and alike: those of one program are named once, by what is compiled in.
-    zipped = [describe(dict(g.static)) for axis, g in zip(axes, groups, strict=True) if axis.kind == "zipped"]
+    zipped = [group.described for axis, group in zip(axes, groups, strict=True) if axis.kind == "zipped"]
     for row in itertools.product(*choices):
         labels = iter(label for label, _ in row)
         rest = iter(zipped)

@@ -113,6 +113,31 @@ def test_a_case_that_adds_a_keyword_does_not_hide_changed_code(tmp_path, keyword
     assert grown["x"].values.ravel().tolist() == [1.0, 3.0 if "j" in keyword else 101.0]
 
 
+def named_alike(factor):
+    def model(a):
+        return factor * a
+
+    return model
+
+
+@pytest.mark.parametrize("order", [[1, 0, 0, 1], [0, 1, 1, 0], [0, 0, 0, 1], [1, 1, 1, 1]])
+def test_functions_of_one_name_that_change_places_are_noticed(tmp_path, order):
+    models = [named_alike(2.0), named_alike(3.0)]
+
+    def run(*, a, model):
+        return {"x": model(a)}
+
+    def call(order):
+        row = jr.zipped(a=[1.0] * len(order), model=jr.static([models[i] for i in order]))
+        return sweep(run, {"row": row}, store=tmp_path / "s.zarr")["x"].values.tolist()
+
+    assert call([0, 1, 0, 1]) == [2.0, 3.0, 2.0, 3.0]
+    with pytest.raises(StoreError, match="row"):
+        call(order)
+    models[:] = [named_alike(2.0), named_alike(3.0)]
+    assert call([0, 1, 0, 1, 1]) == [2.0, 3.0, 2.0, 3.0, 3.0]
+
+
 FACTOR = 2.0
 
 
@@ -161,6 +186,19 @@ def body_of_a_loop(carry, _):
     return carry * NESTED["rate"], None
 
 
+SETTINGS = types.ModuleType("settings_of_mine")
+SETTINGS.rate = 2.0
+
+
+class Constants:
+    rate = 2.0
+
+
+@jax.jit
+def jitted_reader(a):
+    return a * SETTINGS.rate * Constants.rate
+
+
 @jax.jit
 def jitted_run(*, a):
     return {"x": a + NESTED["rate"]}
@@ -181,6 +219,16 @@ def test_functions_that_jax_keeps_are_traced_anew_too(name, monkeypatch):
     assert [first, sweep(run, {"a": [1.0]})["x"].item()] == expected
     monkeypatch.undo()
     assert sweep(run, {"a": [1.0]})["x"].item() == expected[0]
+
+
+@pytest.mark.parametrize("owner", [SETTINGS, Constants])
+def test_what_a_jitted_helper_reads_of_modules_and_classes_is_noticed(owner, monkeypatch):
+    def run(*, a):
+        return {"x": jitted_reader(a)}
+
+    assert sweep(run, {"a": [1.0]})["x"].item() == 4.0
+    monkeypatch.setattr(owner, "rate", 5.0)
+    assert sweep(run, {"a": [1.0]})["x"].item() == 10.0
 
 
 def test_shared_data_is_known_by_its_numbers(tmp_path):

@@ -1,0 +1,184 @@
+"""One trace does for many sweeps as long as nothing that the run reads has changed; every change is seen."""
+
+import dataclasses
+import os
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxreg as jr
+from jaxreg.engine import member
+from jaxreg.engine.known import find_values
+from jaxreg.errors import JaxregError
+
+
+@pytest.fixture
+def traces(monkeypatch):
+    """A list that grows with every trace."""
+    held, trace = [], member._trace
+
+    def counted(run, *rest):
+        held.append(run)
+        return trace(run, *rest)
+
+    monkeypatch.setattr(member, "_trace", counted)
+    return held
+
+
+def sweep(run, **options):
+    return jr.sweep(run, {"a": [1.0, 2.0]}, progress=False, **options)["x"].values.tolist()
+
+
+FACTOR, NUMBERS, TABLE, ARRAY = 2.0, [2.0, 3.0], {"rate": {"base": 2.0}}, np.array([2.0, 1.0], np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    factor: float
+    steps: int = 2
+
+    @property
+    def twice(self):
+        return SHIFT + 2 * self.factor
+
+
+SHIFT = 0.0
+RECIPE = Recipe(1.0)
+
+
+@jax.jit
+def under_jit(a):
+    return a * FACTOR
+
+
+def helper(a):
+    return a * FACTOR
+
+
+def factory(factor, extra=0.0):
+    return lambda *, a: {"x": a * factor + extra}
+
+
+KNOWN = {
+    "a global": lambda *, a: {"x": a * FACTOR},
+    "a helper": lambda *, a: {"x": helper(a)},
+    "a helper under jit": lambda *, a: {"x": under_jit(a)},
+    "a list": lambda *, a: {"x": a * NUMBERS[0]},
+    "a nested table": lambda *, a: {"x": a * TABLE["rate"]["base"]},
+    "an array": lambda *, a: {"x": a * jnp.asarray(ARRAY)[0]},
+    "a value of a frozen class": lambda *, a: {"x": a * RECIPE.twice},
+    "a closure": factory(2.0),
+    "a loop": lambda *, a: {"x": jax.lax.fori_loop(0, 1, lambda i, c: c * FACTOR, a)},
+}
+SETTERS = {
+    "a list": lambda value: NUMBERS.__setitem__(0, value),
+    "a nested table": lambda value: TABLE["rate"].__setitem__("base", value),
+    "an array": lambda value: ARRAY.__setitem__(0, value),
+    "a value of a frozen class": lambda value: globals().__setitem__("SHIFT", value - 2.0),
+    "a closure": lambda value: setattr(KNOWN["a closure"].__closure__[1], "cell_contents", value),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_an_unchanged_run_is_traced_once_and_a_changed_one_again(name, traces):
+    put = SETTERS.get(name, lambda value: globals().__setitem__("FACTOR", value))
+    assert [sweep(KNOWN[name]) for _ in range(3)] == [[2.0, 4.0]] * 3
+    assert len(traces) == 1
+    put(5.0)
+    assert sweep(KNOWN[name]) == [5.0, 10.0]
+    assert len(traces) == 2
+    put(2.0)
+    assert sweep(KNOWN[name]) == [2.0, 4.0]
+
+
+class Model:
+    def __init__(self):
+        self.factor = 2.0
+
+    def run(self, *, a):
+        return {"x": a * self.factor}
+
+
+MODULE = types.ModuleType("mine")
+MODULE.factor = 2.0
+MODEL = Model()
+
+
+class Namespace:
+    factor = 2.0
+
+
+def from_a_file(*, a):
+    return {"x": a * float(os.environ["FACTOR_OF_A_TEST"])}
+
+
+def attribute_of_a_function(*, a):
+    return {"x": a * attribute_of_a_function.factor}
+
+
+def imports(*, a):
+    import mine
+
+    return {"x": a * mine.factor}
+
+
+UNSURE = {
+    "a module's attribute": (lambda *, a: {"x": a * MODULE.factor}, lambda p: p.setattr(MODULE, "factor", 5.0)),
+    "an object's attribute": (lambda *, a: {"x": a * MODEL.factor}, lambda p: p.setattr(MODEL, "factor", 5.0)),
+    "a method": (MODEL.run, lambda p: p.setattr(MODEL, "factor", 5.0)),
+    "a class's attribute": (lambda *, a: {"x": a * Namespace.factor}, lambda p: p.setattr(Namespace, "factor", 5.0)),
+    "the environment": (from_a_file, lambda p: p.setenv("FACTOR_OF_A_TEST", "5.0")),
+    "a function's attribute": (attribute_of_a_function, lambda p: p.setattr(attribute_of_a_function, "factor", 5.0)),
+    "an import": (imports, lambda p: p.setattr(MODULE, "factor", 5.0)),
+    "by name": (lambda *, a: {"x": a * globals()["FACTOR"]}, lambda p: p.setitem(globals(), "FACTOR", 5.0)),
+}
+
+
+@pytest.mark.parametrize("name", UNSURE)
+def test_what_may_change_unseen_is_traced_every_time(name, traces, monkeypatch):
+    run, change = UNSURE[name]
+    monkeypatch.setitem(__import__("sys").modules, "mine", MODULE)
+    monkeypatch.setenv("FACTOR_OF_A_TEST", "2.0")
+    attribute_of_a_function.factor = 2.0
+    assert [sweep(run), sweep(run)] == [[2.0, 4.0]] * 2
+    assert len(traces) == 2
+    change(monkeypatch)
+    assert sweep(run) == [5.0, 10.0]
+
+
+def test_settings_shapes_and_static_values_have_traces_of_their_own(traces):
+    def run(data, *, a, n):
+        return {"x": a * jnp.ones(int(n)).sum() * data.sum() + float(isinstance(n, bool))}
+
+    def call(*values, data=(1.0, 1.0), **options):
+        axes = {"a": [1.0], "n": jr.static(list(values))}
+        return jr.sweep(run, axes, args=(np.asarray(data),), progress=False, **options)["x"].values.ravel().tolist()
+
+    assert [call(1, True), call(1, True)] == [[2.0, 3.0]] * 2
+    assert len(traces) == 2
+    assert call(1, data=np.ones(3)) == [3.0]
+    assert call(1, x64=True) == [2.0]
+    with jax.default_matmul_precision("highest"):
+        call(1)
+    assert len(traces) == 5
+    assert call(1, data=np.full(2, 4.0)) == [8.0]  # other numbers of the same shape
+    assert len(traces) == 5
+
+
+def test_a_trace_that_looked_at_the_data_is_not_kept(traces):
+    def run(labels, *, a):
+        known = find_values(labels)
+        if known is not None and known.max() > 1:
+            raise JaxregError("labels", known, "must be 0 or 1", "Count from 0")
+        return {"x": a * labels.sum()}
+
+    def call(*labels):
+        return jr.sweep(run, {"a": [2.0]}, args=(np.array(labels, np.float32),), progress=False)["x"].item()
+
+    assert (call(0, 1), call(1, 1)) == (2.0, 4.0)
+    with pytest.raises(JaxregError, match="labels"):
+        call(0, 7)
+    assert len(traces) == 3
