@@ -88,7 +88,7 @@ def launch(platform: str | None, operands: Sequence[Any], step: Step, levels: Le
     if any(part.shape and part.is_batched for part in carried):
         raise NotInKernelError("starts to record in an array of each run's own")
     shapes = [jax.ShapeDtypeStruct(target.record_shape(math.prod(p.shape), runs), p.dtype) for p in carried]
-    found = pl.pallas_call(
+    kernel = pl.pallas_call(
         _make_kernel(target, parts, step),
         out_shape=shapes,
         grid=(runs // tile,),
@@ -96,7 +96,9 @@ def launch(platform: str | None, operands: Sequence[Any], step: Step, levels: Le
         out_specs=[target.record_spec(math.prod(part.shape)) for part in carried],
         compiler_params=target.compiler_params,
         interpret=platform is None,
-    )(*(array for part in parts for array in part.packed))
+    )
+    with target.near():
+        found = kernel(*(array for part in parts for array in part.packed))
     return [
         value.reshape(-1, runs).T[: math.prod(sizes)].reshape(*sizes, *part.shape)
         for value, part in zip(found, carried, strict=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,12 +12,14 @@ import numpy as np
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 from jax.experimental.pallas import triton as plgpu
+from jax.sharding import AbstractDevice, AbstractMesh
 
 from jaxreg.landscape.kernels.arrays import NotInKernelError, gather_objects
 from jaxreg.landscape.kernels.numbers import Memory, Table
 
 _LANES = 128
 _SUBLANES = 8
+_SOME_GPU = AbstractDevice(device_kind="NVIDIA H100 80GB HBM3", num_cores=132, platform="gpu")
 _RECORD_BYTES = 2**24  # of a tile of runs, which a TPU holds in its vector memory
 
 
@@ -34,6 +37,10 @@ class Mosaic:
     def begin(self) -> "Mosaic":
         """The target as it is inside of a kernel."""
         return self
+
+    def near(self) -> AbstractContextManager[Any]:
+        """Where its kernels are called."""
+        return nullcontext()
 
     def pack(self, array: jax.Array, is_batched: bool, is_record: bool) -> list[jax.Array]:
         """An operand as the kernel takes it, from (runs, ...) padded to whole tiles if it is batched, else (...)."""
@@ -140,6 +147,15 @@ class Triton:
     def begin(self) -> "Triton":
         """The target as it is inside of a kernel, which knows the first of its runs."""
         return dataclasses.replace(self, first=pl.program_id(0) * self.lanes)
+
+    def near(self) -> AbstractContextManager[Any]:
+        """Where its kernels are called: since JAX 0.12 Pallas must be told of some GPU where there is none.
+
+        Which one is of no matter: what depends on it is decided when the kernel is compiled.
+        """
+        if jax.default_backend() == "gpu":
+            return nullcontext()
+        return jax.sharding.use_abstract_mesh(AbstractMesh((), (), abstract_device=_SOME_GPU))
 
     @property
     def _runs(self) -> Any:
