@@ -18,7 +18,7 @@ from experiments.blur_images import decode, describe_classes, measure_decoders
 from experiments.blur_networks import LOSSES, draw_uniform, train
 from experiments.blur_samples import fit_sample, measure_fits
 from jaxreg.checks import check_integer
-from jaxreg.datasets.dataset import one_hot
+from jaxreg.datasets import one_hot
 from jaxreg.errors import ArgumentError
 from jaxreg.images import peak_signal_to_noise
 from jaxreg.linear.boundary import check_number

@@ -184,7 +184,7 @@ def stop_early(result: xr.Dataset, rule: stopping.EarlyStopping) -> xr.Dataset:
     return both.assign(last_epoch=applied["last_epoch"].isel(case=0, drop=True)).assign_attrs(result.attrs)
 
 
-def _show(image: np.ndarray, white: np.ndarray, changes: Augmentation, shape: tuple[int, int]) -> xr.DataArray:
+def _show(image: np.ndarray, white: np.ndarray, changes: Augmentation, shape: tuple[int, ...]) -> xr.DataArray:
     """One image as it is, whitened, and augmented some times."""
     changed = np.asarray(jax.jit(augment)(jax.random.key(0), np.stack([image] * _SAMPLES), changes))
     versions = ["original", "whitened", *(f"augmented {number}" for number in range(1, _SAMPLES + 1))]

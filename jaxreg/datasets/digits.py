@@ -5,7 +5,8 @@ import io
 
 import numpy as np
 
-from jaxreg.datasets.dataset import About, Raw
+from jaxreg.datasets.dataset import About
+from jaxreg.datasets.prepare import Raw
 
 DIGITS = About(
     name="digits",

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxreg.checks import LEVEL, check_integer, check_kind
-from jaxreg.datasets.dataset import About, Dataset, Raw, prepare
+from jaxreg.datasets.dataset import About, Dataset
 from jaxreg.datasets.idx import read_path
+from jaxreg.datasets.prepare import Raw, prepare
 from jaxreg.errors import DataError
 
 LARGEST_LABEL = 65_535  # a number beyond is no class number, and one-hot rows of that length would fill the memory

@@ -42,7 +42,11 @@ def read_idx(path: str | os.PathLike[str], dimensions: int | None = None) -> UIn
     Source: Y. LeCun, C. Cortes, C. Burges, The MNIST database, section "File formats".
     """
     path = read_path("path", path)
-    content = _read(path)
+    return parse_idx(unpack(path), path, dimensions)
+
+
+def parse_idx(content: bytes, path: Path, dimensions: int | None = None) -> UInt8[np.ndarray, "..."]:
+    """The array in the uncompressed content of the IDX file `path`; see `read_idx`."""
     if not content:
         raise DataError("file", str(path), "is empty", ANEW)
     if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
@@ -128,7 +132,7 @@ def _magic(rank: int) -> int:
     return UNSIGNED_BYTE << 8 | rank
 
 
-def _read(path: Path) -> bytes:
+def unpack(path: Path) -> bytes:
     """Bytes of the file, uncompressed."""
     try:
         content = path.read_bytes()

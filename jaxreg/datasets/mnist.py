@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from jaxreg.datasets.catalogue import COLLECTIONS, FILES
-from jaxreg.datasets.dataset import Raw
 from jaxreg.datasets.download import cache_folder, read_cached
 from jaxreg.datasets.idx import ANEW, read_idx, read_path, require_original
+from jaxreg.datasets.prepare import Raw
 from jaxreg.errors import DataError
 
 # What NumPy and zipfile raise for damaged files; the last three for foreign zips, absurd shapes and passwords.

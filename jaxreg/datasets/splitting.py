@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from jaxtyping import Integer, Num
+from jaxtyping import Num
 
 from jaxreg.checks import LEVEL, check_integer, read_array
 from jaxreg.errors import ArgumentError
@@ -12,7 +12,7 @@ _ROUNDING = 2.0**-51  # of a share k/n and of its product with n, relative
 
 
 def split(
-    x: Num[np.ndarray, "n ..."], y: Integer[np.ndarray, " n"], share: float | np.floating = 0.3, *, seed: int
+    x: Num[np.ndarray, "n ..."], y: Num[np.ndarray, "n ..."], share: float | np.floating = 0.3, *, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     r"""Training and validation part of one data set: $\lceil \text{share} \cdot n \rceil$ random examples validate.
 
@@ -20,7 +20,7 @@ def split(
 
     Args:
         x: inputs.
-        y: labels.
+        y: labels, or targets.
         share: of the examples that become the validation set, in (0, 1); tutorial T3 takes 0.3.
         seed: of the shuffle. The same number gives the same parts.
 

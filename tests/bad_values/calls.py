@@ -15,6 +15,7 @@ import matplotlib
 
 matplotlib.use("agg")
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 from PIL import Image
@@ -54,9 +55,20 @@ FIT = {"X": X, "y": Y, "normalize": None, "fit_intercept": True}
 PLAYED = [Image.new("RGB", (4, 4)), Image.new("RGB", (4, 4), "white")]
 WEIGHTS = nets.scratch.draw_weights(KEY, 3, 4, 1)
 XOR = {"weights": WEIGHTS, "x": jnp.ones((4, 3)), "y": jnp.ones((4, 1))}
+FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "y": [0, 1, 0]})
 RULE = nets.EarlyStopping("validation_loss", patience=1)
 SWEEP = {"run": lambda data, *, a: {"x": a * data.sum()}, "axes": {"a": [0.1, 0.2]}, "args": (X,), "dims": None}
 SWEEP |= {"chunk_size": 1, "devices": None, "store": None, "x64": False, "progress": False}
+
+
+class Columns:
+    """Columns by their names, as HuggingFace's data sets have them."""
+
+    def __init__(self, **columns: list[Any]) -> None:
+        self.columns, self.column_names = columns, list(columns)
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return self.columns[name]
 
 
 @functools.cache
@@ -412,6 +424,29 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
 
 # What functions return has methods that are public too.
 METHODS: dict[str, Callable[[], Call]] = {
+    "Dataset.from_arrays": lambda: (
+        jr.datasets.Dataset.from_arrays,
+        {"x": X, "y": Y, "x_test": X, "y_test": Y, "name": "own"},
+    ),
+    "Dataset.from_frame": lambda: (
+        jr.datasets.Dataset.from_frame,
+        {"frame": FRAME, "target": "y", "columns": ["a"], "share": 0.5, "seed": 0, "name": "own"},
+    ),
+    "Dataset.from_bunch": lambda: (
+        jr.datasets.Dataset.from_bunch,
+        {"bunch": types.SimpleNamespace(data=X, target=LABELS), "share": 0.5, "seed": 0, "name": "own"},
+    ),
+    "Dataset.from_huggingface": lambda: (
+        jr.datasets.Dataset.from_huggingface,
+        {
+            "data": Columns(a=[1, 2, 3], y=[0, 1, 0]),
+            "target": "y",
+            "inputs": "a",
+            "share": 0.5,
+            "seed": 0,
+            "name": "own",
+        },
+    ),
     "from_keras": lambda: (
         nets.stopping.from_keras,
         {
