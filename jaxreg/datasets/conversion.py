@@ -93,7 +93,7 @@ def from_huggingface(data: Any, target: Any, inputs: Any, share: Any, seed: Any,
     parts: list[Any] = []
     for one in (train, test):
         parts += [None, None] if one is None else [_read_inputs_of(one, names), list(one[target])]
-    image = parts[0].ndim > 2 and hasattr(train[names[0]][0], "size") and hasattr(train[names[0]][0], "mode")
+    image = parts[0].ndim > 2 and parts[0].dtype == np.uint8
     about = About(name, "", "", (), tuple(parts[0].shape[1:]) if image else (), 255 if image else 1, tuple(names))
     x, y, x_test, y_test = parts
     *arrays, about = from_arrays(x, y, x_test, y_test, share, seed, about)

@@ -33,7 +33,8 @@ def paired_difference(dataset: Table, name: str, dim: Dim, axis: str, baseline: 
     r"""Mean difference from a baseline, run by run, with the Student-t interval of the differences.
 
     $d_i(a) = x_i(a) - x_i(\text{baseline})$ for run $i$ and every value $a$ of `axis`: runs that share a seed share
-    their randomness, which the difference cancels. The mean of $d$ and its interval are those of `mean`.
+    their randomness, which the difference cancels. The mean of $d$ and its interval are those of `mean`. For p values,
+    other tests and populations that are not in one dataset, see `compare`.
 
     Args:
         dataset: result of a sweep.

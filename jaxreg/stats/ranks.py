@@ -6,6 +6,7 @@ interval, $c$ being the number of values of the statistic whose two-sided p valu
 """
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import scipy.stats
@@ -14,58 +15,61 @@ from scipy.special import ndtri
 from jaxreg.stats.student import Alternative, Tested
 
 EXACT = 50  # up to so many runs of each, null distributions are enumerated; as R does
+_ENTRIES = 2**22  # of the largest array that is built at once
 
 
 def signed_rank_test(differences: np.ndarray, level: float, alternative: Alternative) -> Tested:
     """Wilcoxon's signed-rank test of rows of differences; those that are 0 have no sign, and are left out of the ranks.
 
-    SciPy chooses between exact and asymptotic p values for all rows together, so that a row's would depend on its
-    neighbours; here each row has its own.
+    SciPy's automatic choice between exact and asymptotic p values is one for all rows, so that a row's would depend on
+    its neighbours; here rows of a kind are tested together.
     """
-    cells, n = differences.shape
+    n = differences.shape[-1]
+    sizes = np.sort(np.abs(differences), axis=-1)
+    exact = (n <= EXACT) & (sizes > 0).all(-1) & (np.diff(sizes) > 0).all(-1)
+    some = (sizes > 0).any(-1)
+    statistic, p = np.where(n, np.zeros(len(sizes)), np.nan), np.ones(len(sizes))
+    for method, rows in (("exact", exact & some), ("asymptotic", ~exact & some)):
+        if rows.any():
+            tested = scipy.stats.wilcoxon(differences[rows], alternative=alternative, method=method, axis=-1)
+            statistic[rows], p[rows] = tested.statistic, tested.pvalue
     i, j = np.triu_indices(n)
-    statistic, p = np.full(cells, np.nan), np.ones(cells)
-    estimates = np.full((3, cells), np.nan)
-    for row, d in enumerate(differences):
-        count = np.count_nonzero(d)
-        if count:
-            sizes = np.abs(d[d != 0])
-            exact = count == n <= EXACT and len(np.unique(sizes)) == n
-            tested = scipy.stats.wilcoxon(d, alternative=alternative, method="exact" if exact else "asymptotic")
-            statistic[row], p[row] = tested.statistic, tested.pvalue
-        elif n:
-            statistic[row] = 0.0
-        estimates[:, row] = _bound(d[i] / 2 + d[j] / 2, _count_signed(n, level))
-    middle, low, high = estimates
+    middle, low, high = _bound(differences, lambda d: d[:, i] / 2 + d[:, j] / 2, len(i), _count_signed(n, level))
     return Tested(middle, low, high, statistic, p)
 
 
 def rank_sum_test(first: np.ndarray, second: np.ndarray, level: float, alternative: Alternative) -> Tested:
     """Mann and Whitney's test of rows of runs of two populations."""
-    cells, n, m = len(first), first.shape[-1], second.shape[-1]
-    statistic, p = np.full(cells, np.nan), np.ones(cells)
-    estimates = np.full((3, cells), np.nan)
-    for row, (x, y) in enumerate(zip(first, second, strict=True)):
-        if n and m:
-            distinct = len(np.unique(np.concatenate([x, y])))
-            exact = max(n, m) <= EXACT and distinct == n + m
-            statistic[row] = n * m / 2
-            if distinct > 1:  # else there is nothing to rank
-                method = "exact" if exact else "asymptotic"
-                tested = scipy.stats.mannwhitneyu(x, y, alternative=alternative, method=method)
-                statistic[row], p[row] = tested.statistic, tested.pvalue
-        estimates[:, row] = _bound((x[:, None] - y).ravel(), _count_sums(n, m, level))
-    middle, low, high = estimates
+    n, m = first.shape[-1], second.shape[-1]
+    both = np.concatenate([first, second], axis=-1)
+    steps = np.diff(np.sort(both, axis=-1))
+    exact = (max(n, m) <= EXACT) & (steps > 0).all(-1)
+    some = (steps > 0).any(-1) & (min(n, m) > 0)  # else there is nothing to rank
+    statistic, p = np.full(len(both), n * m / 2 if min(n, m) else np.nan), np.ones(len(both))
+    for method, rows in (("exact", exact & some), ("asymptotic", ~exact & some)):
+        if rows.any():
+            tested = scipy.stats.mannwhitneyu(
+                first[rows], second[rows], alternative=alternative, method=method, axis=-1
+            )
+            statistic[rows], p[rows] = tested.statistic, tested.pvalue
+    count = _count_sums(n, m, level)
+    middle, low, high = _bound(both, lambda z: (z[:, :n, None] - z[:, None, n:]).reshape(len(z), -1), n * m, count)
     return Tested(middle, low, high, statistic, p)
 
 
-def _bound(values: np.ndarray, count: int) -> tuple[float, float, float]:
-    """Median, and the `count`-th smallest and largest."""
-    if not values.size:
-        return np.nan, -np.inf, np.inf
-    ordered = np.sort(values)
-    middle = float(np.median(ordered))
-    return (middle, ordered[count - 1], ordered[-count]) if count else (middle, -np.inf, np.inf)
+def _bound(
+    runs: np.ndarray, combine: Callable[[np.ndarray], np.ndarray], size: int, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Median, and the `count`-th smallest and largest, of what runs of each row are combined to."""
+    cells = len(runs)
+    middle, low, high = np.full(cells, np.nan), np.full(cells, -np.inf), np.full(cells, np.inf)
+    if size:
+        for rows in np.array_split(np.arange(cells), max(1, -(-cells * size // _ENTRIES))):
+            ordered = np.sort(combine(runs[rows]), axis=-1)
+            middle[rows] = np.median(ordered, axis=-1)
+            if count:
+                low[rows], high[rows] = ordered[:, count - 1], ordered[:, -count]
+    return middle, low, high
 
 
 @functools.cache

@@ -219,6 +219,8 @@ def test_columns_of_numbers_and_of_lists() -> None:
     rows = Dataset.from_huggingface(lists, share=0.5, seed=0)
     assert rows.x_train.shape == (1, 2)
     assert rows.about.image_shape == ()
+    arrays = Hugging({"image": [np.full((2, 3), i, np.uint8) for i in range(4)], "label": [0, 1, 0, 1]})  # with_format
+    assert Dataset.from_huggingface(arrays, share=0.5, seed=0).about.image_shape == (2, 3)
     one = Dataset.from_huggingface(table, "y", inputs="a", share=0.5, seed=0)
     assert one.x_train.shape == (2, 1)
 
@@ -242,16 +244,3 @@ def test_columns_of_numbers_and_of_lists() -> None:
 def test_what_does_not_fit_is_refused(data: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=rf"(?s){message}"):
         unchecked(Dataset.from_huggingface)(data, **options)
-
-
-def test_the_library_itself() -> None:
-    library = pytest.importorskip("datasets")
-    features = library.Features({"image": library.Image(), "label": library.ClassLabel(names=["cat", "dog"])})
-    split = library.Dataset.from_dict({"image": pictures(6), "label": [0, 1] * 3}, features=features)
-    data = Dataset.from_huggingface(split, share=0.5, seed=0)
-    assert data.x_train.shape == (3, 4, 5)
-    assert data.about.classes == ("cat", "dog")
-    both = Dataset.from_huggingface(library.DatasetDict({"train": split, "test": split}))
-    assert both.y_test.tolist() == [0, 1] * 3
-    table = library.Dataset.from_dict({"a": [1, 2], "b": [0.5, 1.5], "y": [0.1, 0.2]})
-    assert Dataset.from_huggingface(table, "y", share=0.5, seed=0).x_train.shape == (1, 2)
