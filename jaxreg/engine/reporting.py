@@ -5,13 +5,22 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from tqdm.auto import tqdm
+
+from jaxreg.errors import SweepError
 
 
 class Report:
-    """A progress bar and lines of text; silent once nobody listens (a closed or broken standard error)."""
+    """A progress bar and lines of text; silent once nobody listens (a closed or broken standard error).
+
+    Raises:
+        SweepError: `progress` is neither true nor false.
+    """
 
     def __init__(self, is_on: bool) -> None:
+        if not isinstance(is_on, bool | np.bool_):
+            raise SweepError("progress", is_on, "must be True or False", "Leave it out to see it")
         stream = sys.stderr
         self._is_on = is_on and stream is not None and not getattr(stream, "closed", False)
         self._bar: Any = None

@@ -36,39 +36,50 @@ def dot(
     b: Float[Array, "*#batch p"],
     start: Float[Array, "*#batch"],
     rest: Float[Array, "*#batch"] | float = 0.0,
-) -> Float[Array, "*batch"]:
-    r"""`start` + $\sum_j a_j b_j$ + `rest`; in float32 with nearly twice its digits and then rounded, else plainly.
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
+    r"""`start` + $\sum_j a_j b_j$ + `rest`, and what rounding took from it; `rest` is to be small.
 
-    The error before it is rounded is at most `uncertainty` times the sum of all magnitudes; `rest` is to be small.
+    In float32 both together have nearly twice its digits: their error is at most `uncertainty` times the sum of all
+    magnitudes. In float64 the sum is plain and the second 0.
 
     Numbers are cut into halves of 12 bits, whose products float32 holds exactly, so that it is no matter whether a
     compiler contracts them with sums; the rounding of each sum is found exactly and added at the end.
 
     >>> a, b = jnp.array([1e8, 1.0, -1e8], "float32"), jnp.array([1.0, 1e-3, 1.0], "float32")
-    >>> round(float(dot(a, b, jnp.float32(0.0))), 5), float(jnp.dot(a, b))
+    >>> round(float(dot(a, b, jnp.float32(0.0))[0]), 5), float(jnp.dot(a, b))
     (0.001, 0.0)
 
     Source: Ogita, Rump and Oishi, SIAM J. Sci. Comput. 26 (2005) 1955-1988.
     """
     if a.dtype != jnp.float32:
-        return start + (jnp.einsum("...p,...p->...", a, b, precision="highest") + rest)
+        total = start + (jnp.einsum("...p,...p->...", a, b, precision="highest") + rest)
+        return total, jnp.zeros_like(total)
     a_high, b_high = _keep_half(a), _keep_half(b)
     a_low, b_low = a - a_high, b - b_high
-    high = a_high * b_high
-    low = (a_high * b_low + a_low * b_high + a_low * b_low).sum(-1)
-    total, left = _add_exactly(start, jnp.zeros_like(low))
-    while high.shape[-1] > 1:  # by halves
-        half = (high.shape[-1] + 1) // 2
-        other = jnp.pad(high[..., half:], [*[(0, 0)] * (high.ndim - 1), (0, 2 * half - high.shape[-1])])
-        high, lost = _add_exactly(high[..., :half], other)
+    terms = jnp.concatenate([a_high * b_high, a_high * b_low, a_low * b_high, a_low * b_low], -1)
+    low = jnp.zeros_like(terms[..., 0]) + rest
+    while terms.shape[-1] > 1:  # by halves
+        half = (terms.shape[-1] + 1) // 2
+        other = jnp.pad(terms[..., half:], [*[(0, 0)] * (terms.ndim - 1), (0, 2 * half - terms.shape[-1])])
+        terms, lost = _add_exactly(terms[..., :half], other)
         low = low + lost.sum(-1)
-    total, lost = _add_exactly(total, high[..., 0])
-    return total + (left + lost + low + rest)
+    total, lost = _add_exactly(start, terms[..., 0])
+    return _add_exactly(total, low + lost)
 
 
 def uncertainty(dtype: jnp.dtype) -> float:
-    """The rounding of `dot` relative to the sum of the magnitudes of its terms."""
-    return 2.0**-34 if dtype == jnp.float32 else float(jnp.finfo(dtype).eps)
+    """What `dot` misses, relative to the sum of the magnitudes of its terms."""
+    return 2.0**-42 if dtype == jnp.float32 else float(jnp.finfo(dtype).eps)
+
+
+def spacing(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """The unit in the last place of numbers in float32, with their sign.
+
+    >>> float(spacing(jnp.float32(1.5))) == np.spacing(np.float32(1.5))
+    True
+    """
+    bits = lax.bitcast_convert_type(x, jnp.uint32) & jnp.uint32(0xFF800000)
+    return lax.bitcast_convert_type(bits, jnp.float32) * float(jnp.finfo(x.dtype).eps)
 
 
 def _keep_half(x: Float[Array, "*n"]) -> Float[Array, "*n"]:

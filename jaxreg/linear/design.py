@@ -12,10 +12,12 @@ from jaxtyping import Array, Bool, Float, Int32, Num
 from jaxreg.checks import FINITE, check_choice
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
-from jaxreg.linear.accumulate import add_rows, average_rows, dot, uncertainty
+from jaxreg.linear.accumulate import add_rows, average_rows, dot, spacing, uncertainty
 from jaxreg.linear.fit import LinearFit, Status, tolerance
 
 Normalize = Literal["l2", "std"] | None
+_LEAST = {"float32": 2.0**-52, "float64": 2.0**-485}  # of a column to the largest one, for its square to be exact
+_SPARE = 16  # moves of a coefficient, up and down, from which that is chosen which suits the intercept
 _Numbers = Num[Array | np.ndarray, "..."]
 
 
@@ -118,13 +120,15 @@ def standardize(X: Num[Array | np.ndarray, "n p"], scale: Normalize = None, *, c
 
 
 class _Standard(NamedTuple):
-    """A standardized design, and three facts on it.
+    """A standardized design, and four facts on it.
 
-    `rest` is what rounding took from `center`, None if next to nothing: it is subtracted from X all the same. `unit` is
-    a power of two, at most the largest number of X and at least an eighth of it, or 1 for columns of unit scale.
+    `length` is no less than the root of the mean square of each column of X. `rest` is what rounding took from
+    `center`, None if next to nothing: it is subtracted from X all the same. `unit` is a power of two, at most the
+    largest number of X and at least an eighth of it, or 1 for columns of unit scale.
     """
 
     design: Standardized
+    length: Float[Array, "#p"]
     rest: Float[Array, " p"] | None
     unit: Float[Array, ""]
     finite: Bool[Array, ""]
@@ -142,14 +146,17 @@ def _standardize(X: Float[Array, "n p"], scale: Normalize, center: bool) -> _Sta
         norm = jnp.sqrt(jnp.where(constant, 1, squares))
         columns, divisor = columns / norm, jnp.where(constant, 1, norm * safe)
         unit = jnp.ones_like(safe, shape=())
+        length = jnp.full_like(safe, 1 if scale == "std" else X.shape[0] ** -0.5, shape=1)
     else:
         columns, divisor = columns * safe if center else X, jnp.ones_like(safe)
-        extent = highest / 2 - lowest / 2 if center else largest
-        unit = floor_power(extent.max())
+        length = highest / 2 - lowest / 2 if center else largest
+        unit = floor_power(length.max())
     middle = mean * safe if center else jnp.zeros_like(safe)
     rest = rest * safe if center and rest is not None else None
     finite = (jnp.isfinite(highest) & jnp.isfinite(lowest)).all()
-    return _Standard(Standardized(jnp.where(constant, 0, columns), middle, divisor, constant), rest, unit, finite)
+    return _Standard(
+        Standardized(jnp.where(constant, 0, columns), middle, divisor, constant), length, rest, unit, finite
+    )
 
 
 def centre(
@@ -201,9 +208,9 @@ class Problem(NamedTuple):
     """A regression in standard form: the standardized design, the centred target, and what was taken from it.
 
     `mean` is that of the target, None without an intercept. `mean_rest` is what rounding took from it, `rest` what it
-    took from the means of the columns, None in double precision. `length` is the root of the mean square of a column,
-    None where they keep their scale. `unit_x` and `unit_y` are powers of two: X and y divided by them are moderate
-    numbers, whose squares neither overflow nor vanish.
+    took from the means of the columns, None in double precision. `length` is no less than the root of the mean square
+    of each column of `X`. `unit_x` and `unit_y` are powers of two: X and y divided by them are moderate numbers, whose
+    squares neither overflow nor vanish.
     """
 
     X: Float[Array, "n p"]
@@ -212,7 +219,7 @@ class Problem(NamedTuple):
     rest: Float[Array, " p"] | None
     mean: Float[Array, ""] | None
     mean_rest: Float[Array, ""]
-    length: Float[Array, ""] | None
+    length: Float[Array, "#p"]
     unit_x: Float[Array, ""]
     unit_y: Float[Array, ""]
     status: Int32[Array, ""]
@@ -222,13 +229,15 @@ def pose(X: _Numbers, y: _Numbers, normalize: Normalize, fit_intercept: bool) ->
     """Check the data and bring them to standard form; a constant column and, in a batch, NaN are in its status."""
     boundary.check_form(normalize, fit_intercept)
     X, y = boundary.read_data(X, y)
-    design, rest, unit_x, finite_X = _standardize(X, normalize, fit_intercept)
+    design, length, rest, unit_x, finite_X = _standardize(X, normalize, fit_intercept)
     highest, lowest = y.max(), y.min()
     finite_y = jnp.isfinite(highest) & jnp.isfinite(lowest)
     unit = floor_power(jnp.maximum(highest, -lowest))
     centred, mean, mean_rest = centre(y / unit, fit_intercept)
     varies = highest > lowest if fit_intercept else jnp.bool_(True)
     status = jnp.where(design.constant.any(), Status.CONSTANT_COLUMN, Status.OK).astype(jnp.int32)
+    lost = ~design.constant & (length < _LEAST[jnp.dtype(X.dtype).name] * unit_x)
+    status |= jnp.where(lost.any(), int(Status.NOT_CONVERGED), 0).astype(jnp.int32)
     status = jnp.where(finite_X & finite_y, status, jnp.int32(Status.INVALID))
     # Zeros in place of what is not finite: no solver loops on them, and `to_fit` says NaN. Each of the two by itself:
     # targets that share a design must go on sharing it. Zeros, too, for a target that is constant.
@@ -236,7 +245,6 @@ def pose(X: _Numbers, y: _Numbers, normalize: Normalize, fit_intercept: bool) ->
     unit_y = find_power(centred) * unit
     taken = mean * unit if fit_intercept else None
     mean_rest = jnp.zeros_like(unit) if mean_rest is None else mean_rest * unit
-    length = None if normalize is None else jnp.asarray(1 if normalize == "std" else len(y) ** -0.5, y.dtype)
     return Problem(X, centred * unit, design, rest, taken, mean_rest, length, unit_x, unit_y, status)
 
 
@@ -245,35 +253,67 @@ def to_fit(
 ) -> LinearFit:
     r"""The coefficients of a problem in standard form, in the units of the data, and what they are worth.
 
-    NOT_CONVERGED where the gap is above the `tolerance`, or where rounding the coefficients and the intercept to this
-    precision moves the fitted values by more than the root of it, relative to the spread of y; NaN and INVALID where
-    the data are not finite or the numbers overflow.
+    NOT_CONVERGED where the gap is above the `tolerance`, or where rounding the data, the coefficients and the intercept
+    to this precision moves the fitted values by more than the root of it, relative to the spread of y, or squares of a
+    column vanish beside those of another; NaN and INVALID where the data are not finite or the numbers overflow.
     """
     (_, center, size, constant), unit_y = problem.design, problem.unit_y
     limit, epsilon = tolerance(gap.dtype), float(jnp.finfo(gap.dtype).eps)
     status, given = status | problem.status, jnp.where(constant, 0, coef)
     coef = given / size
-    kept, lost = jnp.abs(lax.stop_gradient(coef)), jnp.zeros_like(gap)
+    lost = epsilon * _measure(given / unit_y * problem.length)
     if problem.mean is None:
-        intercept, finite = jnp.zeros_like(gap), jnp.isfinite(kept.max(-1))
+        intercept, finite = jnp.zeros_like(gap), jnp.isfinite(jnp.abs(coef).max(-1))
     else:
         rest = problem.mean_rest
         if problem.rest is not None:
             rest = rest - jnp.einsum("...p,p->...", coef, problem.rest, precision="highest")
-        intercept = dot(coef, -center, problem.mean, rest)
-        terms, finite = (kept * jnp.abs(center)).sum(-1), jnp.isfinite(intercept)  # nor is it if a coefficient is not
-        lost = (epsilon / 2 * jnp.abs(intercept) + uncertainty(gap.dtype) * terms) / unit_y
-    if problem.length is not None:
-        lost = lost + jnp.abs(lax.stop_gradient(coef * size - given)).sum(-1) / unit_y * problem.length
+        intercept, off = dot(coef, -center, problem.mean, rest)
+        if gap.dtype == jnp.float32:
+            coef, intercept, off = _spare(coef, center, problem.length * size, intercept, off)
+        terms = jnp.abs(problem.mean) + jnp.abs(coef * center).sum(-1)
+        finite = jnp.isfinite(intercept)  # nor is it if a coefficient is not
+        lost = lost + (off + uncertainty(gap.dtype) * terms) / unit_y
     spread = jnp.sqrt(average_rows((problem.y / unit_y) ** 2))
-    error = lost + jnp.sqrt(jnp.maximum(gap, 0)) * spread
+    error = lax.stop_gradient(lost + jnp.sqrt(jnp.maximum(gap, 0)) * spread)
     vanish = unit_y / problem.unit_x < float(jnp.finfo(gap.dtype).tiny) / epsilon  # as coefficients of this size do
-    poor = (gap > limit) | ((spread > 0) & ((error > math.sqrt(limit) * spread) | vanish))
+    poor = ~(gap <= limit) | ((spread > 0) & ((error > math.sqrt(limit) * spread) | vanish))
     invalid = ((status & Status.INVALID) != 0) | ~finite  # by itself, as who asks for no gap need not compute it
-    status = status | jnp.where(lax.stop_gradient(poor), int(Status.NOT_CONVERGED), 0).astype(jnp.int32)
+    status = status | jnp.where(poor, int(Status.NOT_CONVERGED), 0).astype(jnp.int32)
     return LinearFit(
         jnp.where(invalid[..., None], jnp.nan, coef),
         jnp.where(invalid, jnp.nan, intercept),
         jnp.where(invalid, jnp.nan, gap),
         jnp.where(invalid, jnp.int32(Status.INVALID), status),
     )
+
+
+def _measure(values: Float[Array, "*path p"]) -> Float[Array, "*path"]:
+    """The length of each vector, safe where squares overflow or vanish."""
+    size = jnp.abs(lax.stop_gradient(values)).max(-1, keepdims=True)
+    size = jnp.where(size > 0, size, 1)
+    return size[..., 0] * jnp.sqrt(((values / size) ** 2).sum(-1))
+
+
+def _spare(
+    coef: Float[Array, "*path p"],
+    center: Float[Array, " p"],
+    length: Float[Array, " p"],
+    intercept: Float[Array, "*path"],
+    left: Float[Array, "*path"],
+) -> tuple[Float[Array, "*path p"], Float[Array, "*path"], Float[Array, "*path"]]:
+    r"""Coefficients, an intercept and how far fitted values are off, with the last bits chosen so that this is little.
+
+    Far from zero the intercept is so large a number that its rounding, `left`, shows in the fitted values, where that
+    of the coefficients does not. A few units in the last place of that which adds most to the intercept move it by as
+    many times $\bar x \epsilon b$: one of the sums is next to a number of this precision.
+    """
+    chosen = jnp.argmax(lax.stop_gradient(jnp.abs(coef * center)), -1)[..., None]
+    here, middle, spread = jnp.take_along_axis(coef, chosen, -1), jnp.take(center, chosen), jnp.take(length, chosen)
+    moves = 2 * spacing(here) * np.array(sorted(range(-_SPARE, _SPARE + 1), key=abs), np.float32)  # exact sums
+    totals, rests = dot(moves[..., None], -middle[..., None], intercept[..., None], left[..., None])
+    off = lax.stop_gradient(jnp.abs(rests) + jnp.abs(moves) * spread)
+    best = jnp.argmin(off, -1)[..., None]
+    move, total, off = (jnp.take_along_axis(values, best, -1) for values in (moves, totals, off))
+    coef = coef + jnp.where(jnp.arange(coef.shape[-1]) == chosen, move, 0)
+    return coef, total[..., 0], off[..., 0]

@@ -24,7 +24,8 @@ class Status(enum.IntFlag):
     RANK_DEFICIENT = 2
     """Columns depend on each other: the docstring of the fit says which solution it returns."""
     NOT_CONVERGED = 4
-    """The gap is above the stated `tolerance`, or rounding moves predictions by more than its root: use float64."""
+    """The gap is above the stated `tolerance`, or rounding moves predictions by more than its root: use float64, and
+    `normalize` for columns of very different units."""
     TRUNCATED = 8
     """The path ended at `max_knots`, before its end."""
     INVALID = 16
@@ -46,6 +47,8 @@ class LinearFit(NamedTuple):
 
     `coef` is $b$ and `intercept` $b_0$, in the units of the data; `gap` bounds how far the objective is above its
     minimum, in units of the objective at b = 0; `status` holds the flags of `Status`. A batch has leading dimensions.
+
+    Far from zero, terms of $X b$ and $b_0$ cancel: in float32 take `predict`, which adds them with twice the digits.
     """
 
     coef: Float[Array, "*batch p"]
@@ -69,4 +72,4 @@ def predict(
     center = X.mean(0) if len(X) else jnp.zeros_like(coef, shape=X.shape[1])
     center = jnp.where(jnp.isfinite(center), center, 0)
     inner = jnp.einsum("...p,mp->...m", coef, X - center, precision="highest")
-    return inner + dot(coef, center, intercept)[..., None]
+    return inner + dot(coef, center, intercept)[0][..., None]

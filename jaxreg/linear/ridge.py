@@ -157,7 +157,7 @@ def _follow(X: Array, y: Array, alphas: Array, *, normalize: Normalize, fit_inte
     A, scale = problem.X / problem.unit_x, problem.unit_x
     spectrum = decompose(A)
     strength, invalid = read_strength(alphas, scale)
-    solution = fit_spectral(problem, spectrum, A, strength, False)
+    solution = fit_spectral(problem, spectrum, A, strength, A.dtype == jnp.float32)
     status = jnp.where(strength > 0, 0, flag_rank(problem, spectrum)) | invalid
     fit = to_fit(problem, solution.coef, solution.gap, status)
     errors = _cross_validate(spectrum, problem.y / problem.unit_y, strength, fit_intercept)

@@ -25,13 +25,15 @@ def scale_design(A: Float[Array, "n p"]) -> tuple[Float[Array, "n p"], Float[Arr
 class Spectrum(NamedTuple):
     r"""A thin singular value decomposition $A = U D V'$, k = min(n, p): the columns of `left` are those of $U$.
 
-    `values` are those of $D$ that count, 0 in place of the others; `measured` are all as they came out.
+    `values` are those of $D$ that count, 0 in place of the others; `measured` are all as they came out, and `apart`
+    what they were if all columns were orthogonal.
     """
 
     left: Float[Array, "n k"]
     values: Float[Array, " k"]
     right: Float[Array, "p k"]
     measured: Float[Array, " k"]
+    apart: Float[Array, " k"]
 
 
 def decompose(A: Float[Array, "n p"], rcond: Any = None) -> Spectrum:
@@ -48,9 +50,9 @@ def decompose(A: Float[Array, "n p"], rcond: Any = None) -> Spectrum:
     order = jnp.argsort(-lengths)  # from the longest to the shortest, short columns keep all their digits
     left, values, right = _factor(jnp.take(A, order, axis=1))
     right = jnp.take(right, jnp.argsort(order), axis=0)
-    apart = jnp.sqrt(((lengths[:, None] * right) ** 2).sum(0))
-    kept = values > jnp.asarray(rcond, A.dtype) * lax.stop_gradient(apart)
-    return Spectrum(left, jnp.where(kept, values, 0), right, values)
+    apart = lax.stop_gradient(jnp.sqrt(((lengths[:, None] * right) ** 2).sum(0)))
+    kept = values > jnp.asarray(rcond, A.dtype) * apart
+    return Spectrum(left, jnp.where(kept, values, 0), right, values, apart)
 
 
 def measure_columns(A: Float[Array, "n p"]) -> Float[Array, " p"]:
@@ -143,7 +145,12 @@ def solve(
     seen = multiply(A, V)
     slope = multiply(y, seen) - multiply(coef, multiply(seen.T, A).T) - alpha[..., None] * multiply(coef, V)
     total = add_rows(y * y)
-    gap = (slope * slope * filters.invert).sum(-1) / jnp.where(total > 0, total, 1)
+    # To that comes what the rounding of each number of A to this precision may hide: as much noise in every direction
+    # as there are columns in it, times the residual.
+    outside = jnp.maximum(total - projected @ projected, 0)
+    lost = (jnp.where(filters.known, alpha[..., None] * filters.invert, 1) * projected) ** 2
+    noise = float(jnp.finfo(A.dtype).eps) * spectrum.apart * jnp.sqrt((outside + lost.sum(-1, keepdims=True)) / len(y))
+    gap = ((slope * slope + noise * noise) * filters.invert).sum(-1) / jnp.where(total > 0, total, 1)
     return Solution(coef, gap)
 
 

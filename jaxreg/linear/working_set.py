@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int32
 from jaxreg.linear.active_set import Active, correlate, dependence, index_of, invert, minimize, product, take, violation
 from jaxreg.linear.descent import descend
 from jaxreg.linear.design import find_power
+from jaxreg.linear.fit import tolerance
 from jaxreg.linear.homotopy import read_grid
 from jaxreg.linear.spectrum import Spectrum, decompose, multiply
 from jaxreg.linear.spectrum import solve as solve_ridge
@@ -22,7 +23,7 @@ _WIDE_ROUNDS = 100  # working sets for one strength, where not all columns fit i
 _ROUGH_ROUNDS = 20  # of them, those on which descent comes near, at the most
 _SLACK = 1e-3  # of a strength, by which descent may miss a slope
 _FAR, _NEAR = 16, 2  # columns at zero that should not be: more than these, and descent begins, or goes on
-_EXACT = 1e-3  # of the tolerance: a gap of no more is rounding, and what is read off a path is as good as solved
+_EXACT = 1e-2  # of the tolerance: a gap of no more is rounding, and what is read off a path is as good as solved
 _Value = TypeVar("_Value")
 
 
@@ -69,11 +70,6 @@ class _Round(NamedTuple):
     rounds: Int32[Array, ""]
 
 
-def tolerance(dtype: jnp.dtype) -> float:
-    """The relative duality gap that a fit should reach: 1e-10 in float64, 1e-5 in float32."""
-    return 1e-10 if jnp.finfo(dtype).bits == 64 else 1e-5
-
-
 def solve_grid(
     X: Float[Array, "n p"], y: Float[Array, " n"], alphas: Float[Array, " alphas"], l1_ratio: Float[Array, ""]
 ) -> Solution:
@@ -111,7 +107,7 @@ def solve_grid(
     gram = jnp.zeros((width, width), X.dtype) if wide else _square(X)
     held = _Held(jnp.arange(width, dtype=jnp.int32), gram) if wide else None
     rough_X, rough_y = X.astype(jnp.float32), y.astype(jnp.float32)
-    weak = tolerance(X.dtype) * jnp.abs(correlation).max()
+    weak = 10 * tolerance(X.dtype) * jnp.abs(correlation).max()
 
     def solve(before: _Point, alpha: Float[Array, ""]) -> tuple[_Point, Solution]:
         l1, l2 = n * alpha * l1_ratio / (unit_x * unit_y), n * alpha * (1 - l1_ratio) / unit_x**2
@@ -167,7 +163,7 @@ def solve_grid(
             residual = y - product(X, coef)
             slope = correlate(X, residual) - l2 * coef
             gap = _gap(coef, slope, residual, l1, l2) / jnp.where(size > 0, size**2 / 2, 1)
-            unsettled = gap > tolerance(X.dtype) / 10
+            unsettled = gap > tolerance(X.dtype) / 2
             if wide:
                 noise = 2 * _ROUNDING * epsilon * (size + (length * jnp.abs(coef)).sum())
                 unsettled |= (violation(coef, slope, l1) > noise * length).any() & (gap > 1e-6 * tolerance(X.dtype))

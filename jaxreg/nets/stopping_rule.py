@@ -29,7 +29,8 @@ class EarlyStopping:
     record that brings the count above `patience`; that record is the last. Before the first record, $b$ is the worst
     infinity, so that any finite number improves on it. NaN improves on nothing and nothing is ever compared with it.
 
-    The numbers may be traced, and swept.
+    The numbers may be traced, and swept. What a training records moves in jumps with them, and has the derivative 0
+    between these.
 
     Args:
         monitor: name of the record that decides, such as "validation_loss" (static).

@@ -58,13 +58,16 @@ def judge(name: str, argument: str, recipe: str) -> str | None:
 
 
 def _find_nonsense(result: Any) -> str | None:
-    """NaN in a result that has no status which says so."""
-    if isinstance(result, xr.Dataset | xr.DataArray):
-        return None  # whose counts say how many runs were used
+    """NaN in a result that has no status which says so, and no count of runs which is 0."""
     for flag in ("status", "diverged"):
         marks = getattr(result, flag, None)
         if marks is not None and np.asarray(marks).any():
             return None
+    if isinstance(result, xr.Dataset | xr.DataArray):
+        dataset = result.to_dataset(name="result") if isinstance(result, xr.DataArray) else result
+        if "n" in dataset and not dataset["n"].all():
+            return None
+        result = {name: variable.values for name, variable in dataset.variables.items()}
     for leaf in jax.tree.leaves(result):
         numbers = np.asarray(leaf) if isinstance(leaf, jax.Array | np.ndarray | float) else np.zeros(0)
         if numbers.dtype.kind == "f" and np.isnan(numbers).any():

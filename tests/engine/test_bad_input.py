@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import re
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ import pytest
 import scipy.sparse
 
 import jaxreg as jr
-from jaxreg.errors import JaxregError, StoreError, SweepError
+from jaxreg.errors import ArgumentError, JaxregError, StoreError, SweepError
 
 
 def run(data, *, seed, rate, width=2):
@@ -136,6 +137,9 @@ def test_refused(name, entry):
     function, axes, options, message = BAD[name]
     with pytest.raises(JaxregError, match=message) as refusal:
         entry(function, axes, **({"args": DATA, "progress": False} | options))
+    assert type(refusal.value) in (SweepError, ArgumentError)
+    named = r"(run|axes|args|dims|chunk_size|devices|output|name|X|seeds|static|cases)\b"
+    assert re.match(named, refusal.value.argument)
     assert refusal.value.remedy
 
 

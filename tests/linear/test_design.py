@@ -96,6 +96,7 @@ def test_columns_whose_squares_overflow_or_vanish(size):
     X = np.array([[1.0], [-0.5], [0.25]]) * size
     found = standardize(X.astype(np.float32), "l2")
     centred = X / size - 0.25
+    # The last number is the mean: what is left of it is the rounding of the largest one to float32.
     np.testing.assert_allclose(found.X, centred / np.linalg.norm(centred), rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(np.float64(found.scale[0]) / size, np.linalg.norm(centred), rtol=1e-5)
     assert not found.constant.any()

@@ -22,6 +22,7 @@ def test_predictions_of_each_fit_of_a_batch(batch):
     predicted = fit.predict(X)
     assert predicted.dtype == fit.coef.dtype
     np.testing.assert_allclose(predicted, expected, rtol=1e-5, atol=1e-6)
+    # Not bit by bit: in one program a compiler contracts products and sums.
     np.testing.assert_allclose(predicted, jax.jit(lambda fit: fit.predict(X))(fit), rtol=1e-6, atol=1e-6)
 
 

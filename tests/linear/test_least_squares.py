@@ -140,7 +140,7 @@ def test_float32_to_its_tolerance_and_the_status_of_what_it_cannot_solve():
     assert fit.coef.dtype == jnp.float32
     np.testing.assert_allclose(fit.coef, least_squares(_X, _Y).coef, rtol=1e-5, atol=1e-6)
     assert fit.gap < 1e-11
-    assert poor.status == Status.RANK_DEFICIENT
+    assert poor.status == Status.RANK_DEFICIENT | Status.NOT_CONVERGED
     assert np.isfinite(poor.coef).all()
 
 
@@ -251,7 +251,7 @@ def test_lowers_for_every_platform_in_both_precisions():
 
 
 def test_decomposition_is_one_of_the_design():
-    U, d, V, _ = decompose(jnp.asarray(_WIDE))
+    U, d, V = decompose(jnp.asarray(_WIDE))[:3]
     np.testing.assert_allclose((U * d) @ V.T, _WIDE, atol=1e-12)
     np.testing.assert_allclose(U.T @ U, np.eye(8), atol=1e-13)
     np.testing.assert_allclose(V.T @ V, np.eye(8), atol=1e-13)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxreg.nets import Augmentation, keep_mask, train
+from jaxreg.nets import Augmentation, EarlyStopping, keep_mask, train
 
 _LATTICE = 2.0**-16  # of rates of dropout
 _POINTS = {
@@ -62,6 +62,22 @@ def test_derivatives_at_strength_zero_are_finite(name):
 def test_an_infinite_max_norm_leaves_the_other_derivatives():
     slopes = [jax.grad(lambda rate, given=given: _loss(given, learning_rate=rate))(0.2) for given in _RADII]
     np.testing.assert_array_equal(*slopes)
+
+
+@pytest.mark.parametrize(
+    ("name", "here", "beyond"), [("min_delta", 0.0, 1.0), ("baseline", 2.0, 0.0), ("patience", 0.0, 9.0)]
+)
+def test_the_derivatives_in_the_numbers_of_early_stopping_are_those_between_its_jumps(name, here, beyond):
+    @jax.jit
+    def loss(value):
+        rule = EarlyStopping("validation_loss", **({"patience": 0, name: value}))
+        x, y = np.random.default_rng(1).uniform(size=(6, 16)), np.array([0, 1, 2, 0, 1, 2])
+        return _loss({"epochs": 4, "stopping": rule, "x_validation": x, "y_validation": y})
+
+    slope, step = jax.grad(loss)(jnp.float64(here + 1e-3)), 1e-6
+    assert slope == 0
+    assert loss(here + 1e-3 + step) == loss(here + 1e-3 - step)
+    assert loss(here) != loss(beyond)
 
 
 @pytest.mark.parametrize("name", ["shift", "rotation", "scale", "shear", "noise", "elastic", "flip", "erasing"])

@@ -59,12 +59,11 @@ class _Chain(NamedTuple):
         stays = (last > low - _REACH * self.spread) & (first < high + _REACH * self.spread)
         stretched = np.where(stays, last - first, 0.0)  # what leaves at once needs no resolution
         number = np.append(0.0, np.cumsum(np.maximum(np.diff(sample), stretched))) / (width * self.spread)
-        count = max(math.ceil(number[-1]), 2)
-        if count * ORDER > _MOST_NODES:
-            constraint = f"must give noise that {_MOST_NODES} nodes resolve, instead of {count * ORDER}"
+        if not number[-1] * ORDER <= _MOST_NODES:
+            constraint = f"must give noise that {_MOST_NODES} nodes resolve, instead of {number[-1] * ORDER:.3g}"
             remedy = "Raise it, or take the diffusion, mean_first_passage or boltzmann_law, which is its limit"
             raise ArgumentError("learning_rate", self.learning_rate * self.unit**2, constraint, remedy)
-        edges = np.interp(np.linspace(0, number[-1], count + 1), number, sample)
+        edges = np.interp(np.linspace(0, number[-1], max(math.ceil(number[-1]), 2) + 1), number, sample)
         nodes, weights = panels(edges)
         return nodes.ravel(), weights.ravel()
 
@@ -126,10 +125,12 @@ def escape_steps(
     start, target = chain.place(start), chain.place(target)
     height = polynomial.polyval(start, chain.coefficients) + _DEPTH * chain.spread**2 / (2 * chain.learning_rate)
     far = level_set(chain.coefficients, height)[0 if rightward else -1]
+    before = math.inf
     for _ in range(_WIDENINGS):
         coarse, lost = _solve_escape(chain, start, target, far, _COARSE)
-        if lost < _NO_LOSS:
+        if lost < _NO_LOSS or lost > _SETTLED * before:
             break
+        before = lost
         far = target + _WIDER * (far - target)
     fine, lost = _solve_escape(chain, start, target, far, _FINE)
     rounding = np.finfo(float).eps * len(fine)
