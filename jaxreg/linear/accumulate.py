@@ -75,7 +75,7 @@ def uncertainty(dtype: jnp.dtype) -> float:
 def spacing(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """The unit in the last place of numbers in float32, with their sign.
 
-    >>> float(spacing(jnp.float32(1.5))) == np.spacing(np.float32(1.5))
+    >>> float(spacing(jnp.float32(-1.5))) == -(2.0**-23)
     True
     """
     bits = lax.bitcast_convert_type(x, jnp.uint32) & jnp.uint32(0xFF800000)

@@ -22,7 +22,7 @@ def _double():
 
 def test_members_of_nested_batches_are_decompositions_of_their_designs():
     designs = _RANDOM.normal(size=(2, 3, 7, 4))
-    U, d, V, _ = jax.jit(jax.vmap(jax.vmap(decompose)))(designs)
+    U, d, V = jax.jit(jax.vmap(jax.vmap(decompose)))(designs)[:3]
     np.testing.assert_allclose((U * d[..., None, :]) @ V.swapaxes(-1, -2), designs, atol=1e-13)
     np.testing.assert_allclose(d, np.linalg.svd(designs, compute_uv=False), rtol=1e-12)
     alone = decompose(jnp.asarray(designs[1, 2]))
