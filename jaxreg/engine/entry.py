@@ -75,7 +75,8 @@ def sweep(
             `zipped(...)`. The names become the leading dimensions, in this order.
         args: shared data, given to every run first: pytrees of arrays; frames and lists of numbers become arrays.
         dims: from output name to the names of its trailing dimensions, or to a dict from name to coordinates;
-            `ragged(name)` marks a dimension whose length depends on static values.
+            `ragged(name)` marks a dimension whose length depends on static values. Those of a dict with an attribute
+            `dims`, such as `nets.train` returns, are known.
         chunk_size: runs per program call (rounded up to one per device), or "auto": from what one run keeps alive,
             and the cache (CPU) or memory of the device; where a call may last long, it grows to some seconds.
         devices: JAX devices to split each chunk over; all local ones by default.
@@ -179,8 +180,9 @@ def _prepare(
     read = read_axes(run, axes, shared)
     programs, failures = trace_programs(run, read, shared)
     shapes = [("the run", None) if p is None else (p.label, p.member.shapes) for p in programs]
-    outputs = read_outputs(shapes, dims, [axis.name for axis in read])
     traced = [program for program in programs if program is not None]
+    own = {name: named for program in traced for name, named in program.member.dims.items()}
+    outputs = read_outputs(shapes, dims, [axis.name for axis in read], own)
     box = initial_box(read, traced, int(chunk_size) if is_number else "auto", mesh)
     arrays = replicate(shared, mesh)
     if mesh.devices.flat[0].platform != "cpu":

@@ -29,12 +29,16 @@ _kept: "collections.OrderedDict[Any, Member]" = collections.OrderedDict()  # mem
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Member:
-    """One run as a program; two are equal if they compute the same, so that JAX compiles it once."""
+    """One run as a program; two are equal if they compute the same, so that JAX compiles it once.
+
+    `dims` are the names of its outputs' dimensions, where the run says them.
+    """
 
     jaxpr: ClosedJaxpr
     shapes: dict[str, jax.ShapeDtypeStruct]
     fingerprint: Fingerprint
     uses_lapack: bool
+    dims: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def __call__(self, args: Any, traced: Mapping[str, Any]) -> dict[str, jax.Array]:
         """Outputs by name, and whether any of them is not finite."""
@@ -81,7 +85,9 @@ def _trace(
 
     def member(args: Any, traced: dict[str, Any]) -> dict[str, jax.Array]:
         point = {name: derive_key(value, name) if name in keys else value for name, value in traced.items()}
-        outputs = as_arrays(run(*args, **point, **dict(static)))
+        returned = run(*args, **point, **dict(static))
+        dims.update(getattr(returned, "dims", {}) if isinstance(returned, Mapping) else {})
+        outputs = as_arrays(returned)
         floats = [value for value in outputs.values() if jnp.issubdtype(value.dtype, jnp.inexact)]
         finite = jnp.array([jnp.isfinite(value).all() for value in floats]).all() if floats else jnp.array(True)
         return {**outputs, "diverged": ~finite}
@@ -90,7 +96,7 @@ def _trace(
         with known_values(args, shared, looked_at):
             return member(args, traced)
 
-    shared, looked_at = tuple(args), list[Any]()
+    shared, looked_at, dims = tuple(args), list[Any](), dict[str, tuple[str, ...]]()
     # JAX keeps the functions that a run calls by what they are called with: 1, True and 1.0 are equal there, and what
     # they read beside counts for nothing. This setting is part of what it looks them up by and decides nothing else
     # (private: only so does it hold for one thread).
@@ -103,7 +109,7 @@ def _trace(
     names = [*(f"args{i}" for i in range(len(jax.tree.leaves(shared)))), *sorted(traced)]
     fingerprint = take_fingerprint(jaxpr, names)
     structs = {name: jax.ShapeDtypeStruct(s.shape, s.dtype) for name, s in shapes.items() if name != "diverged"}
-    return Member(jaxpr, structs, fingerprint, uses_lapack(jaxpr.jaxpr)), not looked_at
+    return Member(jaxpr, structs, fingerprint, uses_lapack(jaxpr.jaxpr), dims), not looked_at
 
 
 def _unplaced(values: Any) -> Any:

@@ -56,10 +56,12 @@ def read_outputs(
     programs: Sequence[tuple[str, Mapping[str, jax.ShapeDtypeStruct] | None]],
     dims: Mapping[str, Any] | None,
     axis_names: Sequence[str],
+    own: Mapping[str, Sequence[str]] | None = None,
 ) -> Outputs:
     """Check the outputs of every program, given with its label, against each other and against `dims`.
 
-    A program that could not be traced has None, and counts as one whose ragged dimensions have length 0.
+    A program that could not be traced has None, and counts as one whose ragged dimensions have length 0. What `dims`
+    leaves out has the names that the run gave itself, `own`.
     """
     labels = [label for label, shapes in programs if shapes is not None]
     shapes = [shapes for _, shapes in programs if shapes is not None]
@@ -74,7 +76,9 @@ def read_outputs(
     for name in first:
         if name in RESERVED or name in axis_names:
             raise SweepError("run", name, "is taken by the engine or by an axis", "Rename this output")
-    named, coordinates, is_ragged = _read_dims(first, dims or {}, axis_names)
+    named, coordinates, is_ragged = _read_dims(
+        first, {**_fitting(first, own or {}, axis_names), **(dims or {})}, axis_names
+    )
     all_dims = {dim for dims_of_one in named.values() for dim in dims_of_one}
     for name in (*axis_names, *first, *all_dims):
         is_path = ("/" in name and name not in first and not name.startswith(tuple(first))) or "\\" in name
@@ -143,6 +147,17 @@ def _read_dims(
                     coordinates[dim] = _read_coordinate(dim, values)
         named[name] = tuple(entries)
     return named, coordinates, is_ragged
+
+
+def _fitting(
+    first: Mapping[str, jax.ShapeDtypeStruct], own: Mapping[str, Sequence[str]], axis_names: Sequence[str]
+) -> dict[str, Sequence[str]]:
+    """The dimensions that a run names itself, if its outputs still have them: it may have changed them since."""
+    own = {name: dims for name, dims in own.items() if name in first and len(dims) == len(first[name].shape)}
+    sizes = {(dim, size) for name, dims in own.items() for dim, size in zip(dims, first[name].shape, strict=True)}
+    names = {dim for dim, _ in sizes}
+    fits = len(names) == len(sizes) and not names & {*axis_names, *first}
+    return own if fits else {}
 
 
 def _read_coordinate(dim: str, values: Any) -> np.ndarray:

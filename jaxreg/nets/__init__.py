@@ -8,12 +8,15 @@ from jaxreg.nets.dropout import keep_mask as keep_mask
 from jaxreg.nets.dropout import multiplier as multiplier
 from jaxreg.nets.evaluation import LOSSES as LOSSES
 from jaxreg.nets.evaluation import evaluate as evaluate
+from jaxreg.nets.history import History as History
 from jaxreg.nets.model import ACTIVATIONS as ACTIVATIONS
 from jaxreg.nets.model import INITIALIZERS as INITIALIZERS
 from jaxreg.nets.model import MLP as MLP
 from jaxreg.nets.model import UNIT_AXIS as UNIT_AXIS
 from jaxreg.nets.optimizers import OPTIMIZERS as OPTIMIZERS
 from jaxreg.nets.optimizers import SCHEDULES as SCHEDULES
+from jaxreg.nets.penalized import On as On
+from jaxreg.nets.settings import Options as Options
 from jaxreg.nets.stopping import EarlyStopping as EarlyStopping
 from jaxreg.nets.training import train as train
 from jaxreg.nets.whitening import Whitening as Whitening

@@ -88,10 +88,10 @@ class Augmentation:
 
 def augment(
     key: Key[Array, ""],
-    images: Float[Array | np.ndarray, "batch pixels"],
+    images: Float[Array | np.ndarray, "batch *pixels"],
     augmentation: Augmentation,
     step: int | Integer[Array, ""] = 0,
-) -> Float[Array, "batch pixels"]:
+) -> Float[Array, "batch *pixels"]:
     r"""Augmented copies of images: flipped, moved and bent, then with noise, then with a box erased.
 
     A pixel at p = (row, column), from the centre of the image, takes the value at $R(\theta)(S(\phi) Z p + t) + d(p)$,
@@ -107,7 +107,8 @@ def augment(
 
     Args:
         key: a typed PRNG key.
-        images: one row of pixels each.
+        images: one row of pixels each, or of shape (height, width), or (height, width, channels): all channels of an
+            image move and are covered alike, and each has noise of its own.
         augmentation: what may happen to them.
         step: number of the batch in the sequence that belongs to the key; may be traced.
 
@@ -129,25 +130,56 @@ def augment(
     check_key("key", key)
     STEP.check("step", step, "Give the number of the batch")
     images = read_floats("images", images)
-    if images.ndim != 2 or 0 in images.shape:
-        raise ArgumentError("images", images.shape, "must be one row of pixels each", "Flatten them to rows")
+    if not 2 <= images.ndim <= 4 or 0 in images.shape:
+        constraint = "must be rows of pixels, or of shape (batch, height, width[, channels])"
+        raise ArgumentError("images", images.shape, constraint, "Reshape them")
+    if images.ndim > 2:
+        return _augment_planes(key, images, augmentation, step)
     height, width = _read_shape(augmentation, images.shape[1])
+    return _augment_rows(key, images, augmentation, step, (height, width), 1)
+
+
+def _augment_planes(
+    key: Key[Array, ""],
+    images: Float[Array, "batch height width *channels"],
+    augmentation: Augmentation,
+    step: int | Integer[Array, ""],
+) -> Float[Array, "batch height width *channels"]:
+    """Images with their shape: the channels of an image become images of their own, after one another."""
+    shape = (images.shape[1], images.shape[2])
+    _read_shape(augmentation, math.prod(shape), shape)
+    planes = jnp.moveaxis(images.reshape(*images.shape[:3], -1), -1, 0)
+    rows = planes.reshape(-1, math.prod(shape))
+    changed = _augment_rows(key, rows, augmentation, step, shape, planes.shape[0])
+    return jnp.moveaxis(changed.reshape(planes.shape), 0, -1).reshape(images.shape)
+
+
+def _augment_rows(
+    key: Key[Array, ""],
+    images: Float[Array, "rows pixels"],
+    augmentation: Augmentation,
+    step: int | Integer[Array, ""],
+    shape: tuple[int, int],
+    channels: int,
+) -> Float[Array, "rows pixels"]:
+    """Rows of pixels: all images in their first channel, then all in their second, and so on."""
+    height, width = shape
     strengths = {name: getattr(augmentation, name) for name in _LIMITS}
     if not any(strength is not None for strength in strengths.values()):
         return images
-    batch, dtype = images.shape[0], np.promote_types(images.dtype, np.float32)
+    batch, dtype = images.shape[0] // channels, np.promote_types(images.dtype, np.float32)
     strength = {name: None if s is None else jnp.asarray(s, dtype) for name, s in strengths.items()}
     keys = randomness.split(key, "image", "elastic", "noise")
-    unit = _draw(keys["image"], batch, step, dtype)
+    unit = _alike(_draw(keys["image"], batch, step, dtype), channels)
 
     x = images.astype(dtype)
     if any(strength[name] is not None for name in _MOVES):
         amplitudes = None
         if strength["elastic"] is not None:
             count = _modes(max(height, width), augmentation.smoothness).shape[1]
-            shape = 2, count, count, batch
-            normals = random_normals(keys["elastic"], 1, math.prod(shape), step).reshape(shape)
-            amplitudes = strength["elastic"] * normals.astype(dtype)
+            modes = 2, count, count, batch
+            normals = random_normals(keys["elastic"], 1, math.prod(modes), step).reshape(modes)
+            amplitudes = strength["elastic"] * _alike(normals, channels).astype(dtype)
         coefficients = _affine(strength, unit, height, width)
         x = _move(x, (height, width), coefficients, amplitudes, augmentation.smoothness)
     if strength["noise"] is not None:
@@ -157,6 +189,11 @@ def augment(
         erased = (unit["erasing"] < strength["erasing"])[:, None, None] & _box(unit, height, width)
         x = jnp.where(erased.reshape(x.shape), 0, x)
     return jnp.where(_allowed(strength), x, jnp.nan).astype(images.dtype)
+
+
+def _alike(drawn: Any, channels: int) -> Any:
+    """What is drawn for each image, along the last axis, for each of its channels."""
+    return drawn if channels == 1 else jax.tree.map(lambda part: jnp.concatenate([part] * channels, axis=-1), drawn)
 
 
 def resample(
@@ -306,13 +343,13 @@ def _allowed(strength: dict[str, Any]) -> Bool[Array, ""]:
     return inside
 
 
-def _read_shape(augmentation: Any, pixels: int) -> tuple[int, int]:
-    """Height and width of images that are rows of so many pixels; refuse what is no `Augmentation`, or of another."""
+def _read_shape(augmentation: Any, pixels: int, known: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Height and width of images of so many pixels, where they are not known; refuse an `Augmentation` of others."""
     if not isinstance(augmentation, Augmentation):
         remedy = f"Give Augmentation(...) with any of {', '.join(_LIMITS)}"
         raise ArgumentError("augmentation", augmentation, "must be an Augmentation", remedy)
-    height, width = augmentation.shape or (math.isqrt(pixels),) * 2
-    if height * width != pixels:
+    height, width = augmentation.shape or known or (math.isqrt(pixels),) * 2
+    if height * width != pixels or known not in (None, (height, width)):
         constraint = f"must be {height} x {width}" if augmentation.shape else "must be a square number"
         raise ArgumentError("pixels", pixels, constraint, "Give the images' (height, width) as `shape`")
     return height, width

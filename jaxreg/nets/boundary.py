@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Key
 
 from jaxreg import randomness
@@ -117,40 +118,55 @@ def check_record(evaluate_every: Any, epochs: int) -> None:
         raise ArgumentError("evaluate_every", evaluate_every, f"must divide the {epochs} epochs", "Change either")
 
 
-def read_sets(given: Mapping[str, tuple[Any, Any]], classes: Any) -> dict[str, tuple[Array, Array]]:
-    """The data sets that are there, as arrays; refuse those that do not fit each other, their labels or the classes."""
-    check_integer("classes", classes, 2, math.inf, "Give the number of classes")
+def read_own(name: str, value: Any, dtype: Any) -> Any:
+    """A number for an optimizer of the user's, traced or not, in the data's precision; anything else stays as it is."""
+    is_number = isinstance(value, int | float | np.number | jax.Array) and not isinstance(value, bool)
+    if not is_number or jnp.ndim(value) or not jnp.issubdtype(jnp.result_type(value), jnp.number):
+        return value
+    return jnp.asarray(value, dtype)
+
+
+def read_sets(given: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Array, Array]]:
+    """The data sets that are there, as arrays; refuse those that do not fit each other or their targets."""
     sets: dict[str, tuple[Array, Array]] = {}
     for name, (x, y) in given.items():
         for this, that, there in ((f"x_{name}", f"y_{name}", y), (f"y_{name}", f"x_{name}", x)):
             if there is not None and (x is None or y is None):
-                raise ArgumentError(this, None, f"must be given where {that} is", "Give inputs and labels")
+                raise ArgumentError(this, None, f"must be given where {that} is", "Give inputs and targets")
         if x is not None:
             sets[name] = jnp.asarray(read_array(f"x_{name}", x)), jnp.asarray(read_array(f"y_{name}", y))
-            check_examples(name, *sets[name], classes, None if name == "train" else sets["train"][0])
+            _check_examples(name, *sets[name], *sets["train"])
     return sets
 
 
-def check_examples(name: str, x: Any, y: Any, classes: int, like: Any = None) -> None:
-    """Refuse inputs and labels that do not fit each other, the inputs they should be like, or the classes."""
-    rows, labels = (f"{array.dtype}{list(array.shape)}" for array in (x, y))
-    if x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
-        constraint = "must be floating-point numbers of shape (examples, features)"
-        raise ArgumentError(f"x_{name}", rows, constraint, "Flatten images to rows and convert them")
-    if jnp.finfo(x.dtype).bits < _BITS:
+def _check_examples(name: str, x: Array, y: Array, x_like: Array, y_like: Array) -> None:
+    """Refuse inputs and targets that do not fit each other, or those that they should be like."""
+    rows, targets = _describe(x), _describe(y)
+    if not x.ndim or (jnp.issubdtype(x.dtype, jnp.floating) and jnp.finfo(x.dtype).bits < _BITS):
         raise ArgumentError(f"x_{name}", rows, f"must have {_BITS} bits or more", "Convert them to float32")
-    if like is not None and x.dtype != like.dtype:
-        raise ArgumentError(f"x_{name}", rows, f"must have the precision of x_train, {like.dtype}", "Convert either")
-    features = None if like is None else like.shape[1]
-    if features is not None and x.shape[1] != features:
-        constraint = f"must have the {features} features of x_train"
-        raise ArgumentError(f"x_{name}", rows, constraint, "Prepare both sets alike")
-    if y.shape != x.shape[:1] or not jnp.issubdtype(y.dtype, jnp.integer):
-        constraint = f"must be one integer label for each of the {x.shape[0]} examples"
-        raise ArgumentError(f"y_{name}", labels, constraint, "Give class numbers, not one-hot rows")
+    if x.dtype != x_like.dtype:
+        raise ArgumentError(f"x_{name}", rows, f"must have the precision of x_train, {x_like.dtype}", "Convert either")
+    if x.shape[1:] != x_like.shape[1:]:
+        number = x_like.shape[1] if x_like.ndim == 2 else x_like.shape[1:]
+        raise ArgumentError(f"x_{name}", rows, f"must have the {number} features of x_train", "Prepare both sets alike")
     if x.shape[0] == 0:
         raise ArgumentError(f"x_{name}", rows, "must hold at least one example", "Take a larger part of the data")
-    check_labels(f"y_{name}", y, classes)
+    if y.shape[:1] != x.shape[:1] or y.shape[1:] != y_like.shape[1:]:
+        constraint = f"must be one target for each of the {x.shape[0]} examples, as in y_train"
+        raise ArgumentError(f"y_{name}", targets, constraint, "Prepare both sets alike")
+
+
+def check_rows(sets: Mapping[str, tuple[Array, Array]]) -> None:
+    """Refuse inputs that are no rows of floats, which is what an `MLP` takes."""
+    for name, (x, _) in sets.items():
+        if x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
+            constraint = "must be floating-point numbers of shape (examples, features)"
+            remedy = "Flatten images to rows and convert them, or give model=..."
+            raise ArgumentError(f"x_{name}", _describe(x), constraint, remedy)
+
+
+def _describe(array: Array) -> str:
+    return f"{array.dtype}{list(array.shape)}"
 
 
 def check_labels(name: str, labels: Any, classes: int) -> None:

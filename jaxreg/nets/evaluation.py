@@ -65,34 +65,62 @@ def evaluate(
     if not x.ndim or not x.shape[0]:
         raise ArgumentError("x", x.shape, "must hold at least one example", "Give one example a row")
     check_same_shape("y", y.shape, "the examples", x.shape[:1])
-    n = x.shape[0]
-    size = min(block, n)
 
-    def add(total: Score, start: Array) -> tuple[Score, None]:
-        # The last block starts early enough to be full, and counts only what no other has seen.
-        first = jnp.minimum(start, n - size)
-        fresh = first + jnp.arange(size) >= start
-        labels = jax.lax.dynamic_slice_in_dim(y, first, size)
-        logits = predict(params, jax.lax.dynamic_slice_in_dim(x, first, size))
+    def score(logits: Any, labels: Array) -> dict[str, Array]:
         if getattr(logits, "ndim", 0) != 2:
             constraint = "must return a row of logits for each example"
             raise ArgumentError("predict", logits, constraint, "Give a classifier")
         check_labels("y", y, logits.shape[-1])
         losses = LOSSES[loss](logits, one_hot(labels, logits.shape[-1], logits.dtype))
-        # No class is the largest of numbers that are none.
-        guesses = logits.argmax(-1)
-        hits = jnp.where(
-            jnp.isnan(logits).any(-1), jnp.nan, (guesses == labels.astype(guesses.dtype)).astype(logits.dtype)
-        )
-        seen = Score(*(jnp.where(fresh, part, 0).sum() for part in (losses, hits)))
+        return {"loss": losses, "accuracy": hits(logits, labels)}
+
+    return Score(**average(score, lambda part: predict(params, part), x, y, block))
+
+
+def average(
+    score: Callable[[Any, Any], dict[str, Array]],
+    predict: Callable[[Any], Any],
+    x: Array,
+    y: Array,
+    block: int = _BLOCK,
+) -> dict[str, Float[Array, ""]]:
+    """The mean over all examples of each score, from outputs and targets of a block to one value (or row) per example.
+
+    >>> average(lambda out, y: {"error": abs(out - y)}, lambda x: 2 * x, jnp.arange(3.0), jnp.zeros(3), block=2)
+    {'error': Array(2., dtype=float32)}
+    """
+    n = x.shape[0]
+    size = min(block, n)
+
+    def add(total: dict[str, Array], start: Array) -> tuple[dict[str, Array], None]:
+        # The last block starts early enough to be full, and counts only what no other has seen.
+        first = jnp.minimum(start, n - size)
+        fresh = first + jnp.arange(size) >= start
+        targets = jax.lax.dynamic_slice_in_dim(y, first, size)
+        outputs = predict(jax.lax.dynamic_slice_in_dim(x, first, size))
+        rows = {name: part.mean(tuple(range(1, part.ndim))) for name, part in score(outputs, targets).items()}
+        seen = {name: jnp.where(fresh, part, 0).sum() for name, part in rows.items()}
         return jax.tree.map(jnp.add, total, seen), None
 
-    zero = jnp.zeros((), x.dtype)
-    total, _ = jax.lax.scan(add, Score(zero, zero), jnp.arange(0, n, size))
-    return Score(total.loss / n, total.accuracy / n)
+    kinds = jax.eval_shape(lambda x, y: score(predict(x), y), x[:size], y[:size])
+    zeros = {name: jnp.zeros((), kind.dtype) for name, kind in kinds.items()}
+    total, _ = jax.lax.scan(add, zeros, jnp.arange(0, n, size))
+    return {name: part / n for name, part in total.items()}
 
 
-def one_hot(labels: Integer[Array, " n"], classes: int, dtype: Any = jnp.float32) -> Float[Array, "n classes"]:
+def hits(logits: Float[Array, "n *places classes"], labels: Integer[Array, "n *places"]) -> Float[Array, "n *places"]:
+    """1 where the largest logit is that of the label, 0 where another is, NaN where one is NaN.
+
+    >>> hits(jnp.array([[0.0, 2.0], [1.0, 0.0], [jnp.nan, 0.0]]), jnp.array([1, 1, 1]))
+    Array([ 1.,  0., nan], dtype=float32)
+    """
+    # No class is the largest of numbers that are none.
+    guesses = logits.argmax(-1)
+    right = (guesses == labels.astype(guesses.dtype)).astype(logits.dtype)
+    return jnp.where(jnp.isnan(logits).any(-1), jnp.nan, right)
+
+
+def one_hot(labels: Integer[Array, "*n"], classes: int, dtype: Any = jnp.float32) -> Float[Array, "*n {classes}"]:
     """One-hot rows, NaN for a label outside the classes; in a loop they spare the gradient a scatter.
 
     >>> one_hot(jnp.array([1, 7]), 2)
@@ -100,4 +128,4 @@ def one_hot(labels: Integer[Array, " n"], classes: int, dtype: Any = jnp.float32
            [nan, nan]], dtype=float32)
     """
     known = (labels >= 0) & (labels < classes)
-    return jnp.where(known[:, None], jax.nn.one_hot(labels, classes, dtype=dtype), jnp.nan)
+    return jnp.where(known[..., None], jax.nn.one_hot(labels, classes, dtype=dtype), jnp.nan)

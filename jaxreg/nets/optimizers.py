@@ -1,7 +1,8 @@
 """Optimizers and learning-rate schedules by name, from Optax, with strengths that may be traced."""
 
-from collections.abc import Callable
-from typing import Any
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -137,6 +138,116 @@ def make_schedule(schedule: str | Schedule, learning_rate: Array, steps: int) ->
             return learning_rate * jnp.asarray(factor(step)).astype(learning_rate.dtype)
 
     return rate
+
+
+class Descent(NamedTuple):
+    """An optimizer as training sees it.
+
+    Args:
+        init: `init(params) -> memory`.
+        step: `step(params, memory, gradient, t, value) -> (params, memory, rate)`, `value` making the objective and
+            its value from parameters, for those that look at it; `rate` is that of proximal steps.
+    """
+
+    init: Callable[[Any], Any]
+    step: Callable[..., tuple[Any, Any, Any]]
+
+
+def read_optimizer(
+    optimizer: Any, params: Any, rate_at: Callable[[Any], Array] | None, is_constant: bool, numbers: Any, own: Mapping
+) -> Descent:
+    """An optimizer by name, or one of the user's: an Optax transformation, or a function of numbers that makes one.
+
+    Args:
+        optimizer: what `train` takes.
+        params: the parameters, or their shapes.
+        rate_at: the learning rate by step, or None where none was given.
+        is_constant: whether it does not change.
+        numbers: `momentum`, `weight_decay` and `decoupled_weight_decay`, for those with names.
+        own: further numbers, by name, for the function.
+
+    Raises:
+        ArgumentError: no optimizer, numbers that it does not take, or a state that changes its shape.
+    """
+    if isinstance(optimizer, str):
+        if rate_at is None:
+            raise ArgumentError("learning_rate", None, "must be given", "Give a step size such as 0.1")
+        return _from_name(optimizer, rate_at, numbers)
+    for name in ("momentum", "weight_decay", "decoupled_weight_decay"):
+        if getattr(numbers, name) is not None:
+            remedy = "Make it part of the optimizer: optax.chain(optax.add_decayed_weights(...), ...)"
+            raise ArgumentError(name, getattr(numbers, name), "is for optimizers by name", remedy)
+    whole = optimizer
+    if not isinstance(optimizer, optax.GradientTransformation):
+        if not callable(optimizer):
+            remedy = 'Give a name, such as "sgd", optax.adam(1e-3), or lambda learning_rate: optax.adam(learning_rate)'
+            raise ArgumentError(
+                "optimizer", optimizer, "must be a name, an Optax transformation or what makes one", remedy
+            )
+        whole = _make(optimizer, rate_at, is_constant, own)
+    elif rate_at is not None:
+        remedy = "Give lambda learning_rate: optax...(learning_rate), or no learning_rate"
+        raise ArgumentError("learning_rate", "given", "is part of the optimizer already", remedy)
+    return _from_optax(whole, params, rate_at)
+
+
+def _from_name(name: str, rate_at: Callable[[Any], Array], numbers: Any) -> Descent:
+    descent = build(name, numbers.momentum, numbers.weight_decay, numbers.decoupled_weight_decay)
+
+    def step(params: Any, memory: Any, gradient: Any, t: Any, value: Any) -> tuple[Any, Any, Any]:
+        direction, memory = descent.update(gradient, memory, params)
+        rate = rate_at(t)
+        return jax.tree.map(lambda w, d: w - rate * d, params, direction), memory, rate
+
+    return Descent(descent.init, step)
+
+
+def _make(make: Any, rate_at: Callable[[Any], Array] | None, is_constant: bool, own: Mapping[str, Any]) -> Any:
+    """What the function makes of the numbers that it asks for by name."""
+    takes = inspect.signature(make).parameters
+    given = dict(own)
+    if rate_at is not None:
+        given["learning_rate"] = rate_at(0) if is_constant else rate_at
+    takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes.values())
+    for name in given:
+        if name not in takes and not takes_all:
+            raise ArgumentError(
+                name, "given", f"is not taken by the optimizer, which takes {', '.join(takes)}", "Drop it"
+            )
+    missing = [
+        n for n, one in takes.items() if n not in given and one.default is one.empty and one.kind < 4 and one.kind != 2
+    ]
+    if missing:
+        raise ArgumentError(missing[0], None, "is asked for by the optimizer", "Give it to train, or sweep it")
+    with jax.numpy_dtype_promotion("standard"):
+        whole = make(**given)
+    if not isinstance(whole, optax.GradientTransformation):
+        raise ArgumentError("optimizer", whole, "must make an Optax transformation", "Return optax.chain(...)")
+    return whole
+
+
+def _from_optax(whole: optax.GradientTransformation, params: Any, rate_at: Callable[[Any], Array] | None) -> Descent:
+    whole = optax.with_extra_args_support(whole)
+
+    def step(params: Any, memory: Any, gradient: Any, t: Any, value: Any) -> tuple[Any, Any, Any]:
+        objective, now = value
+        with jax.numpy_dtype_promotion("standard"):
+            extra = {"value": now, "grad": gradient, "value_fn": objective}
+            updates, memory = whole.update(gradient, memory, params, **extra)
+            moved = optax.apply_updates(params, updates)
+        return moved, memory, None if rate_at is None else rate_at(t)
+
+    def once(params: Any) -> tuple[Any, Any]:
+        memory = whole.init(params)
+        value = (lambda params: jnp.zeros(()), jnp.zeros(()))
+        return (params, memory), step(params, memory, params, 0, value)[:2]
+
+    before, after = jax.eval_shape(once, params)
+    for kind, old, new in zip(("parameters", "state"), before, after, strict=True):
+        if str(old) != str(new):  # which say shapes and types
+            constraint = f"must keep the shapes and types of its {kind}"
+            raise ArgumentError("optimizer", whole, constraint, "Return arrays like those that it is given")
+    return Descent(whole.init, step)
 
 
 def check_optimizer(name: str, momentum: Any, decoupled_weight_decay: Any) -> None:

@@ -17,13 +17,13 @@ _INPUT_DROPOUT, _INPUT_NOISE, _GRADIENT_NOISE = 2**31, 0, 1
 
 def perturb_inputs(
     keys: dict[str, Key[Array, ""]],
-    x: Float[Array, "batch features"],
+    x: Float[Array, "batch *features"],
     step: int | Integer[Array, ""],
     *,
     augmentation: Augmentation | None = None,
     noise: Scalar | None = None,
     dropout: Scalar | None = None,
-) -> Float[Array, "batch features"]:
+) -> Float[Array, "batch *features"]:
     r"""A batch as the network is trained on it, $(a(x) + \sigma \epsilon) \odot m / k$.
 
     Args:

@@ -1,74 +1,48 @@
-"""Training of a classifier as one pure function: a scan over records, over epochs, and over the steps of each."""
+"""Training as one pure function: a scan over records, over epochs, and over the steps of each."""
 
-import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Integer, Key, PyTree
+import optax
+from jaxtyping import Array, Key, PyTree, Shaped
 
 from jaxreg import objectives, sampling
-from jaxreg.nets import boundary, optimizers
 from jaxreg.nets import stopping as rules
-from jaxreg.nets.augmentation import Augmentation
-from jaxreg.nets.dropout import keep_mask, multiplier
-from jaxreg.nets.evaluation import LOSSES, evaluate, one_hot
-from jaxreg.nets.model import ACTIVATIONS, INITIALIZERS, MLP, UNIT_AXIS
+from jaxreg.nets.evaluation import average
+from jaxreg.nets.history import History
 from jaxreg.nets.perturbation import perturb_gradient, perturb_inputs
-from jaxreg.penalties import L1, L2, MaxNorm, Scalar, kernels_only
+from jaxreg.nets.settings import Options, Settings, find_kernels, read_settings
+from jaxreg.penalties import Scalar
+
+Examples = Shaped[Array | np.ndarray, "..."]
 
 
 def train(
-    x_train: Float[Array | np.ndarray, "n features"],
-    y_train: Integer[Array | np.ndarray, " n"],
-    x_test: Float[Array | np.ndarray, "m features"] | None = None,
-    y_test: Integer[Array | np.ndarray, " m"] | None = None,
-    x_validation: Float[Array | np.ndarray, "v features"] | None = None,
-    y_validation: Integer[Array | np.ndarray, " v"] | None = None,
+    x_train: Examples,
+    y_train: Examples,
+    x_test: Examples | None = None,
+    y_test: Examples | None = None,
+    x_validation: Examples | None = None,
+    y_validation: Examples | None = None,
     *,
     seed: Key[Array, ""] | None = None,
-    init_seed: Key[Array, ""] | None = None,
-    order_seed: Key[Array, ""] | None = None,
-    dropout_seed: Key[Array, ""] | None = None,
-    augment_seed: Key[Array, ""] | None = None,
-    noise_seed: Key[Array, ""] | None = None,
-    learning_rate: Scalar,
-    momentum: Scalar | None = None,
-    l1: Scalar | None = None,
-    l2: Scalar | None = None,
-    proximal_l1: Scalar | None = None,
-    weight_decay: Scalar | None = None,
-    decoupled_weight_decay: Scalar | None = None,
-    max_norm: Scalar | None = None,
-    dropout: Scalar | Float[Array | np.ndarray, " layers"] | Sequence[Scalar | None] | None = None,
-    input_dropout: Scalar | None = None,
-    label_smoothing: Scalar | None = None,
-    gradient_noise: Scalar | None = None,
-    input_noise: Scalar | None = None,
-    augmentation: Augmentation | None = None,
-    hidden: tuple[int, ...] = (256, 128),
-    classes: int = 10,
-    activation: str = "sigmoid",
-    initializer: str = "glorot_uniform",
-    loss: str = "cross_entropy",
-    optimizer: str = "sgd",
-    schedule: str | optimizers.Schedule = "constant",
+    learning_rate: Scalar | None = None,
+    model: Any = None,
+    loss: str | Callable[[Array, Array], Array] = "cross_entropy",
+    optimizer: str | optax.GradientTransformation | Callable[..., optax.GradientTransformation] = "sgd",
+    penalties: Any = (),
     batch_size: int = 32,
-    drop_last: bool = False,
     epochs: int = 3,
-    evaluate_every: int = 1,
-    evaluate_train: bool = True,
-    stopping: rules.EarlyStopping | None = None,
-    return_params: bool = False,
-) -> dict[str, Any]:
-    r"""Train an `MLP` by steps $\theta \leftarrow \Pi(\theta - \eta_t\, d_t)$, $d_t$ made from $\nabla J_B(\theta)$.
+    **options: Unpack[Options],
+) -> History:
+    r"""Train a model by steps $\theta \leftarrow \Pi(\theta - \eta_t\, d_t)$, $d_t$ made from $\nabla J_B(\theta)$.
 
-    $J_B$ is the mean loss over the batch B, with dropout, plus the penalties `l1` and `l2`; the optimizer makes $d_t$
-    from its gradient, and $\Pi$ is the proximal step of `proximal_l1`, then the projection of `max_norm`. All of these
-    act on weights, not on biases. Every epoch passes once through all n examples in a new order. Numbers may be traced
-    and swept; None leaves their code out, and strength 0 (`max_norm` infinite) gives the very same bytes. What decides
+    $J_B$ is the mean loss over the batch B, with whatever the model draws at random, plus the penalties; the optimizer
+    makes $d_t$ from its gradient, and $\Pi$ is the proximal steps, then the projections, of those penalties that act by
+    them. Every epoch passes once through all n examples in a new order. Numbers may be traced and swept. What decides
     about shapes or the program is static.
 
     Losses, penalty and norms may be differentiated in every traced number: the derivative is that of the run at hand,
@@ -77,61 +51,46 @@ def train(
     accuracies, `zero_fraction` and epochs, has the derivative 0, as it has between its jumps.
 
     Args:
-        x_train: inputs.
-        y_train: labels, from 0 to classes - 1.
+        x_train: inputs of any shape, one example each: rows for the built-in model, images, sequences of integers.
+        y_train: labels from 0 to classes - 1, one-hot rows or probabilities; for a loss that is not of classes,
+            numbers: one or more for each example.
         x_test: inputs that are not trained on, or None.
-        y_test: their labels.
+        y_test: their targets.
         x_validation: inputs to stop or choose by, or None; `datasets.split` makes them.
-        y_validation: their labels.
+        y_validation: their targets.
         seed: a typed PRNG key; its streams are "init", "order", "dropout", "augment" and "noise".
-        init_seed: the key of initial weights, in place of `seed`.
-        order_seed: the key of the order of examples, in place of `seed`.
-        dropout_seed: the key of dropout, in place of `seed`.
-        augment_seed: the key of augmentation, in place of `seed`.
-        noise_seed: the key of gradient and input noise, in place of `seed`.
-        learning_rate: $\eta \ge 0$.
-        momentum: $\beta$ in [0, 1), for the optimizers `momentum` and `nesterov`; None is 0.9.
-        l1: strength $\alpha$ of $\alpha \sum |w|$ in the loss, subgradient 0 at 0 (Keras' number); no exact zeros.
-        l2: strength $\alpha$ of $\tfrac12 \alpha \sum w^2$ in the loss (twice Keras' number).
-        proximal_l1: strength $\alpha$ of $\alpha \sum |w|$ by soft thresholding at $\eta_t \alpha$ after the step:
-            exact zeros. For `sgd` the proximal gradient method; adaptive optimizers take the same threshold.
-        weight_decay: coupled decay $c$: $c\,w$ joins the gradient before the optimizer sees it.
-        decoupled_weight_decay: $\lambda$: $\lambda w$ joins the direction, after the optimizer; AdamW's.
-        max_norm: largest Euclidean norm of the incoming weights of a unit.
-        dropout: rate in [0, 1) at which outputs of the last hidden layer are dropped, or for each hidden layer a rate
-            or None.
-        input_dropout: rate in [0, 1) at which inputs are dropped.
-        label_smoothing: $\epsilon$ in [0, 1): targets become $(1 - \epsilon) e_y + \epsilon / \text{classes}$.
-        gradient_noise: standard deviation of normal noise on every entry of the gradient, at each step.
-        input_noise: standard deviation of normal noise on every input, at each step.
-        augmentation: random changes of the training images, with strengths that may be traced.
-        hidden: units of each hidden layer (static).
-        classes: number of classes (static).
-        activation: a key of `ACTIVATIONS` (static).
-        initializer: a key of `INITIALIZERS` (static).
-        loss: `cross_entropy`, or `mean_squared_error` of the softmax against one-hot labels, the mean over examples and
-            classes (static).
-        optimizer: a key of `OPTIMIZERS`; see `optimizers.build` (static).
-        schedule: a key of `SCHEDULES`, or a function; see `optimizers.make_schedule` (static).
+        learning_rate: $\eta \ge 0$; None only with an Optax transformation, which has its own.
+        model: what is trained (static). None: an `MLP` made of the options `hidden`, `classes`, `activation` and
+            `initializer`; or an `MLP`; a Flax module, linen or NNX, an NNX class or function that takes `rngs`; a pair
+            of functions `init(key, x) -> params` and `apply(params, x, *, key, train) -> outputs`, of which `apply` may
+            leave out `key` and `train`. Running means and all else that a module keeps are carried along.
+        loss: of classes, from logits: `cross_entropy`, or `mean_squared_error` of the softmax, the mean over classes;
+            of numbers: `squared`, `absolute`, `huber` or `binary_cross_entropy`, which is from logits and for several
+            labels at once too; or a function (outputs, targets) with one value per example, such as those of
+            `jaxreg.losses` (static).
+        optimizer: a key of `OPTIMIZERS`, see `optimizers.build`; an Optax transformation; or a function of numbers that
+            makes one, such as `lambda learning_rate, clip: optax.chain(...)`, whose numbers are then options of `train`
+            and may be swept (static). With a schedule, `learning_rate` comes to it as a function of the step.
+        penalties: values of `jaxreg.penalties`, or your own, whose strengths may be traced: one, several, or a dict
+            from paths to penalties, `{"hidden_*": L2(1e-3), "output/weight": L1(1e-4)}`; `nets.On` says where and how.
         batch_size: examples per step, from 1 (online) to n (full batch) (static).
-        drop_last: leave out a last short batch; by default it is kept, as Keras does (static).
         epochs: passes through the training data (static).
-        evaluate_every: epochs from one record to the next; divides `epochs` (static).
-        evaluate_train: whether to evaluate on the training data too, at about a third of the training's cost (static).
-        stopping: when to stop early; its numbers may be traced.
-        return_params: whether to return the parameters (static).
+        **options: all else by name, see `nets.Options`: regularizers such as `l2` and `dropout`, augmentation,
+            schedule, weights of examples and classes, early stopping, metrics and records, seeds of single streams.
 
     Returns:
-        Records of shape (epochs / evaluate_every,), each taken at the end of an epoch with dropout off:
-        `train_loss` and `train_accuracy` with `evaluate_train`, the same for `validation` and `test` where there are
-        such data, always without penalty and smoothing; `penalty`; `weight_norm` (records, layers), the Euclidean norm
-        of each layer's weights; `zero_fraction`, the share of weights that are exactly 0. With `stopping`,
-        `stopped_epoch` and `best_epoch`, counted from 1, 0 where there is none: after the former, parameters stay and
-        records repeat. With `return_params`, `params` after the last epoch, and with `stopping` also `best_params`, the
-        initial ones where no epoch was the best.
+        Records of shape (epochs / evaluate_every,), each taken at the end of an epoch with the model not training:
+        for `train`, `validation` and `test` data where there are such, `..._loss`, always without penalty, smoothing
+        and weights, and the metrics, by default `..._accuracy` for classes; `penalty`; `weight_norm` (records,
+        kernels), the Euclidean norm of each kernel; `zero_fraction`, the share of their weights that are exactly 0.
+        With `stopping`, `stopped_epoch` and `best_epoch`, counted from 1, 0 where there is none: after the former,
+        parameters stay and records repeat. With `record_steps`, `step_loss` and `step_gradient_norm`, which after a
+        stop are those of steps that are not taken. With `return_params`, `params` after the last epoch (and what else a
+        linen module keeps), and with `stopping` also `best_params`, the initial ones where no epoch was the best. A
+        sweep of `train` names their dimensions epoch, layer and step.
 
     Raises:
-        ArgumentError: an argument is outside its domain.
+        ArgumentError: an argument is outside its domain, or does not fit another.
 
     >>> x, y = jnp.eye(4), jnp.arange(4) % 2
     >>> settings = {"hidden": (8,), "classes": 2, "batch_size": 2, "epochs": 50}
@@ -139,153 +98,140 @@ def train(
     >>> run["test_accuracy"][-1], run["test_loss"].shape
     (Array(1., dtype=float32), (50,))
     """
-    given = {"train": (x_train, y_train), "validation": (x_validation, y_validation), "test": (x_test, y_test)}
-    sets = boundary.read_sets(given, classes)
-    x, y = sets["train"]
-    n, dtype = x.shape[0], x.dtype
-    boundary.check_hidden(hidden)
-    boundary.check_integer("batch_size", batch_size, 1, n, "Give 1 for online learning, n for the full batch")
-    boundary.check_integer("epochs", epochs, 1, math.inf, "Give at least one pass through the data")
-    boundary.check_record(evaluate_every, epochs)
-    boundary.check_name("activation", activation, ACTIVATIONS)
-    boundary.check_name("initializer", initializer, INITIALIZERS)
-    boundary.check_name("loss", loss, LOSSES)
-    boundary.check_name("optimizer", optimizer, optimizers.OPTIMIZERS)
-    if not callable(schedule):
-        boundary.check_name("schedule", schedule, optimizers.SCHEDULES)
-    optimizers.check_optimizer(optimizer, momentum, decoupled_weight_decay)
-    boundary.check_kind("stopping", stopping, rules.EarlyStopping)
-    boundary.check_kind("augmentation", augmentation, Augmentation)
-    rates = boundary.read_dropout(dropout, len(hidden), dtype)
-    numbers = boundary.read_numbers(
-        dtype,
+    settings = read_settings(
+        {"train": (x_train, y_train), "validation": (x_validation, y_validation), "test": (x_test, y_test)},
+        seed=seed,
         learning_rate=learning_rate,
-        momentum=momentum,
-        l1=l1,
-        l2=l2,
-        proximal_l1=proximal_l1,
-        weight_decay=weight_decay,
-        decoupled_weight_decay=decoupled_weight_decay,
-        max_norm=max_norm,
-        input_dropout=input_dropout,
-        label_smoothing=label_smoothing,
-        gradient_noise=gradient_noise,
-        input_noise=input_noise,
+        model=model,
+        loss=loss,
+        optimizer=optimizer,
+        penalties=penalties,
+        batch_size=batch_size,
+        epochs=epochs,
+        options=options,
     )
-    uses = {
-        "dropout": any(rate is not None for rate in (*rates, numbers.input_dropout)),
-        "augment": augmentation is not None,
-        "noise": not (numbers.gradient_noise is None and numbers.input_noise is None),
-    }
-    unused = [name for name, is_used in uses.items() if not is_used]
-    streams = boundary.read_streams(
-        seed, unused, init=init_seed, order=order_seed, dropout=dropout_seed, augment=augment_seed, noise=noise_seed
-    )
+    return _follow(settings, _make_epoch(settings), _make_record(settings))
 
-    model = MLP(hidden, classes, activation, initializer)
-    steps = n // batch_size if drop_last else -(-n // batch_size)
-    rate_at = optimizers.make_schedule(schedule, numbers.learning_rate, epochs * steps)
-    descent = optimizers.build(optimizer, numbers.momentum, numbers.weight_decay, numbers.decoupled_weight_decay)
-    in_loss = [kind(alpha) for kind, alpha in ((L1, numbers.l1), (L2, numbers.l2)) if alpha is not None]
-    radius = None if numbers.max_norm is None else MaxNorm(numbers.max_norm, UNIT_AXIS)
-    proximal = None if numbers.proximal_l1 is None else L1(numbers.proximal_l1)
-    is_changed = not (augmentation is None and numbers.input_noise is None and numbers.input_dropout is None)
 
-    def predict(params: PyTree, x: Array, multipliers: Sequence[Array | None] = ()) -> Array:
-        return jnp.asarray(model.apply(params, x, multipliers))
+def _make_epoch(of: Settings) -> Callable[[PyTree, Array], tuple[PyTree, PyTree]]:
+    """One pass through the data, from parameters, the model's state and the optimizer's memory to these."""
+    x, steps, numbers = of.sets["train"][0], of.steps, of.numbers
+    # Labels of many places in each example are made to rows batch by batch: there may be much of them.
+    ahead = of.sets["train"][1].ndim == 1 or of.aim.classes is None
+    targets = of.aim.encode(of.sets["train"][1]) if ahead else of.sets["train"][1]
+    in_loss = [term for term in of.terms if not term.proximal]
+    after_step = [term for term in of.terms if term.proximal]
 
-    objective = objectives.build(predict, LOSSES[loss], in_loss, [kernels_only] * len(in_loss))
-    targets = one_hot(y, classes, dtype)
-    if numbers.label_smoothing is not None:
-        targets = (1 - numbers.label_smoothing) * targets + numbers.label_smoothing / classes
+    def objective(
+        params: PyTree, state: PyTree, x: Any, y: Array, weights: Array, drawn: PyTree
+    ) -> tuple[Array, PyTree]:
+        outputs, state = of.network.apply(params, state, x, drawn, True)
+        data = objectives.average(of.aim.loss(outputs, y if ahead else of.aim.encode(y)), weights)
+        values = [term.value(params) for term in in_loss]
+        return (data + sum(values[1:], start=values[0]) if values else data), state
 
-    def epoch(state: PyTree, number: Array) -> tuple[PyTree, None]:
-        keys = {name: jax.random.fold_in(key, number) for name, key in streams.items()}
-        batches = sampling.shuffled_epoch(keys["order"], n, batch_size, drop_last=drop_last)
-        layer_keys = [jax.random.fold_in(keys["dropout"], layer) for layer in range(len(hidden)) if uses["dropout"]]
+    def epoch(carried: PyTree, number: Array) -> tuple[PyTree, PyTree]:
+        keys = {name: jax.random.fold_in(key, number) for name, key in of.streams.items()}
+        batches = sampling.shuffled_epoch(keys["order"], of.size, of.batch_size, drop_last=of.drop_last)
+        draw_model = of.network.draw(keys)
 
-        def draw(step: Any) -> tuple[list[Any], Array | None]:
-            """Dropout masks of a step, and its inputs where they are changed at random."""
-            masks = [
-                None if rate is None else keep_mask(layer_keys[layer], rate, (batch_size, units), step)
-                for layer, (rate, units) in enumerate(zip(rates, hidden, strict=True))
-            ]
-            if not is_changed:
-                return masks, None
+        def draw(step: Any) -> tuple[PyTree, Array | None]:
+            """What the model draws at a step, and its inputs where they are changed at random."""
+            drawn = draw_model(step)
+            if not of.changes_inputs:
+                return drawn, None
             index = batches.index[jnp.minimum(step, steps - 1)]
             options = {"noise": numbers.input_noise, "dropout": numbers.input_dropout}
-            return masks, perturb_inputs(keys, x[index], step, augmentation=augmentation, **options)
+            return drawn, perturb_inputs(keys, x[index], step, augmentation=of.augmentation, **options)
 
-        def step(state: PyTree, drawn: tuple[Array, sampling.Batches]) -> tuple[PyTree, None]:
-            (params, memory, (kept, inputs)), (number, batch) = state, drawn
-            multipliers = [
-                None if rate is None else multiplier(mask, rate) for mask, rate in zip(kept, rates, strict=True)
-            ]
+        def step(carried: PyTree, this: tuple[Array, sampling.Batches]) -> tuple[PyTree, PyTree]:
+            (params, state, memory, (drawn, inputs)), (number, batch) = carried, this
             inputs = x[batch.index] if inputs is None else inputs
-            gradient, _ = jax.grad(objective, has_aux=True)(
-                params, inputs, targets[batch.index], weights=batch.valid, multipliers=multipliers
-            )
+            weights = batch.valid if of.weights is None else jnp.where(batch.valid, of.weights[batch.index], 0)
+            given = inputs, targets[batch.index], weights, drawn
+            (value, state_after), gradient = jax.value_and_grad(objective, has_aux=True)(params, state, *given)
             if numbers.gradient_noise is not None:
                 gradient = perturb_gradient(keys["noise"], gradient, number, numbers.gradient_noise)
-            direction, memory = descent.update(gradient, memory, params)
-            rate = rate_at(first + number)
-            params = jax.tree.map(lambda w, d: w - rate * d, params, direction)
-            params = params if proximal is None else proximal.prox(params, rate, kernels_only)
-            params = params if radius is None else _project(params, radius)
+            look = (lambda params: objective(params, state, *given)[0]), value
+            params, memory, rate = of.descent.step(params, memory, gradient, first + number, look)
+            for term in after_step:
+                params = term.prox(params, 1.0 if rate is None else rate)
             # What is random is drawn a step ahead: what a loop carries is computed once, not wherever it is used.
-            following = draw(number + 1) if steps > 1 else (kept, inputs if is_changed else None)
-            return (params, memory, following), None
+            following = draw(number + 1) if steps > 1 else (drawn, inputs if of.changes_inputs else None)
+            seen = None if of.record_steps is None else (value, optax.tree.norm(gradient))
+            return (params, state_after, memory, following), seen
 
         first = number * steps
-        (params, memory, _), _ = jax.lax.scan(step, (*state, draw(0)), (jnp.arange(steps), batches))
-        return (params, memory), None
+        (params, state, memory, _), seen = jax.lax.scan(step, (*carried, draw(0)), (jnp.arange(steps), batches))
+        return (params, state, memory), seen
 
-    def record(params: PyTree) -> dict[str, Array]:
+    return epoch
+
+
+def _make_record(of: Settings) -> Callable[[PyTree, PyTree], dict[str, Array]]:
+    """What is recorded of parameters and the model's state, by name."""
+    wanted = {*of.record, *([] if of.stopping is None else [str(of.stopping.monitor)])}
+
+    def record(params: PyTree, state: PyTree) -> dict[str, Array]:
         values: dict[str, Array] = {}
-        for name, data in sets.items():
-            if evaluate_train or name != "train":
-                score = evaluate(predict, params, *data, loss=loss)
-                values |= {f"{name}_{part}": value for part, value in score._asdict().items()}
-        layers = [*(f"hidden_{i}" for i in range(len(hidden))), "output"]
-        kernels = [params["params"][layer]["weight"] for layer in layers]
-        zeros = sum((kernel == 0).sum() for kernel in kernels)
-        paid = [*in_loss, *([] if proximal is None else [proximal])]
-        return values | {
-            "penalty": sum((penalty.value(params, kernels_only) for penalty in paid), jnp.zeros((), dtype)),
-            "weight_norm": jnp.sqrt(jnp.stack([jnp.vdot(kernel, kernel) for kernel in kernels])),
-            "zero_fraction": zeros.astype(dtype) / sum(kernel.size for kernel in kernels),
-        }
+        for name, data in of.sets.items():
+            scores = {score: make for score, make in of.aim.scores.items() if f"{name}_{score}" in wanted}
+            if scores:
+                means = average(_together(scores), lambda x: of.network.apply(params, state, x, None, False)[0], *data)
+                values |= {f"{name}_{score}": mean for score, mean in means.items()}
+        kernels = find_kernels(params)
+        if "penalty" in wanted:
+            paid = [term.value(params) for term in of.terms if not term.is_constraint]
+            values["penalty"] = sum(paid, jnp.zeros((), of.dtype))
+        if "weight_norm" in wanted:
+            values["weight_norm"] = jnp.sqrt(jnp.stack([jnp.vdot(kernel, kernel) for kernel in kernels]))
+        if "zero_fraction" in wanted:
+            zeros = jnp.asarray(sum((kernel == 0).sum() for kernel in kernels))
+            values["zero_fraction"] = zeros.astype(of.dtype) / sum(kernel.size for kernel in kernels)
+        return values
 
-    def take_record(carry: PyTree, numbers: Array) -> tuple[PyTree, dict[str, Array]]:
+    return record
+
+
+def _together(scores: Mapping[str, Callable[[Array, Array], Array]]) -> Callable[[Array, Array], dict[str, Array]]:
+    return lambda outputs, y: {name: score(outputs, y) for name, score in scores.items()}
+
+
+def _follow(of: Settings, epoch: Callable[..., Any], record: Callable[..., Any]) -> History:
+    """All epochs, their records, and when to stop."""
+    stopping, keeps_best = of.stopping, of.return_params
+
+    def take_record(carry: PyTree, numbers: Array) -> tuple[PyTree, tuple[dict[str, Array], PyTree]]:
         (before, watch), epoch_number = carry, numbers[-1] + 1
-        state, _ = jax.lax.scan(epoch, before, numbers)
+        after, seen = jax.lax.scan(epoch, before, numbers)
         if stopping is None:
-            return (state, watch), record(state[0])
-        state = _choose(watch.rule.stopped_epoch == 0, state, before)
-        values = record(state[0])
+            return (after, watch), (record(*after[:2]), seen)
+        after = _choose(watch.rule.stopped_epoch == 0, after, before)
+        values = record(*after[:2])
         rule = rules.update(stopping, watch.rule, values[stopping.monitor], epoch_number)
-        best = _choose(rule.best_epoch == epoch_number, state[0], watch.best) if return_params else None
-        return (state, _Watch(rule, best)), values
+        best = _choose(rule.best_epoch == epoch_number, after[:2], watch.best) if keeps_best else None
+        return (after, _Watch(rule, best)), (values, seen)
 
-    params = model.init(streams["init"], x[:1])
+    params, state = of.network.init(of.streams, of.sets["train"][0][:1])
+    watch: Any = None
     if stopping is not None:
-        recorded = jax.eval_shape(record, params)
-        rules.check_monitor(stopping, [name for name, value in recorded.items() if value.ndim == 0])
-    watch: Any = (
-        None if stopping is None else _Watch(rules.start(stopping, dtype=dtype), params if return_params else None)
-    )
-    grouped = jnp.arange(epochs).reshape(-1, evaluate_every)
-    ((params, _), watch), history = jax.lax.scan(take_record, ((params, descent.init(params)), watch), grouped)
+        watch = _Watch(rules.start(stopping, dtype=of.dtype), (params, state) if keeps_best else None)
+    grouped = jnp.arange(of.epochs).reshape(-1, of.evaluate_every)
+    start = (params, state, of.descent.init(params))
+    ((params, state, _), watch), (records, seen) = jax.lax.scan(take_record, (start, watch), grouped)
+    history = {name: values for name, values in records.items() if name in of.record}
+    dims = {name: ("epoch", "layer")[: values.ndim] for name, values in history.items()}
+    if of.record_steps is not None:
+        parts = zip(("step_loss", "step_gradient_norm"), seen, strict=True)
+        steps = {name: values.reshape(-1)[of.record_steps - 1 :: of.record_steps] for name, values in parts}
+        history, dims = history | steps, dims | dict.fromkeys(steps, ("step",))
     if stopping is not None:
         history |= {"stopped_epoch": watch.rule.stopped_epoch, "best_epoch": watch.rule.best_epoch}
-    if return_params:
-        history |= {"params": params} | ({} if stopping is None else {"best_params": watch.best})
-    return history
-
-
-def _project(params: PyTree, radius: MaxNorm) -> PyTree:
-    """The incoming weights of every unit no longer than the radius."""
-    return radius.prox(params, 1.0, kernels_only)
+    if of.return_params:
+        history["params"] = of.network.export(params, state)
+        if stopping is not None:
+            history["best_params"] = of.network.export(*watch.best)
+    return History(history, dims=dims)
 
 
 class _Watch(NamedTuple):

@@ -1,0 +1,120 @@
+"""Which penalties act on which parameters of a network, through their gradient or their proximal step."""
+
+import fnmatch
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from jaxreg.errors import ArgumentError
+from jaxreg.nets.networks import name_leaves
+from jaxreg.penalties import Mask, MaxNorm, kernels_only
+
+_REMEDY = 'Give penalties.L2(1e-3), nets.On(penalty, "hidden_0/*"), or {"hidden_0/*": penalty}'
+
+
+class On(NamedTuple):
+    """A penalty, the parameters that it acts on, and how.
+
+    Args:
+        penalty: a value of `jaxreg.penalties`, whose strengths may be traced, or one of your own with
+            `value(params, mask)` and `prox(params, step, mask)`.
+        where: a path such as "hidden_0/weight" with `*` and `?` as in a shell, several of these, a function
+            `(path, leaf) -> bool`, or a mask of `jaxreg.penalties`. None: all kernels, that is leaves of two or more
+            dimensions.
+        proximal: act by `prox` after each step, with the learning rate as its step, which makes exact zeros; else by
+            the gradient of `value`. None: by the gradient, but for what is a constraint, such as `MaxNorm`.
+
+    >>> from jaxreg import penalties
+    >>> On(penalties.L1(1e-4), "hidden_0/*", proximal=True).where
+    'hidden_0/*'
+    """
+
+    penalty: Any
+    where: Any = None
+    proximal: bool | None = None
+
+
+class Term(NamedTuple):
+    """A penalty with its mask for the parameters at hand."""
+
+    penalty: Any
+    mask: Mask
+    proximal: bool
+    is_constraint: bool
+
+    def value(self, params: PyTree) -> Float[Array, ""]:
+        """What it adds to the objective."""
+        return self.penalty.value(params, self.mask)
+
+    def prox(self, params: PyTree, step: Any) -> PyTree:
+        """Its proximal step."""
+        return self.penalty.prox(params, step, self.mask)
+
+
+def read_penalties(given: Any, params: PyTree) -> list[Term]:
+    """The penalties as terms; refuse what is none, and what acts on nothing.
+
+    Args:
+        given: what `train` takes as `penalties`.
+        params: the parameters, or their shapes.
+    """
+    if isinstance(given, Mapping):
+        given = [_as_on(one)._replace(where=where) for where, several in given.items() for one in _as_list(several)]
+    return [_read_term(_as_on(one), params) for one in _as_list(given)]
+
+
+def _as_list(given: Any) -> Sequence[Any]:
+    return given if isinstance(given, list | tuple) and not isinstance(given, On) else [given]
+
+
+def _as_on(given: Any) -> On:
+    return given if isinstance(given, On) else On(given)
+
+
+def _read_term(on: On, params: PyTree) -> Term:
+    penalty = on.penalty
+    if isinstance(penalty, type) or not all(callable(getattr(penalty, name, None)) for name in ("value", "prox")):
+        raise ArgumentError("penalties", penalty, "must have value(params, mask) and prox(params, step, mask)", _REMEDY)
+    is_constraint = isinstance(penalty, MaxNorm) or bool(getattr(penalty, "is_constraint", False))
+    mask = _read_mask(on.where, params)
+    acted_on = [leaf for leaf, acts in zip(*map(jax.tree.leaves, (params, mask)), strict=True) if acts]
+    if not acted_on:
+        known = ", ".join(name_leaves(params))
+        raise ArgumentError("penalties", on.where, "must match some parameters", f"There are {known}")
+    for leaf in acted_on:
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            constraint = "must act on floating-point parameters"
+            raise ArgumentError("penalties", on.where, constraint, "Leave integers out by `where`")
+    proximal = is_constraint if on.proximal is None else bool(on.proximal)
+    return Term(penalty, mask, proximal, is_constraint)
+
+
+def _read_mask(where: Any, params: PyTree) -> PyTree[bool]:
+    """A truth value for each leaf."""
+    if where is None:
+        return kernels_only(params)
+    names = list(name_leaves(params))
+    if isinstance(where, str) or (isinstance(where, tuple | list) and all(isinstance(one, str) for one in where)):
+        patterns = [where] if isinstance(where, str) else where
+        for pattern in patterns:
+            if not fnmatch.filter(names, pattern):
+                raise ArgumentError("penalties", pattern, "must match some parameters", f"There are {', '.join(names)}")
+        return _mark(params, lambda name, _: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns))
+    if callable(where) and len(inspect.signature(where).parameters) == 2:
+        return _mark(params, where)
+    prefix = where(params) if callable(where) else where
+    try:
+        return jax.tree.map(lambda acts, part: jax.tree.map(lambda _: bool(acts), part), prefix, params)
+    except (ValueError, TypeError) as error:
+        raise ArgumentError("penalties", where, "must be a mask that fits the parameters", _REMEDY) from error
+
+
+def _mark(params: PyTree, acts: Callable[[str, Any], Any]) -> PyTree[bool]:
+    """The parameters with whether each is meant, by its path."""
+    places = jax.tree.unflatten(jax.tree.structure(params), range(len(jax.tree.leaves(params))))
+    marks = {place: bool(acts(name, jax.tree.leaves(params)[place])) for name, place in name_leaves(places).items()}
+    return jax.tree.map(marks.__getitem__, places)

@@ -1,0 +1,421 @@
+"""Everything that decides a training, read and checked before anything is traced."""
+
+import difflib
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, PyTree
+
+from jaxreg.checks import NOT_NEGATIVE, check_kind, check_same_shape, read_array
+from jaxreg.engine.known import find_values
+from jaxreg.errors import ArgumentError
+from jaxreg.nets import boundary, optimizers, targets
+from jaxreg.nets import stopping as rules
+from jaxreg.nets.augmentation import Augmentation
+from jaxreg.nets.evaluation import LOSSES
+from jaxreg.nets.model import ACTIVATIONS, INITIALIZERS, MLP
+from jaxreg.nets.networks import Network, from_mlp, name_leaves, read_model
+from jaxreg.nets.penalized import On, Term, read_penalties
+from jaxreg.penalties import L1, L2, MaxNorm, Scalar
+
+
+class Options(TypedDict, total=False):
+    r"""What `train` takes beside the fifteen arguments that it names. Numbers may be traced and swept.
+
+    Regularizers by name; None leaves their code out, and strength 0 (`max_norm` infinite) gives the very same bytes.
+    They act on kernels, leaves of two or more dimensions, not on biases.
+
+    Args:
+        l1: strength $\alpha$ of $\alpha \sum |w|$ in the loss, subgradient 0 at 0 (Keras' number); no exact zeros.
+        l2: strength $\alpha$ of $\tfrac12 \alpha \sum w^2$ in the loss (twice Keras' number).
+        proximal_l1: strength $\alpha$ of $\alpha \sum |w|$ by soft thresholding at $\eta_t \alpha$ after the step:
+            exact zeros. For `sgd` the proximal gradient method; adaptive optimizers take the same threshold.
+        weight_decay: coupled decay $c$: $c\,w$ joins the gradient before the optimizer sees it.
+        decoupled_weight_decay: $\lambda$: $\lambda w$ joins the direction, after the optimizer; AdamW's.
+        max_norm: largest Euclidean norm of the incoming weights of a unit.
+        dropout: of the built-in `MLP`: rate in [0, 1) at which outputs of the last hidden layer are dropped, or for
+            each hidden layer a rate or None.
+        input_dropout: rate in [0, 1) at which inputs are dropped.
+        label_smoothing: $\epsilon$ in [0, 1): targets become $(1 - \epsilon) e_y + \epsilon / \text{classes}$.
+        gradient_noise: standard deviation of normal noise on every entry of the gradient, at each step.
+        input_noise: standard deviation of normal noise on every input, at each step.
+        augmentation: random changes of the training images, with strengths that may be traced.
+        momentum: $\beta$ in [0, 1), for the optimizers `momentum` and `nesterov`; None is 0.9.
+        schedule: a key of `SCHEDULES`, or a function; see `optimizers.make_schedule` (static).
+        sample_weight: $w_i \ge 0$ for each training example: a batch's loss is $\sum w_i \ell_i / \sum w_i$.
+        class_weight: $\ge 0$ for each class, or a dict from class to weight (others 1); multiplies `sample_weight`.
+        init_seed: the key of initial weights, in place of `seed`.
+        order_seed: the key of the order of examples, in place of `seed`.
+        dropout_seed: the key of dropout, and of all else that a model draws, in place of `seed`.
+        augment_seed: the key of augmentation, in place of `seed`.
+        noise_seed: the key of gradient and input noise, in place of `seed`.
+        hidden: units of each hidden layer of the built-in `MLP` (static), by default (256, 128).
+        classes: its outputs (static), by default 10, or one for each number of a target that is no class.
+        activation: a key of `ACTIVATIONS` (static), by default "sigmoid".
+        initializer: a key of `INITIALIZERS` (static), by default "glorot_uniform".
+        metrics: recorded beside the loss: names, or a dict from name to a function (outputs, targets) that gives one
+            value per example (static). None: the accuracy, where the targets are classes.
+        record: names of the records to return (static); None: all. What is not asked for is not computed.
+        record_steps: every so many steps, `step_loss`, the objective before the step, and `step_gradient_norm`
+            (static).
+        evaluate_every: epochs from one record to the next; divides `epochs` (static).
+        evaluate_train: whether to evaluate on the training data too, at about a third of the training's cost (static).
+        drop_last: leave out a last short batch; by default it is kept, as Keras does (static).
+        stopping: when to stop early; its numbers may be traced.
+        return_params: whether to return the parameters (static).
+    """
+
+    l1: Scalar | None
+    l2: Scalar | None
+    proximal_l1: Scalar | None
+    weight_decay: Scalar | None
+    decoupled_weight_decay: Scalar | None
+    max_norm: Scalar | None
+    dropout: Scalar | Float[Array | np.ndarray, " layers"] | Sequence[Scalar | None] | None
+    input_dropout: Scalar | None
+    label_smoothing: Scalar | None
+    gradient_noise: Scalar | None
+    input_noise: Scalar | None
+    augmentation: Augmentation | None
+    momentum: Scalar | None
+    schedule: str | optimizers.Schedule
+    sample_weight: Any
+    class_weight: Any
+    init_seed: Key[Array, ""] | None
+    order_seed: Key[Array, ""] | None
+    dropout_seed: Key[Array, ""] | None
+    augment_seed: Key[Array, ""] | None
+    noise_seed: Key[Array, ""] | None
+    hidden: tuple[int, ...]
+    classes: int
+    activation: str
+    initializer: str
+    metrics: Any
+    record: Sequence[str] | None
+    record_steps: int | None
+    evaluate_every: int
+    evaluate_train: bool
+    drop_last: bool
+    stopping: rules.EarlyStopping | None
+    return_params: bool
+
+
+_DEFAULTS: dict[str, Any] = dict.fromkeys(Options.__annotations__) | {
+    "schedule": "constant",
+    "evaluate_every": 1,
+    "evaluate_train": True,
+    "drop_last": False,
+    "return_params": False,
+}
+_STRENGTHS = ("l1", "l2", "proximal_l1", "weight_decay", "decoupled_weight_decay", "max_norm")
+_NUMBERS = ("momentum", *_STRENGTHS, "input_dropout", "label_smoothing", "gradient_noise", "input_noise")
+_MLP: dict[str, Any] = {"hidden": (256, 128), "classes": 10, "activation": "sigmoid", "initializer": "glorot_uniform"}
+_STREAMS = ("init", "order", "dropout", "augment", "noise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """A training, ready to be traced. `numbers` are those by name, `sets` the data sets that are there."""
+
+    network: Network
+    aim: targets.Aim
+    terms: tuple[Term, ...]
+    descent: optimizers.Descent
+    numbers: Any
+    augmentation: Augmentation | None
+    sets: Mapping[str, tuple[Array, Array]]
+    weights: Array | None
+    streams: Mapping[str, Key[Array, ""]]
+    batch_size: int
+    drop_last: bool
+    epochs: int
+    evaluate_every: int
+    record: Collection[str]
+    record_steps: int | None
+    stopping: rules.EarlyStopping | None
+    return_params: bool
+    dtype: Any
+
+    @property
+    def size(self) -> int:
+        """Training examples."""
+        return int(self.sets["train"][0].shape[0])
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return self.size // self.batch_size if self.drop_last else -(-self.size // self.batch_size)
+
+    @property
+    def changes_inputs(self) -> bool:
+        """Whether inputs are changed at random."""
+        of_numbers = self.numbers.input_noise is not None or self.numbers.input_dropout is not None
+        return of_numbers or self.augmentation is not None
+
+
+def read_settings(
+    given: Mapping[str, tuple[Any, Any]],
+    *,
+    seed: Any,
+    learning_rate: Any,
+    model: Any,
+    loss: Any,
+    optimizer: Any,
+    penalties: Any,
+    batch_size: Any,
+    epochs: Any,
+    options: Mapping[str, Any],
+) -> Settings:
+    """The settings of `train`; refuse what is outside its domain, does not fit, or is not known."""
+    takes_more = callable(optimizer) and not isinstance(optimizer, tuple)  # an Optax transformation is a tuple
+    own = {name: value for name, value in options.items() if name not in _DEFAULTS}
+    if own and not takes_more:
+        raise _unknown(next(iter(own)), own)
+    chosen = _DEFAULTS | {name: value for name, value in options.items() if name in _DEFAULTS}
+    sets = boundary.read_sets(given)
+    x = sets["train"][0]
+    dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.result_type(float)
+    _check_counts(x.shape[0], batch_size, epochs, chosen)
+    _check_optimizer(optimizer, chosen, takes_more)
+    rate = {} if learning_rate is None and not isinstance(optimizer, str) else {"learning_rate": learning_rate}
+    numbers = boundary.read_numbers(dtype, **rate, **{name: chosen[name] for name in _NUMBERS})
+
+    is_mlp = model is None or isinstance(model, MLP)
+    read = _read_mlp if is_mlp else _read_model
+    network, draws = read(model, loss, sets, batch_size, chosen, dtype)
+    streams = _read_streams(seed, chosen, numbers, draws)
+    params, outputs = trace_model(network, x, batch_size, dtype, is_mlp)
+    aim = targets.read_aim(
+        loss, chosen["metrics"], outputs, {f"y_{name}": y for name, (_, y) in sets.items()}, numbers.label_smoothing
+    )
+    _check_functions(loss, chosen["metrics"], aim, outputs, sets["train"][1], batch_size)
+    steps = x.shape[0] // batch_size if chosen["drop_last"] else -(-x.shape[0] // batch_size)
+    schedule = chosen["schedule"]
+    rate_at = optimizers.make_schedule(schedule, numbers.learning_rate, epochs * steps) if rate else None
+    own = {name: boundary.read_own(name, value, dtype) for name, value in own.items()}
+    descent = optimizers.read_optimizer(optimizer, params, rate_at, schedule == "constant", numbers, own)
+    terms = _read_terms(numbers, penalties, params, network.unit_axis)
+    if any(term.proximal for term in terms) and rate_at is None:
+        remedy = "Give optimizer=lambda learning_rate: optax... and learning_rate, or proximal=False"
+        raise ArgumentError("learning_rate", None, "is the step of proximal penalties", remedy)
+    return Settings(
+        network=network,
+        aim=aim,
+        terms=terms,
+        descent=descent,
+        numbers=numbers,
+        augmentation=chosen["augmentation"],
+        sets=sets,
+        weights=_read_weights(chosen["sample_weight"], chosen["class_weight"], sets["train"][1], aim.classes, dtype),
+        streams=streams,
+        batch_size=batch_size,
+        drop_last=bool(chosen["drop_last"]),
+        epochs=epochs,
+        evaluate_every=chosen["evaluate_every"],
+        record=_read_record(chosen, sets, aim, params),
+        record_steps=chosen["record_steps"],
+        stopping=chosen["stopping"],
+        return_params=chosen["return_params"],
+        dtype=dtype,
+    )
+
+
+def _unknown(name: str, own: Mapping[str, Any]) -> ArgumentError:
+    near = difflib.get_close_matches(name, _DEFAULTS, 1)
+    remedy = f"Did you mean {near[0]}?" if near else "See nets.Options; numbers of your own go to optimizer=lambda ..."
+    return ArgumentError(name, own[name], "is not an option of train", remedy.rstrip("?"))
+
+
+def _check_counts(n: int, batch_size: Any, epochs: Any, chosen: Mapping[str, Any]) -> None:
+    boundary.check_integer("batch_size", batch_size, 1, n, "Give 1 for online learning, n for the full batch")
+    boundary.check_integer("epochs", epochs, 1, math.inf, "Give at least one pass through the data")
+    boundary.check_record(chosen["evaluate_every"], epochs)
+    for name in ("drop_last", "evaluate_train", "return_params"):
+        check_kind(name, chosen[name], (bool, np.bool_), "Give True or False")
+    steps = epochs * (n // batch_size if chosen["drop_last"] else -(-n // batch_size))
+    if chosen["record_steps"] is not None:
+        boundary.check_integer("record_steps", chosen["record_steps"], 1, steps, "Give 1 for each step")
+    boundary.check_kind("stopping", chosen["stopping"], rules.EarlyStopping)
+    boundary.check_kind("augmentation", chosen["augmentation"], Augmentation)
+
+
+def _check_optimizer(optimizer: Any, chosen: Mapping[str, Any], takes_more: bool) -> None:
+    if not takes_more and not isinstance(optimizer, tuple):
+        boundary.check_name("optimizer", optimizer, optimizers.OPTIMIZERS)
+        optimizers.check_optimizer(optimizer, chosen["momentum"], chosen["decoupled_weight_decay"])
+    if not callable(chosen["schedule"]):
+        boundary.check_name("schedule", chosen["schedule"], optimizers.SCHEDULES)
+
+
+def _read_mlp(
+    model: MLP | None, loss: Any, sets: Mapping[str, Any], batch_size: int, chosen: Mapping[str, Any], dtype: Any
+) -> tuple[Network, bool]:
+    """The built-in model, made of the options that are its own, and whether it draws at random."""
+    boundary.check_rows(sets)
+    given = {name: chosen[name] for name in _MLP if chosen[name] is not None}
+    if model is not None:
+        for name, value in given.items():
+            raise ArgumentError(name, value, "is part of the model that is given", "Give either")
+        given = {name: getattr(model, name) for name in _MLP}
+    y = sets["train"][1]
+    are_classes = loss in LOSSES if isinstance(loss, str) else y.ndim == 1 and jnp.issubdtype(y.dtype, jnp.integer)
+    known = _MLP | ({} if are_classes else {"classes": max(1, math.prod(y.shape[1:]))}) | given
+    boundary.check_integer("classes", known["classes"], 2 if are_classes else 1, math.inf, "Give the number of classes")
+    boundary.check_hidden(known["hidden"])
+    boundary.check_name("activation", known["activation"], ACTIVATIONS)
+    boundary.check_name("initializer", known["initializer"], INITIALIZERS)
+    rates = boundary.read_dropout(chosen["dropout"], len(known["hidden"]), dtype)
+    return from_mlp(MLP(**known), rates, batch_size), any(rate is not None for rate in rates)
+
+
+def _read_model(
+    model: Any, loss: Any, sets: Mapping[str, Any], batch_size: int, chosen: Mapping[str, Any], dtype: Any
+) -> tuple[Network, bool]:
+    """A model of the user's, which may draw at random."""
+    for name in (*_MLP, "dropout"):
+        if chosen[name] is not None:
+            raise ArgumentError(name, chosen[name], "is of the built-in MLP", "Make it part of your model")
+    return read_model(model), True
+
+
+def _read_streams(seed: Any, chosen: Mapping[str, Any], numbers: Any, draws: bool) -> dict[str, Key[Array, ""]]:
+    uses = {
+        "dropout": draws or numbers.input_dropout is not None,
+        "augment": chosen["augmentation"] is not None,
+        "noise": not (numbers.gradient_noise is None and numbers.input_noise is None),
+    }
+    unused = [name for name, is_used in uses.items() if not is_used]
+    return boundary.read_streams(seed, unused, **{name: chosen[f"{name}_seed"] for name in _STREAMS})
+
+
+def trace_model(
+    network: Network, x: Array, batch_size: int, dtype: Any, is_trusted: bool = False
+) -> tuple[PyTree, jax.ShapeDtypeStruct]:
+    """The shapes of the parameters and of the outputs for a batch; refuse a model that does not take the inputs."""
+    key = jax.random.key(0)
+    keys = {"init": key, "dropout": key}
+
+    def once(keys: Any, x: Array) -> tuple[PyTree, PyTree, PyTree, Array]:
+        params, state = network.init(keys, x[:1])
+        outputs, after = network.apply(params, state, x, network.draw(keys)(0), True)
+        return params, state, after, outputs
+
+    like = jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)
+    if is_trusted:
+        params, _, _, outputs = jax.eval_shape(once, keys, like)
+        return params, outputs
+    try:
+        params, state, after, outputs = jax.eval_shape(once, keys, like)
+    except ArgumentError:
+        raise
+    except Exception as error:  # whatever a model of somebody else's raises
+        cause = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
+        constraint = f"must take inputs {x.dtype}[batch, {', '.join(map(str, x.shape[1:]))}] ({cause:.300})"
+        raise ArgumentError("model", "what is given", constraint, "Reshape the inputs, or change the model") from error
+    if not isinstance(outputs, jax.ShapeDtypeStruct) or outputs.shape[:1] != (batch_size,):
+        constraint = f"must return one array with an entry or row for each of the {batch_size} examples of a batch"
+        raise ArgumentError("model", outputs, constraint, "Return the outputs alone")
+    if not jnp.issubdtype(outputs.dtype, jnp.floating):
+        raise ArgumentError("model", outputs, "must return floating-point numbers", "Return logits or predictions")
+    if not jax.tree.leaves(params):
+        raise ArgumentError("model", params, "must have parameters", "Give it at least one")
+    for name, leaf in name_leaves(params).items():
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            constraint = f"must have floating-point parameters, and {name} is {leaf.dtype}"
+            raise ArgumentError("model", "what is given", constraint, "Keep integers out of the parameters")
+    if str(state) != str(after):  # which say shapes and types
+        raise ArgumentError("model", "its state", "must keep its shape in training", "Make all of it when initialised")
+    _check_finite(network, x)
+    return params, outputs
+
+
+def _check_finite(network: Network, x: Array) -> None:
+    """Refuse a model that is NaN before it is trained, where the first example is known and nothing else is traced."""
+    known = find_values(x)
+    if known is None:
+        return
+
+    def first(key: Any, x: Array) -> Array:
+        return network.apply(*network.init({"init": key, "dropout": key}, x), x, None, False)[0]
+
+    with jax.ensure_compile_time_eval():
+        outputs = jax.jit(first)(jax.random.key(0), jnp.asarray(known[:1]))
+    if not isinstance(outputs, jax.core.Tracer) and np.isfinite(known[:1]).all() and not np.isfinite(outputs).all():
+        value = np.asarray(outputs)[0].tolist()
+        raise ArgumentError("model", value, "must be finite for x_train[0] before it is trained", "Check how it begins")
+
+
+def _check_functions(
+    loss: Any, metrics: Any, aim: targets.Aim, outputs: jax.ShapeDtypeStruct, y: Array, batch_size: int
+) -> None:
+    """Refuse a loss or a metric of the user's that is not one value per example."""
+    like = jax.ShapeDtypeStruct((batch_size, *y.shape[1:]), y.dtype)
+    if callable(loss):
+        targets.check_per_example("loss", loss, outputs, jax.eval_shape(aim.encode, like))
+    for name, metric in metrics.items() if isinstance(metrics, Mapping) else ():
+        if callable(metric):
+            targets.check_per_example(f"metrics[{name!r}]", metric, outputs, like)
+
+
+def _read_terms(numbers: Any, penalties: Any, params: PyTree, unit_axis: int | None) -> tuple[Term, ...]:
+    """All penalties, those by name first; a projection comes last."""
+    given = [On(kind(alpha)) for kind, alpha in ((L1, numbers.l1), (L2, numbers.l2)) if alpha is not None]
+    given += [On(L1(numbers.proximal_l1), None, True)] if numbers.proximal_l1 is not None else []
+    given += [On(MaxNorm(numbers.max_norm, unit_axis))] if numbers.max_norm is not None else []
+    terms = read_penalties(given, params)
+    return tuple(sorted([*terms, *read_penalties(penalties, params)], key=lambda term: term.is_constraint))
+
+
+def _read_weights(sample_weight: Any, class_weight: Any, y: Array, classes: int | None, dtype: Any) -> Array | None:
+    """The weight of each training example, or None."""
+    weights = None
+    if sample_weight is not None:
+        NOT_NEGATIVE.check_all(
+            "sample_weight", sample_weight, "Give 0 for an example that does not count", kinds="biuf"
+        )
+        weights = jnp.asarray(read_array("sample_weight", sample_weight, kinds="biuf")).astype(dtype)
+        check_same_shape("sample_weight", weights.shape, "the training examples", y.shape[:1])
+        known = find_values(weights)
+        if known is not None and not known.any():
+            raise ArgumentError("sample_weight", 0.0, "must not be 0 for all", "Give some examples a weight")
+    if class_weight is None:
+        return weights
+    if classes is None or y.ndim != 1:
+        raise ArgumentError("class_weight", class_weight, "is for one label an example", "Give sample_weight")
+    if isinstance(class_weight, Mapping):
+        for label in class_weight:
+            boundary.check_integer("class_weight", label, 0, classes - 1, "Name classes")
+        class_weight = [class_weight.get(label, 1.0) for label in range(classes)]
+    NOT_NEGATIVE.check_all("class_weight", class_weight, "Give a weight for each class", kinds="biuf")
+    of_class = jnp.asarray(read_array("class_weight", class_weight, kinds="biuf")).astype(dtype)
+    check_same_shape("class_weight", of_class.shape, "the classes", (classes,))
+    return of_class[y] if weights is None else weights * of_class[y]
+
+
+def _read_record(chosen: Mapping[str, Any], sets: Collection[str], aim: targets.Aim, params: PyTree) -> list[str]:
+    """The names of the records to compute."""
+    scores = [f"{name}_{score}" for name in sets for score in aim.scores]
+    of_params = ["penalty", *(["weight_norm", "zero_fraction"] if find_kernels(params) else [])]
+    record, stopping = chosen["record"], chosen["stopping"]
+    if record is None:
+        left_out = [] if chosen["evaluate_train"] else [name for name in scores if name.startswith("train_")]
+        names = [name for name in (*scores, *of_params) if name not in left_out]
+    else:
+        if isinstance(record, str) or not isinstance(record, Sequence) or not all(isinstance(n, str) for n in record):
+            raise ArgumentError("record", record, "must be names", 'Give a tuple such as ("test_accuracy",)')
+        for name in record:
+            boundary.check_name("record", name, dict.fromkeys([*scores, *of_params]))
+        names = list(record)
+    if stopping is not None:
+        rules.check_monitor(stopping, [name for name in {*names, *scores, "penalty"} if name != "weight_norm"])
+    return names
+
+
+def find_kernels(params: PyTree) -> list[Array]:
+    """The leaves of two or more dimensions, layer by layer."""
+    return [leaf for leaf in name_leaves(params).values() if leaf.ndim >= 2]
