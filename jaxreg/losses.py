@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Integer, Real
 
-from jaxreg.checks import POSITIVE, Domain, read_array
+from jaxreg.checks import POSITIVE, SHARE, Domain, read_array
 from jaxreg.errors import ArgumentError
 
 Target = Real[Array, "*shape"] | Bool[Array, "*shape"]
@@ -96,6 +96,37 @@ def huber(
     POSITIVE.check("delta", delta, "Give the size of an error that is no longer small", p.dtype)
     # In float64 the parabola's own precision would be that of a Python number.
     return optax.losses.huber_loss(p, y, delta=jnp.asarray(delta, p.dtype))
+
+
+def quantile(
+    predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], level: float | Float[Array, ""] = 0.5
+) -> Float[Array, "*shape"]:
+    r"""Quantile ("pinball") loss $\tau (y - p)$ where $y \ge p$, else $(1 - \tau)(p - y)$.
+
+    Its minimiser is the conditional quantile of level $\tau$; at ½ it is half of `absolute`. The gradient is $-\tau$ or
+    $1 - \tau$, and 0 where the prediction is exact.
+
+    Args:
+        predictions: $p$.
+        targets: $y$, of the same shape.
+        level: $\tau$, from 0 to 1.
+
+    Returns:
+        One value per entry, in units of the target.
+
+    Raises:
+        ArgumentError: `level` is outside [0, 1].
+
+    >>> quantile(jnp.array([1.0, 1.0]), jnp.array([3.0, 0.0]), level=0.75)
+    Array([1.5 , 0.25], dtype=float32)
+
+    Source: Koenker and Bassett, Econometrica 46 (1978) 33-50.
+    """
+    p, y = _read(predictions, targets)
+    SHARE.check("level", level, "Give the share of targets below, such as 0.9", p.dtype)
+    error, level = y - p, jnp.asarray(level, p.dtype)
+    # At 0 the slope of a maximum would be that of either side.
+    return error * (level * (error > 0) + (level - 1) * (error < 0))
 
 
 def gaussian(

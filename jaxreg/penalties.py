@@ -34,7 +34,7 @@ Scalar: TypeAlias = int | float | np.floating | Float[Array, ""]
 Strength: TypeAlias = int | float | np.floating | Float[Array, "..."]  # several numbers only as a stack for `vmap`
 
 
-def kernels_only(params: PyTree[Float[Array, "..."]]) -> PyTree[bool]:
+def kernels_only(params: PyTree[Float[Array | jax.ShapeDtypeStruct, "..."]]) -> PyTree[bool]:
     """The mask that is True for leaves of two or more dimensions: kernels, not biases or scales.
 
     >>> kernels_only({"kernel": jnp.ones((3, 2)), "bias": jnp.ones(2)})

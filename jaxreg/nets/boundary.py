@@ -126,8 +126,13 @@ def read_own(name: str, value: Any, dtype: Any) -> Any:
     return jnp.asarray(value, dtype)
 
 
-def read_sets(given: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Array, Array]]:
-    """The data sets that are there, as arrays; refuse those that do not fit each other or their targets."""
+def read_sets(given: Mapping[str, tuple[Any, Any]], of_rows: bool) -> dict[str, tuple[Array, Array]]:
+    """The data sets that are there, as arrays; refuse those that do not fit each other or their targets.
+
+    Args:
+        given: inputs and targets of each set.
+        of_rows: whether inputs must be rows of floats, which is what an `MLP` takes.
+    """
     sets: dict[str, tuple[Array, Array]] = {}
     for name, (x, y) in given.items():
         for this, that, there in ((f"x_{name}", f"y_{name}", y), (f"y_{name}", f"x_{name}", x)):
@@ -135,6 +140,8 @@ def read_sets(given: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Array, Ar
                 raise ArgumentError(this, None, f"must be given where {that} is", "Give inputs and targets")
         if x is not None:
             sets[name] = jnp.asarray(read_array(f"x_{name}", x)), jnp.asarray(read_array(f"y_{name}", y))
+            if of_rows:
+                _check_rows(name, sets[name][0])
             _check_examples(name, *sets[name], *sets["train"])
     return sets
 
@@ -156,13 +163,11 @@ def _check_examples(name: str, x: Array, y: Array, x_like: Array, y_like: Array)
         raise ArgumentError(f"y_{name}", targets, constraint, "Prepare both sets alike")
 
 
-def check_rows(sets: Mapping[str, tuple[Array, Array]]) -> None:
-    """Refuse inputs that are no rows of floats, which is what an `MLP` takes."""
-    for name, (x, _) in sets.items():
-        if x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
-            constraint = "must be floating-point numbers of shape (examples, features)"
-            remedy = "Flatten images to rows and convert them, or give model=..."
-            raise ArgumentError(f"x_{name}", _describe(x), constraint, remedy)
+def _check_rows(name: str, x: Array) -> None:
+    if x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
+        constraint = "must be floating-point numbers of shape (examples, features)"
+        remedy = "Flatten images to rows and convert them, or give model=..."
+        raise ArgumentError(f"x_{name}", _describe(x), constraint, remedy)
 
 
 def _describe(array: Array) -> str:

@@ -115,6 +115,7 @@ _DEFAULTS: dict[str, Any] = dict.fromkeys(Options.__annotations__) | {
 _STRENGTHS = ("l1", "l2", "proximal_l1", "weight_decay", "decoupled_weight_decay", "max_norm")
 _NUMBERS = ("momentum", *_STRENGTHS, "input_dropout", "label_smoothing", "gradient_noise", "input_noise")
 _MLP: dict[str, Any] = {"hidden": (256, 128), "classes": 10, "activation": "sigmoid", "initializer": "glorot_uniform"}
+_NAMED = ("seed", "learning_rate", "model", "loss", "optimizer", "penalties", "batch_size", "epochs")
 _STREAMS = ("init", "order", "dropout", "augment", "noise")
 
 
@@ -177,7 +178,8 @@ def read_settings(
     if own and not takes_more:
         raise _unknown(next(iter(own)), own)
     chosen = _DEFAULTS | {name: value for name, value in options.items() if name in _DEFAULTS}
-    sets = boundary.read_sets(given)
+    is_mlp = model is None or isinstance(model, MLP)
+    sets = boundary.read_sets(given, is_mlp)
     x = sets["train"][0]
     dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.result_type(float)
     _check_counts(x.shape[0], batch_size, epochs, chosen)
@@ -185,11 +187,10 @@ def read_settings(
     rate = {} if learning_rate is None and not isinstance(optimizer, str) else {"learning_rate": learning_rate}
     numbers = boundary.read_numbers(dtype, **rate, **{name: chosen[name] for name in _NUMBERS})
 
-    is_mlp = model is None or isinstance(model, MLP)
     read = _read_mlp if is_mlp else _read_model
     network, draws = read(model, loss, sets, batch_size, chosen, dtype)
     streams = _read_streams(seed, chosen, numbers, draws)
-    params, outputs = trace_model(network, x, batch_size, dtype, is_mlp)
+    params, outputs = _trace_model(network, x, batch_size, None if is_mlp else type(model).__name__)
     aim = targets.read_aim(
         loss, chosen["metrics"], outputs, {f"y_{name}": y for name, (_, y) in sets.items()}, numbers.label_smoothing
     )
@@ -226,9 +227,9 @@ def read_settings(
 
 
 def _unknown(name: str, own: Mapping[str, Any]) -> ArgumentError:
-    near = difflib.get_close_matches(name, _DEFAULTS, 1)
-    remedy = f"Did you mean {near[0]}?" if near else "See nets.Options; numbers of your own go to optimizer=lambda ..."
-    return ArgumentError(name, own[name], "is not an option of train", remedy.rstrip("?"))
+    near = difflib.get_close_matches(name, [*_NAMED, *_DEFAULTS], 1)
+    remedy = f"Write {near[0]}" if near else "See nets.Options; numbers of your own go to optimizer=lambda ..."
+    return ArgumentError(name, own[name], "is not an option of train", remedy)
 
 
 def _check_counts(n: int, batch_size: Any, epochs: Any, chosen: Mapping[str, Any]) -> None:
@@ -256,7 +257,6 @@ def _read_mlp(
     model: MLP | None, loss: Any, sets: Mapping[str, Any], batch_size: int, chosen: Mapping[str, Any], dtype: Any
 ) -> tuple[Network, bool]:
     """The built-in model, made of the options that are its own, and whether it draws at random."""
-    boundary.check_rows(sets)
     given = {name: chosen[name] for name in _MLP if chosen[name] is not None}
     if model is not None:
         for name, value in given.items():
@@ -293,10 +293,8 @@ def _read_streams(seed: Any, chosen: Mapping[str, Any], numbers: Any, draws: boo
     return boundary.read_streams(seed, unused, **{name: chosen[f"{name}_seed"] for name in _STREAMS})
 
 
-def trace_model(
-    network: Network, x: Array, batch_size: int, dtype: Any, is_trusted: bool = False
-) -> tuple[PyTree, jax.ShapeDtypeStruct]:
-    """The shapes of the parameters and of the outputs for a batch; refuse a model that does not take the inputs."""
+def _trace_model(network: Network, x: Array, batch_size: int, own: str | None) -> tuple[PyTree, jax.ShapeDtypeStruct]:
+    """The shapes of the parameters and of the outputs for a batch; refuse what somebody's `own` model does wrong."""
     key = jax.random.key(0)
     keys = {"init": key, "dropout": key}
 
@@ -306,7 +304,7 @@ def trace_model(
         return params, state, after, outputs
 
     like = jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)
-    if is_trusted:
+    if own is None:
         params, _, _, outputs = jax.eval_shape(once, keys, like)
         return params, outputs
     try:
@@ -316,7 +314,7 @@ def trace_model(
     except Exception as error:  # whatever a model of somebody else's raises
         cause = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
         constraint = f"must take inputs {x.dtype}[batch, {', '.join(map(str, x.shape[1:]))}] ({cause:.300})"
-        raise ArgumentError("model", "what is given", constraint, "Reshape the inputs, or change the model") from error
+        raise ArgumentError("model", own, constraint, "Reshape the inputs, or change the model") from error
     if not isinstance(outputs, jax.ShapeDtypeStruct) or outputs.shape[:1] != (batch_size,):
         constraint = f"must return one array with an entry or row for each of the {batch_size} examples of a batch"
         raise ArgumentError("model", outputs, constraint, "Return the outputs alone")
@@ -327,9 +325,11 @@ def trace_model(
     for name, leaf in name_leaves(params).items():
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             constraint = f"must have floating-point parameters, and {name} is {leaf.dtype}"
-            raise ArgumentError("model", "what is given", constraint, "Keep integers out of the parameters")
+            raise ArgumentError("model", own, constraint, "Keep integers out of the parameters")
     if str(state) != str(after):  # which say shapes and types
-        raise ArgumentError("model", "its state", "must keep its shape in training", "Make all of it when initialised")
+        raise ArgumentError(
+            "model", own, "must keep the shape of its state in training", "Make all of it when initialised"
+        )
     _check_finite(network, x)
     return params, outputs
 
@@ -416,6 +416,6 @@ def _read_record(chosen: Mapping[str, Any], sets: Collection[str], aim: targets.
     return names
 
 
-def find_kernels(params: PyTree) -> list[Array]:
+def find_kernels(params: PyTree) -> list[Any]:
     """The leaves of two or more dimensions, layer by layer."""
     return [leaf for leaf in name_leaves(params).values() if leaf.ndim >= 2]

@@ -126,7 +126,7 @@ def _for_values(loss: Any, outputs: jax.ShapeDtypeStruct, targets: Mapping[str, 
             raise ArgumentError(name, f"{y.dtype}{list(y.shape)}", constraint, "Give the model as many outputs")
         known = find_values(y)
         if loss == _BINARY and known is not None:
-            Domain(0, 1).check_all(name, known, "Give 0, 1, truth values or probabilities")
+            Domain(0, 1).check_all(name, known, "Give 0, 1, truth values or probabilities", kinds="biuf")
 
     def encode(y: Array) -> Array:
         return y.astype(outputs.dtype) if named or not jnp.issubdtype(y.dtype, jnp.integer) else y

@@ -31,7 +31,7 @@ def train(
     seed: Key[Array, ""] | None = None,
     learning_rate: Scalar | None = None,
     model: Any = None,
-    loss: str | Callable[[Array, Array], Array] = "cross_entropy",
+    loss: str | Callable[..., Array] = "cross_entropy",
     optimizer: str | optax.GradientTransformation | Callable[..., optax.GradientTransformation] = "sgd",
     penalties: Any = (),
     batch_size: int = 32,

@@ -44,7 +44,10 @@ _REFUSED = {
     "empty layer": ({"hidden": (4, 0)}, "hidden = 0"),
     "label outside the classes": ({"classes": 2}, "y_train[2] = 2: must lie in [0, 1]"),
     "negative test label": ({"y_test": _Y - 1}, "y_test[0] = -1: must lie in [0, 2]"),
-    "one-hot labels": ({"y_train": np.eye(3, dtype=int)[_Y]}, "must be one integer label for each of the 12 examples"),
+    "rows of another number of classes": (
+        {"y_train": np.eye(4, dtype=int)[_Y], "x_test": None, "y_test": None},
+        "must be one integer label for each of the 12 examples, or a row of 3 probabilities",
+    ),
     "labels that are no integers": ({"y_train": _Y.astype(np.float32)}, "y_train = 'float32[12]'"),
     "fewer labels than examples": ({"y_train": _Y[:-1]}, "y_train = 'int"),
     "images that are no rows": ({"x_train": np.zeros((12, 5, 5), np.float32)}, "x_train = 'float32[12, 5, 5]'"),
@@ -58,7 +61,7 @@ _REFUSED = {
     "no test data": ({"x_test": _X[:0], "y_test": _Y[:0]}, "x_test = 'float32[0, 5]': must hold at least one example"),
     "records that do not divide the epochs": ({"epochs": 6, "evaluate_every": 4}, "evaluate_every = 4: must divide"),
     "no record at all": ({"evaluate_every": 0}, "evaluate_every = 0: must be an integer from 1 to 1"),
-    "unknown loss": ({"loss": "hinge"}, "loss = 'hinge': must be one of cross_entropy, mean_squared_error"),
+    "unknown loss": ({"loss": "hinge"}, "loss = 'hinge': must be one of absolute, binary_cross_entropy"),
     "unknown optimizer": ({"optimizer": "adm"}, "must be one of adagrad, adam, adamw, lion, momentum, nesterov,"),
     "unknown schedule": ({"schedule": "cos"}, "must be one of constant, cosine, step, warmup, warmup_cosine"),
     "momentum without a use": ({"momentum": 0.9}, "momentum = 0.9: has no meaning for sgd"),
@@ -105,7 +108,7 @@ _WRONG_LABELS = {
     "as many as classes": (_Y + 1, r"y_train\[2\] = 3: must lie in \[0, 2\]"),
     "whole floats": (_Y.astype(np.float32), "must be one integer label"),
     "strings": (_Y.astype(str), "must hold (real )?(arrays and )?numbers"),
-    "one-hot rows": (np.eye(3, dtype=int)[_Y], "must be one integer label"),
+    "rows": (np.eye(4, dtype=int)[_Y], "must be one"),
     "a series": (pd.Series(_Y - 1), r"y_train\[0\] = -1: must lie in"),
 }
 

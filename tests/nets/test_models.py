@@ -1,0 +1,373 @@
+"""Any model, loss, optimizer and weights of the user's through the same training as the built-in ones."""
+
+import functools
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import optax
+import pytest
+import xarray as xr
+from flax import nnx
+
+import jaxreg as jr
+from jaxreg import losses
+from jaxreg.errors import ArgumentError, JaxregError
+from jaxreg.nets import MLP, Augmentation, EarlyStopping, train
+
+_RANDOM = np.random.default_rng(0)
+_N, _M, _CLASSES = 24, 10, 3
+_X, _V = (jnp.asarray(_RANDOM.normal(size=(n, 6)).astype(np.float32)) for n in (_N, _M))
+_Y, _W = (jnp.asarray(_RANDOM.integers(0, _CLASSES, n)) for n in (_N, _M))
+_KEY = jax.random.key(1)
+_MLP = MLP((5,), _CLASSES)
+_PAIR = (lambda key, x: _MLP.init(key, x), lambda params, x: _MLP.apply(params, x))
+
+
+def _train(x=_X, y=_Y, v=_V, w=_W, **settings):
+    known = {"seed": _KEY, "learning_rate": 0.3, "model": _PAIR, "batch_size": 8, "epochs": 2}
+    return train(x, y, v, w, **(known | settings))
+
+
+def _same(run, other, rtol=2e-6):
+    assert set(run) == set(other)
+    for name, value in run.items():
+        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=rtol, atol=1e-6), value, other[name])
+
+
+class Wrapped(linen.Module):
+    """The built-in network as somebody's module."""
+
+    @linen.compact
+    def __call__(self, x):
+        """Logits."""
+        return MLP((5,), _CLASSES, name="inner")(x)
+
+
+class Convolution(linen.Module):
+    """Images, with all that a module may keep and draw."""
+
+    rate: float = 0.5
+
+    @linen.compact
+    def __call__(self, x, train: bool):
+        """Logits."""
+        x = linen.relu(linen.Conv(4, (3, 3))(x))
+        x = linen.BatchNorm(use_running_average=not train, momentum=0.5)(x)
+        x = linen.Dropout(self.rate, deterministic=not train)(x.reshape(x.shape[0], -1))
+        return linen.Dense(_CLASSES)(x)
+
+
+class Normalized(nnx.Module):
+    """A residual block of NNX."""
+
+    def __init__(self, width=6, *, rngs):
+        """Make it."""
+        self.block = nnx.List([nnx.Linear(width, width, rngs=rngs) for _ in range(2)])
+        self.norm = nnx.BatchNorm(width, momentum=0.5, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+        self.out = nnx.Linear(width, _CLASSES, rngs=rngs)
+
+    def __call__(self, x):
+        """Logits."""
+        for layer in self.block:
+            x = x + nnx.relu(layer(self.norm(x)))
+        return self.out(self.dropout(x))
+
+
+@pytest.mark.parametrize("settings", [{}, {"l2": 0.1, "proximal_l1": 1e-3}, {"optimizer": "adam", "evaluate_every": 2}])
+def test_a_pair_of_functions_trains_as_the_built_in_network(settings):
+    own = {"hidden": (5,), "classes": _CLASSES, "model": None}
+    _same(_train(**settings), _train(**settings, **own))
+
+
+def test_a_module_trains_as_what_it_wraps():
+    seeds = {"seed": None, "init_seed": _KEY, "order_seed": _KEY, "dropout_seed": _KEY}
+    wrapped = _train(model=Wrapped(), return_params=True, **seeds)
+    start = jr.randomness.split(_KEY, "init")["init"]
+    inner = {"params": Wrapped().init({"params": start, "dropout": start}, _X[:1])["params"]["inner"]}
+    alone = _train(model=(lambda key, x: inner, _PAIR[1]), return_params=True, **seeds)
+    np.testing.assert_allclose(wrapped["test_loss"], alone["test_loss"], rtol=2e-6)
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-5),
+        wrapped["params"]["params"]["inner"],
+        alone["params"]["params"],
+    )
+
+
+def test_running_means_are_carried_and_used():
+    """One full batch an epoch: after two, the mean is the old one, a quarter, and the two batch means."""
+    images = _RANDOM.normal(size=(_N, 4, 4, 1)).astype(np.float32)
+    model = Convolution(rate=0.0)
+    run = train(images, _Y, seed=_KEY, learning_rate=0.0, model=model, batch_size=_N, epochs=2, return_params=True)
+    variables = run["params"]
+    first = linen.Conv(4, (3, 3)).apply({"params": variables["params"]["Conv_0"]}, images)
+    mean = np.asarray(linen.relu(first)).mean((0, 1, 2))
+    np.testing.assert_allclose(variables["batch_stats"]["BatchNorm_0"]["mean"], 0.75 * mean, rtol=1e-4)
+    logits = model.apply(variables, images, train=False)
+    expected = losses.softmax_cross_entropy(logits, _Y).mean()
+    np.testing.assert_allclose(run["train_loss"][-1], expected, rtol=1e-5)
+
+
+def test_a_module_of_nnx_keeps_its_state_and_draws_by_its_seed():
+    settings = {"model": Normalized, "epochs": 3, "learning_rate": 0.01}
+    run, again = _train(**settings), _train(**settings)
+    _same(run, again, rtol=0)
+    other = _train(**settings, seed=None, init_seed=_KEY, order_seed=_KEY, dropout_seed=jax.random.key(5))
+    assert run["test_loss"][0] != other["test_loss"][0]
+    np.testing.assert_allclose(run["test_loss"][0], other["test_loss"][0], rtol=0.5)
+    assert run["weight_norm"].shape == (3, 3)
+    module = Normalized(rngs=nnx.Rngs(0))
+    held = _train(**settings | {"model": module, "learning_rate": 0.0, "return_params": True})["params"]
+    np.testing.assert_array_equal(held["out"]["kernel"], module.out.kernel[...])
+
+
+def test_a_population_of_modules_is_its_members():
+    images = _RANDOM.normal(size=(_N, 4, 4, 1)).astype(np.float32)
+    run = functools.partial(train, model=Convolution(), batch_size=8, epochs=2, record=("train_loss",))
+    result = jr.sweep(
+        run, {"seed": jr.seeds(2), "learning_rate": [0.01, 0.1], "l2": [0.0, 1e-2]}, args=(images, _Y), progress=False
+    )
+    assert result["train_loss"].dims == ("seed", "learning_rate", "l2", "epoch")
+    assert set(result.data_vars) == {"train_loss", "diverged"}
+    alone = run(images, _Y, seed=jr.seeds(2).key(1), learning_rate=0.1, l2=1e-2)["train_loss"]
+    np.testing.assert_allclose(result["train_loss"][1, 1, 1], alone, rtol=1e-4)
+
+
+def test_images_and_colour_are_augmented_as_planes():
+    """One channel: as rows. Three: each moves like the others."""
+    change = Augmentation(shift=1.0, rotation=10.0, erasing=0.5)
+    images = jax.random.uniform(_KEY, (5, 6, 4, 3))
+    grey = jr.nets.augment(_KEY, images[..., 1], change)
+    rows = jr.nets.augment(_KEY, images[..., 1].reshape(5, -1), Augmentation(**_fields(change), shape=(6, 4)))
+    np.testing.assert_array_equal(grey.reshape(5, -1), rows)
+    np.testing.assert_allclose(jr.nets.augment(_KEY, images, change)[..., 1], grey, atol=1e-6)
+    noisy = jr.nets.augment(_KEY, images, Augmentation(noise=1.0)) - images
+    assert abs(np.corrcoef(noisy[..., 0].ravel(), noisy[..., 1].ravel())[0, 1]) < 0.5
+    with pytest.raises(ArgumentError, match="must be"):
+        jr.nets.augment(_KEY, images, Augmentation(shift=1.0, shape=(4, 6)))
+
+
+def _fields(change):
+    return {name: getattr(change, name) for name in ("shift", "rotation", "erasing")}
+
+
+# --- Losses, targets, metrics -----------------------------------------------------------------------------------------
+
+_LINE = (lambda key, x: {"w": jnp.zeros((x.shape[1], 1)), "b": jnp.zeros(1)}, lambda p, x: x @ p["w"] + p["b"])
+
+
+def test_regression_reaches_least_squares():
+    target = (_X @ np.arange(1, 7) + 2).astype(np.float32)
+    run = train(
+        _X,
+        target,
+        seed=_KEY,
+        learning_rate=0.1,
+        model=_LINE,
+        loss="squared",
+        metrics=("absolute",),
+        batch_size=_N,
+        epochs=400,
+        return_params=True,
+    )
+    np.testing.assert_allclose(run["params"]["w"][:, 0], np.arange(1, 7), atol=1e-3)
+    np.testing.assert_allclose(run["params"]["b"], [2.0], atol=1e-3)
+    assert run["train_absolute"][-1] < 1e-2
+    assert "train_accuracy" not in run
+
+
+@pytest.mark.parametrize("loss", ["absolute", "huber", "squared", lambda out, y: abs(out[:, 0] - y)])
+def test_losses_of_numbers_are_those_of_the_package(loss):
+    target = jnp.asarray(_RANDOM.normal(size=_N).astype(np.float32))
+    run = train(
+        _X, target, seed=_KEY, learning_rate=0.0, loss=loss, epochs=1, batch_size=8, hidden=(4,), return_params=True
+    )
+    outputs = MLP((4,), 1).apply(run["params"], _X)[:, 0]
+    function = getattr(losses, loss) if isinstance(loss, str) else losses.absolute
+    np.testing.assert_allclose(run["train_loss"][0], function(outputs, target).mean(), rtol=1e-5)
+
+
+def test_quantiles_are_the_optimum_of_their_loss():
+    target = np.arange(1.0, 10.0, dtype=np.float32)
+    constant = (lambda key, x: {"q": jnp.zeros(1)}, lambda p, x: jnp.broadcast_to(p["q"], x.shape[:1]))
+    run = train(
+        target[:, None],
+        target,
+        seed=_KEY,
+        learning_rate=0.05,
+        model=constant,
+        loss=functools.partial(losses.quantile, level=0.75),
+        batch_size=9,
+        epochs=600,
+        return_params=True,
+    )
+    np.testing.assert_allclose(run["params"]["q"], 7.0, atol=0.1)
+
+
+def test_several_labels_at_once():
+    target = np.stack([_X[:, 0] > 0, _X[:, 1] > 0], 1)
+    settings = {"loss": "binary_cross_entropy", "hidden": (), "epochs": 80, "batch_size": 8}
+    run = train(_X, target, seed=_KEY, learning_rate=1.0, **settings)
+    assert run["train_accuracy"][-1] == 1
+    with pytest.raises(ArgumentError, match=r"y_train\[0, 0\] = [23]"):
+        train(_X, target + 2.0, seed=_KEY, learning_rate=1.0, **settings)
+
+
+@pytest.mark.parametrize("smoothing", [None, 0.1])
+def test_one_hot_rows_train_as_labels(smoothing):
+    rows = np.eye(_CLASSES, dtype=np.float32)
+    _same(_train(label_smoothing=smoothing), _train(y=rows[_Y], w=rows[_W], label_smoothing=smoothing))
+
+
+def test_a_label_for_each_place_of_a_sequence():
+    """Tokens: the network may copy what it is given."""
+    tokens = _RANDOM.integers(0, 5, (_N, 7))
+    model = (lambda key, x: {"table": 0.1 * jax.random.normal(key, (5, 5))}, lambda p, x: p["table"][x])
+    run = train(tokens, tokens, seed=_KEY, learning_rate=2.0, model=model, batch_size=8, epochs=30)
+    assert run["train_accuracy"][-1] == 1
+    assert run["train_loss"][0] > run["train_loss"][-1]
+
+
+def test_weights_of_examples_are_repetitions_of_them():
+    weights = np.arange(_N) % 3
+    repeated = np.repeat(np.arange(_N), weights)
+    whole = {"epochs": 3, "record": ("test_loss", "test_accuracy")}
+    _same(
+        _train(sample_weight=weights, batch_size=_N, **whole),
+        _train(x=_X[repeated], y=_Y[repeated], batch_size=len(repeated), **whole),
+        rtol=1e-5,
+    )
+    _same(_train(class_weight={1: 0.5}), _train(sample_weight=np.where(_Y == 1, 0.5, 1.0)))
+    _same(_train(class_weight=[1.0, 0.5, 1.0]), _train(sample_weight=np.where(_Y == 1, 0.5, 1.0)))
+
+
+def test_metrics_of_the_users_own_and_records_that_are_asked_for():
+    metrics = {"top": lambda out, y: jax.nn.softmax(out).max(-1), "accuracy": "accuracy"}
+    run = _train(metrics=metrics, record=("test_top", "test_accuracy", "penalty"))
+    assert set(run) == {"test_top", "test_accuracy", "penalty"}
+    assert 1 / _CLASSES <= run["test_top"][-1] <= 1
+    assert run.dims["test_top"] == ("epoch",)
+    stopped = _train(stopping=EarlyStopping("test_loss", patience=0), record=("test_accuracy",))
+    assert set(stopped) == {"test_accuracy", "stopped_epoch", "best_epoch"}
+
+
+def test_steps_are_recorded():
+    run = _train(record_steps=2, epochs=4, learning_rate=0.0, batch_size=_N)
+    assert run["step_loss"].shape == (2,)
+    np.testing.assert_allclose(run["step_loss"], run["train_loss"][1::2], rtol=1e-5)
+    gradient = jax.grad(lambda p: losses.softmax_cross_entropy(_PAIR[1](p, _X), _Y).mean())
+    start = _PAIR[0](jr.randomness.split(_KEY, "init")["init"], _X[:1])
+    np.testing.assert_allclose(run["step_gradient_norm"], optax.tree.norm(gradient(start)), rtol=1e-5)
+
+
+# --- Optimizers -------------------------------------------------------------------------------------------------------
+
+
+def test_transformations_of_optax_are_those_by_name():
+    _same(_train(optimizer=optax.sgd(0.3), learning_rate=None), _train(), rtol=1e-5)
+    _same(_train(optimizer=lambda learning_rate: optax.adam(learning_rate)), _train(optimizer="adam"), rtol=1e-4)
+    scheduled = {"schedule": "cosine", "epochs": 3}
+    _same(_train(optimizer=optax.sgd, **scheduled), _train(**scheduled), rtol=1e-5)
+
+
+def test_every_number_of_an_optimizer_can_be_swept():
+    def make(learning_rate, clip, b1):
+        return optax.chain(optax.clip_by_global_norm(clip), optax.adam(learning_rate, b1=b1))
+
+    run = functools.partial(train, model=_PAIR, optimizer=make, batch_size=8, epochs=2)
+    axes = {"learning_rate": [0.1], "clip": [0.01, 10.0], "b1": [0.0, 0.9]}
+    result = jr.sweep(run, axes | {"seed": jr.seeds(1)}, args=(_X, _Y), progress=False)
+    assert isinstance(result, xr.Dataset)
+    alone = _train(
+        optimizer=optax.chain(optax.clip_by_global_norm(0.01), optax.adam(0.1, b1=0.9)),
+        learning_rate=None,
+        seed=jr.seeds(1).key(0),
+    )
+    np.testing.assert_allclose(result["train_loss"].sel(clip=0.01, b1=0.9)[0, 0], alone["train_loss"], rtol=1e-5)
+    assert len(np.unique(result["train_loss"])) == 8
+
+
+def test_an_optimizer_that_looks_at_the_loss():
+    run = _train(optimizer=optax.polyak_sgd(max_learning_rate=0.5), learning_rate=None, epochs=20, batch_size=_N)
+    assert run["train_loss"][-1] < run["train_loss"][0]
+
+
+# --- Refusals ---------------------------------------------------------------------------------------------------------
+
+
+_GROWS = optax.GradientTransformation(lambda p: jnp.zeros(1), lambda g, s, p=None: (g, jnp.concatenate([s, s])))
+
+
+_REFUSED = {
+    "no model": ({"model": 3}, "model = 3: must be something that trains"),
+    "a module for other inputs": ({"model": Convolution()}, "must take inputs float32[batch, 6]"),
+    "outputs for other examples": ({"model": (_PAIR[0], lambda p, x: x[:2])}, "for each of the 8 examples of a batch"),
+    "outputs that are no floats": ({"model": (_PAIR[0], lambda p, x: (x > 0).astype(int))}, "floating-point numbers"),
+    "no parameters": ({"model": (lambda key, x: {}, lambda p, x: x)}, "must have parameters"),
+    "integers as parameters": (
+        {"model": (lambda key, x: {"w": jnp.ones((6, 3)), "n": jnp.ones(2, int)}, lambda p, x: x @ p["w"])},
+        "floating-point parameters, and n is int",
+    ),
+    "not finite at first": (
+        {"model": (lambda key, x: {"w": jnp.full((6, 3), jnp.nan)}, lambda p, x: x @ p["w"])},
+        "must be finite for x_train[0] before it is trained",
+    ),
+    "settings of another model": ({"dropout": 0.5}, "dropout = 0.5: is of the built-in MLP"),
+    "a loss that is averaged": ({"loss": lambda out, y: out.mean()}, "must return a float for each of the examples"),
+    "a loss of other arguments": ({"loss": lambda out: out}, "must take outputs and targets"),
+    "numbers for a loss of classes": ({"y": _X[:, 0], "w": _V[:, 0]}, "must be one integer label for each of the 24"),
+    "rows that are no probabilities": ({"y": np.ones((_N, 3)), "w": np.ones((_M, 3))}, "must sum to 1"),
+    "labels of one and rows of another": ({"w": np.eye(3)[_W]}, "y_test = 'float"),
+    "targets of another width": ({"loss": "squared"}, "must have the shape of the outputs, (3,)"),
+    "an option that there is not": ({"learning_rat": 0.1}, "is not an option of train. Write learning_rate"),
+    "a number that the optimizer does not take": (
+        {"optimizer": lambda learning_rate: optax.sgd(learning_rate), "clip": 1.0},
+        "clip = 'given': is not taken by the optimizer, which takes learning_rate",
+    ),
+    "a number that the optimizer wants": (
+        {"optimizer": lambda learning_rate, clip: optax.sgd(learning_rate)},
+        "clip = None: is asked for by the optimizer",
+    ),
+    "two learning rates": ({"optimizer": optax.sgd(0.1)}, "is part of the optimizer already"),
+    "no learning rate": ({"learning_rate": None}, "learning_rate = None"),
+    "momentum beside a transformation": (
+        {"optimizer": optax.sgd(0.1), "learning_rate": None, "momentum": 0.9},
+        "is for optimizers by name",
+    ),
+    "an optimizer that is none": ({"optimizer": 3}, "must be one of adagrad"),
+    "what makes no optimizer": ({"optimizer": lambda learning_rate: 3}, "must make an Optax transformation"),
+    "a state that grows": (
+        {"optimizer": _GROWS, "learning_rate": None},
+        "must keep the shapes and types of its state",
+    ),
+    "proximal steps without a size": (
+        {"optimizer": optax.sgd(0.1), "learning_rate": None, "proximal_l1": 1e-3},
+        "is the step of proximal penalties",
+    ),
+    "weights of others": ({"sample_weight": np.ones(3)}, "sample_weight"),
+    "negative weights": ({"sample_weight": -np.ones(_N)}, "sample_weight[0] = -1.0"),
+    "no weight at all": ({"sample_weight": np.zeros(_N)}, "must not be 0 for all"),
+    "classes that there are not": ({"class_weight": {3: 1.0}}, "class_weight = 3"),
+    "an unknown record": ({"record": ("test_acuracy",)}, "record = 'test_acuracy': must be one of"),
+    "an unknown metric": ({"metrics": ("f1",)}, "metrics = 'f1'"),
+    "more steps than there are": ({"record_steps": 100}, "record_steps = 100: must be an integer from 1 to 6"),
+    "smoothing of numbers": ({"loss": "squared", "label_smoothing": 0.1}, "must be given for a loss of classes"),
+}
+
+
+@pytest.mark.parametrize(("settings", "message"), _REFUSED.values(), ids=_REFUSED)
+def test_refused(settings, message, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it
+    with pytest.raises(ArgumentError) as refusal:
+        _train(**settings)
+    assert message in str(refusal.value)
+
+
+def test_refused_in_a_sweep_too():
+    with pytest.raises(JaxregError, match="must take inputs"):
+        jr.sweep(
+            functools.partial(train, model=Convolution()), {"seed": jr.seeds(2), "learning_rate": [0.1]}, args=(_X, _Y)
+        )
