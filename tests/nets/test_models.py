@@ -369,5 +369,7 @@ def test_refused(settings, message, monkeypatch):
 def test_refused_in_a_sweep_too():
     with pytest.raises(JaxregError, match="must take inputs"):
         jr.sweep(
-            functools.partial(train, model=Convolution()), {"seed": jr.seeds(2), "learning_rate": [0.1]}, args=(_X, _Y)
+            functools.partial(train, model=Convolution(), batch_size=8),
+            {"seed": jr.seeds(2), "learning_rate": [0.1]},
+            args=(_X, _Y),
         )
