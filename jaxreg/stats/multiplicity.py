@@ -64,7 +64,8 @@ def adjust(
         raise ArgumentError("dim", dim, "must name different dimensions of the p values", f"Known: {listed(p.dims)}")
     order = [*(d for d in p.dims if d not in dims), *dims]
     values = p.transpose(*order).values.astype(np.float64)
-    adjusted = _adjust(values.reshape(-1, math.prod(p.sizes[d] for d in dims)), method).reshape(values.shape)
+    family, others = (math.prod(p.sizes[d] for d in group) for group in (dims, order[: len(order) - len(dims)]))
+    adjusted = _adjust(values.reshape(others, family), method).reshape(values.shape)
     labelled = xr.DataArray(adjusted, dims=order).transpose(*p.dims)
     found = dataset.assign(adjusted=(p.dims, labelled.values), significant=(p.dims, labelled.values <= 1 - level))
     return found.assign_attrs(correction=f"{method} over {listed(dims) if dims else 'one'}")

@@ -257,6 +257,19 @@ def test_runs_without_any_difference(test, paired):
     assert float(found["low"]) <= 0.0 <= float(found["high"])
 
 
+def test_no_cells_and_no_runs():
+    cells, runs = labelled(np.zeros((4, 0))), labelled(np.zeros((0, 2)))
+    for test in TESTS:
+        for paired in (True, False):
+            assert stats.adjust(stats.compare(cells, cells, paired=paired, test=test)).sizes == {"case": 0}
+            found = stats.compare(runs, runs, paired=paired, test=test)
+            assert ((found["p_value"] == 1) & np.isinf(found["low"]) & (found["n"] == 0)).all()
+    assert stats.equivalence(cells, cells, 1.0, paired=True).sizes == stats.iqm(cells, seed=0).sizes == {"case": 0}
+    for summary in (stats.iqm(runs, seed=0), stats.quantiles(runs), stats.bootstrap(runs, seed=0)):
+        assert (np.isinf(summary["low"]) & (summary["n"] == 0)).all()
+    assert stats.table(stats.mean(cells)).count("\n") == 1
+
+
 def test_a_difference_without_scatter_is_sure():
     found = stats.compare([2.0, 2.0, 2.0], [1.0, 1.0, 1.0], paired=False)
     assert [float(found[part]) for part in ("low", "high", "p_value")] == [1.0, 1.0, 0.0]
