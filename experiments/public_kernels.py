@@ -77,6 +77,12 @@ def _linear() -> dict[str, Kernel]:
         "residual_variance": linear.residual_variance,
         "information_criteria": lambda X, y: _criteria(X, y, alphas),
         "cross_validate": lambda X, y: linear.cross_validate(linear.ridge_path, X, y, alphas, folds=4),
+        "solve": lambda X, y: linear.solve(X, y, linear.Huber(), penalties.GroupLasso(0.1, groups=2)),
+        "solve_path": lambda X, y: linear.solve_path(X, y, alphas, linear.Squared(), penalties.L1(0.1)),
+        "solve_alpha_max": lambda X, y: linear.solve_alpha_max(X, y, linear.Squared(), penalties.L1(0.1)),
+        "derivative of solve": lambda X, y: jax.grad(
+            lambda y: linear.solve(X, y, linear.Squared(), penalties.L1(0.1)).coef.sum()
+        )(y),
         "derivative of ridge": lambda X, y: jax.grad(lambda a: linear.ridge(X, y, a).coef.sum())(jnp.float32(0.1)),
         "derivative of lasso": lambda X, y: jax.grad(lambda y: linear.lasso(X, y, 0.1).coef.sum())(y),
         "ridge_risk": lambda X, y: linear.ridge_risk(X, y, 1.0, alphas),
@@ -190,6 +196,11 @@ def _rest() -> dict[str, Kernel]:
             "elastic_net": penalties.ElasticNet(0.1, 0.5),
             "group": penalties.GroupLasso(0.1),
             "max_norm": penalties.MaxNorm(1.0),
+            "sparse_group": penalties.SparseGroupLasso(0.1, 0.5),
+            "mcp": penalties.MCP(0.1),
+            "scad": penalties.SCAD(0.1),
+            "weighted": penalties.Weighted(penalties.L1(0.1), 2.0),
+            "positive": penalties.positive(penalties.L1(0.1)),
         }
         return {name: kind.prox(w, 0.5) for name, kind in kinds.items()}
 

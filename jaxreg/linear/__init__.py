@@ -1,5 +1,11 @@
 """Linear models for whole populations: fits, exact paths, their selection and their theory."""
 
+from jaxreg.linear.data_loss import DataLoss as DataLoss
+from jaxreg.linear.data_loss import Huber as Huber
+from jaxreg.linear.data_loss import Logistic as Logistic
+from jaxreg.linear.data_loss import Multinomial as Multinomial
+from jaxreg.linear.data_loss import Poisson as Poisson
+from jaxreg.linear.data_loss import Squared as Squared
 from jaxreg.linear.design import Standardized as Standardized
 from jaxreg.linear.design import polynomial_features as polynomial_features
 from jaxreg.linear.design import standardize as standardize
@@ -31,3 +37,8 @@ from jaxreg.linear.selection import elastic_net_df as elastic_net_df
 from jaxreg.linear.selection import information_criteria as information_criteria
 from jaxreg.linear.selection import lasso_df as lasso_df
 from jaxreg.linear.selection import residual_variance as residual_variance
+from jaxreg.linear.solving import Solution as Solution
+from jaxreg.linear.solving import SolutionPath as SolutionPath
+from jaxreg.linear.solving import solve as solve
+from jaxreg.linear.solving import solve_alpha_max as solve_alpha_max
+from jaxreg.linear.solving import solve_path as solve_path

@@ -93,3 +93,20 @@ def _differentiate_inverse(primals: Any, tangents: Any) -> tuple[Array, Array]:
     """The derivative of an inverse is minus the inverse, times that of the matrix, times the inverse."""
     inverse = invert_definite(*primals)
     return inverse, -jnp.matmul(jnp.matmul(inverse, tangents[0], precision="highest"), inverse, precision="highest")
+
+
+@jax.custom_jvp
+def invert(A: Float[Array, "p p"]) -> Float[Array, "p p"]:
+    """The inverse of any matrix, with its derivative; not finite where there is none."""
+    return _invert_in_turn(A)
+
+
+@take_in_turn
+def _invert_in_turn(A: Float[Array, "p p"]) -> Float[Array, "p p"]:
+    return jnp.linalg.inv(A)
+
+
+@invert.defjvp
+def _differentiate_general_inverse(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    inverse = invert(*primals)
+    return inverse, -jnp.matmul(jnp.matmul(inverse, tangents[0], precision="highest"), inverse, precision="highest")

@@ -31,6 +31,8 @@ class Status(enum.IntFlag):
     INVALID = 16
     """Numbers that overflow or, inside a batch, data that are not finite, or a hyperparameter outside its domain: the
     numbers are NaN."""
+    SEPARABLE = 32
+    """There is no minimum: along some direction, which no penalty holds back, the loss falls for ever."""
 
 
 def tolerance(dtype: jnp.dtype) -> float:

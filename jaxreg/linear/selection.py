@@ -107,7 +107,8 @@ def cross_validate(
 
     Args:
         path: function of a design, a target and alphas that returns fits with `.predict`: `ridge_path`, or
-            `functools.partial(elastic_net_path, l1_ratio=0.5)` (static).
+            `functools.partial(elastic_net_path, l1_ratio=0.5)` (static). Fits with a method `cost(X, y)`, as those of
+            `functools.partial(solve_path, loss=Logistic(), penalty=L1(1.0))`, say themselves what $e_k$ averages.
         X: design (n, p).
         y: target (n,). `jax.vmap` over targets shares the work on the design among them.
         alphas: strengths (alphas,), in any order that `path` takes.
@@ -155,9 +156,13 @@ def _cross_validate(
         if not isinstance(fit, FittedPath):
             raise ArgumentError("path", fit, "must return fits to predict with", "Give jaxreg.linear.ridge_path")
         status = jnp.asarray(getattr(fit, "status", 0), jnp.int32)
-        wrong = fit.predict(X[test]) - y[test]
-        error = (wrong**2).mean(-1)
-        lost = jnp.isinf(error) | ((error == 0) & (wrong != 0).any(-1))  # squares overflow, or vanish
+        if hasattr(fit, "cost"):
+            error = fit.cost(X[test], y[test]).mean(-1)
+            lost = ~jnp.isfinite(error)
+        else:
+            wrong = fit.predict(X[test]) - y[test]
+            error = (wrong**2).mean(-1)
+            lost = jnp.isinf(error) | ((error == 0) & (wrong != 0).any(-1))  # squares overflow, or vanish
         status = status | jnp.where(lost, int(Status.INVALID), 0).astype(jnp.int32)
         return error, jnp.broadcast_to(status, alphas.shape)
 

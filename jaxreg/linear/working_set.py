@@ -1,7 +1,6 @@
 """Lasso and elastic net along a grid of strengths: exact on a working set of columns, certified over all of them."""
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +8,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
 from jaxreg.linear.active_set import Active, correlate, dependence, index_of, invert, minimize, product, take, violation
+from jaxreg.linear.batching import when
 from jaxreg.linear.descent import descend
 from jaxreg.linear.design import find_power
 from jaxreg.linear.fit import tolerance
@@ -24,7 +24,6 @@ _ROUGH_ROUNDS = 20  # of them, those on which descent comes near, at the most
 _SLACK = 1e-3  # of a strength, by which descent may miss a slope
 _FAR, _NEAR = 16, 2  # columns at zero that should not be: more than these, and descent begins, or goes on
 _EXACT = 1e-2  # of the tolerance: a gap of no more is rounding, and what is read off a path is as good as solved
-_Value = TypeVar("_Value")
 
 
 class Solution(NamedTuple):
@@ -136,7 +135,7 @@ def solve_grid(
             def measure(_: Float[Array, " p"], coef: Float[Array, " p"]) -> Float[Array, " p"]:
                 return correlate(X, y - product(X, coef)) - l2 * coef
 
-            return point._replace(coef=coef, slope=_when(moved, measure, point.slope, coef)), moved
+            return point._replace(coef=coef, slope=when(moved, measure, point.slope, coef)), moved
 
         def renew(point: _Point) -> _Point:
             """A new working set, where there is a choice, and the inverse of its Gram matrix."""
@@ -153,7 +152,7 @@ def solve_grid(
             return _Point(coef, slope, support, inverse, point.l2, held)
 
         def improve(state: _Round) -> _Round:
-            point = _when(state.unsettled, renew, state.point)
+            point = when(state.unsettled, renew, state.point)
             held = point.held
             start = Active(_part(point.coef, held), _part(point.slope, held), point.support, point.inverse)
             rounding = epsilon * jnp.maximum(_ROUNDING * 0.25 ** state.rounds.astype(X.dtype), 0.1)
@@ -200,8 +199,8 @@ def solve_grid(
     l1, l2 = n * alphas * l1_ratio / (unit_x * unit_y), n * alphas * (1 - l1_ratio) / unit_x**2
     solution = Solution(jnp.zeros((len(alphas), p), X.dtype), jnp.full_like(l1, jnp.inf), jnp.zeros_like(l1, bool))
     if not wide:
-        solution = _when((l1_ratio == 1) & (l1 > weak).all(), read, solution, y, correlation)
-    solution = _when(~jnp.isfinite(solution.gap).all(), follow, solution, alphas)
+        solution = when((l1_ratio == 1) & (l1 > weak).all(), read, solution, y, correlation)
+    solution = when(~jnp.isfinite(solution.gap).all(), follow, solution, alphas)
     helpless = (l1 == 0) | ((l1 <= weak) & (solution.gap > tolerance(X.dtype)))
 
     def solve_without_l1(exact: Solution, flat: Float[Array, " size"]) -> Solution:
@@ -214,7 +213,7 @@ def solve_grid(
             lambda new, old: jnp.where(better[:, None] if new.ndim > 1 else better, new, old), found, exact
         )
 
-    solution = _when(helpless.any(), solve_without_l1, solution, X.reshape(-1))
+    solution = when(helpless.any(), solve_without_l1, solution, X.reshape(-1))
     return solution._replace(coef=solution.coef * (unit_y / unit_x))
 
 
@@ -282,17 +281,3 @@ def _solve_spectral(
 def _square(X: Float[Array, "n p"]) -> Float[Array, "p p"]:
     """The Gram matrix."""
     return jnp.einsum("ni,nj->ij", X, X, precision="highest")
-
-
-def _when(needed: Bool[Array, ""], change: Callable[..., _Value], value: _Value, *given: Array) -> _Value:
-    """`change(value, *given)` if needed. In a batch, `lax.cond` computes it always; this does if any member needs it.
-
-    What `change` computes from must pass through here: behind the barrier it seems to vary from turn to turn of the
-    loop, of which there is one at most, and XLA does not compute it ahead of the loop.
-    """
-
-    def turn(state: tuple[Bool[Array, ""], _Value]) -> tuple[Bool[Array, ""], _Value]:
-        needed, value, *here = lax.optimization_barrier((*state, *given))
-        return jnp.zeros_like(needed), change(value, *here)
-
-    return lax.while_loop(lambda state: state[0], turn, (needed, value))[1]

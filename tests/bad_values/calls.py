@@ -52,6 +52,7 @@ VERDICT = claims.above(0.3, (0.1, 0.5), 20)
 CLAIM = claims.Claim("It helps", "T1", lambda dataset: VERDICT)
 IMAGES = jnp.linspace(0.0, 1.0, 18).reshape(2, 9)
 FIT = {"X": X, "y": Y, "normalize": None, "fit_intercept": True}
+SOLVE = {"loss": linear.Squared(), "sample_weight": np.ones(6, np.float32), "offset": np.zeros(6, np.float32)}
 PLAYED = [Image.new("RGB", (4, 4)), Image.new("RGB", (4, 4), "white")]
 WEIGHTS = nets.scratch.draw_weights(KEY, 3, 4, 1)
 XOR = {"weights": WEIGHTS, "x": jnp.ones((4, 3)), "y": jnp.ones((4, 1))}
@@ -129,7 +130,8 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "conventions.from_sklearn_lasso": lambda: {"alpha": 0.1},
     "conventions.from_sklearn_elastic_net": lambda: {"alpha": 0.1, "l1_ratio": 0.5},
     "conventions.from_sklearn_logistic": lambda: {"C": 0.1, "n": 10},
-    "conventions.from_glmnet": lambda: {"lambda_": 0.1, "alpha": 0.5},
+    "conventions.from_glmnet": lambda: {"lambda_": 0.1, "alpha": 0.5, "penalty_factor": np.ones(2), "half": True},
+    "conventions.from_skglm": lambda: {"name": "SCAD", "alpha": 0.1, "half": True, "gamma": 3.7},
     "datasets.one_hot": lambda: {"labels": LABELS, "classes": 2},
     "datasets.load_folder": lambda: {
         "csv_path": _folder() / "labels.csv",
@@ -224,6 +226,11 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
         "dim": "seed",
         "dims": None,
     },
+    "linear.solve": lambda: FIT | SOLVE | {"penalty": penalties.L1(0.1)},
+    "linear.solve_path": lambda: FIT | SOLVE | {"alphas": ALPHAS, "penalty": penalties.L1(0.1)},
+    "linear.solve_alpha_max": lambda: FIT | SOLVE | {"penalty": penalties.L1(0.1)},
+    "linear.Huber": lambda: {"delta": 1.0},
+    "linear.Multinomial": lambda: {"classes": 3},
     "linear.ridge": lambda: FIT | {"alpha": 0.1},
     "linear.ridge_path": lambda: FIT | {"alphas": ALPHAS},
     "linear.minimum_norm_risk": lambda: {"n": 10, "p": 20, "signal": 1.0, "noise": 0.5},
@@ -377,7 +384,13 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "penalties.L1": lambda: {"alpha": 0.1},
     "penalties.L2": lambda: {"alpha": 0.1},
     "penalties.ElasticNet": lambda: {"alpha": 0.1, "l1_ratio": 0.5},
-    "penalties.GroupLasso": lambda: {"alpha": 0.1},
+    "penalties.GroupLasso": lambda: {"alpha": 0.1, "unit_axis": -1, "groups": [[0, 1], [2]]},
+    "penalties.SparseGroupLasso": lambda: {"alpha": 0.1, "l1_ratio": 0.5, "unit_axis": -1, "groups": [[0, 1], [2]]},
+    "penalties.MCP": lambda: {"alpha": 0.1, "gamma": 3.0},
+    "penalties.SCAD": lambda: {"alpha": 0.1, "a": 3.7},
+    "penalties.Weighted": lambda: {"penalty": penalties.L1(0.1), "factors": np.ones(2)},
+    "penalties.Box": lambda: {"low": 0.0, "high": 1.0, "penalty": penalties.L1(0.1)},
+    "penalties.positive": lambda: {"penalty": penalties.L1(0.1)},
     "penalties.MaxNorm": lambda: {"radius": 1.0},
     "plotting.Animation": _animation,
     "plotting.build_player": lambda: {"frames": PLAYED, "title": "t", "interval_ms": 100},
