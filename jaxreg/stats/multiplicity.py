@@ -6,12 +6,13 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import xarray as xr
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtr, stdtr, stdtrit
 
 from jaxreg.checks import check_choice
 from jaxreg.claims import Claim, Verdict, ledger
 from jaxreg.errors import ArgumentError
 from jaxreg.stats.runs import Dim, Table, listed, read_dataset, read_level
+from jaxreg.stats.summaries import wilson_interval
 
 Correction = Literal["holm", "benjamini_hochberg"]
 _NEEDED = {"claim", "status", "effect", "low", "high", "n"}
@@ -75,12 +76,14 @@ def adjust_claims(claims: Iterable[Any], method: Correction = "holm", *, level: 
     r"""The verdicts on the claims of a study, once it counts how many there are.
 
     A claim that an effect lies in $(a, b)$ is decided when its interval is on one side of each bound. Its p value
-    is the smallest $\alpha$ at which its interval of level $1 - \alpha$ would still decide it. Intervals are taken to
-    widen as Student's t with $n - 1$ degrees does, each side by itself: with $q$ its quantile at
-    $(1 + \text{level})/2$, a bound $a$ below the effect $\hat\theta$ is
-    $t = q\,(\hat\theta - a)/(\hat\theta - \text{low})$ errors away, and $p = 2 P(T > t)$. This is exact for `mean`,
-    `paired_difference` and paired t tests, and at $p$ = 1 - `level` for every interval. The p values are then adjusted
-    together; what they no longer decide becomes undecided.
+    is the smallest $\alpha$ at which its interval of level $1 - \alpha$ would still decide it. A ledger has intervals
+    of one level only. Those that are Wilson's for the effect, as a share or in per cent, of `n` runs are known by
+    that: a bound $a$ is $z = (\hat\theta - a)/\sqrt{a (1 - a)/n}$ errors away, and $p = 2 P(Z > z)$. All others are
+    taken to widen as Student's t with $n - 1$ degrees does, each side by itself: with $q$ its quantile at
+    $(1 + \text{level})/2$, a bound $a$ below the effect is $t = q\,(\hat\theta - a)/(\hat\theta - \text{low})$ errors
+    away, and $p = 2 P(T > t)$. This is exact for `mean`, `paired_difference`, paired t tests and `proportion`; at
+    $p$ = 1 - `level` for every interval; and an approximation else. The p values are then adjusted together; what
+    they no longer decide becomes undecided.
 
     Args:
         claims: pairs of claim and verdict (what `jaxreg.claims.judge` returned) or rows of a ledger, of one study or of
@@ -103,7 +106,7 @@ def adjust_claims(claims: Iterable[Any], method: Correction = "holm", *, level: 
     >>> found["adjusted_status"].values.tolist(), found["adjusted"].values.round(4).tolist()
     (['undecided', 'undecided', 'holds'], [0.0625, 0.0625, 0.0015])
 
-    Source: Altman and Bland, BMJ 343 (2011) d2304, with Student's t in place of the normal distribution.
+    Source: Altman and Bland, BMJ 343 (2011) d2304, who take all intervals as those of a normal distribution.
     """
     level = read_level(level)
     rows = _read_rows(claims)
@@ -111,6 +114,7 @@ def adjust_claims(claims: Iterable[Any], method: Correction = "holm", *, level: 
     status = np.array([row["status"] for row in rows], dtype=str)
     degrees = np.maximum(n - 1, 1)
     q = stdtrit(degrees, 0.5 + level / 2)
+    unit = _find_shares(effect, low, high, n, level)
 
     def doubt(bound: np.ndarray, sign: float) -> np.ndarray:
         """One-sided p value of "the effect is no larger (sign 1) or no smaller (-1) than the bound"."""
@@ -118,8 +122,10 @@ def adjust_claims(claims: Iterable[Any], method: Correction = "holm", *, level: 
         side = np.where(effect > bound, effect - low, high - effect)
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.where(np.isinf(gap), gap, np.where(np.isinf(side), 0.0, q * gap / side))
-        # An interval of no width leaves no doubt; at the bound itself, the verdict has said which side that is.
-        return np.where(np.isnan(t), 0.0, stdtr(degrees, -t))
+            variance = np.maximum(bound * (unit - bound), 0.0) / n
+            p = np.where(np.isnan(unit) | np.isinf(gap), stdtr(degrees, -t), ndtr(-gap / np.sqrt(variance)))
+        # At the bound itself without any width, the verdict has said which side that is, if it is one.
+        return np.where(np.isnan(t) | np.isnan(p), status == "undecided", p)
 
     holds = np.maximum(doubt(a, 1.0), doubt(b, -1.0))
     fails = np.minimum(doubt(a, -1.0), doubt(b, 1.0))
@@ -135,6 +141,17 @@ def adjust_claims(claims: Iterable[Any], method: Correction = "holm", *, level: 
     found = adjust(dataset, method, level=level)
     keeps = found["significant"].values | np.isnan(p)
     return found.assign(adjusted_status=("claim", np.where(keeps, status, "undecided"))).drop_vars("significant")
+
+
+def _find_shares(effect: np.ndarray, low: np.ndarray, high: np.ndarray, n: np.ndarray, level: float) -> np.ndarray:
+    """1 where an effect is a share of n with Wilson's interval, 100 where it is one in per cent, NaN elsewhere."""
+    found = np.full(effect.shape, np.nan)
+    for unit in (1.0, 100.0):
+        k = np.clip(np.nan_to_num(np.round(effect / unit * n)), 0, n)
+        parts = zip((effect, low, high), (k / np.maximum(n, 1), *wilson_interval(k, n, level)), strict=True)
+        same = [np.isclose(given, unit * known, rtol=1e-9, atol=unit * 1e-12) for given, known in parts]
+        found[np.logical_and.reduce(same) & (n > 0)] = unit
+    return found
 
 
 def _adjust(p: np.ndarray, method: str) -> np.ndarray:

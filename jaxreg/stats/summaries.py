@@ -135,11 +135,17 @@ def proportion(
         raise ArgumentError("name", name, constraint, "Say with `value=` which category is meant")
     k = (recorded & (runs.values == (1.0 if value is None else value))).sum(-1)
     n = kept.sum(-1)
-    z = ndtri(0.5 + level / 2)
     share = np.divide(k, n, out=np.full(n.shape, np.nan), where=n > 0)
+    low, high = wilson_interval(k, n, level)
+    interval = f"{100 * level:g} % Wilson interval of the proportion"
+    return label(runs, interval, proportion=share, low=low, high=high, n=n, diverged=runs.left_out)
+
+
+def wilson_interval(k: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """The shares that a score test of k of n does not reject."""
+    z = ndtri(0.5 + level / 2)
     spread = z * np.sqrt(k * (n - k) / np.maximum(n, 1) + z**2 / 4)
     # For none of n the lower limit is 0 and for all of n the upper one is 1; rounding must not spoil that.
     low = np.where(k == 0, 0.0, (k + z**2 / 2 - spread) / (n + z**2))
     high = np.where(k == n, 1.0, (k + z**2 / 2 + spread) / (n + z**2))
-    interval = f"{100 * level:g} % Wilson interval of the proportion"
-    return label(runs, interval, proportion=share, low=low, high=high, n=n, diverged=runs.left_out)
+    return low, high

@@ -12,6 +12,7 @@ import pytest
 import scipy.stats
 import xarray as xr
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportions_ztest
 
 from jaxreg import claims, stats
 from jaxreg.claims import Claim, Verdict, above, below, inside
@@ -116,6 +117,22 @@ def test_p_values_of_claims_are_those_of_the_t_tests():
             scipy.stats.ttest_1samp(values, b, alternative=a).pvalue for b, a in ((-1, "less"), (1, "greater"))
         )
         np.testing.assert_allclose(found["p_value"], [two, two, 2 * min(max(sides), outside)], rtol=1e-10)
+
+
+@pytest.mark.parametrize("scale", [claims.estimate, claims.percentage])
+@pytest.mark.parametrize(("k", "n"), [(0, 30), (7, 30), (29, 30), (400, 400), (1, 1)])
+def test_p_values_of_claims_about_shares_are_those_of_the_score_test(scale, k, n):
+    """Near 0 and 1 Wilson's intervals widen as z², not as z."""
+    hits = np.arange(n) < k
+    unit = 1.0 if scale is claims.estimate else 100.0
+    summary = scale(stats.proportion(hits))
+    for bound in (0.02, 0.2, 0.5, 0.9, 0.9777):
+        found = stats.adjust_claims(judged(above(*summary, unit * bound), below(*summary, unit * bound)))
+        _, p = proportions_ztest(k, n, bound, prop_var=bound)
+        np.testing.assert_allclose(found["p_value"], [p, p], rtol=1e-9)
+    sure = stats.adjust_claims(judged(above(*summary, 0.0), below(*summary, 2 * unit)))
+    assert sure["p_value"].values.tolist() == [0.0 if k else 1.0, 0.0]
+    assert sure["adjusted_status"].values.tolist() == ["holds" if k else "undecided", "holds"]
 
 
 @pytest.mark.parametrize("decide", [above, below, inside])
