@@ -15,7 +15,7 @@ from jaxreg.engine.fitting import EMULATED, fit_box, warn_of_emulation
 from jaxreg.engine.grid import Box
 from jaxreg.engine.reading import read_axes
 from jaxreg.engine.tracing import build_programs
-from jaxreg.errors import AcceleratorError
+from jaxreg.errors import AcceleratorError, JaxregError
 
 _HLO = """
 %fused (p: f32[4]) -> f32[4] {
@@ -80,6 +80,16 @@ def test_unknown_targets_and_missing_compilers_are_told(monkeypatch):
         compile_for("v5e", run, axes)
     with pytest.raises(AcceleratorError, match="aot-cuda"):
         jr.plan(run, axes, target="h100")
+    with pytest.raises(AcceleratorError, match="v5e, v6e, h100, a100"):  # before the run is traced
+        jr.plan(lambda *, seed: pytest.fail("traced"), axes, target="V5E")
+
+
+@pytest.mark.parametrize(
+    "bad", [{"chunk_size": 0}, {"chunk_size": "all"}, {"processes": 0}, {"timeout": 0.0}, {"timeout": "long"}]
+)
+def test_what_cannot_be_meant_is_refused_before_anything_compiles(bad):
+    with pytest.raises(JaxregError, match=next(iter(bad))):
+        compile_for("v5e", lambda *, seed: {"draw": jax.random.normal(seed)}, {"seed": jr.seeds(4)}, **bad)
 
 
 def _programs(tmp_path, monkeypatch, script):

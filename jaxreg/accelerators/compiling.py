@@ -15,7 +15,9 @@ from jax.sharding import Mesh
 from jaxreg.accelerators.processes import compile_exported, compile_files
 from jaxreg.accelerators.report import CompiledProgram
 from jaxreg.accelerators.targets import Target, find_target
+from jaxreg.checks import Domain, check_integer
 from jaxreg.engine.axes import Axis
+from jaxreg.engine.chunks import read_chunk_size
 from jaxreg.engine.devices import OWN_MEMORY_SHARE
 from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.fitting import fit_box
@@ -25,6 +27,8 @@ from jaxreg.engine.provenance import read_setting
 from jaxreg.engine.reading import read_axes
 from jaxreg.engine.shared import read_args
 from jaxreg.engine.tracing import Program, build_programs
+
+_SECONDS = Domain(0, math.inf, "(]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,12 +87,16 @@ def compile_for(
 
     Raises:
         AcceleratorError: there is no such target, or what compiles for it is not installed.
+        ArgumentError: no positive number of processes or seconds.
         SweepError: as `sweep`.
 
     Example, where `jaxreg[aot-tpu]` is installed::
 
         print(jr.accelerators.compile_for("v5e", run, {"seed": jr.seeds(100_000)}))
     """
+    chunk_size = read_chunk_size(chunk_size)
+    check_integer("processes", processes, 1, math.inf, "Give a number of processes")
+    _SECONDS.check("timeout", timeout, "Give a number of seconds")
     chip = find_target(target)
     with jax.enable_x64(x64 or bool(read_setting("jax_enable_x64"))):
         read = read_axes(run, axes, args)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ from jaxreg.engine.devices import cache_size, memory_budget
 from jaxreg.engine.grid import Box, choose_box
 from jaxreg.engine.program import choose_batching
 from jaxreg.engine.tracing import Program
+from jaxreg.errors import SweepError
 
 # On a CPU, loops over many small runs are fastest at a few times the cache (refit descent: 90 million steps/s at 4 and
 # 8 MiB a core with 2 MiB of L2, 47 at 0.5); runs that are done one after the other need only outlast a call's start.
@@ -24,6 +26,19 @@ BRIEF = 4.0  # seconds: a call that lasts no longer by this guess is not measure
 FIRST = 0.8  # seconds, by the same guess, that the first chunk of a long sweep may last beside its loops
 AIM = 8.0  # seconds that a chunk of a long sweep should last
 LEAST_GROWTH, MOST_GROWTH = 1.4, 64.0
+
+
+def read_chunk_size(chunk_size: Any) -> int | str:
+    """The size that a caller asks for, a Python integer, or "auto".
+
+    Raises:
+        SweepError: it is neither.
+    """
+    if isinstance(chunk_size, str) and chunk_size == "auto":
+        return chunk_size
+    if isinstance(chunk_size, int | np.integer) and not isinstance(chunk_size, bool) and chunk_size > 0:
+        return int(chunk_size)
+    raise SweepError("chunk_size", chunk_size, "must be a positive integer", 'Leave it at "auto"')
 
 
 def initial_box(axes: Sequence[Axis], programs: Sequence[Program], chunk_size: int | str, mesh: Mesh) -> Box:

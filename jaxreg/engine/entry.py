@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import xarray as xr
 from jax.sharding import Mesh
 
 from jaxreg.engine.axes import Axis
-from jaxreg.engine.chunks import initial_box
+from jaxreg.engine.chunks import initial_box, read_chunk_size
 from jaxreg.engine.devices import local_devices
 from jaxreg.engine.execute import Block, Execution, Tally, make_mesh
 from jaxreg.engine.fitting import fill_memory, warn_of_emulation
@@ -152,15 +151,19 @@ def plan(
     ...      {"seed": jr.seeds(1000), "scale": [1.0, 2.0]}).runs
     2000
     """
+    if target is not None:
+        from jaxreg.accelerators import planning  # it needs the engine
+
+        planning.find_target(target)
     with settled(x64):
         study = _prepare(run, axes, args, dims, chunk_size, devices)
         if study.failures:
             raise next(iter(study.failures.values()))
         traced = [program for program in study.programs if program is not None]
         if target is not None:
-            from jaxreg.accelerators.planning import forecast_for  # it needs the engine
-
-            return forecast_for(target, traced, study.args, study.axes, study.outputs, chunk_size)
+            return planning.forecast_for(
+                target, traced, study.args, study.axes, study.outputs, read_chunk_size(chunk_size)
+            )
         return forecast(traced, study.args, study.axes, study.outputs, study.box, study.is_fixed, study.mesh)
 
 
@@ -172,9 +175,8 @@ def _prepare(
     chunk_size: int | str,
     devices: Sequence[jax.Device] | None,
 ) -> _Study:
-    is_number = isinstance(chunk_size, int | np.integer) and not isinstance(chunk_size, bool)
-    if not (is_number and int(chunk_size) > 0) and not (isinstance(chunk_size, str) and chunk_size == "auto"):
-        raise SweepError("chunk_size", chunk_size, "must be a positive integer", 'Leave it at "auto"')
+    chunk_size = read_chunk_size(chunk_size)
+    is_number = isinstance(chunk_size, int)
     mesh = make_mesh(local_devices(devices))
     shared = read_args(args)
     read = read_axes(run, axes, shared)
@@ -183,12 +185,12 @@ def _prepare(
     traced = [program for program in programs if program is not None]
     own = {name: named for program in traced for name, named in program.member.dims.items()}
     outputs = read_outputs(shapes, dims, [axis.name for axis in read], own)
-    box = initial_box(read, traced, int(chunk_size) if is_number else "auto", mesh)
+    box = initial_box(read, traced, chunk_size, mesh)
     arrays = replicate(shared, mesh)
     if mesh.devices.flat[0].platform != "cpu":
         warn_of_emulation(mesh.devices.flat[0].platform)
         box = box if is_number else fill_memory(read, traced, arrays, box, mesh)
-    return _Study(run, read, arrays, tuple(programs), failures, outputs, box, bool(is_number), mesh)
+    return _Study(run, read, arrays, tuple(programs), failures, outputs, box, is_number, mesh)
 
 
 def _sweep_memory(study: _Study, environment: dict[str, Any], tally: Tally, report: Report) -> xr.Dataset:
