@@ -20,6 +20,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Integer, Real
 
 from jaxreg.checks import POSITIVE, SHARE, Domain, read_array
+from jaxreg.engine.known import find_values
 from jaxreg.errors import ArgumentError
 
 Target = Real[Array, "*shape"] | Bool[Array, "*shape"]
@@ -276,6 +277,13 @@ def _read(predictions: Any, targets: Any, names: tuple[str, str] = ("predictions
     return given[0].astype(dtype), given[1].astype(dtype)
 
 
+def _check_labels(name: str, labels: Any, domain: Domain, remedy: str) -> None:
+    """Refuse known labels outside the domain, also those that a sweep shares with its runs."""
+    known = find_values(read_array(name, labels))
+    if known is not None:
+        domain.check_all(name, known, remedy, kinds="biuf")
+
+
 def binary_cross_entropy(
     probabilities: Float[Array, "*shape"], targets: Target, epsilon: float = 1e-7
 ) -> Float[Array, "*shape"]:
@@ -293,12 +301,14 @@ def binary_cross_entropy(
         One value per entry, in nats.
 
     Raises:
-        ArgumentError: `epsilon` outside (0, 0.5), or so small that it is zero in the precision of `probabilities`.
+        ArgumentError: targets outside [0, 1] where they are known, `epsilon` outside (0, 0.5), or so small that it is
+            zero in the precision of `probabilities`.
 
     >>> binary_cross_entropy(jnp.array([0.5, 1.0, 1.0]), jnp.array([1.0, 1.0, 0.0]))
     Array([6.9314718e-01, 1.1920929e-07, 1.6118095e+01], dtype=float32)
     """
     probabilities, y = _read(probabilities, targets, ("probabilities", "targets"))
+    _check_labels("targets", targets, SHARE, "Give 0 and 1")
     smallest = float(jnp.finfo(probabilities.dtype).tiny)
     Domain(0, 0.5, "()").check("epsilon", epsilon, "Leave it at 1e-7")
     if epsilon < smallest:
@@ -322,10 +332,15 @@ def binary_cross_entropy_from_logits(logits: Float[Array, "*shape"], targets: Ta
     Returns:
         One value per entry, in nats.
 
+    Raises:
+        ArgumentError: targets outside [0, 1], where they are known.
+
     >>> binary_cross_entropy_from_logits(jnp.array([0.0, 100.0]), jnp.array([True, False]))
     Array([  0.6931472, 100.       ], dtype=float32)
     """
-    return optax.losses.sigmoid_binary_cross_entropy(*_read(logits, targets, ("logits", "targets")))
+    logits, y = _read(logits, targets, ("logits", "targets"))
+    _check_labels("targets", targets, SHARE, "Give 0 and 1")
+    return optax.losses.sigmoid_binary_cross_entropy(logits, y)
 
 
 def softmax_cross_entropy(
@@ -337,19 +352,24 @@ def softmax_cross_entropy(
 
     Args:
         logits: $z$.
-        labels: $y$ from 0 to classes - 1; any other gives NaN, also a negative one.
+        labels: $y$ from 0 to classes - 1; any other that is traced gives NaN, also a negative one.
 
     Returns:
         One value per example, in nats.
+
+    Raises:
+        ArgumentError: labels of other kinds or outside the classes, where they are known: arrays, and `args` of sweeps.
 
     >>> softmax_cross_entropy(jnp.zeros((2, 4)), jnp.array([0, 3]))
     Array([1.3862944, 1.3862944], dtype=float32)
     """
     logits, _ = _read(logits, logits, ("logits", "logits"))
-    labels = jnp.asarray(read_array("labels", labels, kinds="iu"))
+    given = read_array("labels", labels, kinds="iu")
+    labels = jnp.asarray(given)
     if labels.shape != logits.shape[:-1] or not logits.ndim:
         constraint = f"must be one for each row of logits, {logits.shape}"
         raise ArgumentError("labels", labels.shape, constraint, "Give class numbers, and logits with a last axis")
+    _check_labels("labels", given, Domain(0, logits.shape[-1] - 1), "Renumber the labels, or raise classes")
     # Indexing would read -1, a common mark for "no label", as the last class.
     outside = jnp.where(labels < 0, logits.shape[-1], labels)
     return optax.losses.softmax_cross_entropy_with_integer_labels(logits, outside)

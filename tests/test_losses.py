@@ -1,5 +1,7 @@
 """Losses against SciPy and scikit-learn, their gradients against closed forms and finite differences."""
 
+import inspect
+
 import hypothesis
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
@@ -11,6 +13,7 @@ import scipy.special
 import scipy.stats
 import sklearn.metrics
 
+import jaxreg as jr
 from jaxreg import losses
 from jaxreg.errors import ArgumentError
 
@@ -278,9 +281,32 @@ def test_large_logits_do_not_overflow():
 
 def test_a_label_that_is_no_class_gives_nan_and_leaves_its_neighbours():
     logits = jnp.array(np.random.default_rng(5).normal(size=(4, 3)), jnp.float32)
-    values = losses.softmax_cross_entropy(logits, jnp.array([1, 3, -1, 2]))
+    values = jax.jit(losses.softmax_cross_entropy)(logits, jnp.array([1, 3, -1, 2]))
     np.testing.assert_array_equal(jnp.isnan(values), [False, True, True, False])
     np.testing.assert_array_equal(values[0], losses.softmax_cross_entropy(logits, jnp.array([1, 0, 0, 0]))[0])
+
+
+@pytest.mark.parametrize(
+    "labels", [[0, 3], [-1, 0], np.array([0, 3], np.uint8), np.array([0, 2**40]), [0.0, 1.0], "ab"]
+)
+def test_labels_that_are_no_classes_are_refused_where_they_are_known(labels, monkeypatch):
+    monkeypatch.setattr(losses, "softmax_cross_entropy", inspect.unwrap(losses.softmax_cross_entropy))
+    with pytest.raises(ArgumentError, match=r"^labels"):
+        losses.softmax_cross_entropy(jnp.ones((2, 3)), labels)
+
+
+def test_labels_of_a_sweep_are_refused_before_it_runs():
+    def run(labels, *, size):
+        return {"loss": losses.softmax_cross_entropy(size * jnp.ones((2, 3)), labels).mean()}
+
+    with pytest.raises(ArgumentError, match=r"^labels\[1\] = 3"):
+        jr.sweep(run, {"size": [1.0, 2.0]}, args=(np.array([0, 3]),), progress=False)
+
+
+@pytest.mark.parametrize("loss", [losses.binary_cross_entropy, losses.binary_cross_entropy_from_logits])
+def test_targets_that_are_no_probabilities_are_refused(loss):
+    with pytest.raises(ArgumentError, match=r"^targets\[1\] = 2"):
+        loss(jnp.array([0.5, 0.5]), jnp.array([1.0, 2.0]))
 
 
 def test_shapes_that_differ_are_refused():

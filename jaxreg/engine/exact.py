@@ -27,10 +27,12 @@ def sort_of(value: Any) -> str:
     >>> sort_of(3), sort_of("relu"), sort_of(0.5), sort_of(1.0), sort_of(-0.0), sort_of((2, True))
     ('', '', '', 'float', '-float', '(,bool)')
     """
-    if value is None or isinstance(value, str | bytes | enum.Enum | type) or type(value) is int:
+    if value is None or isinstance(value, type) or type(value) in (int, str, bytes):
         return ""
+    if isinstance(value, enum.Enum):  # a member is equal to itself alone, unless it is a number or a text too
+        return type(value).__qualname__ if isinstance(value, int | float | complex | str | bytes) else ""
     if isinstance(value, np.generic):
-        return f"{'-' * _is_minus_zero(value)}{value.dtype}"
+        return f"{'-' * _is_minus_zero(value)}{'numpy ' * isinstance(value, np.bool_)}{value.dtype}"
     if isinstance(value, bool):
         return "bool"
     if type(value) is float:

@@ -1,6 +1,7 @@
 """Axes: values that are equal but not the same, one value written in several ways, keywords along an axis."""
 
 import dataclasses
+import enum
 from typing import Any
 
 import jax
@@ -23,8 +24,14 @@ class Setting:
     value: Any
 
 
-KINDS = {bool: 1.0, int: 2.0, float: 3.0, np.float32: 4.0, np.int64: 5.0}
-SAME = [1, True, 1.0, np.float32(1), np.int64(1)]
+class Member(enum.IntEnum):
+    """One that is equal to a number."""
+
+    ONE = 1
+
+
+KINDS = {bool: 1.0, int: 2.0, float: 3.0, np.float32: 4.0, np.int64: 5.0, np.bool_: 6.0, Member: 7.0}
+SAME = [1, True, 1.0, np.float32(1), np.int64(1), np.bool_(True), Member.ONE]
 WRAPPED = {"bare": lambda v: v, "tuple": lambda v: ("a", (v,)), "frozen value": Setting}
 
 
