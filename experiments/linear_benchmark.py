@@ -68,6 +68,17 @@ def measure_linear(
         contests.append(partial(contest_large, columns, "celer"))
     else:
         say("celer is not installed: the large lasso has one rival fewer")
+    # There, so that its contests can be made of what is here.
+    from experiments.solve_benchmark import contest_groups, contest_logistic
+
+    contests.append(partial(contest_logistic, datasets, min(sample, 5), "scikit-learn"))
+    if importlib.util.find_spec("skglm") is not None:
+        contests += [
+            partial(contest_logistic, datasets, min(sample, 5), "skglm"),
+            partial(contest_groups, datasets, sample),
+        ]
+    else:
+        say("skglm is not installed: logistic paths have one rival fewer, and group lassos none")
     rows = []
     for make in contests:
         contest = make()

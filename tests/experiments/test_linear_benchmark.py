@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from experiments import benchmark, linear_benchmark
+from experiments import benchmark, linear_benchmark, solve_benchmark
 from experiments.linear_benchmark import (
     Contest,
     check_same,
@@ -171,14 +171,18 @@ def test_celer_is_measured_where_it_is_installed(monkeypatch):
     names = []
     monkeypatch.setattr(linear_benchmark, "measure", lambda contest, repeats: {"name": contest.name})
     monkeypatch.setattr(linear_benchmark, "contest_large", lambda columns, rival: _named(f"{rival} {columns}"))
+    monkeypatch.setattr(
+        solve_benchmark, "contest_logistic", lambda datasets, sample, rival: _named(f"logistic {rival}")
+    )
+    monkeypatch.setattr(solve_benchmark, "contest_groups", lambda datasets, sample: _named("groups"))
     for installed in (False, True):
         monkeypatch.setattr(
             linear_benchmark.importlib.util, "find_spec", lambda name, i=installed: name == "sklearn" or i or None
         )
         names.append([entry["name"] for entry in measure_linear(2, 5, 70, 1, lambda _: None)])
-    assert names[0][-1] == "scikit-learn 70"
-    assert names[1] == [*names[0], "celer 70"]
-    assert len(names[0]) == 7
+    assert names[0][-2:] == ["scikit-learn 70", "logistic scikit-learn"]
+    assert names[1] == [*names[0][:-1], "celer 70", "logistic scikit-learn", "logistic skglm", "groups"]
+    assert len(names[0]) == 8
 
 
 def _named(name):
