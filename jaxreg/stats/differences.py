@@ -22,10 +22,10 @@ from jaxreg.stats.runs import (
     scale_two,
     subtract,
 )
-from jaxreg.stats.student import Alternative, Tested, find_moments, student_interval, student_test, two_sample_test
+from jaxreg.stats.student import Alternative, Outcome, find_moments, student_interval, student_test, two_sample_test
 from jaxreg.stats.swaps import exchange, flip_signs, swap
 
-Test = Literal["t", "pooled_t", "permutation", "wilcoxon"]
+Kind = Literal["t", "pooled_t", "permutation", "wilcoxon"]
 _MOST_PERMUTATIONS = 1_000_000
 
 
@@ -92,7 +92,7 @@ def compare(
     dim: Dim = "seed",
     *,
     paired: bool,
-    test: Test = "t",
+    test: Kind = "t",
     alternative: Alternative = "two-sided",
     level: float = 0.95,
     permutations: int = 10_000,
@@ -147,18 +147,20 @@ def compare(
     64 (1969) 1303-1317 (intervals from sign changes); Phipson and Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010) 39.
     """
     level = read_level(level)
-    check_choice("test", test, get_args(Test))
+    check_choice("test", test, get_args(Kind))
     check_choice("alternative", alternative, get_args(Alternative))
     check_integer("permutations", permutations, 1, _MOST_PERMUTATIONS, "10,000 is common")
     if seed is not None:
         check_integer("seed", seed, 0, math.inf, "Give the number of a drawing, such as 0")
     runs, others, exponents = scale_two(*collect_two(first, second, name, dim, paired=paired))
-    sides = (runs.values, runs.valid), (others.values, others.valid)
+    # What both have in common is in no difference of means, but rounds them; ranks need numbers as they are.
+    centre = 0.0 if test == "wilcoxon" else np.nan_to_num(find_moments(runs.values, runs.valid).mean)[:, None]
+    sides = (runs.values - centre, runs.valid), (others.values - centre, others.valid)
     more: dict[str, np.ndarray] = {}
     if paired:
         values, valid, n, left_out = subtract(runs, others)
 
-        def test_pairs(d: np.ndarray) -> Tested:
+        def test_pairs(d: np.ndarray) -> Outcome:
             if test == "wilcoxon":
                 return signed_rank_test(d, level, alternative)
             return swap(d, _mean(d), flip_signs(d.shape[-1], permutations, seed), level, alternative)
@@ -171,7 +173,7 @@ def compare(
         more = {"n_first": runs.valid.sum(-1), "n_second": others.valid.sum(-1)}
         n, left_out = more["n_first"] + more["n_second"], runs.left_out + others.left_out
 
-        def test_runs(x: np.ndarray, y: np.ndarray) -> Tested:
+        def test_runs(x: np.ndarray, y: np.ndarray) -> Outcome:
             if test == "wilcoxon":
                 return rank_sum_test(x, y, level, alternative)
             moves = exchange(x.shape[-1], y.shape[-1], permutations, seed)
@@ -204,15 +206,15 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return values.mean(-1) if values.shape[-1] else np.full(len(values), np.nan)
 
 
-def _by_size(test: Callable[..., Tested], *sides: tuple[np.ndarray, np.ndarray]) -> Tested:
+def _by_size(test: Callable[..., Outcome], *sides: tuple[np.ndarray, np.ndarray]) -> Outcome:
     """The test of rows of the valid values of each side, those with equally many of them together."""
     sizes = np.stack([valid.sum(-1) for _, valid in sides], axis=-1)
-    parts = np.empty((len(Tested._fields), len(sizes)))
+    parts = np.empty((len(Outcome._fields), len(sizes)))
     for size in np.unique(sizes, axis=0):
         rows = np.flatnonzero((sizes == size).all(-1))
         runs = (_compress(a[rows], valid[rows], n) for (a, valid), n in zip(sides, map(int, size), strict=True))
         parts[:, rows] = test(*runs)
-    return Tested(*parts)
+    return Outcome(*parts)
 
 
 def _compress(values: np.ndarray, valid: np.ndarray, n: int) -> np.ndarray:

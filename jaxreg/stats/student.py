@@ -8,7 +8,7 @@ from scipy.special import stdtr, stdtrit
 Alternative = Literal["two-sided", "greater", "less"]
 
 
-class Tested(NamedTuple):
+class Outcome(NamedTuple):
     """What a test says of each row: an estimate of the difference, its interval, the statistic and its p value."""
 
     difference: np.ndarray
@@ -45,13 +45,15 @@ def student_interval(values: np.ndarray, valid: np.ndarray, level: float) -> tup
     return mean, low, high, n
 
 
-def student_test(values: np.ndarray, valid: np.ndarray, level: float, alternative: Alternative) -> Tested:
+def student_test(values: np.ndarray, valid: np.ndarray, level: float, alternative: Alternative) -> Outcome:
     """Student's test that the mean of each row is 0."""
     n, mean, variance = find_moments(values, valid)
     return _test(mean, np.sqrt(variance / np.maximum(n, 1)), np.maximum(n - 1, 1), n > 1, level, alternative)
 
 
-def two_sample_test(first: Moments, second: Moments, level: float, alternative: Alternative, *, pooled: bool) -> Tested:
+def two_sample_test(
+    first: Moments, second: Moments, level: float, alternative: Alternative, *, pooled: bool
+) -> Outcome:
     """The test that two means are equal: Welch's, or with `pooled`, Student's for equal variances."""
     n, m = np.maximum(first.n, 1), np.maximum(second.n, 1)
     a, b = first.variance / n, second.variance / m
@@ -85,13 +87,13 @@ def _test(
     enough: np.ndarray,
     level: float,
     alternative: Alternative,
-) -> Tested:
+) -> Outcome:
     """Without scatter, any difference is infinitely many errors large, and no difference is none."""
     low, high = _interval(difference, error, degrees, enough, level)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         statistic = np.where((error == 0) & (difference == 0), 0.0, difference / error)
     statistic = np.where(enough, statistic, np.nan)
-    return Tested(difference, low, high, statistic, tail(statistic, degrees, alternative))
+    return Outcome(difference, low, high, statistic, tail(statistic, degrees, alternative))
 
 
 def _interval(

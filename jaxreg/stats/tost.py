@@ -5,7 +5,7 @@ import xarray as xr
 
 from jaxreg.checks import FINITE, POSITIVE, Domain, check_kind, check_pair
 from jaxreg.stats.runs import Dim, Table, collect_two, label, scale_two, subtract
-from jaxreg.stats.student import Alternative, Tested, find_moments, student_test, two_sample_test
+from jaxreg.stats.student import Alternative, Outcome, find_moments, student_test, two_sample_test
 
 HALF = Domain(0.5, 1, "()")
 
@@ -69,11 +69,12 @@ def equivalence(
         values, valid, n, left_out = subtract(runs, others)
         more = {}
 
-    def test(bound: float, alternative: Alternative) -> Tested:
+    def test(bound: float, alternative: Alternative) -> Outcome:
         null = np.ldexp(bound, -exponents)
         if paired:
             return student_test(values - null[:, None], valid, 2 * level - 1, alternative)
-        one, other = find_moments(values, valid), find_moments(others.values, others.valid)
+        centre = np.nan_to_num(find_moments(values, valid).mean)[:, None]  # what both have in common would only round
+        one, other = find_moments(values - centre, valid), find_moments(others.values - centre, others.valid)
         return two_sample_test(
             one._replace(mean=one.mean - null), other, 2 * level - 1, alternative, pooled=bool(pooled)
         )

@@ -79,6 +79,30 @@ def test_the_unit_does_not_matter(power, test, paired):
     assert float(margins[0]["p_value"]) == float(margins[1]["p_value"])
 
 
+@pytest.mark.parametrize("test", TESTS)
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_common_offset_does_not_matter(test, paired):
+    """Up to where the runs differ in their last 20 bits only; multiples of 2^-12 are shifted exactly."""
+    x, y = np.round(draw(6) * 2**12) / 2**12, np.round(draw(6, seed=1, shift=0.5) * 2**12) / 2**12
+    expected = stats.compare(x, y, paired=paired, test=test)
+    found = stats.compare(x + 2.0**24, y + 2.0**24, paired=paired, test=test)
+    for part in expected:
+        np.testing.assert_allclose(found[part], expected[part], rtol=1e-9)
+
+
+@pytest.mark.parametrize("test", ["permutation", "wilcoxon"])
+@pytest.mark.parametrize("paired", [True, False])
+def test_ties_of_decimals_are_ties(test, paired):
+    """Accuracies in per cent have two decimals; their differences, and sums of these, differ by rounding."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        x, y = rng.integers(9740, 9760, 9), rng.integers(9735, 9755, 7 if not paired else 9)
+        whole = stats.compare(x, y, paired=paired, test=test, permutations=2000, seed=0)
+        cents = stats.compare(x / 100, y / 100, paired=paired, test=test, permutations=2000, seed=0)
+        np.testing.assert_allclose(cents["p_value"], whole["p_value"], rtol=1e-12)
+        np.testing.assert_allclose(100 * cents["low"], whole["low"], atol=1e-9)
+
+
 def test_compare_and_paired_difference_agree():
     runs = labelled(draw(8, 3), case=["plain", "l2", "l1"]).to_dataset()
     old = stats.paired_difference(runs, "loss", "seed", "case", "plain")
