@@ -5,4 +5,6 @@ Names load on first use, so that `import jaxreg` costs nothing beyond `import ja
 
 import lazy_loader
 
+from jaxreg import forks as forks  # it notes forks from now on
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 
 from jaxreg.errors import SweepError
+from jaxreg.forks import forked_after_start
 
 MEMORY_SHARE = 0.5
 """Of the free memory that a CPU shares with all else."""
@@ -76,11 +77,13 @@ def local_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...
 
 def _is_fork(devices: Sequence[jax.Device]) -> bool:
     """Whether this process was forked from one whose threads worked for JAX: a fork takes the calling thread only."""
-    try:
+    if devices[0].platform != "cpu":
+        return False
+    try:  # a process that was forked before jaxreg was imported shows by its threads, on Linux
         native = len(os.listdir("/proc/self/task"))  # noqa: PTH208 (half the cost)
     except OSError:
-        return False  # no Linux, where processes are not forked by default
-    return devices[0].platform == "cpu" and native <= threading.active_count()
+        native = threading.active_count() + 1
+    return forked_after_start() or native <= threading.active_count()
 
 
 def _free_memory() -> int:

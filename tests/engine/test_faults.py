@@ -181,18 +181,20 @@ def test_nobody_needs_to_listen_to_the_progress(stream, monkeypatch):
 FORK = textwrap.dedent(
     """
     import multiprocessing, sys, warnings
-    import jax, jax.numpy as jnp
+    import jax, jax.numpy as jnp, numpy as np
     jax.config.update("jax_num_cpu_devices", 2)
     import jaxreg as jr
     warnings.simplefilter("ignore")
     def run(*, a):
         return {"x": jnp.linalg.svd(jnp.ones((30, 30)) * a)[1]}
     def work(queue):
+        if sys.argv[1] == "after, with threads of its own":
+            np.ones((900, 900)) @ np.ones((900, 900))  # NumPy starts threads anew after a fork
         try:
             queue.put(float(jr.sweep(run, {"a": [1.0, 2.0]}, progress=False).x.sum()))
         except jr.errors.SweepError as error:
             queue.put(str(error))
-    if sys.argv[1] == "after":
+    if sys.argv[1] != "before":
         (jnp.ones((500, 500)) @ jnp.ones((500, 500))).block_until_ready()
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
@@ -205,11 +207,12 @@ FORK = textwrap.dedent(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_fork_of_a_process_in_which_jax_ran_is_refused():
-    after, before = (
+    after, busy, before = (
         subprocess.run([sys.executable, "-c", FORK, when], capture_output=True, text=True, timeout=120)
-        for when in ("after", "before")
+        for when in ("after", "after, with threads of its own", "before")
     )
     assert "spawn" in after.stdout, after.stderr
+    assert "spawn" in busy.stdout, busy.stderr
     assert float(before.stdout) == pytest.approx(30 * 3, rel=1e-4)
 
 
