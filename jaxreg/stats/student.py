@@ -92,8 +92,8 @@ def _test(
     low, high = _interval(difference, error, degrees, enough, level)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         statistic = np.where((error == 0) & (difference == 0), 0.0, difference / error)
-    statistic = np.where(enough, statistic, np.nan)
-    return Outcome(difference, low, high, statistic, tail(statistic, degrees, alternative))
+    p = tail(np.where(enough, statistic, np.nan), degrees, alternative)
+    return Outcome(difference, low, high, np.where(enough, statistic, 0.0 * difference), p)
 
 
 def _interval(

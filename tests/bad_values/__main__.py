@@ -65,7 +65,7 @@ def _find_nonsense(result: Any) -> str | None:
             return None
     if isinstance(result, xr.Dataset | xr.DataArray):
         dataset = result.to_dataset(name="result") if isinstance(result, xr.DataArray) else result
-        if "n" in dataset and not dataset["n"].all():
+        if not all(dataset[count].all() for count in ("n", "n_first", "n_second") if count in dataset):
             return None
         result = {name: variable.values for name, variable in dataset.variables.items()}
     for leaf in jax.tree.leaves(result):
