@@ -1,5 +1,6 @@
 """Polynomial landscapes, gradients on them, and stochastic gradient descent: its fates, passages, occupancy, theory."""
 
+from jaxreg.landscape import space as space
 from jaxreg.landscape import theory as theory
 from jaxreg.landscape.descent import FATES as FATES
 from jaxreg.landscape.descent import Descent as Descent

@@ -9,6 +9,7 @@ from .bands import band as band
 from .bands import count_runs as count_runs
 from .bands import describe_band as describe_band
 from .bands import mark_runs as mark_runs
+from .contours import draw_contours as draw_contours
 from .curves import implicit_curve as implicit_curve
 from .curves import trace_curve as trace_curve
 from .files import save as save

@@ -15,6 +15,7 @@ import matplotlib
 
 matplotlib.use("agg")
 import numpy as np
+import optax
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
@@ -35,6 +36,9 @@ POINTS = {"x": np.arange(6.0), "y": np.array([0.0, 1.0, 0.5, 2.0, 1.0, 3.0]), "d
 WELL = landscape.DOUBLE_WELL
 WALK = {"gradient": landscape.noisy_gradient(WELL, 0.1), "start": 0.5, "learning_rate": 0.1, "steps": 4, "seed": KEY}
 WALK |= {"momentum": 0.5, "limit": 1e3}
+BOWL = landscape.space.Landscape(lambda w: (w * w).sum(), 2)
+ROAM = {"landscape": BOWL, "start": (1.0, 0.5), "optimizer": optax.sgd(0.1), "steps": 4, "seed": KEY}
+ROAM |= {"noise": 0.1, "limit": 1e3}
 TARGETS = {"predictions": jnp.array([0.5, 1.0]), "targets": jnp.array([0.0, 2.0])}
 RUNS = xr.Dataset(
     {
@@ -155,6 +159,18 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "datasets.split": lambda: {"x": X, "y": LABELS, "share": 0.5, "seed": 0},
     "images.gradient_energy": lambda: {"images": IMAGES.reshape(2, 3, 3)},
     "images.peak_signal_to_noise": lambda: {"mean_squared_error": 0.1, "peak": 1.0},
+    "landscape.space.Landscape": lambda: {"function": lambda w: (w * w).sum(), "dim": 2, "name": "bowl"},
+    "landscape.space.find_critical_points": lambda: {
+        "landscape": BOWL,
+        "low": -1.0,
+        "high": (1.0, 2.0),
+        "starts": 4,
+        "seed": 0,
+    },
+    "landscape.space.basin": lambda: {"w": jnp.zeros(2), "landscape": BOWL, "minima": jnp.zeros((1, 2))},
+    "landscape.space.descend": lambda: ROAM | {"record_every": 2},
+    "landscape.space.first_passage": lambda: ROAM | {"target": (0.0, 0.0), "radius": 0.1},
+    "landscape.space.occupancy": lambda: ROAM | {"low": -1.0, "high": (1.0, 1.0), "bins": 3, "burn_in": 1},
     "landscape.theory.boltzmann_law": lambda: {"landscape": WELL, "temperature": 0.1},
     "landscape.theory.kramers_time": lambda: {"landscape": WELL, "minimum": -1.0, "saddle": 0.0, "temperature": 0.1},
     "landscape.theory.mean_first_passage": lambda: {
@@ -400,6 +416,15 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "plotting.count_runs": lambda: {"summary": SUMMARY, "unit": "runs"},
     "plotting.describe_band": lambda: {"summary": SUMMARY, "unit": "runs"},
     "plotting.mark_runs": lambda: {"axes": _axes(), "places": np.ones(2), "color": "red", "height": 0.1},
+    "plotting.draw_contours": lambda: {
+        "axes": _axes(),
+        "landscape": BOWL,
+        "x": (-1, 1),
+        "y": (-1, 2),
+        "levels": 5,
+        "points": 11,
+        "ceiling": None,
+    },
     "plotting.implicit_curve": lambda: {
         "axes": _axes(),
         "equation": "x = y",

@@ -1,0 +1,265 @@
+"""Any Optax optimizer on a landscape, with noise: where it ends, when it arrives, and where it spends its steps."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int32, Key
+
+from jaxreg.checks import FINITE, NOT_NEGATIVE, POSITIVE, check_integer, check_key, check_kind, read_array
+from jaxreg.errors import ArgumentError
+from jaxreg.landscape import boundary
+from jaxreg.landscape.passage import Passage
+from jaxreg.landscape.space.surface import Landscape
+from jaxreg.normals import random_normals
+
+_BLOCK = 128  # steps whose noise is drawn at once
+_REMEDY = "Give one such as optax.adam(0.1)"
+
+
+class Descent(NamedTuple):
+    """The end of a descent, and what was recorded on the way.
+
+    `weight` (dim) is w after the last step, infinite for a run that diverged; `survived` is the number of steps before
+    it did, else all of them; `path` (records, dim) is w after every `record_every` steps.
+    """
+
+    weight: Float[Array, " dim"]
+    survived: Int32[Array, ""]
+    path: Float[Array, "records dim"]
+
+
+class Occupancy(NamedTuple):
+    """Steps after which a run stood in each cell of a grid, and those outside of it; `survived` as in `Descent`."""
+
+    counts: Int32[Array, "..."]
+    outside: Int32[Array, ""]
+    survived: Int32[Array, ""]
+
+
+def descend(
+    landscape: Landscape,
+    start: Any,
+    optimizer: optax.GradientTransformation,
+    steps: int,
+    *,
+    seed: Key[Array, ""],
+    noise: Any = 0.0,
+    record_every: int | None = None,
+    limit: int | float = 1e6,
+) -> Descent:
+    r"""Follow $\nabla f(w) + \sigma \epsilon_t$ with any optimizer, $\epsilon_t$ standard normal in every coordinate.
+
+    A run with a coordinate outside of (-limit, limit), or no number, has diverged: it stays at infinity, and nothing
+    raises. Noise depends on the seed and the number of the step alone.
+
+    Args:
+        landscape: $f$.
+        start: the first w (dim,).
+        optimizer: an Optax transformation, whose numbers may be traced: make it inside the run that is swept.
+        steps: number of steps (static).
+        seed: a typed PRNG key.
+        noise: $\sigma \ge 0$.
+        record_every: keep w after every so many steps, a divisor of `steps`; by default the last only (static).
+        limit: where a run counts as diverged (static).
+
+    Raises:
+        ArgumentError: a number outside its domain, or a start of another dimension.
+
+    >>> from jaxreg.landscape.space import HIMMELBLAU
+    >>> run = descend(HIMMELBLAU, [0.0, 0.0], optax.adam(0.1), 500, seed=jax.random.key(0))
+    >>> run.weight.round(2).tolist(), run.survived
+    ([3.0, 2.0], Array(500, dtype=int32))
+    """
+    first = _check(landscape, start, optimizer, steps, seed, noise, limit)
+    record_every = steps if record_every is None else record_every
+    check_integer("record_every", record_every, 1, steps, "Leave it out to keep the last weight only")
+    if steps % record_every:
+        raise ArgumentError("record_every", record_every, f"must divide the {steps} steps", "Change one of them")
+
+    def observe(seen: tuple[Array, Array], number: Array, w: Array) -> tuple[Array, Array]:
+        survived, path = seen
+        path = lax.dynamic_update_index_in_dim(path, w, number // record_every, 0)
+        return survived + (jnp.isfinite(w).all() & (number < steps)).astype(jnp.int32), path
+
+    nothing = jnp.int32(0), jnp.zeros((steps // record_every, landscape.dim), first.dtype)
+    w, (survived, path) = _walk(landscape, first, optimizer, steps, seed, noise, limit, nothing, observe)
+    return Descent(w, survived, path)
+
+
+def first_passage(
+    landscape: Landscape,
+    start: Any,
+    optimizer: optax.GradientTransformation,
+    steps: int,
+    *,
+    seed: Key[Array, ""],
+    target: Any,
+    radius: Any,
+    noise: Any = 0.0,
+    limit: int | float = 1e6,
+) -> Passage:
+    r"""Steps until a descent first stands within `radius` of `target`, censored after `steps`.
+
+    Args:
+        landscape: as for `descend`, and so are `start`, `optimizer`, `steps`, `seed`, `noise` and `limit`.
+        start: the first w; one that stands there already has passed after 0 steps.
+        optimizer: an Optax transformation.
+        steps: where a run is given up (static).
+        seed: a typed PRNG key; the run is that of `descend` with the same seed.
+        target: a point (dim,).
+        radius: Euclidean, more than 0.
+        noise: $\sigma$.
+        limit: where a run counts as diverged (static).
+
+    Returns:
+        `landscape.Passage` of steps and status, whose names are in `landscape.PASSAGES`.
+
+    >>> from jaxreg.landscape.space import Landscape
+    >>> bowl = Landscape(lambda w: (w * w).sum(), 2)
+    >>> key = jax.random.key(0)
+    >>> first_passage(bowl, [1.0, 0.0], optax.sgd(0.25), 10, seed=key, target=[0.0, 0.0], radius=0.2).steps
+    Array(3, dtype=int32)
+    """
+    first = _check(landscape, start, optimizer, steps, seed, noise, limit)
+    POSITIVE.check("radius", radius, "Give a distance such as 0.1")
+    goal = landscape.read(target, "target").astype(first.dtype)
+    if goal.ndim != 1:
+        raise ArgumentError("target", goal.shape, "must be one point", "Sweep it to have several")
+
+    def arrives(w: Array) -> Array:
+        return ((w - goal) ** 2).sum() <= jnp.asarray(radius, first.dtype) ** 2
+
+    def observe(seen: tuple[Array, Array], number: Array, w: Array) -> tuple[Array, Array]:
+        taken, status = seen
+        goes_on = (status == 0) & (number < steps)
+        now = jnp.where(jnp.isfinite(w).all(), arrives(w).astype(jnp.int32), 2)
+        return taken + goes_on.astype(jnp.int32), jnp.where(goes_on, now, status)
+
+    nothing = jnp.int32(0), arrives(first).astype(jnp.int32)
+    _, (taken, status) = _walk(landscape, first, optimizer, steps, seed, noise, limit, nothing, observe)
+    return Passage(taken, status)
+
+
+def occupancy(
+    landscape: Landscape,
+    start: Any,
+    optimizer: optax.GradientTransformation,
+    steps: int,
+    *,
+    seed: Key[Array, ""],
+    low: Any,
+    high: Any,
+    bins: int,
+    burn_in: int = 0,
+    noise: Any = 0.0,
+    limit: int | float = 1e6,
+) -> Occupancy:
+    r"""Histogram of the weights of a descent over a grid of `bins` even cells along each coordinate of a box.
+
+    Args:
+        landscape: as for `descend`, and so are `start`, `optimizer`, `steps`, `seed`, `noise` and `limit`.
+        start: the first w, which is not counted.
+        optimizer: an Optax transformation.
+        steps: number of steps, with the burn-in (static).
+        seed: a typed PRNG key; the run is that of `descend` with the same seed.
+        low: the corner of the box with the smallest coordinates, one number for all or one for each.
+        high: the opposite corner.
+        bins: cells along each coordinate (static).
+        burn_in: the first so many steps are not counted (static).
+        noise: $\sigma$.
+        limit: where a run counts as diverged (static).
+
+    >>> from jaxreg.landscape.space import Landscape
+    >>> bowl = Landscape(lambda w: (w * w).sum(), 1)
+    >>> occupancy(bowl, [1.0], optax.sgd(0.25), 4, seed=jax.random.key(0), low=0.0, high=0.5, bins=2).counts
+    Array([2, 1], dtype=int32)
+    """
+    first = _check(landscape, start, optimizer, steps, seed, noise, limit)
+    check_integer("bins", bins, 1, 2**15, "Give cells along each coordinate")
+    check_integer("burn_in", burn_in, 0, steps - 1, "Count at least one step")
+    if bins**landscape.dim > 2**27:
+        raise ArgumentError("bins", bins, "must make at most 2**27 cells", "Give fewer")
+    corners = []
+    for name, corner in (("low", low), ("high", high)):
+        FINITE.check_all(name, corner, "Give a number, or one for each coordinate")
+        held = jnp.asarray(read_array(name, corner, kinds="iuf")).astype(first.dtype)
+        if held.shape not in ((), (landscape.dim,)):
+            raise ArgumentError(name, held.shape, f"must be one number, or {landscape.dim}", "Give one for each")
+        corners.append(held)
+    bottom, top = corners
+    are_known = not any(isinstance(corner, jax.core.Tracer) for corner in corners)
+    if are_known and not (bottom < top).all():
+        raise ArgumentError("high", high, f"must be more than low, {low}", "Exchange them")
+
+    def observe(seen: tuple[Array, Array, Array], number: Array, w: Array) -> tuple[Array, Array, Array]:
+        counts, outside, survived = seen
+        is_real = jnp.isfinite(w).all() & (number < steps)
+        counted = is_real & (number >= burn_in)
+        place = jnp.floor(bins * ((w - bottom) / (top - bottom)))
+        inside = ((place >= 0) & (place < bins)).all()
+        cell = jnp.clip(jnp.where(jnp.isfinite(place), place, 0), 0, bins - 1).astype(jnp.int32)
+        counts = counts.at[tuple(cell)].add((counted & inside).astype(jnp.int32))
+        return counts, outside + (counted & ~inside).astype(jnp.int32), survived + is_real.astype(jnp.int32)
+
+    nothing = jnp.zeros((bins,) * landscape.dim, jnp.int32), jnp.int32(0), jnp.int32(0)
+    return Occupancy(*_walk(landscape, first, optimizer, steps, seed, noise, limit, nothing, observe)[1])
+
+
+def _check(
+    landscape: Any, start: Any, optimizer: Any, steps: Any, seed: Any, noise: Any, limit: Any
+) -> Float[Array, " dim"]:
+    """The first point; refuse what no descent can have."""
+    check_kind("landscape", landscape, Landscape, "Give Landscape(function, dim)")
+    check_kind("optimizer", optimizer, optax.GradientTransformation, _REMEDY)
+    check_integer("steps", steps, 1, 2**31 - 1, "Make at least one step")
+    check_key("seed", seed)
+    NOT_NEGATIVE.check("noise", noise, "Give a standard deviation such as 0.1, or 0")
+    boundary.check_static("limit", limit, POSITIVE, "Give a size that no run should reach, such as 1e6")
+    first = landscape.read(start, "start").astype(jnp.result_type(float))
+    if first.ndim != 1:
+        raise ArgumentError("start", first.shape, "must be one point", "Sweep it to have several")
+    return first
+
+
+def _walk(
+    landscape: Landscape,
+    start: Float[Array, " dim"],
+    optimizer: optax.GradientTransformation,
+    steps: int,
+    seed: Key[Array, ""],
+    noise: Any,
+    limit: int | float,
+    seen: Any,
+    observe: Callable[[Any, Array, Array], Any],
+) -> tuple[Float[Array, " dim"], Any]:
+    """Fold `observe` over the weights, as `landscape.walk` does in one dimension."""
+    is_noisy = not (isinstance(noise, int | float) and noise == 0)
+    blocks = -(-steps // _BLOCK)
+    block = -(-steps // blocks)  # the last one goes on past the end
+    size = jnp.asarray(noise, start.dtype)
+
+    def advance(state: Any, each: Any) -> tuple[Any, None]:
+        (before, memory, seen), (number, normals) = state, each
+        slope = landscape.gradient(before)
+        slope = slope if normals is None else slope + size * normals
+        with jax.numpy_dtype_promotion("standard"):  # Optax mixes floats and integers
+            updates, memory = optimizer.update(slope, memory, before)
+            w = optax.apply_updates(before, updates)
+        w = jnp.where((jnp.abs(w) < limit).all(), w, jnp.inf)  # also where it is no number; and infinity stays
+        w = jnp.where(number < steps, w, before)
+        return (w, memory, observe(seen, number, w)), None
+
+    def follow(number: Array, state: Any) -> Any:
+        numbers = number * block + jnp.arange(block, dtype=jnp.int32)
+        normals = None
+        if is_noisy:
+            drawn = random_normals(seed, block, landscape.dim, number * block)
+            normals = drawn.T.astype(start.dtype)
+        return lax.scan(advance, state, (numbers, normals))[0]
+
+    w, _, seen = lax.fori_loop(0, blocks, follow, (start, optimizer.init(start), seen))
+    return w, seen
