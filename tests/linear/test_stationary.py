@@ -33,7 +33,7 @@ def _data():
 MAKERS = {
     "L1": (Logistic(), "logistic", lambda t: L1(0.06 + t)),
     "elastic net, share": (Poisson(), "poisson", lambda t: ElasticNet(0.1, 0.5 + t)),
-    "factors": (Logistic(), "logistic", lambda t: Weighted(L1(0.05), FACTORS * (1 + t) + t)),
+    "factors": (Logistic(), "logistic", lambda t: Weighted(L1(0.05), FACTORS * (1 + t))),
     "groups": (Squared(), "squared", lambda t: GroupLasso(0.1 + t, groups=2)),
     "sparse groups": (Squared(), "squared", lambda t: SparseGroupLasso(0.1, 0.4 + t, groups=2)),
     "positive": (Squared(), "squared", lambda t: positive(L1(0.05 + t))),
