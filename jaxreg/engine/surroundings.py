@@ -9,17 +9,16 @@ import hashlib
 import inspect
 import types
 import weakref
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxreg.engine.describing import without_addresses
-
 _LIBRARIES = ("jax", "jaxlib", "jaxreg", "numpy", "scipy", "optax", "flax", "builtins")
-_SAMPLED = 10**6  # bytes; of larger arrays about so many are compared
-_DEPTH = 4
+_CODE = (types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType, type(jax.jit(len)))
+_MOST_PARTS = 10_000
 _first: "weakref.WeakKeyDictionary[Any, str]" = weakref.WeakKeyDictionary()  # what each function read when first met
 
 
@@ -70,24 +69,33 @@ def _read_by(function: types.FunctionType) -> Mapping[str, Any]:
 
 
 def _digest(function: types.FunctionType) -> str:
-    read = {name: _text(value, _DEPTH) for name, value in _read_by(function).items()}
+    seen: dict[int, Any] = {}
+    read = {name: _text(value, seen) for name, value in _read_by(function).items()}
     return hashlib.blake2b(repr(read).encode(), digest_size=8).hexdigest()
 
 
-def _text(value: Any, depth: int) -> str:
-    if isinstance(value, np.ndarray) or (isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer)):
-        if isinstance(value, jax.Array):
-            return f"{value.dtype}{value.shape}{id(value)}"  # it cannot be changed in place
-        sample = value.ravel()[:: 1 + value.nbytes // _SAMPLED] if value.dtype != object else np.zeros(0)
-        return f"{value.dtype}{value.shape}{hashlib.blake2b(np.ascontiguousarray(sample).tobytes()).hexdigest()}"
-    if isinstance(value, types.ModuleType | type) or callable(value):
+def _text(value: Any, seen: dict[int, Any]) -> str:
+    """What can be said of a value and of all in it; each object once, for they may hold each other."""
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        return repr(value)
+    if id(value) in seen or len(seen) > _MOST_PARTS:
+        return ""
+    seen[id(value)] = value
+    if isinstance(value, jax.Array):
+        return f"{id(value)}"  # it cannot be changed in place
+    if isinstance(value, np.ndarray):
+        if value.dtype == object:
+            return _text(value.tolist(), seen)
+        return f"{value.dtype}{value.shape}{zlib.crc32(np.ascontiguousarray(value).data.cast('B'))}"
+    if isinstance(value, types.MethodType):
+        return f"{id(value.__func__)}{_text(value.__self__, seen)}"
+    if isinstance(value, (*_CODE, jax.custom_jvp, jax.custom_vjp)):
         return f"{id(value)}"
-    if depth == 0 or value is None or isinstance(value, bool | int | float | complex | str | bytes):
-        return without_addresses(repr(value)) if isinstance(value, bool | int | float | complex | str | bytes) else ""
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key!r}:{_text(item, depth - 1)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{key!r}:{_text(item, seen)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple | set | frozenset):
-        return f"[{','.join(_text(item, depth - 1) for item in value)}]"
-    if hasattr(value, "__dict__"):
-        return f"{type(value).__qualname__}{_text(vars(value), depth - 1)}"
-    return ""
+        return f"[{','.join(_text(item, seen) for item in value)}]"
+    held = dict(getattr(value, "__dict__", {}))
+    slots = [name for kind in type(value).__mro__ for name in np.atleast_1d(getattr(kind, "__slots__", ())).tolist()]
+    held |= {name: getattr(value, name) for name in slots if hasattr(value, name)}
+    return f"{type(value).__qualname__}{_text(held, seen)}"

@@ -221,6 +221,47 @@ def test_functions_that_jax_keeps_are_traced_anew_too(name, monkeypatch):
     assert sweep(run, {"a": [1.0]})["x"].item() == expected[0]
 
 
+class Slotted:
+    __slots__ = ("rate",)
+
+
+class Called:
+    rate = 1.0
+
+    def __call__(self, a):
+        return self.rate * a
+
+
+DEEP, LARGE, SLOTTED, CALLED = (
+    {"a": {"b": {"c": {"d": {"e": [2.0]}}}}},
+    np.zeros(2**20, np.float32),
+    Slotted(),
+    Called(),
+)
+DEEP["a"]["itself"] = DEEP
+SLOTTED.rate = 2.0
+
+
+@jax.jit
+def jitted_depths(a):
+    return CALLED(a) * DEEP["a"]["b"]["c"]["d"]["e"][0] * SLOTTED.rate + jnp.asarray(LARGE).sum()
+
+
+def test_what_a_jitted_helper_reads_is_noticed_however_deep_large_or_small():
+    def call():
+        return sweep(lambda *, a: {"x": jitted_depths(a)}, {"a": [1.0]})["x"].item()
+
+    assert call() == 4.0
+    DEEP["a"]["b"]["c"]["d"]["e"][0] = 3.0
+    assert call() == 6.0
+    SLOTTED.rate = 1.0
+    assert call() == 3.0
+    LARGE[2**19 + 1] = 5.0
+    assert call() == 8.0
+    CALLED.rate = 2.0
+    assert call() == 11.0
+
+
 @pytest.mark.parametrize("owner", [SETTINGS, Constants])
 def test_what_a_jitted_helper_reads_of_modules_and_classes_is_noticed(owner, monkeypatch):
     def run(*, a):
