@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -76,3 +78,17 @@ def test_a_link_in_the_place_of_the_note_is_not_followed(store, tmp_path):
         with hold_lock(store):
             pass
     assert thesis.read_text() == "years of work"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no bind mounts here")
+def test_another_mount_of_a_store_leads_to_its_lock(store, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    made = subprocess.run(["mount", "--bind", str(store), str(other)], capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"may not mount: {made.stderr.strip()}")
+    try:
+        with hold_lock(store), pytest.raises(StoreError, match=f"by process {os.getpid()}"), hold_lock(other):
+            pass
+    finally:
+        subprocess.run(["umount", "-l", str(other)], check=True)
