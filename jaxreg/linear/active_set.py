@@ -137,7 +137,8 @@ def invert(gram: Float[Array, "p p"], support: Bool[Array, " p"], l2: Float[Arra
     both = support[:, None] & support[None, :]
     unit = jnp.eye(gram.shape[0], dtype=gram.dtype)
     least = jnp.where(support, dependence(jnp.diagonal(gram) + l2), 0)
-    return jnp.where(both, invert_independent(jnp.where(both, gram + l2 * unit, unit), least), 0)
+    count = jnp.where(support, jnp.arange(1, gram.shape[0] + 1, dtype=jnp.int32), 0).max()
+    return jnp.where(both, invert_independent(jnp.where(both, gram + l2 * unit, unit), least, count), 0)
 
 
 def dependence(diagonal: Float[Array, "*p"]) -> Float[Array, "*p"]:

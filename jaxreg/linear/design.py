@@ -140,7 +140,7 @@ def _standardize(X: Float[Array, "n p"], scale: Normalize, center: bool) -> _Sta
     safe = floor_power(largest)
     constant = highest == lowest if center else largest == 0
     if center or scale is not None:
-        columns, mean, rest = centre(X / safe, center)  # within [-4, 4], so that its squares do not overflow
+        columns, mean, rest = centre(X * (1 / safe), center)  # within [-4, 4], so that its squares do not overflow
     if scale is not None:
         squares = add_rows(columns * columns) / (X.shape[0] if scale == "std" else 1)
         norm = jnp.sqrt(jnp.where(constant, 1, squares))

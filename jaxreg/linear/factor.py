@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int32
 
 _BLOCK = 32  # unknowns for which an inverse is solved at once
 
@@ -46,13 +46,20 @@ def invert_definite(A: Float[Array, "p p"]) -> Float[Array, "p p"]:
     return _invert(A, jnp.zeros_like(A[0]), math.nan)
 
 
-def invert_independent(A: Float[Array, "p p"], least: Float[Array, " p"]) -> Float[Array, "p p"]:
-    """The inverse on those unknowns of which the ones before leave more than `least` in A's diagonal; else zeros."""
-    return _invert(A, least, math.inf)
+def invert_independent(
+    A: Float[Array, "p p"], least: Float[Array, " p"], count: Int32[Array, ""] | None = None
+) -> Float[Array, "p p"]:
+    """The inverse on those unknowns of which the ones before leave more than `least` in A's diagonal; else zeros.
+
+    With a `count`, all that matters are so many unknowns, the first ones, which others are independent of in A.
+    """
+    return _invert(A, least, math.inf, count)
 
 
-def _invert(A: Float[Array, "p p"], least: Float[Array, " p"], otherwise: float) -> Float[Array, "p p"]:
-    """The inverse, with `otherwise` in place of pivots that do not exceed `least`."""
+def _invert(
+    A: Float[Array, "p p"], least: Float[Array, " p"], otherwise: float, count: Int32[Array, ""] | None = None
+) -> Float[Array, "p p"]:
+    """The inverse, with `otherwise` in place of pivots that do not exceed `least`, of the first unknowns or of all."""
     p = A.shape[0]
     if p <= _BLOCK:
         return _invert_block(A, least, otherwise)
@@ -62,6 +69,7 @@ def _invert(A: Float[Array, "p p"], least: Float[Array, " p"], otherwise: float)
 
     def sweep(block: Any, swept: Array) -> Array:
         """Solve for one block of unknowns: what was in their rows moves to their columns, and the reverse."""
+        block = jnp.asarray(block, numbers.dtype)
         first = block * _BLOCK
         rows, bounds = (lax.dynamic_slice_in_dim(values, first, _BLOCK) for values in (swept, least))
         inverse = _invert_block(lax.dynamic_slice_in_dim(rows, first, _BLOCK, 1), bounds, otherwise)
@@ -72,7 +80,8 @@ def _invert(A: Float[Array, "p p"], least: Float[Array, " p"], otherwise: float)
         swept = lax.dynamic_update_slice_in_dim(swept, solved.T, first, 1)
         return lax.dynamic_update_slice(swept, -inverse, (first, first))
 
-    return -lax.fori_loop(0, blocks, sweep, jnp.pad(A, room) + unit)[:p, :p]
+    last = blocks if count is None else (count + _BLOCK - 1) // _BLOCK
+    return -lax.fori_loop(0, last, sweep, jnp.pad(A, room) + unit)[:p, :p]
 
 
 def _invert_block(A: Float[Array, "p p"], least: Float[Array, " p"], otherwise: float) -> Float[Array, "p p"]:

@@ -48,6 +48,16 @@ def test_inverse_leaves_out_what_depends_on_those_before(p):
     np.testing.assert_allclose(inverse, expected, rtol=1e-8, atol=1e-12)
 
 
+@pytest.mark.parametrize("count", [0, 5, 40, 70])
+def test_inverse_of_the_first_unknowns(count):
+    A = np.random.default_rng(count).normal(size=(140, 70))
+    gram = np.eye(70)
+    gram[:count, :count] = (A.T @ A)[:count, :count]
+    with jax.enable_x64(True):
+        inverse = invert_independent(jnp.asarray(gram), jnp.zeros(70), jnp.int32(count))
+    np.testing.assert_allclose(inverse[:count, :count], np.linalg.inv(gram)[:count, :count], rtol=1e-9, atol=1e-13)
+
+
 @pytest.mark.parametrize("p", [2, 50])
 def test_there_is_no_inverse_of_an_indefinite_matrix(p):
     A = jnp.eye(p).at[jnp.array([0, -1]), jnp.array([-1, 0])].set(2.0)
