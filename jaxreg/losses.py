@@ -127,7 +127,7 @@ def quantile(
     SHARE.check("level", level, "Give the share of targets below, such as 0.9", p.dtype)
     error, level = y - p, jnp.asarray(level, p.dtype)
     # At 0 the slope of a maximum would be that of either side.
-    return error * (level * (error > 0) + (level - 1) * (error < 0))
+    return error * jnp.where(error > 0, level, jnp.where(error < 0, level - 1, 0))
 
 
 def gaussian(

@@ -160,7 +160,7 @@ _LINE = (lambda key, x: {"w": jnp.zeros((x.shape[1], 1)), "b": jnp.zeros(1)}, la
 
 
 def test_regression_reaches_least_squares():
-    target = (_X @ np.arange(1, 7) + 2).astype(np.float32)
+    target = (np.asarray(_X) @ np.arange(1, 7) + 2).astype(np.float32)
     run = train(
         _X,
         target,
