@@ -95,9 +95,8 @@ def solve(
     float32). SEPARABLE: there is no minimum, as some direction of the predictors lowers the loss for ever.
 
     **A penalty of one's own** is any object with `value(params)` and `prox(params, step)`, the proximal step
-    $\arg\min_z \tfrac12\|z - w\|^2 + \eta P(z)$ of one array. (`nets.train` hands both a
-    mask as a last argument: `nets.On`.) With `separable = True` it is
-    a sum over entries, and `step` has one number for each; `subdifferential_distance(params, gradient)`, how far each
+    $\arg\min_z \tfrac12\|z - w\|^2 + \eta P(z)$ of one array; `nets.train` takes it as well (`nets.On`).
+    With `separable = True` it is a sum over entries, and `step` has one number for each; `subdifferential_distance(params, gradient)`, how far each
     entry of minus the gradient is from a subgradient, is the residual where it is there. As a frozen dataclass with
     `register_value` its numbers may be swept, traced and differentiated, and with a field `alpha` it has paths; any
     other object must be hashable, and its numbers are fixed.

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree
 
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.networks import name_leaves
-from jaxreg.penalties import Mask, MaxNorm, kernels_only
+from jaxreg.penalties import Box, Mask, MaxNorm, kernels_only
 
 _REMEDY = 'Give penalties.L2(1e-3), nets.On(penalty, "hidden_0/*"), or {"hidden_0/*": penalty}'
 
@@ -20,8 +20,9 @@ class On(NamedTuple):
     """A penalty, the parameters that it acts on, and how.
 
     Args:
-        penalty: a value of `jaxreg.penalties`, whose strengths may be traced, or one of your own with
-            `value(params, mask)` and `prox(params, step, mask)`.
+        penalty: a value of `jaxreg.penalties`, whose strengths may be traced, or one of your own as `linear.solve`
+            takes it, with `value(w)` and `prox(w, step)` of one array, called for each leaf; or with
+            `value(params, mask)` and `prox(params, step, mask)` of all of them.
         where: a path such as "hidden_0/weight" with `*` and `?` as in a shell, several of these, a function
             `(path, leaf) -> bool`, or a mask of `jaxreg.penalties`. None: all kernels, that is leaves of two or more
             dimensions.
@@ -45,14 +46,20 @@ class Term(NamedTuple):
     mask: Mask
     proximal: bool
     is_constraint: bool
+    takes_mask: bool = True
 
     def value(self, params: PyTree) -> Float[Array, ""]:
         """What it adds to the objective."""
-        return self.penalty.value(params, self.mask)
+        if self.takes_mask:
+            return self.penalty.value(params, self.mask)
+        leaves = zip(*map(jax.tree.leaves, (params, self.mask)), strict=True)
+        return jnp.asarray(sum(self.penalty.value(w) for w, acts in leaves if acts))
 
     def prox(self, params: PyTree, step: Any) -> PyTree:
         """Its proximal step."""
-        return self.penalty.prox(params, step, self.mask)
+        if self.takes_mask:
+            return self.penalty.prox(params, step, self.mask)
+        return jax.tree.map(lambda w, acts: self.penalty.prox(w, step) if acts else w, params, self.mask)
 
 
 def read_penalties(given: Any, params: PyTree) -> list[Term]:
@@ -78,8 +85,8 @@ def _as_on(given: Any) -> On:
 def _read_term(on: On, params: PyTree) -> Term:
     penalty = on.penalty
     if isinstance(penalty, type) or not all(callable(getattr(penalty, name, None)) for name in ("value", "prox")):
-        raise ArgumentError("penalties", penalty, "must have value(params, mask) and prox(params, step, mask)", _REMEDY)
-    is_constraint = isinstance(penalty, MaxNorm) or bool(getattr(penalty, "is_constraint", False))
+        raise ArgumentError("penalties", penalty, "must have value(w) and prox(w, step)", _REMEDY)
+    is_constraint = isinstance(penalty, MaxNorm | Box) or bool(getattr(penalty, "is_constraint", False))
     mask = _read_mask(on.where, params)
     acted_on = [leaf for leaf, acts in zip(*map(jax.tree.leaves, (params, mask)), strict=True) if acts]
     if not acted_on:
@@ -90,7 +97,7 @@ def _read_term(on: On, params: PyTree) -> Term:
             constraint = "must act on floating-point parameters"
             raise ArgumentError("penalties", on.where, constraint, "Leave integers out by `where`")
     proximal = is_constraint if on.proximal is None else bool(on.proximal)
-    return Term(penalty, mask, proximal, is_constraint)
+    return Term(penalty, mask, proximal, is_constraint, len(inspect.signature(penalty.value).parameters) > 1)
 
 
 def _read_mask(where: Any, params: PyTree) -> PyTree[bool]:

@@ -92,13 +92,42 @@ def test_a_penalty_of_the_users_own():
     assert abs(params["hidden_0"]["weight"]).max() > 0.05
 
 
+@dataclasses.dataclass(frozen=True)
+class Cubed:
+    """One that `linear.solve` takes as well: of one array, without a mask."""
+
+    alpha: float
+
+    def value(self, w):
+        """A sum over the entries."""
+        return self.alpha * (abs(w) ** 3).sum()
+
+    def prox(self, w, step):
+        """The root of z + 3 t z² = |w|."""
+        t = 3 * step * self.alpha
+        size = abs(w)
+        return jnp.sign(w) * jnp.where(t > 0, (jnp.sqrt(1 + 4 * t * size) - 1) / jnp.where(t > 0, 2 * t, 1), size)
+
+
+def test_one_penalty_serves_networks_and_linear_models():
+    penalty = Cubed(0.5)
+    target = (_X @ np.arange(6) / 6).astype(np.float32)
+    solved = jr.linear.solve(_X, target, "squared", penalty).coef
+    model = (lambda key, x: {"w": jnp.zeros(x.shape[1]), "b": jnp.zeros(())}, lambda p, x: x @ p["w"] + p["b"])
+    settings = {"model": model, "loss": lambda out, y: (out - y) ** 2 / 2, "batch_size": 24, "epochs": 600}
+    for proximal in (False, True):
+        on = On(penalty, "w", proximal=proximal)
+        run = train(_X, target, seed=jax.random.key(0), learning_rate=0.3, penalties=on, return_params=True, **settings)
+        np.testing.assert_allclose(run["params"]["w"], solved, atol=2e-4)
+
+
 @pytest.mark.parametrize(
     ("penalties", "message"),
     [
         ({"hiden_*": L2(0.1)}, "penalties = 'hiden_*': must match some parameters. There are hidden_0/bias"),
         (On(L2(0.1), lambda path, leaf: False), "must match some parameters"),
-        (3, "penalties = 3: must have value(params, mask) and prox"),
-        (L2, "must have value(params, mask)"),
+        (3, "penalties = 3: must have value(w) and prox(w, step)"),
+        (L2, "must have value(w)"),
         (On(L2(0.1), {"other": True}), "must be a mask that fits the parameters"),
     ],
 )
