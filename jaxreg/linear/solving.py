@@ -96,10 +96,11 @@ def solve(
 
     **A penalty of one's own** is any object with `value(params)` and `prox(params, step)`, the proximal step
     $\arg\min_z \tfrac12\|z - w\|^2 + \eta P(z)$ of one array; `nets.train` takes it as well (`nets.On`).
-    With `separable = True` it is a sum over entries, and `step` has one number for each; `subdifferential_distance(params, gradient)`, how far each
-    entry of minus the gradient is from a subgradient, is the residual where it is there. As a frozen dataclass with
-    `register_value` its numbers may be swept, traced and differentiated, and with a field `alpha` it has paths; any
-    other object must be hashable, and its numbers are fixed.
+    With `separable = True` it is a sum over entries, and `step` has one number for each;
+    `subdifferential_distance(params, gradient)`, how far each entry of minus the gradient is from a subgradient, is
+    the residual where it is there. As a frozen dataclass with `register_value` its numbers may be swept, traced and
+    differentiated, and with a field `alpha` it has paths; any other object must be hashable, and its numbers are
+    fixed.
 
     >>> @register_value()
     ... @dataclasses.dataclass(frozen=True)
