@@ -28,7 +28,7 @@ from experiments.mnist_regularizers import (
 from experiments.regularizer_claims import TUTORIAL_CASES
 from jaxreg.claims import judge
 from jaxreg.errors import ArgumentError
-from jaxreg.nets import EarlyStopping, train
+from jaxreg.nets import EarlyStopping, Options, train
 from jaxreg.nets.augmentation import Augmentation
 from jaxreg.nets.stopping import from_keras
 from jaxreg.nets.whitening import fit_whitening
@@ -121,7 +121,8 @@ def test_a_case_trains_with_what_its_name_says(case, monkeypatch):
         name: value.values[0] if hasattr(value, "values") else value
         for name, value in make_cases(_SMALL, changes)[case].items()
     }
-    assert set(point) <= set(inspect.signature(learn).parameters) | set(inspect.signature(train).parameters)
+    known = {*inspect.signature(learn).parameters, *inspect.signature(train).parameters, *Options.__annotations__}
+    assert set(point) <= known
     images, labels = {"plain": ("p", "pv", "pt"), "whitened": ("w", "wv", "wt")}, ("y", "yv", "yt")
     learn(images, labels, hidden=(5, 6), **point)
     kind = "w" if "ZCA" in case else "p"
