@@ -78,3 +78,17 @@ def test_the_check_itself_finds_imports(tmp_path, text, caught):
     (tmp_path / "module.py").write_text(text)
     found = [n for n in _imports(tmp_path / "module.py", tmp_path) if _reaches(n, {"matplotlib", "jaxreg.plotting"})]
     assert bool(found) == caught
+
+
+def test_imports_start_no_device():
+    """After all modules are imported, the number of devices can still be set."""
+    code = "\n".join(
+        [
+            "import importlib, pkgutil, jaxreg",
+            "names = [m.name for m in pkgutil.walk_packages(jaxreg.__path__, 'jaxreg.')]",
+            "[importlib.import_module(name) for name in names if name.rsplit('.', 1)[-1] not in ('__main__', 'child')]",
+            "jaxreg.use_all_cores()",
+        ]
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

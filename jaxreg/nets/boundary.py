@@ -120,7 +120,7 @@ def check_record(evaluate_every: Any, epochs: int) -> None:
 
 def read_own(name: str, value: Any, dtype: Any) -> Any:
     """A number for an optimizer of the user's, traced or not, in the data's precision; anything else stays as it is."""
-    is_number = isinstance(value, int | float | np.number | jax.Array) and not isinstance(value, bool)
+    is_number = isinstance(value, float | np.floating | jax.Array)  # integers may be counts
     if not is_number or jnp.ndim(value) or not jnp.issubdtype(jnp.result_type(value), jnp.number):
         return value
     return jnp.asarray(value, dtype)

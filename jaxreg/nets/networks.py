@@ -70,7 +70,7 @@ def read_model(model: Any) -> Network:
     if isinstance(model, linen.Module):
         return _from_linen(model)
     if isinstance(model, nnx.Module):
-        return _from_nnx(lambda keys: nnx.clone(model))
+        return _from_nnx(lambda keys: _reseeded(model, keys["dropout"]))
     if isinstance(model, tuple | list) and len(model) == 2 and all(map(callable, model)):
         return _from_pair(*model)
     if callable(model) and _makes_nnx(model):
@@ -81,7 +81,7 @@ def read_model(model: Any) -> Network:
 def _makes_nnx(model: Callable[..., Any]) -> bool:
     """Whether it takes the random streams of a module of NNX; a class of it does not say so itself."""
     inner = model.func if isinstance(model, functools.partial) else model
-    return "rngs" in _parameters(getattr(inner, "__init__", inner) if isinstance(inner, type) else inner)
+    return "rngs" in parameters_of(getattr(inner, "__init__", inner) if isinstance(inner, type) else inner)
 
 
 def _from_linen(module: linen.Module) -> Network:
@@ -113,27 +113,36 @@ def _from_nnx(build: Callable[[Keys], nnx.Module]) -> Network:
     def apply(params: PyTree, state: PyTree, x: Any, _: Any, train: bool) -> tuple[Array, PyTree]:
         # A variable may be changed only where it was made: in the step, not in the loop around it.
         module = nnx.merge(graphs[train], params, state, copy=True)
-        outputs = module(x)
+        outputs = module(x, **mode(train))
         return outputs, split(module)[2] if train else state
 
     some = jax.random.key(0)
     skeleton = nnx.eval_shape(lambda: build({"init": some, "dropout": some}))
+    mode = _mode_of(type(skeleton).__call__)
     graphs = {}
     for train, set_mode in ((True, skeleton.train), (False, skeleton.eval)):
         set_mode()
         graphs[train] = split(skeleton)[0]
 
-    def export(params: PyTree, _: PyTree) -> PyTree:
-        return nnx.to_pure_dict(params)
+    def export(params: PyTree, state: PyTree) -> PyTree:
+        kept = nnx.filter_state(state, nnx.Not(nnx.RngState))
+        return nnx.to_pure_dict(nnx.merge_state(params, kept))
 
     return Network(lambda keys, _: split(build(keys))[1:], lambda _: lambda step: (), apply, export, -1)
 
 
+def _reseeded(module: nnx.Module, key: Key[Array, ""]) -> nnx.Module:
+    """The same with its parameters, drawing from the key."""
+    own = nnx.clone(module)
+    nnx.reseed(own, default=key, dropout=key)
+    return own
+
+
 def _from_pair(init: Callable[..., Any], apply: Callable[..., Any]) -> Network:
-    takes = _parameters(apply)
+    takes = parameters_of(apply)
 
     def call(params: PyTree, state: PyTree, x: Any, key: Any, train: bool) -> tuple[Array, PyTree]:
-        options = {"key": key, "train": train}
+        options = {"key": jax.random.key(0) if key is None else key, "train": train}
         return apply(params, x, **{name: options[name] for name in options if name in takes}), state
 
     return Network(lambda keys, x: (init(keys["init"], x), ()), _draw_key, call, lambda params, _: params, None)
@@ -146,11 +155,12 @@ def _draw_key(keys: Keys) -> Callable[[Any], Key[Array, ""]]:
 
 def _mode_of(call: Callable[..., Any]) -> Callable[[bool], dict[str, Any]]:
     """What says to a module, in its own words, whether it is being trained."""
-    names = [name for name in _MODES if name in _parameters(call)]
+    names = [name for name in _MODES if name in parameters_of(call)]
     return lambda train: {name: train is _MODES[name] for name in names}
 
 
-def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+def parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a function by name; none where they are not known."""
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):  # some that are written in C have none

@@ -197,7 +197,7 @@ def _from_name(name: str, rate_at: Callable[[Any], Array], numbers: Any) -> Desc
     def step(params: Any, memory: Any, gradient: Any, t: Any, value: Any) -> tuple[Any, Any, Any]:
         direction, memory = descent.update(gradient, memory, params)
         rate = rate_at(t)
-        return jax.tree.map(lambda w, d: w - rate * d, params, direction), memory, rate
+        return jax.tree.map(lambda w, d: (w - rate * d).astype(w.dtype), params, direction), memory, rate
 
     return Descent(descent.init, step)
 
@@ -244,10 +244,15 @@ def _from_optax(whole: optax.GradientTransformation, params: Any, rate_at: Calla
 
     before, after = jax.eval_shape(once, params)
     for kind, old, new in zip(("parameters", "state"), before, after, strict=True):
-        if str(old) != str(new):  # which say shapes and types
+        if describe_leaves(old) != describe_leaves(new):
             constraint = f"must keep the shapes and types of its {kind}"
             raise ArgumentError("optimizer", whole, constraint, "Return arrays like those that it is given")
     return Descent(whole.init, step)
+
+
+def describe_leaves(tree: Any) -> tuple[Any, list[tuple[Any, Any]]]:
+    """The structure, and the shape and type of each leaf."""
+    return jax.tree.structure(tree), [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)]
 
 
 def check_optimizer(name: str, momentum: Any, decoupled_weight_decay: Any) -> None:

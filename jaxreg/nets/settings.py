@@ -19,7 +19,7 @@ from jaxreg.nets import stopping as rules
 from jaxreg.nets.augmentation import Augmentation
 from jaxreg.nets.evaluation import LOSSES
 from jaxreg.nets.model import ACTIVATIONS, INITIALIZERS, MLP
-from jaxreg.nets.networks import Network, from_mlp, name_leaves, read_model
+from jaxreg.nets.networks import Network, from_mlp, name_leaves, parameters_of, read_model
 from jaxreg.nets.penalized import On, Term, read_penalties
 from jaxreg.penalties import L1, L2, MaxNorm, Scalar
 
@@ -174,10 +174,11 @@ def read_settings(
 ) -> Settings:
     """The settings of `train`; refuse what is outside its domain, does not fit, or is not known."""
     takes_more = callable(optimizer) and not isinstance(optimizer, tuple)  # an Optax transformation is a tuple
-    own = {name: value for name, value in options.items() if name not in _DEFAULTS}
+    asked = parameters_of(optimizer) if takes_more else ()  # what the optimizer asks for by name is its own
+    own = {name: value for name, value in options.items() if name not in _DEFAULTS or name in asked}
     if own and not takes_more:
         raise _unknown(next(iter(own)), own)
-    chosen = _DEFAULTS | {name: value for name, value in options.items() if name in _DEFAULTS}
+    chosen = _DEFAULTS | {name: value for name, value in options.items() if name not in own}
     is_mlp = model is None or isinstance(model, MLP)
     sets = boundary.read_sets(given, is_mlp)
     x = sets["train"][0]
@@ -249,6 +250,9 @@ def _check_optimizer(optimizer: Any, chosen: Mapping[str, Any], takes_more: bool
     if not takes_more and not isinstance(optimizer, tuple):
         boundary.check_name("optimizer", optimizer, optimizers.OPTIMIZERS)
         optimizers.check_optimizer(optimizer, chosen["momentum"], chosen["decoupled_weight_decay"])
+    if isinstance(optimizer, tuple) and chosen["schedule"] != "constant":
+        remedy = "Make it part of the optimizer, or give lambda learning_rate: optax...(learning_rate)"
+        raise ArgumentError("schedule", chosen["schedule"], "is for optimizers that take a learning rate", remedy)
     if not callable(chosen["schedule"]):
         boundary.check_name("schedule", chosen["schedule"], optimizers.SCHEDULES)
 
@@ -298,17 +302,18 @@ def _trace_model(network: Network, x: Array, batch_size: int, own: str | None) -
     key = jax.random.key(0)
     keys = {"init": key, "dropout": key}
 
-    def once(keys: Any, x: Array) -> tuple[PyTree, PyTree, PyTree, Array]:
+    def once(keys: Any, x: Array) -> tuple[PyTree, PyTree, PyTree, tuple[Array, Array]]:
         params, state = network.init(keys, x[:1])
         outputs, after = network.apply(params, state, x, network.draw(keys)(0), True)
-        return params, state, after, outputs
+        evaluated, _ = network.apply(params, after, x, None, False)
+        return params, state, after, (outputs, evaluated)
 
     like = jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)
     if own is None:
-        params, _, _, outputs = jax.eval_shape(once, keys, like)
+        params, _, _, (outputs, _) = jax.eval_shape(once, keys, like)
         return params, outputs
     try:
-        params, state, after, outputs = jax.eval_shape(once, keys, like)
+        params, state, after, (outputs, evaluated) = jax.eval_shape(once, keys, like)
     except ArgumentError:
         raise
     except Exception as error:  # whatever a model of somebody else's raises
@@ -318,6 +323,9 @@ def _trace_model(network: Network, x: Array, batch_size: int, own: str | None) -
     if not isinstance(outputs, jax.ShapeDtypeStruct) or outputs.shape[:1] != (batch_size,):
         constraint = f"must return one array with an entry or row for each of the {batch_size} examples of a batch"
         raise ArgumentError("model", outputs, constraint, "Return the outputs alone")
+    if (outputs.shape, outputs.dtype) != (evaluated.shape, evaluated.dtype):
+        constraint = f"must return the same in training, {outputs}, and in evaluation"
+        raise ArgumentError("model", evaluated, constraint, "Give both one shape")
     if not jnp.issubdtype(outputs.dtype, jnp.floating):
         raise ArgumentError("model", outputs, "must return floating-point numbers", "Return logits or predictions")
     if not jax.tree.leaves(params):
@@ -326,7 +334,7 @@ def _trace_model(network: Network, x: Array, batch_size: int, own: str | None) -
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             constraint = f"must have floating-point parameters, and {name} is {leaf.dtype}"
             raise ArgumentError("model", own, constraint, "Keep integers out of the parameters")
-    if str(state) != str(after):  # which say shapes and types
+    if optimizers.describe_leaves(state) != optimizers.describe_leaves(after):
         raise ArgumentError(
             "model", own, "must keep the shape of its state in training", "Make all of it when initialised"
         )
@@ -379,6 +387,7 @@ def _read_weights(sample_weight: Any, class_weight: Any, y: Array, classes: int 
             "sample_weight", sample_weight, "Give 0 for an example that does not count", kinds="biuf"
         )
         weights = jnp.asarray(read_array("sample_weight", sample_weight, kinds="biuf")).astype(dtype)
+        weights = jnp.where(weights >= 0, weights, jnp.nan)  # traced ones cannot be looked at
         check_same_shape("sample_weight", weights.shape, "the training examples", y.shape[:1])
         known = find_values(weights)
         if known is not None and not known.any():

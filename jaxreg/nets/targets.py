@@ -131,7 +131,7 @@ def _for_values(loss: Any, outputs: jax.ShapeDtypeStruct, targets: Mapping[str, 
     def encode(y: Array) -> Array:
         return y.astype(outputs.dtype) if named or not jnp.issubdtype(y.dtype, jnp.integer) else y
 
-    function = _compare(NAMES[loss]) if named else loss
+    function = _compare(NAMES[loss]) if named else squeezed(loss)
     scores = {"loss": lambda out, y: function(out, encode(y))}
     if loss == _BINARY:
         scores["accuracy"] = _compare(_agree)
@@ -162,32 +162,34 @@ def _read_metrics(metrics: Any, aim: Aim) -> dict[str, PerExample]:
         elif isinstance(metric, str) and metric in aim.scores and metric != "loss":
             found[name] = aim.scores[metric]
         elif callable(metric):
-            found[name] = metric
+            found[name] = squeezed(metric)
         else:
             raise ArgumentError("metrics", metric, "must be a function, or a metric that suits the loss", remedy)
     return found
 
 
+def squeezed(function: PerExample) -> PerExample:
+    """Of outputs and targets of one shape: of outputs (n, 1) and targets (n,) a difference would be (n, n)."""
+    return lambda outputs, y: function(outputs[..., 0] if outputs.shape == (*y.shape, 1) else outputs, y)
+
+
 def _compare(function: PerExample) -> PerExample:
-    """Of outputs and targets that have one shape; else outputs (n, 1) and targets (n,) would become (n, n)."""
-
-    def compare(outputs: Array, y: Array) -> Array:
-        return function(outputs[..., 0] if outputs.shape == (*y.shape, 1) else outputs, y.astype(outputs.dtype))
-
-    return compare
+    """The same, in the precision of the outputs."""
+    return lambda outputs, y: squeezed(function)(outputs, y.astype(outputs.dtype))
 
 
 def check_per_example(name: str, function: PerExample, outputs: Any, y: Any) -> None:
     """Refuse a function that returns anything but floats with an entry, or a row, for each example."""
     try:
         with jax.numpy_dtype_promotion("standard"):
-            returned = jax.eval_shape(function, outputs, y)
+            returned = jax.eval_shape(squeezed(function), outputs, y)
     except ArgumentError:
         raise
     except (TypeError, ValueError) as error:
         remedy = "Give a function (outputs, targets), one value per example"
         raise ArgumentError(name, function, f"must take outputs and targets ({error})", remedy) from error
     shape = getattr(returned, "shape", None)
-    if not shape or shape[0] != outputs.shape[0] or not jnp.issubdtype(returned.dtype, jnp.floating):
+    shapes = [outputs.shape[:axes] for axes in range(1, len(outputs.shape) + 1)]
+    if shape not in shapes or not jnp.issubdtype(returned.dtype, jnp.floating):
         constraint = f"must return a float for each of the examples, not {returned}"
         raise ArgumentError(name, function, constraint, "Do not average over examples")

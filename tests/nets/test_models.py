@@ -124,6 +124,31 @@ def test_a_module_of_nnx_keeps_its_state_and_draws_by_its_seed():
     np.testing.assert_array_equal(held["out"]["kernel"], module.out.kernel[...])
 
 
+def test_a_module_that_exists_draws_by_the_seed_and_gives_back_its_means():
+    module = Normalized(rngs=nnx.Rngs(0))
+    seeds = {"init_seed": _KEY, "order_seed": _KEY, "return_params": True, "learning_rate": 0.1}
+    first, second = (_train(model=module, seed=jax.random.key(draw), **seeds) for draw in (0, 1))
+    assert first["test_loss"][0] != second["test_loss"][0]
+    assert np.abs(first["params"]["norm"]["mean"]).max() > 0
+
+
+class Quiet(nnx.Module):
+    """One that is told by an argument whether it trains."""
+
+    def __init__(self, *, rngs):
+        """Make it."""
+        self.out = nnx.Linear(6, _CLASSES, rngs=rngs)
+
+    def __call__(self, x, *, deterministic=False):
+        """Logits, and nonsense in training."""
+        return self.out(x) * (1.0 if deterministic else 0.0)
+
+
+def test_a_module_that_is_told_whether_it_trains_is_told():
+    run = _train(model=Quiet, learning_rate=0.0)
+    assert abs(run["train_loss"][0] - np.log(_CLASSES)) > 1e-3  # of the logits, which are 0 in training only
+
+
 def test_a_population_of_modules_is_its_members():
     images = _RANDOM.normal(size=(_N, 4, 4, 1)).astype(np.float32)
     run = functools.partial(train, model=Convolution(), batch_size=8, epochs=2, record=("train_loss",))
@@ -188,6 +213,17 @@ def test_losses_of_numbers_are_those_of_the_package(loss):
     outputs = MLP((4,), 1).apply(run["params"], _X)[:, 0]
     function = getattr(losses, loss) if isinstance(loss, str) else losses.absolute
     np.testing.assert_allclose(run["train_loss"][0], function(outputs, target).mean(), rtol=1e-5)
+
+
+def test_outputs_in_a_column_are_compared_one_by_one():
+    target = jnp.asarray(_RANDOM.normal(size=_N).astype(np.float32))
+    settings = {"seed": _KEY, "learning_rate": 0.1, "model": _LINE, "batch_size": 8}
+    named = train(_X, target, loss="squared", **settings)
+    own = train(
+        _X, target, loss=lambda out, y: (out - y) ** 2, metrics={"mse": lambda out, y: (out - y) ** 2}, **settings
+    )
+    np.testing.assert_allclose(own["train_loss"], named["train_loss"], rtol=1e-5)
+    np.testing.assert_allclose(own["train_mse"], named["train_loss"], rtol=1e-5)
 
 
 def test_quantiles_are_the_optimum_of_their_loss():
@@ -290,9 +326,22 @@ def test_every_number_of_an_optimizer_can_be_swept():
     assert len(np.unique(result["train_loss"])) == 8
 
 
-def test_an_optimizer_that_looks_at_the_loss():
-    run = _train(optimizer=optax.polyak_sgd(max_learning_rate=0.5), learning_rate=None, epochs=20, batch_size=_N)
+@pytest.mark.parametrize("optimizer", [optax.polyak_sgd(max_learning_rate=0.5), optax.lbfgs()])
+def test_an_optimizer_that_looks_at_the_loss(optimizer):
+    run = _train(optimizer=optimizer, learning_rate=None, epochs=10, batch_size=_N)
     assert run["train_loss"][-1] < run["train_loss"][0]
+
+
+def test_what_an_optimizer_asks_for_is_its_own():
+    _same(_train(optimizer=optax.sgd, momentum=0.5), _train(optimizer="momentum", momentum=0.5), rtol=1e-5)
+    decayed = _train(optimizer=optax.adamw, weight_decay=0.1)
+    _same(decayed, _train(optimizer=optax.adamw(0.3, weight_decay=0.1), learning_rate=None), rtol=1e-5)
+
+
+def test_double_precision_stays():
+    with jax.enable_x64(True):
+        run = _train(x=np.asarray(_X, float), v=np.asarray(_V, float))
+    assert run["test_loss"].dtype == np.float64
 
 
 # --- Refusals ---------------------------------------------------------------------------------------------------------
@@ -332,6 +381,15 @@ _REFUSED = {
         "clip = None: is asked for by the optimizer",
     ),
     "two learning rates": ({"optimizer": optax.sgd(0.1)}, "is part of the optimizer already"),
+    "a loss of pairs": ({"loss": lambda out, y: out @ out.T}, "must return a float for each of the examples"),
+    "a schedule beside a transformation": (
+        {"optimizer": optax.sgd(0.1), "learning_rate": None, "schedule": "cosine"},
+        "is for optimizers that take a learning rate",
+    ),
+    "outputs of two shapes": (
+        {"model": (_PAIR[0], lambda p, x, train: _PAIR[1](p, x)[:, : 3 if train else 2])},
+        "must return the same in training",
+    ),
     "no learning rate": ({"learning_rate": None}, "learning_rate = None"),
     "momentum beside a transformation": (
         {"optimizer": optax.sgd(0.1), "learning_rate": None, "momentum": 0.9},

@@ -44,7 +44,8 @@ class Landscape:
         if not callable(self.function):
             raise ArgumentError("function", self.function, "must be a function", "Give lambda w: (w * w).sum()")
         try:
-            returned = jax.eval_shape(self.function, jnp.zeros(self.dim))
+            like = jax.ShapeDtypeStruct((self.dim,), jnp.result_type(float))  # no array: imports start no device
+            returned = jax.eval_shape(self.function, like)
         except (TypeError, ValueError, IndexError) as error:
             constraint = f"must take one point of {self.dim} coordinates ({type(error).__name__}: {error!s:.120})"
             raise ArgumentError("function", self.function, constraint, "Change it, or `dim`") from error
