@@ -6,6 +6,7 @@ import time
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import pytest
 
 import jaxreg as jr
@@ -87,7 +88,8 @@ def test_unknown_targets_and_missing_compilers_are_told(monkeypatch):
 @pytest.mark.parametrize(
     "bad", [{"chunk_size": 0}, {"chunk_size": "all"}, {"processes": 0}, {"timeout": 0.0}, {"timeout": "long"}]
 )
-def test_what_cannot_be_meant_is_refused_before_anything_compiles(bad):
+def test_what_cannot_be_meant_is_refused_before_anything_compiles(bad, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it
     with pytest.raises(JaxregError, match=next(iter(bad))):
         compile_for("v5e", lambda *, seed: {"draw": jax.random.normal(seed)}, {"seed": jr.seeds(4)}, **bad)
 
