@@ -1,6 +1,8 @@
 """Data flows one way: jaxreg, experiments, figures; matplotlib and training each have their place."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
