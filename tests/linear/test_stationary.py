@@ -9,7 +9,7 @@ from jaxreg.linear import Huber, Logistic, Poisson, Squared, solve
 from jaxreg.penalties import L1, MCP, ElasticNet, GroupLasso, SparseGroupLasso, Weighted, positive
 
 N, P = 30, 4
-FACTORS = jnp.array([0.5, 1.0, 1.5, 0.0])
+FACTORS = np.array([0.5, 1.0, 1.5, 0.0])  # of double precision whatever the setting at import
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +88,8 @@ def test_derivatives_in_data_and_loss(name):
         return jnp.append(found.coef, found.intercept)
 
     forward, backward = jax.jacfwd(fit)(0.0), jax.jacrev(fit)(0.0)
-    np.testing.assert_allclose(forward, _differences(jax.jit(fit)), rtol=1e-6, atol=1e-7)
+    step = 1e-3 if name == "sample_weight" else 1e-5  # weights move a fit by little, against its own rounding
+    np.testing.assert_allclose(forward, _differences(jax.jit(fit), step=step), rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(backward, forward, rtol=1e-9, atol=1e-10)
 
 
