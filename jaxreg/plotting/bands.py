@@ -67,6 +67,7 @@ def band(
         raise ArgumentError(
             "x.shape", positions.shape, f"must be that of the summary, {centre.shape}", "Give one position per entry"
         )
+    check_kind("label", label, (str, type(None)), "Give a text, or None for no entry")
     (drawn,) = axes.plot(positions, centre, label=label, color=color, **line)
     axes.fill_between(
         positions,
