@@ -131,7 +131,7 @@ def _for_values(loss: Any, outputs: jax.ShapeDtypeStruct, targets: Mapping[str, 
     def encode(y: Array) -> Array:
         return y.astype(outputs.dtype) if named or not jnp.issubdtype(y.dtype, jnp.integer) else y
 
-    function = _compare(NAMES[loss]) if named else squeezed(loss)
+    function = _compare(NAMES[loss]) if named else loss
     scores = {"loss": lambda out, y: function(out, encode(y))}
     if loss == _BINARY:
         scores["accuracy"] = _compare(_agree)
@@ -162,7 +162,7 @@ def _read_metrics(metrics: Any, aim: Aim) -> dict[str, PerExample]:
         elif isinstance(metric, str) and metric in aim.scores and metric != "loss":
             found[name] = aim.scores[metric]
         elif callable(metric):
-            found[name] = squeezed(metric)
+            found[name] = metric
         else:
             raise ArgumentError("metrics", metric, "must be a function, or a metric that suits the loss", remedy)
     return found
@@ -182,7 +182,7 @@ def check_per_example(name: str, function: PerExample, outputs: Any, y: Any) -> 
     """Refuse a function that returns anything but floats with an entry, or a row, for each example."""
     try:
         with jax.numpy_dtype_promotion("standard"):
-            returned = jax.eval_shape(squeezed(function), outputs, y)
+            returned = jax.eval_shape(function, outputs, y)
     except ArgumentError:
         raise
     except (TypeError, ValueError) as error:

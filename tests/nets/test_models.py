@@ -215,15 +215,11 @@ def test_losses_of_numbers_are_those_of_the_package(loss):
     np.testing.assert_allclose(run["train_loss"][0], function(outputs, target).mean(), rtol=1e-5)
 
 
-def test_outputs_in_a_column_are_compared_one_by_one():
-    target = jnp.asarray(_RANDOM.normal(size=_N).astype(np.float32))
+def test_a_loss_of_all_pairs_is_refused():
+    """Outputs in a column, targets in a row: their difference is a matrix."""
     settings = {"seed": _KEY, "learning_rate": 0.1, "model": _LINE, "batch_size": 8}
-    named = train(_X, target, loss="squared", **settings)
-    own = train(
-        _X, target, loss=lambda out, y: (out - y) ** 2, metrics={"mse": lambda out, y: (out - y) ** 2}, **settings
-    )
-    np.testing.assert_allclose(own["train_loss"], named["train_loss"], rtol=1e-5)
-    np.testing.assert_allclose(own["train_mse"], named["train_loss"], rtol=1e-5)
+    with pytest.raises(ArgumentError, match="must return a float for each of the examples"):
+        train(_X, _X[:, 0], loss=lambda out, y: (out - y) ** 2, **settings)
 
 
 def test_quantiles_are_the_optimum_of_their_loss():
