@@ -168,14 +168,13 @@ def _read_metrics(metrics: Any, aim: Aim) -> dict[str, PerExample]:
     return found
 
 
-def squeezed(function: PerExample) -> PerExample:
-    """Of outputs and targets of one shape: of outputs (n, 1) and targets (n,) a difference would be (n, n)."""
-    return lambda outputs, y: function(outputs[..., 0] if outputs.shape == (*y.shape, 1) else outputs, y)
-
-
 def _compare(function: PerExample) -> PerExample:
-    """The same, in the precision of the outputs."""
-    return lambda outputs, y: squeezed(function)(outputs, y.astype(outputs.dtype))
+    """Of outputs and targets of one shape and precision; else outputs (n, 1) and targets (n,) would become (n, n)."""
+
+    def compare(outputs: Array, y: Array) -> Array:
+        return function(outputs[..., 0] if outputs.shape == (*y.shape, 1) else outputs, y.astype(outputs.dtype))
+
+    return compare
 
 
 def check_per_example(name: str, function: PerExample, outputs: Any, y: Any) -> None:
