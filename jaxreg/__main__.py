@@ -1,18 +1,27 @@
 """`python -m jaxreg verify STORE [--repair]`: whether a store is what was written, file by file."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from jaxreg.engine.catalog import open_catalog
-from jaxreg.engine.integrity import examine, repair
+from jaxreg.engine.integrity import count_missing, examine, repair
 from jaxreg.engine.lock import hold_lock
-from jaxreg.engine.store import as_store_error, resolve_path
+from jaxreg.engine.places import as_store_error, is_new, resolve_path
+from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import JaxregError, StoreError
+
+WHOLE, DAMAGED, UNKNOWN, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 where all is well (or was repaired), 1 where files are damaged, 2 where nothing can be said."""
+    """Run a command; return its exit code.
+
+    0: every file is what was written, or is again, and every run that was asked for is there. 1: files are damaged.
+    2: nothing can be said. 3: every file is right, but runs are missing: the same sweep computes them. 128 + n: ended
+    by signal n.
+    """
     parser = argparse.ArgumentParser(prog="python -m jaxreg", description="Stores of jaxreg.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("verify", help="look at every file of a store", description=verify.__doc__)
@@ -20,33 +29,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--repair", action="store_true", help="put right what can be, and mark lost runs as not done")
     given = parser.parse_args(arguments)
     try:
-        return verify(given.store, given.repair)
+        with answer_signals(lambda: f"{given.store}: interrupted; what it holds stays, the same command looks again."):
+            code, lines = verify(given.store, given.repair)
     except JaxregError as error:
-        print(error, file=sys.stderr)
-        return 2
+        _say([str(error)], sys.stderr)
+        return UNKNOWN
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    _say(lines, sys.stdout)
+    return code
 
 
-def verify(store: str, mend: bool = False) -> int:
+def verify(store: str, mend: bool = False) -> tuple[int, list[str]]:
     """Name every file of a store that is damaged, missing or from elsewhere.
 
     Metadata, labels and the marks of done runs are repaired from what the store holds twice. Lost results are marked as
-    not done, so that the same sweep computes them again, and only them.
+    not done, so that the same sweep computes them again, and only them. What lies in the place of a file and may be
+    somebody's is moved aside. Exit codes: 0 all is there and right, 1 files are damaged, 2 nothing can be said, 3 every
+    file is right, but runs that were asked for are missing.
     """
     path = resolve_path(store)
     with as_store_error(path):
-        if not path.is_dir() or not any(path.iterdir()):
+        if not path.is_dir() or is_new(path):
             raise StoreError("store", str(path), "holds nothing", "Give the folder that a sweep wrote")
         with hold_lock(path):
             catalog = open_catalog(path)
             found = examine(catalog)
-            print(f"{path}: {int(found.held.sum()):,} of {found.held.size:,} cells hold a run")
-            print("\n".join(map(str, found.damage)) or "Every file is what was written there.")
-            if found.damage:
-                print(f"{int(found.lost.sum()):,} runs are lost.", end=" ")
-                print("The same sweep again, or --repair, mends the store." if not mend else "Mended what was not.")
-            if mend:
-                repair(catalog, found)
-    return int(bool(found.damage) and not mend)
+            moved = repair(catalog, found) if mend else []
+    missing = count_missing(catalog, found.held)
+    lines = [f"{path}: {int(found.held.sum()):,} of {found.held.size:,} cells hold a run"]
+    lines += [*map(str, found.damage), *moved]
+    if not found.damage:
+        lines.append("Every file is what was written there.")
+    if found.damage and not mend:
+        lines.append(f"{int(found.lost.sum()):,} runs are lost. The same sweep again, or --repair, mends the store.")
+        return DAMAGED, lines
+    if found.damage:
+        lines.append(f"{int(found.lost.sum()):,} runs are lost, the rest is mended.")
+    if missing:
+        lines.append(f"{missing:,} runs that were asked for are not there; the same sweep again computes them.")
+    return INCOMPLETE if missing else WHOLE, lines
+
+
+def _say(lines: Sequence[str], stream: object) -> None:
+    """Print what this terminal can show, as long as somebody listens."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        for line in lines:
+            print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)  # type: ignore[call-overload]
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it ends
 
 
 if __name__ == "__main__":

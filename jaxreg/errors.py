@@ -51,6 +51,10 @@ class StoreError(JaxregError):
     """A results store cannot be written, or holds something else than this sweep."""
 
 
+class StoreWarning(UserWarning):
+    """A results store was damaged: which files, and what was computed again; the result itself is right."""
+
+
 class DataError(JaxregError):
     """A data file is missing, damaged or not what its name promises."""
 

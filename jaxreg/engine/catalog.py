@@ -1,16 +1,17 @@
 """A store opened for reading: its manifest, its labels, and its files, each checked before it is believed."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from jaxreg.engine.arrays import Piece, StoredArray, file_key
 from jaxreg.engine.manifest import Manifest, list_arrays, list_sizes, read_manifests
-from jaxreg.engine.sealing import DamageError
+from jaxreg.engine.sealing import DamageError, read_plain
 from jaxreg.errors import StoreError
 
 
@@ -59,19 +60,36 @@ class Catalog:
         """What a file holds; DamageError where it is damaged, FileNotFoundError where it is not there."""
         return array.unpack(read_plain(self.file(array, index)), self.store_id, index, self.labels)
 
+    def read_copy(self, array: StoredArray, file: Path, index: Sequence[int]) -> Piece:
+        """What one of two such files holds; DamageError where it is damaged or lacks what the manifest counts."""
+        piece = array.unpack(read_plain(file), self.store_id, index, self.labels)
+        counted = zip(array.window(index), array.shape(self.sizes), strict=False)
+        if not piece.cells[tuple(slice(0, size - part.start) for part, size in counted)].all():
+            raise DamageError("is older than the manifest")
+        return piece
+
     def read_kept(self, array: StoredArray, index: Sequence[int]) -> Piece:
-        """What a file that is kept twice holds, from the first of the two that is right."""
+        """What a file that is kept twice holds: the first of the two that is right, or what is known without it."""
         for path in kept_twice(self.file(array, index)):
-            try:
-                return array.unpack(read_plain(path), self.store_id, index, self.labels)
-            except (DamageError, FileNotFoundError):
-                continue
+            with contextlib.suppress(DamageError, FileNotFoundError):
+                return self.read_copy(array, path, index)
+        if (values := self._known(array)) is not None:
+            part = next(part for part in array.split([range(n) for n in values.shape]) if part.file == tuple(index))
+            piece = array.blank()
+            piece.values[part.inside] = values[part.of_block]
+            piece.cells[part.inside[: array.cells]] = True
+            return piece
         raise StoreError(
             "store",
             str(self.path),
             f"has lost {array.name!r}: {array.name}/{file_key(index)} and its copy are missing or damaged",
-            "Bring one of the two files back from a copy, or use another path; this one keeps its other files",
+            "Sweep again what wrote it, as labels are known then, or bring one of the two files back from a copy",
         )
+
+    def _known(self, array: StoredArray) -> np.ndarray | None:
+        """Values of an array that are known without its files: labels that were read, coordinates in the manifest."""
+        told = self.manifest["settings"].get("coordinates", {}).get(array.name)
+        return self.labels.get(array.name, None if told is None else np.array(told, array.dtype))
 
     def read_whole(self, array: StoredArray) -> np.ndarray:
         """All values of an array that is kept twice."""
@@ -85,8 +103,10 @@ class Catalog:
         return result
 
 
-def open_catalog(path: Path) -> Catalog:
+def open_catalog(path: Path, asked: Mapping[str, np.ndarray] | None = None) -> Catalog:
     """Read the manifest and the labels of the store at `path`.
+
+    Labels that are lost in both copies may be among those `asked` for now: the manifest can tell.
 
     Raises:
         StoreError: it is no store, or labels are damaged in both copies.
@@ -96,7 +116,14 @@ def open_catalog(path: Path) -> Catalog:
     own = [manifest for manifest in manifests if _owns_files(path, manifest)] or manifests
     catalog = Catalog(path, own[0], {})
     for entry in own[0]["axes"]:
-        labels = catalog.read_whole(catalog.arrays[entry["name"]])
+        array = catalog.arrays[entry["name"]]
+        try:
+            labels = catalog.read_whole(array)
+        except StoreError:
+            given = (asked or {}).get(array.name, np.empty(0))[: entry["length"]]
+            if given.dtype.kind != array.dtype.kind or digest_labels(given.astype(array.dtype)) != entry["labels"]:
+                raise
+            labels = given.astype(array.dtype)
         if digest_labels(labels) != entry["labels"]:
             raise StoreError(
                 "store",
@@ -116,17 +143,6 @@ def kept_twice(file: Path) -> tuple[Path, Path]:
 def digest_labels(labels: np.ndarray) -> str:
     """What the manifest says of an axis' labels."""
     return hashlib.blake2b(np.ascontiguousarray(labels).tobytes(), digest_size=16).hexdigest()
-
-
-def read_plain(file: Path) -> bytes:
-    """The bytes of a plain file of a store: no folder, no link, not behind one, nothing that waits for a writer."""
-    if file.parent.is_symlink():
-        raise FileNotFoundError(file)
-    if file.is_symlink() or not file.is_file():
-        if not file.is_symlink() and not file.exists():
-            raise FileNotFoundError(file)
-        raise DamageError("is no plain file")
-    return file.read_bytes()
 
 
 def _owns_files(path: Path, manifest: Manifest) -> bool:

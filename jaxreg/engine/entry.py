@@ -1,8 +1,10 @@
 """The entry points `sweep` and `plan`: check everything, trace, then run or forecast."""
 
 import dataclasses
+import functools
 import json
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from jaxreg.engine.identity import Identity
 from jaxreg.engine.memory import MemorySink
 from jaxreg.engine.outputs import Outputs, compiled_axes, read_outputs, read_validity
 from jaxreg.engine.pacing import complete
+from jaxreg.engine.places import resolve_path
 from jaxreg.engine.program import replicate
 from jaxreg.engine.provenance import describe_environment, fingerprint_data
 from jaxreg.engine.reading import read_axes
@@ -29,9 +32,9 @@ from jaxreg.engine.reporting import Report
 from jaxreg.engine.settings import describe_precision, settled
 from jaxreg.engine.shared import read_args
 from jaxreg.engine.signals import answer_signals
-from jaxreg.engine.store import open_store, read_finished, resolve_path
+from jaxreg.engine.store import describe_start, open_store, read_finished
 from jaxreg.engine.tracing import Program, identify_rows, place_programs, trace_programs
-from jaxreg.errors import SweepError
+from jaxreg.errors import StoreWarning, SweepError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +110,7 @@ def sweep(
     path = None if store is None else resolve_path(store)
     report = Report(progress)
     with settled(x64):
-        with answer_signals(str):
+        with answer_signals(str if path is None else functools.partial(describe_start, path)):
             study = _prepare(run, axes, args, dims, chunk_size, devices)
             data = fingerprint_data(study.args)
             environment = describe_environment(run, list(study.mesh.devices.flat)) | {"data": data}
@@ -218,17 +221,20 @@ def _sweep_store(study: _Study, path: Path, environment: dict[str, Any], tally: 
             f"cannot tell whether what the run calls on the host stays the same: {sorted(callbacks)}",
             "Sweep in memory, or write it in JAX",
         )
-    with answer_signals(str):
-        programs = identify_rows(study.run, study.axes, study.programs, study.args)
-    identity = Identity(_settings(study) | {"data": environment["data"]}, programs)
     outputs, names = _without_slashes(study.outputs)
-    finished = read_finished(path, identity, study.axes)
+    with answer_signals(functools.partial(describe_start, path)):
+        programs = identify_rows(study.run, study.axes, study.programs, study.args)
+        identity = Identity(_settings(study) | {"data": environment["data"]}, programs)
+        finished = read_finished(path, identity, study.axes)
     if finished is not None:
         tally.found = math.prod(len(axis.labels) for axis in study.axes)
-        return _named(study, finished, names)
+        _tell(path, finished[1], report)
+        return _named(study, finished[0], names)
     with open_store(path, identity, environment, study.axes, outputs, study.box) as store:
-        for note in store.notes:
-            report.say(note)
+        if store.stale:
+            report.say(f"{path}: taking over from {store.stale}, which ended without closing it")
+        if report.is_on:
+            _tell(path, store.damage, report)
 
         def keep(positions: Region, block: Block) -> None:
             store.write(positions, {names.get(name, name): values for name, values in block.items()})
@@ -240,10 +246,20 @@ def _sweep_store(study: _Study, path: Path, environment: dict[str, Any], tally: 
         with report.counting(missing):
             complete(execution, store, store.axes, study.box, study.is_fixed)
         dataset = _named(study, store.read(study.axes), names)
+    if not report.is_on:  # only now: where warnings are errors, all is stored
+        _tell(path, store.damage, report)
     if execution.failures:
         error = _summarize(execution.failures, "The other runs are in the store; sweep again once it is mended")
         raise error from next(iter(execution.failures.values()))
     return dataset
+
+
+def _tell(path: Path, damage: Sequence[str], report: Report) -> None:
+    """Say what was wrong with a store, as a warning where no progress is shown."""
+    if damage and not report.is_on:
+        warnings.warn(f"{path} was damaged: {'; '.join(damage)}", StoreWarning, stacklevel=4)
+    for text in damage if report.is_on else ():
+        report.say(f"{path}: {text}")
 
 
 def _named(study: _Study, dataset: xr.Dataset, names: Mapping[str, str]) -> xr.Dataset:

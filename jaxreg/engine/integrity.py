@@ -1,19 +1,20 @@
 """Whether a store is what was written: every file looked at, what is damaged named, and only that put right."""
 
 import dataclasses
+import functools
+import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from jaxreg.engine.arrays import StoredArray, file_key
-from jaxreg.engine.catalog import Catalog, kept_twice, read_plain
-from jaxreg.engine.manifest import metadata_files, read_manifests
-from jaxreg.engine.sealing import DamageError, write_files
+from jaxreg.engine.catalog import Catalog, kept_twice
+from jaxreg.engine.manifest import metadata_files, read_assignments, read_manifests
+from jaxreg.engine.memory import region_index
+from jaxreg.engine.sealing import DamageError, in_threads, make_room, read_plain, write_files
 
 _MISSING = "is missing"
-_THREADS = 4  # digests and reading overlap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Findings:
     folders: list[Path]  # arrays' folders that are not there
     unmarked: list[tuple[int, ...]]  # files of `done` that must be written
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is nothing to repair."""
+        return not (self.damage or self.restored or self.dropped or self.folders or self.unmarked)
+
 
 def examine(catalog: Catalog) -> Findings:
     """Look at every file of a store. Nothing is changed.
@@ -55,43 +61,53 @@ def examine(catalog: Catalog) -> Findings:
     for name in catalog.arrays:
         folder = catalog.path / name
         if folder.is_symlink() or not folder.is_dir():
-            found.damage.append(Damage(name, _MISSING))
+            found.damage.append(Damage(name, "is no folder" if os.path.lexists(folder) else _MISSING))
             found.folders.append(folder)
     _examine_metadata(catalog, found)
     for array in (array for array in catalog.arrays.values() if array.kept):
         _examine_kept(catalog, array, found)
     claimed, unread = _read_done(catalog, found)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for array in catalog.outputs:
-            _examine_output(catalog, array, claimed, found, pool)
-    found.lost = claimed & ~found.held
+    marked, seen = claimed.copy(), np.zeros_like(claimed)
+    for array in catalog.outputs:
+        seen |= _examine_output(catalog, array, claimed, found)
     done = catalog.arrays["done"]
+    for index in unread:  # what was done there, other outputs tell
+        claimed[done.window(index)] |= seen[done.window(index)]
+    found.lost = claimed & ~found.held
     for index in done.indices(catalog.sizes):
         window = done.window(index)
         is_damaged = index in unread and unread[index] != _MISSING
-        if is_damaged or (claimed[window] != found.held[window]).any():
+        if is_damaged or (marked[window] != found.held[window]).any():
             found.unmarked.append(index)
         if unread.get(index) == _MISSING and found.held[window].any() and catalog.path / "done" not in found.folders:
             found.damage.append(Damage(f"done/{file_key(index)}", _MISSING))
     return found
 
 
-def repair(catalog: Catalog, found: Findings) -> None:
+def repair(catalog: Catalog, found: Findings) -> list[str]:
     """Put right what an examination found; cells that are lost are marked so, and the next sweep computes them.
 
-    `done` comes first: readers never see a cell marked whose file is gone.
+    `done` comes first: readers never see a cell marked whose file is gone. What lies in the place of a file or folder
+    of the store and may be somebody's is moved aside; returned is where to.
     """
+    done = catalog.arrays["done"]
+    files = [*(catalog.file(done, index) for index in found.unmarked), *found.restored, *found.dropped]
+    in_the_way = [*found.folders, *(file for file in files if file.is_dir() and not file.is_symlink())]
+    moved = [(place, aside) for place in in_the_way if (aside := make_room(place))]
     for folder in found.folders:
-        if folder.is_symlink() or folder.is_file():
-            folder.unlink()
         folder.mkdir()
     write_done(catalog, found.held, found.unmarked)
-    for file in found.restored:
-        if file.is_dir() and not file.is_symlink():
-            file.rmdir()
     write_files(found.restored)
     for file in found.dropped:
-        file.unlink() if file.is_symlink() or not file.is_dir() else file.rmdir()
+        file.unlink(missing_ok=True)
+    names = ((place.relative_to(catalog.path), aside.relative_to(catalog.path)) for place, aside in moved)
+    return [f"what was in the place of {place} is kept as {aside}" for place, aside in names]
+
+
+def count_missing(catalog: Catalog, held: np.ndarray) -> int:
+    """How many of the cells that were ever asked for are not there."""
+    regions = (assignment.region for assignment in read_assignments(catalog.manifest))
+    return sum(int((~held[region_index(region, ())]).sum()) for region in regions)
 
 
 def write_done(catalog: Catalog, held: np.ndarray, indices: Sequence[tuple[int, ...]]) -> None:
@@ -117,7 +133,7 @@ def _examine_metadata(catalog: Catalog, found: Findings) -> None:
         held, problem = b"", "is not what was written there"
         try:
             held = read_plain(file)
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             problem = _MISSING
         except DamageError as error:
             problem = str(error)
@@ -134,8 +150,8 @@ def _examine_kept(catalog: Catalog, array: StoredArray, found: Findings) -> None
     for index in array.indices(catalog.sizes):
         for file in kept_twice(catalog.file(array, index)):
             try:
-                array.check(read_plain(file), catalog.store_id, index, catalog.labels)
-            except (DamageError, FileNotFoundError, NotADirectoryError) as error:
+                catalog.read_copy(array, file, index)
+            except (DamageError, FileNotFoundError) as error:
                 if file.parent not in found.folders:
                     problem = str(error) if isinstance(error, DamageError) else _MISSING
                     found.damage.append(Damage(f"{file.parent.name}/{file.name}", problem))
@@ -151,7 +167,7 @@ def _read_done(catalog: Catalog, found: Findings) -> tuple[np.ndarray, dict[tupl
         try:
             part = claimed[done.window(index)]
             part[...] = catalog.read(done, index).values[tuple(map(slice, part.shape))]
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             unread[index] = _MISSING
         except DamageError as error:
             unread[index] = str(error)
@@ -159,30 +175,34 @@ def _read_done(catalog: Catalog, found: Findings) -> tuple[np.ndarray, dict[tupl
     return claimed, unread
 
 
-def _examine_output(
-    catalog: Catalog, array: StoredArray, claimed: np.ndarray, found: Findings, pool: ThreadPoolExecutor
-) -> None:
-    def look(index: tuple[int, ...]) -> tuple[tuple[int, ...], np.ndarray | str]:
-        try:
-            return index, catalog.check(array, index)
-        except (FileNotFoundError, NotADirectoryError):
-            return index, _MISSING
-        except DamageError as error:
-            return index, str(error)
-
-    for index, cells in pool.map(look, array.indices(catalog.sizes)):
+def _examine_output(catalog: Catalog, array: StoredArray, claimed: np.ndarray, found: Findings) -> np.ndarray:
+    """Look at the files of an output; return which cells they hold."""
+    indices = list(array.indices(catalog.sizes))
+    seen = np.zeros_like(claimed)
+    for index, cells in zip(indices, in_threads(functools.partial(_look, catalog, array), indices), strict=True):
         window = array.window(index)
-        part = found.held[window]
         name = f"{array.name}/{file_key(index)}"
         if isinstance(cells, str):
-            part[...] = False
+            found.held[window] = False
             if cells != _MISSING:
                 found.damage.append(Damage(name, cells))
                 found.dropped.append(catalog.file(array, index))
             elif claimed[window].any() and catalog.path / array.name not in found.folders:
                 found.damage.append(Damage(name, cells))
         else:
-            cells = cells[tuple(map(slice, part.shape))]
-            part &= cells
+            cells = cells[tuple(map(slice, found.held[window].shape))]
+            found.held[window] &= cells
+            seen[window] |= cells
             if (claimed[window] & ~cells).any():
                 found.damage.append(Damage(name, "is older than what was marked done"))
+    return seen
+
+
+def _look(catalog: Catalog, array: StoredArray, index: tuple[int, ...]) -> np.ndarray | str:
+    """The cells that a file holds, or what is wrong with it."""
+    try:
+        return catalog.check(array, index)
+    except FileNotFoundError:
+        return _MISSING
+    except DamageError as error:
+        return str(error)

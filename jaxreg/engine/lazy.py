@@ -11,6 +11,7 @@ from xarray.core import indexing
 
 from jaxreg.engine.arrays import Piece, StoredArray, file_key, outer
 from jaxreg.engine.catalog import Catalog, open_catalog
+from jaxreg.engine.places import as_store_error
 from jaxreg.engine.sealing import DamageError
 from jaxreg.errors import StoreError
 
@@ -42,6 +43,10 @@ class StoredValues(BackendArray):
 
     def _load(self, index: tuple[int, ...], inside: Sequence[Any], held: np.ndarray) -> Piece:
         """A file that has the cells `held`; a store that grew since is opened again."""
+        with as_store_error(self._catalog.path):
+            return self._find(index, inside, held)
+
+    def _find(self, index: tuple[int, ...], inside: Sequence[Any], held: np.ndarray) -> Piece:
         for catalog in (self._catalog, None):
             try:
                 piece = (catalog or self._reopen()).read(self._array, index)

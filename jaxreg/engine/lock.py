@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from jaxreg.engine.manifest import GROUP
 from jaxreg.engine.provenance import describe_owner
 from jaxreg.engine.sealing import write_files
 from jaxreg.errors import StoreError
@@ -42,13 +43,18 @@ def hold_lock(store: Path) -> Iterator[str | None]:
                 "store", str(store), f"is being written by {owner}", "Wait for it, or use another path"
             ) from None
         stale = _read(store / NOTE)
-        with contextlib.suppress(OSError):  # the note only informs: a folder of somebody else may not take it
-            write_files({store / NOTE: json.dumps(describe_owner()).encode()})
-        try:
+        try:  # a signal ends this process between any two steps
+            leave_note(store)
             yield stale
         finally:
             with contextlib.suppress(OSError):
                 (store / NOTE).unlink(missing_ok=True)
+
+
+def leave_note(store: Path) -> None:
+    """Say who holds a store; this only informs, and a folder of somebody else, or a full disk, may not take it."""
+    with contextlib.suppress(OSError):
+        write_files({store / NOTE: json.dumps(describe_owner()).encode()})
 
 
 @contextlib.contextmanager
@@ -67,11 +73,13 @@ def _lock(folder: Path) -> int:
         raise StoreError("store", str(folder), "cannot be locked on this system", "Sweep on Linux or macOS")
     # NFS takes locks on files that are open for writing only, not on folders: there the lock is on `.zgroup`, which
     # the writer misses at its next write when somebody deletes it.
-    for target, flags in ((folder, os.O_RDONLY), (folder / ".zgroup", os.O_RDWR)):
-        number = os.open(target, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+    for target, flags in ((folder, os.O_RDONLY), (folder / ".zgroup", os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)):
+        number = os.open(target, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(number), target.stat()):
+                if target != folder and not os.fstat(number).st_size:
+                    os.write(number, GROUP)  # as what is right stays, and the lock with it
                 return number
             raise BlockingIOError(errno.EAGAIN, "replaced while it was being locked", str(target))
         except BlockingIOError:

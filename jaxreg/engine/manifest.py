@@ -1,4 +1,4 @@
-"""The manifest of a store: what it holds, kept in two copies that check themselves; zarr's metadata made from it."""
+"""The manifest of a store: what it holds, in three copies that check themselves; zarr's metadata made from it."""
 
 import hashlib
 import json
@@ -8,23 +8,25 @@ from typing import Any
 
 from jaxreg.engine.arrays import StoredArray
 from jaxreg.engine.grid import Assignment, Box
-from jaxreg.engine.sealing import write_files
+from jaxreg.engine.sealing import DamageError, read_plain, write_files
 from jaxreg.errors import StoreError
 
 FORMAT = 2
 GROUP = b'{\n "zarr_format": 2\n}'  # the whole of `.zgroup`
+COPY = "done/manifest.json"  # outlives tools that leave out names with a dot; zarr looks for chunks only in there
 Manifest = dict[str, Any]
 
 
 def read_manifests(path: Path) -> list[Manifest]:
-    """The manifests that a store's two copies hold, those whose checks are right, the newest first.
+    """The manifests that a store's three copies hold, those whose checks are right, the newest first.
 
     `.zattrs` is written before `.zmetadata`, so that a killed extension leaves two states, each whole.
 
     Raises:
-        StoreError: none is right: it is no store, another format's, or damaged in both copies.
+        StoreError: none is right: it is no store, another format's, or damaged in all copies.
     """
     texts = [_read_text(path / ".zattrs"), _read_text(path / ".zmetadata", ("metadata", ".zattrs"))]
+    texts += [_read_text(path / COPY)]
     held = [manifest for text in texts if (manifest := _checked(text)) is not None]
     if held:
         return sorted(held, key=lambda manifest: -manifest["revision"])
@@ -40,8 +42,8 @@ def read_manifests(path: Path) -> list[Manifest]:
         raise StoreError(
             "store",
             str(path),
-            "has lost its manifest: neither .zattrs nor .zmetadata is what was written",
-            "Bring one of these two files back from a copy; until then xarray and zarr read its arrays one by one",
+            f"has lost its manifest: none of .zattrs, .zmetadata and {COPY} is what was written",
+            "Bring one of these three files back from a copy; until then zarr reads its arrays one by one",
         )
     raise StoreError("store", str(path), "holds what jaxreg did not write", "Use a new path or an empty folder")
 
@@ -65,7 +67,8 @@ def metadata_files(manifest: Manifest) -> dict[str, bytes]:
     documents: dict[str, Any] = {".zattrs": {"provenance": provenance_text(manifest)}, ".zgroup": json.loads(GROUP)}
     for name, array in list_arrays(manifest).items():
         documents |= {f"{name}/{file}": document for file, document in array.metadata(sizes).items()}
-    documents[".zmetadata"] = {"metadata": dict(documents), "zarr_consolidated_format": 1}
+    consolidated = {"metadata": dict(documents), "zarr_consolidated_format": 1}
+    documents = {COPY: documents[".zattrs"]} | documents | {".zmetadata": consolidated}
     return {name: json.dumps(document, indent=1).encode() for name, document in documents.items()}
 
 
@@ -78,7 +81,7 @@ def publish(path: Path, manifest: Manifest) -> None:
     """Make the manifest and the arrays' sizes visible to readers, in one replacement of one file."""
     manifest["revision"] += 1
     files = {path / name: data for name, data in metadata_files(manifest).items()}
-    write_files({file: data for file, data in files.items() if not file.exists() or file.read_bytes() != data})
+    write_files({file: data for file, data in files.items() if not _holds(file, data)})
 
 
 def read_assignments(manifest: Manifest) -> list[Assignment]:
@@ -138,9 +141,16 @@ def _parse(text: object) -> Any:
 def _read_text(file: Path, keys: Sequence[str] = ()) -> object:
     """The provenance within a metadata file, whatever it is; None where there is none."""
     try:
-        held = json.loads(file.read_bytes())
+        held = json.loads(read_plain(file))
         for key in (*keys, "provenance"):
             held = held[key]
-    except (FileNotFoundError, IsADirectoryError, ValueError, LookupError, TypeError, RecursionError):
+    except (FileNotFoundError, DamageError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return held
+
+
+def _holds(file: Path, data: bytes) -> bool:
+    try:
+        return read_plain(file) == data
+    except (FileNotFoundError, DamageError):
+        return False

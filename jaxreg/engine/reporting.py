@@ -22,13 +22,13 @@ class Report:
         if not isinstance(is_on, bool | np.bool_):
             raise SweepError("progress", is_on, "must be True or False", "Leave it out to see it")
         stream = sys.stderr
-        self._is_on = is_on and stream is not None and not getattr(stream, "closed", False)
+        self.is_on = is_on and stream is not None and not getattr(stream, "closed", False)
         self._bar: Any = None
 
     @contextlib.contextmanager
     def counting(self, runs: int) -> Iterator[None]:
         """Show a bar of so many runs within the block."""
-        if self._is_on:
+        if self.is_on:
             with self._listened_to():
                 self._bar = tqdm(total=runs, unit="run", leave=False)
         try:
@@ -41,14 +41,14 @@ class Report:
 
     def advance(self, runs: int, diverged: int) -> None:
         """Move the bar by finished runs."""
-        if self._bar is not None and self._is_on:
+        if self._bar is not None and self.is_on:
             with self._listened_to():
                 self._bar.update(runs)
                 self._bar.set_postfix(diverged=diverged, refresh=False)
 
     def say(self, text: str) -> None:
         """Write one line."""
-        if self._is_on:
+        if self.is_on:
             with self._listened_to():
                 tqdm.write(text, file=sys.stderr)
 
@@ -57,4 +57,4 @@ class Report:
         try:
             yield
         except (OSError, ValueError, AttributeError):  # a broken pipe, a closed file, no file at all
-            self._is_on = False
+            self.is_on = False

@@ -1,13 +1,19 @@
 """Files that cannot lie: replaced whole, durable, and sealed with what they hold and where they belong."""
 
+import contextlib
 import hashlib
+import itertools
 import os
+import stat
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
+Result = TypeVar("Result")
 PARTIAL = ".partial"
+LARGEST = 2**31  # bytes; no file of a store is larger
 _SKIPPABLE = 0x184D2A50  # begins a frame that every decoder of zstd passes over (RFC 8878, section 3.1.2)
 _DIGEST = 16  # bytes
 _THREADS = 8
@@ -23,13 +29,66 @@ def write_files(files: Mapping[Path, bytes]) -> None:
     Each is written beside its place, synced, and renamed: readers see the old or the new bytes, and a symlink at
     either name is replaced, never followed. Folders are not made: one that is gone is an error.
     """
-    if not files:
-        return
-    with ThreadPoolExecutor(min(_THREADS, len(files))) as pool:  # a disk syncs many files in about the time of one
-        list(pool.map(_write_beside, files, files.values()))
+    try:
+        in_threads(_write_beside, files, files.values())  # a disk syncs many files in about the time of one
         for path in files:
             _beside(path).replace(path)
-        list(pool.map(sync_folder, {path.parent for path in files}))
+    except OSError:
+        for path in files:
+            with contextlib.suppress(OSError):
+                _beside(path).unlink(missing_ok=True)
+        raise
+    in_threads(sync_folder, {path.parent for path in files})
+
+
+def in_threads(function: Callable[..., Result], *columns: Iterable[object]) -> list[Result]:
+    """`map` in a few threads; in this one where the system has no more."""
+    rows = list(zip(*columns, strict=True))
+    if not rows:
+        return []
+    try:
+        with ThreadPoolExecutor(min(_THREADS, len(rows))) as pool:
+            return list(pool.map(lambda row: function(*row), rows))
+    except RuntimeError:
+        return list(itertools.starmap(function, rows))
+
+
+def read_plain(file: Path) -> bytes:
+    """The bytes of a plain file of a store: no folder, no link, not behind one, nothing that waits for a writer.
+
+    Raises:
+        DamageError: something else is there. FileNotFoundError: nothing is.
+    """
+    try:
+        status = file.lstat()
+    except NotADirectoryError:
+        raise FileNotFoundError(file) from None
+    if file.parent.is_symlink():
+        raise FileNotFoundError(file)
+    if not stat.S_ISREG(status.st_mode):
+        raise DamageError("is a folder" if stat.S_ISDIR(status.st_mode) else "is no plain file")
+    if status.st_size > LARGEST:
+        raise DamageError("is larger than what was written there")
+    return file.read_bytes()
+
+
+def make_room(place: Path) -> Path | None:
+    """Free a name of a store for its file or folder; what may be somebody's stays beside it, under the name returned.
+
+    Links, pipes, sockets and empty folders hold nothing and go.
+    """
+    is_folder = place.is_dir() and not place.is_symlink()
+    if not os.path.lexists(place):
+        return None
+    if is_folder and not any(place.iterdir()):
+        place.rmdir()
+        return None
+    if not is_folder and (place.is_symlink() or not place.is_file()):
+        place.unlink()
+        return None
+    names = (place.with_name(f"{place.name}.aside-{number}") for number in itertools.count(1))
+    aside = next(name for name in names if not os.path.lexists(name))
+    return place.rename(aside)
 
 
 def sync_folder(folder: Path) -> None:

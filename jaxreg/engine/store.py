@@ -4,9 +4,6 @@ import contextlib
 import dataclasses
 import errno
 import os
-import re
-import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,44 +15,51 @@ import xarray as xr
 from jaxreg.engine.axes import Axis
 from jaxreg.engine.buffer import Buffer
 from jaxreg.engine.catalog import Catalog, open_catalog
-from jaxreg.engine.execute import Block
+from jaxreg.engine.execute import PAUSES, Block
 from jaxreg.engine.grid import Assignment, Box, Region, unassigned
 from jaxreg.engine.identity import Identity, check_same
-from jaxreg.engine.integrity import examine, repair
-from jaxreg.engine.layout import check_axes, create_store, extend_store, find_positions, place_axes
+from jaxreg.engine.integrity import count_missing, examine, repair
+from jaxreg.engine.layout import check_axes, extend_store, find_positions, place_axes
 from jaxreg.engine.lazy import open_result
-from jaxreg.engine.lock import hold_folder, hold_lock
-from jaxreg.engine.manifest import (
-    GROUP,
-    metadata_files,
-    provenance_text,
-    publish,
-    read_assignments,
-    read_manifests,
-    write_assignments,
-)
+from jaxreg.engine.lock import hold_lock, leave_note
+from jaxreg.engine.manifest import metadata_files, provenance_text, publish, read_assignments, write_assignments
 from jaxreg.engine.memory import region_index
 from jaxreg.engine.outputs import Outputs
-from jaxreg.engine.sealing import PARTIAL, sync_folder, write_files
+from jaxreg.engine.places import (
+    AS_IT_IS,
+    as_store_error,
+    create,
+    explain,
+    fill,
+    is_new,
+    remove_partial,
+    remove_unfinished,
+)
 from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import StoreError
 
 FLUSH_SECONDS = 4.0  # what a kill may cost, beside the chunk that is being computed
 FLUSH_BYTES = 2**28
-_ATTEMPTS = 20
 
 
 class Store:
     """An open store: the sweep's axes in the store's positions, which cells are done, and where blocks are written."""
 
-    def __init__(self, catalog: Catalog, axes: tuple[Axis, ...], held: np.ndarray, notes: tuple[str, ...]) -> None:
-        self.path, self.axes, self.notes = catalog.path, axes, notes
+    def __init__(
+        self,
+        catalog: Catalog,
+        axes: tuple[Axis, ...],
+        held: np.ndarray,
+        stale: str | None = None,
+        damage: Sequence[str] = (),
+    ) -> None:
+        self.path, self.axes, self.stale, self.damage = catalog.path, axes, stale, damage
         self._catalog, self._done = catalog, held
         self._buffer = Buffer(catalog, held)
         self._place = self.path.stat()
         self._metadata = {name: _status(self.path / name) for name in metadata_files(catalog.manifest)}
         self._flushed = time.monotonic()
-        self._is_lost = False
+        self._trouble: BaseException | None = None
         self._heed: Callable[[], None] = lambda: None
 
     @property
@@ -77,7 +81,7 @@ class Store:
 
     def flush(self) -> None:
         """Write what came in, then mark its cells as done: a cell is never half there."""
-        if not self._is_lost:
+        if self._trouble is None:
             with self._as_store_errors():
                 self._buffer.flush(self._guard)
             self._flushed = time.monotonic()
@@ -85,8 +89,8 @@ class Store:
     def count_missing(self) -> int:
         """How many of the cells that the sweep asks for, or that were asked for before, are not done."""
         asked = tuple(tuple(sorted(i for g in axis.groups for i in g.positions.tolist())) for axis in self.axes)
-        regions = [*(one.region for one in self.assignments), *self.unassigned(asked)]
-        return sum(int((~self._done[region_index(region, ())]).sum()) for region in regions)
+        new = (~self._done[region_index(region, ())] for region in self.unassigned(asked))
+        return count_missing(self._catalog, self._done) + sum(int(cells.sum()) for cells in new)
 
     def unassigned(self, region: Region) -> list[Region]:
         """The cells of `region` that no chunk shape was chosen for."""
@@ -105,8 +109,18 @@ class Store:
 
     def read(self, axes: Sequence[Axis]) -> xr.Dataset:
         """The cells that `axes` ask for, in their order; values are read when they are used."""
-        self.flush()
+        self.finish()
         return _read(self._catalog, self.axes, axes, self._done)
+
+    def finish(self) -> None:
+        """Write what came in last; memory that is short then is an error, where before the engine would make room."""
+        with self._as_store_errors((MemoryError,)):
+            for pause in PAUSES:
+                with contextlib.suppress(MemoryError):
+                    self.flush()
+                    return
+                time.sleep(pause)
+            self.flush()
 
     def _record(self, assignments: Sequence[Assignment]) -> None:
         write_assignments(self._catalog.manifest, assignments)
@@ -118,19 +132,26 @@ class Store:
                 self._metadata = {name: _status(self.path / name) for name in self._metadata}
 
     @contextlib.contextmanager
-    def heeding(self) -> Iterator[None]:
-        """Within the block, signals that end the process write what came in first."""
-        with answer_signals(self._farewell) as heed:
-            self._heed = heed
+    def heeding(self, heed: Callable[[], None]) -> Iterator[None]:
+        """Within the block, `heed` is asked before every write; whatever ends the block, what came in is written."""
+        self._heed = heed
+        try:
+            yield
+        except BaseException as error:
             try:
-                yield
-            finally:
-                self.flush()
+                self.finish()
+            except StoreError as trouble:  # the exit code is that of what came first
+                error.add_note(str(trouble))
+            raise
+        self.finish()
 
-    def _farewell(self) -> str:
+    def describe_rest(self) -> str:
+        """What a sweep that is interrupted says last."""
+        if self._trouble is not None:
+            return f"{self.path}: interrupted; what came in last could not be written ({explain(self._trouble)})."
         missing = self.count_missing()
-        if self._is_lost or not missing:
-            return f"{self.path}: interrupted."
+        if not missing:
+            return f"{self.path}: interrupted when all runs were there."
         return f"{self.path}: interrupted with {missing:,} runs to go; the same sweep again goes on from here."
 
     def _guard(self) -> None:
@@ -142,12 +163,12 @@ class Store:
                 raise FileNotFoundError(errno.ENOENT, f"{name} was deleted or changed", str(self.path))
 
     @contextlib.contextmanager
-    def _as_store_errors(self) -> Iterator[None]:
+    def _as_store_errors(self, kinds: tuple[type[Exception], ...] = (OSError, RuntimeError)) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
-            self._is_lost = True
-            if isinstance(error, FileNotFoundError | FileExistsError | NotADirectoryError):
+        except kinds as error:  # RuntimeError: the compressor, when memory is short
+            self._trouble = error
+            if isinstance(error, FileNotFoundError | FileExistsError | NotADirectoryError | IsADirectoryError):
                 raise StoreError(
                     "store",
                     str(self.path),
@@ -157,8 +178,8 @@ class Store:
             raise StoreError(
                 "store",
                 str(self.path),
-                f"cannot be written ({error})",
-                "Make room, or mend what it says, and run the sweep again: done cells stay",
+                f"cannot be written ({explain(error)})",
+                "Make room, or mend what it says, and run the sweep again: cells that are marked done stay",
             ) from error
 
 
@@ -178,43 +199,73 @@ def open_store(
     Raises:
         StoreError: the path is not a store, holds another sweep, is in use or cannot be written.
     """
+    opened: list[Store] = []
+
+    def farewell() -> str:
+        return opened[0].describe_rest() if opened else describe_start(path)
+
     with contextlib.ExitStack() as stack:
+        heed = stack.enter_context(answer_signals(farewell))
         with as_store_error(path):
-            _remove_unfinished(path)
-            if not path.exists() or not any(path.iterdir()):
-                _create(path, identity, axes, outputs, box)
+            remove_unfinished(path)
+            if not path.exists():
+                create(path, identity, axes, outputs, box)
             stale = stack.enter_context(hold_lock(path))
-            _remove_partial(path)
-            catalog = open_catalog(path)
-            check_same(path, catalog.manifest, identity, axes)
-            check_axes(catalog, axes)
-            found = examine(catalog)
-            repair(catalog, found)
-            notes = [f"{path}: taking over from {stale}, which ended without closing it"] if stale else []
-            if found.damage:
-                named = [str(damage) for damage in found.damage]
-                environment = environment | {"repaired": named}
-                notes += [f"{path}: {text}" for text in named]
-                notes += [f"{path}: {int(found.lost.sum()):,} runs are computed again, the rest is repaired"]
-            catalog, placed = extend_store(catalog, identity, environment, axes, outputs, found.held)
-            held = np.zeros([len(axis.labels) for axis in placed], bool)
-            held[tuple(map(slice, found.held.shape))] = found.held
-            store = Store(catalog, placed, held, tuple(notes))
-        stack.enter_context(store.heeding())
-        yield store
+            if is_new(path):
+                fill(path, identity, axes, outputs, box)
+                leave_note(path)
+            remove_partial(path)
+            opened.append(_open(path, identity, environment, axes, outputs, stale))
+        stack.enter_context(opened[0].heeding(heed))
+        yield opened[0]
 
 
-def read_finished(path: Path, identity: Identity, axes: Sequence[Axis]) -> xr.Dataset | None:
-    """The result of a store that may not be written, if all that `axes` ask for is there; None where it may be.
+def describe_start(path: Path) -> str:
+    """What a sweep that is interrupted says before its store is open."""
+    return f"{path}: interrupted before the first run; the same sweep again begins where this one did."
+
+
+def _open(
+    path: Path,
+    identity: Identity,
+    environment: dict[str, Any],
+    axes: Sequence[Axis],
+    outputs: Outputs,
+    stale: str | None,
+) -> Store:
+    """Examine, repair and extend the store at `path`; where all is well and there, nothing is written."""
+    catalog = open_catalog(path, {axis.name: axis.labels for axis in axes})
+    check_same(path, catalog.manifest, identity, axes)
+    check_axes(catalog, axes)
+    found = examine(catalog)
+    placed = place_axes(catalog, axes)
+    if found.is_whole and placed is not None and identity.programs.items() <= catalog.manifest["programs"].items():
+        store = Store(catalog, placed, found.held, stale)
+        if not store.count_missing():
+            return store
+    moved = repair(catalog, found)
+    named = [str(damage) for damage in found.damage]
+    if named:
+        environment = environment | {"repaired": named}
+    catalog, placed = extend_store(catalog, identity, environment, axes, outputs, found.held)
+    held = np.zeros([len(axis.labels) for axis in placed], bool)
+    held[tuple(map(slice, found.held.shape))] = found.held
+    told = [f"{int(found.lost.sum()):,} runs are computed again, the rest is repaired"] if named else []
+    return Store(catalog, placed, held, stale, [*named, *moved, *told])
+
+
+def read_finished(path: Path, identity: Identity, axes: Sequence[Axis]) -> tuple[xr.Dataset, list[str]] | None:
+    """The result of a store that may not be written, if all that `axes` ask for is there, and what is damaged.
+
+    None where it may be written.
 
     Raises:
         StoreError: it may not be written, and something is missing or damaged.
     """
     with as_store_error(path):
-        as_it_is = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
-        if not path.is_dir() or os.access(path, os.W_OK, **as_it_is) or not any(path.iterdir()):
+        if not path.is_dir() or os.access(path, os.W_OK, **AS_IT_IS) or is_new(path):
             return None
-        catalog = open_catalog(path)
+        catalog = open_catalog(path, {axis.name: axis.labels for axis in axes})
         check_same(path, catalog.manifest, identity, axes)
         check_axes(catalog, axes)
         found = examine(catalog)
@@ -222,7 +273,8 @@ def read_finished(path: Path, identity: Identity, axes: Sequence[Axis]) -> xr.Da
         if placed is not None:
             cells = tuple(find_positions(axis, catalog.labels[axis.name]) for axis in axes)
             if found.held[np.ix_(*cells)].all():
-                return _read(catalog, placed, axes, found.held)
+                named = [f"{damage}, which may not be repaired here" for damage in found.damage]
+                return _read(catalog, placed, axes, found.held), named
     damage = f" ({found.damage[0]})" if found.damage else ""
     raise StoreError(
         "store",
@@ -232,47 +284,6 @@ def read_finished(path: Path, identity: Identity, axes: Sequence[Axis]) -> xr.Da
     )
 
 
-def resolve_path(store: object) -> Path:
-    """The folder that `store` names: `~` expanded, links followed.
-
-    Raises:
-        StoreError: no store can be there, or something else is.
-    """
-    if not isinstance(store, str | Path) or not str(store).strip() or "\0" in str(store):
-        raise StoreError("store", store, "must be the path of a folder", 'Write store="results/study.zarr"')
-    if "://" in str(store) or ":/" in str(store):
-        raise StoreError("store", store, "must be a local folder", "Copy the finished store to where it should be")
-    with as_store_error(Path(store)):
-        given = Path(store).expanduser()
-        path = given.resolve()
-        if given.is_symlink() and not path.exists():
-            raise StoreError(
-                "store",
-                str(given),
-                f"is a link to {path}, which does not exist",
-                "Make that folder, or remove the link",
-            )
-        if path.exists() and not path.is_dir():
-            raise StoreError("store", str(path), "is no folder", "Give a folder's path, such as results/study.zarr")
-        if path.is_dir():
-            if any(path.iterdir()):
-                read_manifests(path)
-            return path
-        path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-@contextlib.contextmanager
-def as_store_error(path: Path) -> Iterator[None]:
-    """Errors of the system at a store's path, as StoreError."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:  # RuntimeError: no home for ~, or links in a circle
-        is_permission = isinstance(error, PermissionError)
-        remedy = "Change its permissions, or use another path" if is_permission else "Use another path, or make room"
-        raise StoreError("store", str(path), f"cannot be used ({error})", remedy) from error
-
-
 def _read(catalog: Catalog, placed: Sequence[Axis], axes: Sequence[Axis], held: np.ndarray) -> xr.Dataset:
     dataset = open_result(catalog, held, provenance_text(catalog.manifest))
     for axis, asked in zip(placed, axes, strict=True):
@@ -280,47 +291,6 @@ def _read(catalog: Catalog, placed: Sequence[Axis], axes: Sequence[Axis], held: 
         if positions != list(range(len(axis.labels))):
             dataset = dataset.isel({asked.name: positions})
     return dataset
-
-
-def _create(path: Path, identity: Identity, axes: Sequence[Axis], outputs: Outputs, box: Box) -> None:
-    """Make a store without cells, whole at once: in a folder beside it, under that folder's lock, then renamed."""
-    for _ in range(_ATTEMPTS):
-        building = path.with_name(f"{path.name}.creating-{secrets.randbelow(10**5)}")
-        # Another process may take it for a left-over before it is locked: then it is begun anew.
-        with contextlib.suppress(FileExistsError, FileNotFoundError, BlockingIOError):
-            building.mkdir()
-            write_files({building / ".zgroup": GROUP})  # what begins so is a store in the making
-            with hold_folder(building):
-                create_store(building, identity, axes, outputs, box)
-                try:
-                    building.rename(path)
-                except OSError:
-                    shutil.rmtree(building)
-                    if path.is_dir() and any(path.iterdir()):
-                        return  # another process was faster: its store is opened next
-                    raise
-                sync_folder(path.parent)
-            return
-    raise FileNotFoundError(errno.ENOENT, "no folder can be made beside it", str(path))
-
-
-def _remove_unfinished(path: Path) -> None:
-    """Remove the stores that processes began here and did not live to finish: those whose lock is free."""
-    pattern = re.compile(re.escape(path.name) + r"\.creating-\d{1,10}")
-    for left in [entry for entry in path.parent.iterdir() if pattern.fullmatch(entry.name)]:
-        with contextlib.suppress(BlockingIOError, FileNotFoundError):
-            if left.is_dir() and not left.is_symlink() and ((left / ".zgroup").exists() or not any(left.iterdir())):
-                with hold_folder(left):
-                    shutil.rmtree(left)
-
-
-def _remove_partial(path: Path) -> None:
-    """Remove the files that a killed writer of this store had not finished."""
-    names = re.compile(r"(\d+(\.\d+)*|\.z(array|attrs|group|metadata)|\.owner|\.copy-.+)" + re.escape(PARTIAL))
-    for folder in (path, *(entry for entry in path.iterdir() if entry.is_dir() and not entry.is_symlink())):
-        for left in [entry for entry in folder.iterdir() if names.fullmatch(entry.name)]:
-            if left.is_symlink() or left.is_file():
-                left.unlink()
 
 
 def _status(file: Path) -> tuple[int, int, int]:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +30,7 @@ import jaxreg as jr
 from jaxreg.engine import store as stores
 from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.integrity import examine
-from jaxreg.errors import StoreError
+from jaxreg.errors import StoreError, StoreWarning
 
 BASE = {"seed": jr.seeds(6), "rate": [0.1, 0.3], "width": jr.static([2, 4])}
 LARGER = {"seed": jr.seeds(7), "rate": [0.1, 0.7, 0.3], "width": jr.static([2, 4, 5, 3])}
@@ -46,9 +47,11 @@ walk.__module__ = "faults"  # one name, whether this file runs as a script or is
 
 
 def grow(store: Path, *steps: dict) -> xr.Dataset:
-    """Sweep the base and then the extension, or the steps given."""
-    for axes in steps or (BASE, LARGER):
-        result = jr.sweep(walk, axes, dims=DIMS, store=store, chunk_size=4, progress=False)
+    """Sweep the base and then the extension, or the steps given; what is repaired on the way is no error here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StoreWarning)
+        for axes in steps or (BASE, LARGER):
+            result = jr.sweep(walk, axes, dims=DIMS, store=store, chunk_size=4, progress=False)
     return result
 
 

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import jaxreg as jr
 from jaxreg.__main__ import main
 from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.integrity import examine
-from jaxreg.errors import StoreError
-from tests.engine.faults import BASE, LARGER, contents, grow, try_damage
+from jaxreg.engine.manifest import COPY
+from jaxreg.errors import StoreError, StoreWarning
+from tests.engine.faults import BASE, DIMS, LARGER, contents, grow, try_damage, walk
 
 SCRIPT = Path(__file__).with_name("faults.py")
 
@@ -82,13 +84,53 @@ def test_verify_names_repairs_and_leaves_the_rest_to_the_sweep(store, capsys):
     said = capsys.readouterr().out
     for text in ("curve/0.0.0.0 is not what was written there", "seed/0 is missing", "count/.zarray is not", "28 runs"):
         assert text in said
-    assert main(["verify", str(store), "--repair"]) == 0
+    assert main(["verify", str(store), "--repair"]) == 3
     with xr.open_zarr(store, chunks=None) as dataset:  # what is not there is no longer called done
         assert dataset.done.sum() == 56
         np.testing.assert_array_equal(dataset.seed, range(7))
+    capsys.readouterr()
+    assert main(["verify", str(store)]) == 3
+    said = capsys.readouterr().out
+    assert "Every file is what was written there.\n28 runs that were asked for are not there" in said
+    grow(store, LARGER)
     assert main(["verify", str(store)]) == 0
+    assert contents(store) == as_read
+
+
+@pytest.mark.parametrize("mend", ["sweep", "verify"])
+def test_what_is_no_plain_file_is_named_and_repaired_and_nothing_of_others_goes(store, mend):
+    as_read = contents(store)
+    places = ["curve/0.0.0.0", ".zattrs", "count/.zarray", "seed/0", "done/0.0.0", COPY, "done/.copy-rate-0"]
+    for number, name in enumerate(places):
+        (store / name).unlink()
+        if number % 3 == 0:
+            (store / name).mkdir()
+            (store / name / "thesis.txt").write_text("years of work")
+        elif number % 3 == 1:
+            os.mkfifo(store / name)
+        else:
+            (store / name).mkdir()
+    shutil.rmtree(store / "diverged")
+    (store / "diverged").write_text("years of work")
+    named = {str(damage) for damage in examine(open_catalog(store)).damage}
+    kinds = ["is a folder", "is no plain file", "is a folder"]
+    expected = {f"{name} {kinds[number % 3]}" for number, name in enumerate(places)} | {"diverged is no folder"}
+    assert named == expected
+    if mend == "verify":
+        assert main(["verify", str(store), "--repair"]) == 3
     grow(store, LARGER)
     assert contents(store) == as_read
+    assert main(["verify", str(store)]) == 0
+    kept = {str(file.relative_to(store)) for file in store.rglob("*") if file.is_file() and "aside" in str(file)}
+    asides = {f"{name}.aside-1/thesis.txt" for name in places[::3]} | {"diverged.aside-1"}
+    assert kept == asides
+    assert {(store / name).read_text() for name in kept} == {"years of work"}
+
+
+def test_verify_of_what_is_not_there_makes_nothing(tmp_path, capsys):
+    assert main(["verify", str(tmp_path / "a" / "b" / "s.zarr")]) == 2
+    assert "holds nothing" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_lost_mark_of_done_loses_nothing(store):
@@ -121,24 +163,63 @@ def test_a_folder_that_is_a_link_is_not_written_through(store, tmp_path):
     assert before == {file.name: file.read_bytes() for file in elsewhere.iterdir()}
 
 
-def test_the_repair_is_in_the_provenance(store):
+def test_the_repair_is_in_the_provenance_and_in_a_warning(store):
     flip(store / "weight" / "0.0.0.0")
-    result = grow(store, LARGER)
+    with pytest.warns(StoreWarning, match=r"damaged: weight/0.0.0.0 is not what was written there; 28 runs"):
+        result = jr.sweep(walk, LARGER, dims=DIMS, store=store, chunk_size=4, progress=False)
     repaired = json.loads(result.attrs["provenance"])["history"][-1]["repaired"]
     assert repaired == ["weight/0.0.0.0 is not what was written there"]
 
 
-def test_a_manifest_lives_as_long_as_one_copy_does(store, tmp_path):
-    as_read = contents(store)
-    for file in (".zattrs", ".zmetadata"):
-        (store / file).write_bytes(b"\0" * 100)
+def test_a_manifest_lives_as_long_as_one_copy_does(store):
+    as_read, copies = contents(store), (".zattrs", ".zmetadata", COPY)
+    for kept in copies:
+        for file in copies:
+            if file != kept:
+                (store / file).write_bytes(b"\0" * 100)
         grow(store, LARGER)
         assert contents(store) == as_read
-    for file in (".zattrs", ".zmetadata"):
+    for file in copies:
         flip(store / file)
-    with pytest.raises(StoreError, match=r"has lost its manifest: .*Bring one of these two files back"):
+    with pytest.raises(StoreError, match=r"has lost its manifest: .*Bring one of these three files back"):
         grow(store, LARGER)
     assert main(["verify", str(store)]) == 2
+
+
+@pytest.mark.parametrize("pattern", [".*", "**/.*"])
+def test_a_copy_without_names_with_a_dot_is_repaired_whole(store, pattern):
+    """As `cp -r store/* elsewhere` makes it, or a tool that leaves out such names everywhere."""
+    before = {file.relative_to(store): file.read_bytes() for file in store.rglob("*") if file.is_file()}
+    for file in list(store.glob(pattern)):
+        file.unlink()
+    assert main(["verify", str(store), "--repair"]) == 0
+    assert before == {file.relative_to(store): file.read_bytes() for file in store.rglob("*") if file.is_file()}
+
+
+def test_any_two_damaged_files_are_repaired_or_the_store_is_refused_in_words(whole, tmp_path):
+    expected, chance = grow(None, LARGER), random.Random(3)
+    masks = ("unit_valid/0.0", "done/.copy-unit_valid-0.0")  # what nobody knows without one of them
+    pairs = [
+        masks,
+        (".zattrs", "seed/0"),
+        (".zmetadata", COPY),
+        ("seed/0", "done/.copy-seed-0"),
+        ("done/0.0.0", "count/0.0.0"),
+    ]
+    names = sorted(str(file.relative_to(whole)) for file in whole.rglob("*") if file.is_file())
+    assert {name for pair in pairs for name in pair} <= set(names)
+    for pair in [*pairs, *(chance.sample(names, 2) for _ in range(8))]:
+        store = tmp_path / "s.zarr"
+        shutil.copytree(whole, store)
+        for name in pair:
+            flip(store / name) if chance.random() < 0.5 else (store / name).unlink()
+        if pair == masks:
+            with pytest.raises(StoreError, match=r"has lost 'unit_valid': unit_valid/0.0 and its copy.* bring one of"):
+                grow(store, LARGER)
+        else:
+            assert grow(store, LARGER).load().equals(expected), pair
+            assert main(["verify", str(store)]) == 0
+        shutil.rmtree(store)
 
 
 def test_the_manifest_of_another_store_is_told_by_the_files(store, tmp_path):
@@ -151,13 +232,15 @@ def test_the_manifest_of_another_store_is_told_by_the_files(store, tmp_path):
     assert contents(store) == as_read
 
 
-def test_labels_that_are_lost_twice_stop_the_sweep(store):
+def test_labels_that_are_lost_twice_stop_a_sweep_that_does_not_know_them(store):
     (store / "seed" / "0").unlink()
     flip(store / "done" / ".copy-seed-0")
-    before = contents(store)
+    assert main(["verify", str(store), "--repair"]) == 2
+    before = {file: file.read_bytes() for file in store.rglob("*") if file.is_file()}
     with pytest.raises(StoreError, match="has lost 'seed': seed/0 and its copy"):
-        grow(store, LARGER)
-    assert contents(store) == before
+        grow(store, BASE)
+    assert before == {file: file.read_bytes() for file in store.rglob("*") if file.is_file()}
+    assert grow(store, LARGER).load().equals(grow(None, LARGER))  # which knows them: the manifest can tell
 
 
 def test_cells_of_labels_that_the_manifest_forgot_are_not_taken_for_others(tmp_path):
@@ -249,7 +332,7 @@ READ_ONLY = """
 import os, sys
 sys.path.insert(0, {folder!r})
 import jaxreg as jr, faults
-from jaxreg.errors import StoreError
+from jaxreg.errors import StoreError, StoreWarning
 jr.sweep(faults.walk, faults.BASE, dims=faults.DIMS, progress=False)  # imports everything while files may be read
 os.setegid(65534); os.seteuid(65534)
 print(faults.grow({store!r}, faults.LARGER).load()["count"].size)

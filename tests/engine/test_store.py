@@ -22,6 +22,7 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg.engine import store as stores
 from jaxreg.engine.lock import NOTE, hold_folder
+from jaxreg.engine.places import resolve_path
 from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import StoreError
 from tests.engine import killed_sweep
@@ -439,6 +440,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::jaxreg.errors.StoreWarning")  # what was changed is repaired
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_store_that_changes_while_the_sweep_runs_stops_it(tmp_path, monkeypatch, change):
     monkeypatch.setattr(stores, "FLUSH_SECONDS", 0.0)
@@ -493,7 +495,7 @@ def test_odd_paths_are_taken_or_refused_in_words(tmp_path, monkeypatch):
             sweep(path)
         assert "elete" not in str(error.value)
     with pytest.raises(StoreError, match="must be the path of a folder"):
-        stores.resolve_path(5)
+        resolve_path(5)
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
