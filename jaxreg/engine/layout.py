@@ -45,7 +45,7 @@ def create_store(path: Path, identity: Identity, axes: Sequence[Axis], outputs: 
         "history": [],
     }
     for name in arrays:
-        (path / name).mkdir()
+        (path / name).mkdir(exist_ok=True)  # of a store that was begun here before
     catalog = Catalog(path, manifest, {axis.name: _label_dtype(axis, 0) for axis in axes})
     for dim, values in outputs.coordinates.items():
         write_kept(catalog, arrays[dim], values)

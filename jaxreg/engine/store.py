@@ -222,7 +222,7 @@ def open_store(
 
 def describe_start(path: Path) -> str:
     """What a sweep that is interrupted says before its store is open."""
-    return f"{path}: interrupted before the first run; the same sweep again begins where this one did."
+    return f"{path}: interrupted before a run was computed; the same sweep again goes on from what is there."
 
 
 def _open(
