@@ -24,7 +24,7 @@ from jaxreg.engine.identity import Identity
 from jaxreg.engine.memory import MemorySink
 from jaxreg.engine.outputs import Outputs, compiled_axes, read_outputs, read_validity
 from jaxreg.engine.pacing import complete
-from jaxreg.engine.places import resolve_path
+from jaxreg.engine.places import check_place, resolve_path
 from jaxreg.engine.program import replicate
 from jaxreg.engine.provenance import describe_environment, fingerprint_data
 from jaxreg.engine.reading import read_axes
@@ -107,7 +107,7 @@ def sweep(
     >>> dict(result.weight.sizes)
     {'seed': 100, 'learning_rate': 3, 'step': 20}
     """
-    path = None if store is None else resolve_path(store)
+    path = None if store is None else check_place(resolve_path(store))
     report = Report(progress)
     with settled(x64):
         with answer_signals(str if path is None else functools.partial(describe_start, path)):

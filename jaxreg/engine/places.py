@@ -46,20 +46,29 @@ def resolve_path(store: object) -> Path:
             )
         if path.exists() and not path.is_dir():
             raise StoreError("store", str(path), "is no folder", "Give a folder's path, such as results/study.zarr")
-        if path.is_dir():
-            if not is_new(path):
-                read_manifests(path)
-            return path
-        above = next(folder for folder in path.parents if folder.exists())
-        if not above.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(above))
-        if not os.access(above, os.W_OK | os.X_OK, **AS_IT_IS):
-            raise StoreError(
-                "store",
-                str(path),
-                f"cannot be made: the folder {above} may not be written",
-                "Change that folder's permissions, or use another path",
-            )
+        if path.is_dir() and not is_new(path):
+            read_manifests(path)
+    return path
+
+
+def check_place(path: Path) -> Path:
+    """The same path, if there is a store or one can be made.
+
+    Raises:
+        StoreError: the folder above, or what is there of it, may not be written or is none.
+    """
+    with as_store_error(path):
+        if not path.exists():
+            above = next(folder for folder in path.parents if folder.exists())
+            if not above.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(above))
+            if not os.access(above, os.W_OK | os.X_OK, **AS_IT_IS):
+                raise StoreError(
+                    "store",
+                    str(path),
+                    f"cannot be made: the folder {above} may not be written",
+                    "Change that folder's permissions, or use another path",
+                )
     return path
 
 

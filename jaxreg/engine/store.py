@@ -110,7 +110,8 @@ class Store:
     def read(self, axes: Sequence[Axis]) -> xr.Dataset:
         """The cells that `axes` ask for, in their order; values are read when they are used."""
         self.finish()
-        return _read(self._catalog, self.axes, axes, self._done)
+        with as_store_error(self.path):
+            return _read(self._catalog, self.axes, axes, self._done)
 
     def finish(self) -> None:
         """Write what came in last; memory that is short then is an error, where before the engine would make room."""
@@ -244,6 +245,8 @@ def _open(
         if not store.count_missing():
             return store
     moved = repair(catalog, found)
+    if catalog.path / "done" in found.folders:
+        leave_note(path)
     named = [str(damage) for damage in found.damage]
     if named:
         environment = environment | {"repaired": named}

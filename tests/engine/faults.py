@@ -30,6 +30,7 @@ import jaxreg as jr
 from jaxreg.engine import store as stores
 from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.integrity import examine
+from jaxreg.engine.places import is_new
 from jaxreg.errors import StoreError, StoreWarning
 
 BASE = {"seed": jr.seeds(6), "rate": [0.1, 0.3], "width": jr.static([2, 4])}
@@ -91,9 +92,8 @@ def damage(store: Path, earlier: Path, other: Path, chance: random.Random) -> tu
     while True:
         file = chance.choice(files)
         data = file.read_bytes()
-        kind = chance.choice(
-            ["bit"] * 4 + ["truncated"] * 2 + ["missing"] * 2 + ["zeroed", "moved", "foreign", "older"]
-        )
+        kinds = ["bit"] * 4 + ["truncated"] * 2 + ["missing"] * 2
+        kind = chance.choice([*kinds, "zeroed", "moved", "foreign", "older", "a folder there", "a pipe there"])
         if kind == "bit":
             place = chance.randrange(len(data))
             new = data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :]
@@ -101,8 +101,10 @@ def damage(store: Path, earlier: Path, other: Path, chance: random.Random) -> tu
             new = data[: chance.randrange(len(data))]
         elif kind == "zeroed":
             new = bytes(len(data))
-        elif kind == "missing":
+        elif kind in ("missing", "a folder there", "a pipe there"):
             file.unlink()
+            if kind != "missing":
+                file.mkdir() if kind == "a folder there" else os.mkfifo(file)
             return kind, file
         else:
             mates = [path for path in file.parent.iterdir() if path != file]
@@ -240,6 +242,8 @@ def try_kills(count: int, folder: Path, chance: random.Random) -> Outcome:
         inside = folder / f"killed-{number}"
         inside.mkdir()
         store, kills, failure = inside / "s.zarr", 0, None
+        if number % 4 == 3:
+            store.mkdir()  # a folder that is there is filled, and not put in place whole
         while failure is None:
             kill_at = chance.randrange(1, operations + 1) if kills <= chance.randrange(2) else 0
 
@@ -250,7 +254,7 @@ def try_kills(count: int, folder: Path, chance: random.Random) -> Outcome:
             ended = _fork(attempt, log)
             if ended == -signal.SIGKILL:
                 kills += 1
-                if store.exists():
+                if store.exists() and not is_new(store):
                     contents(store)  # readable whatever happened
                 continue
             if ended:
@@ -258,7 +262,7 @@ def try_kills(count: int, folder: Path, chance: random.Random) -> Outcome:
             break
         if failure is None and contents(store) != expected:
             failure = f"other bytes after {kills} kills"
-        left = [path.name for path in inside.rglob("*") if path.suffix == ".partial" or ".creating-" in path.name]
+        left = [path.name for path in inside.rglob("*") if path.suffix == ".partial" or ".creating" in path.name]
         if failure is None and left:
             failure = f"left over: {left}"
         outcome.add(failure, f"{kills} kills")

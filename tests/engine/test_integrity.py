@@ -64,7 +64,7 @@ def test_any_damage_is_named_and_only_what_was_hit_is_computed_again(tmp_path, s
 def test_damage_of_a_hundred_kinds(tmp_path):
     outcome = try_damage(100, tmp_path, random.Random(7))
     assert outcome.survived == outcome.tried == 100, str(outcome)
-    assert len(outcome.counts) == 7
+    assert len(outcome.counts) == 9
 
 
 @pytest.mark.campaign
