@@ -30,5 +30,10 @@ def describe(value: Any) -> str:
 
 
 def without_addresses(text: str) -> str:
-    """`text` without the memory addresses that Python writes into it, which differ from process to process."""
-    return re.sub(r" at 0x[0-9a-f]+", "", text)
+    """`text` without what differs from process to process or moves with the code: memory addresses and modules.
+
+    >>> without_addresses("(<mine.models.make.<locals>.Model object at 0x7f2e>, <function make.<locals>.f at 0x7f2f>)")
+    '(<Model object>, <function f>)'
+    """
+    text = re.sub(r"(?:\w+\.|<lambda>\.|<locals>\.)*<locals>\.", "", text)
+    return re.sub(r"<([\w ]* )?[\w.]*?(<lambda>|\w+)( object)? at 0x[0-9a-f]+", r"<\1\2\3", text)

@@ -1,7 +1,6 @@
 """The devices of this machine: all CPU cores as JAX devices, and how much memory or cache a chunk may use."""
 
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,7 +64,7 @@ def local_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...
         raise SweepError("devices", devices, "must list at least one device", "Leave it at None for all local devices")
     if len(set(chosen)) < len(chosen):
         raise SweepError("devices", devices, "must not name a device twice", "Name each once")
-    if _is_fork(chosen):
+    if chosen[0].platform == "cpu" and forked_after_start():
         raise SweepError(
             "sweep",
             "called in a forked process",
@@ -73,17 +72,6 @@ def local_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...
             'Start processes with multiprocessing.get_context("spawn"), or fork before JAX is used',
         )
     return chosen
-
-
-def _is_fork(devices: Sequence[jax.Device]) -> bool:
-    """Whether this process was forked from one whose threads worked for JAX: a fork takes the calling thread only."""
-    if devices[0].platform != "cpu":
-        return False
-    try:  # a process that was forked before jaxreg was imported shows by its threads, on Linux
-        native = len(os.listdir("/proc/self/task"))  # noqa: PTH208 (half the cost)
-    except OSError:
-        native = threading.active_count() + 1
-    return forked_after_start() or native <= threading.active_count()
 
 
 def _free_memory() -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 import math
 import warnings
@@ -35,6 +36,8 @@ from jaxreg.engine.signals import answer_signals
 from jaxreg.engine.store import describe_start, open_store, read_finished
 from jaxreg.engine.tracing import Program, identify_rows, place_programs, trace_programs
 from jaxreg.errors import StoreWarning, SweepError
+
+_LISTED = 5  # failures that an error names with their causes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,11 +272,17 @@ def _named(study: _Study, dataset: xr.Dataset, names: Mapping[str, str]) -> xr.D
 
 def _summarize(failures: Mapping[str, Exception], remedy: str) -> SweepError:
     """One error for the programs that failed, by their labels."""
-    label, first = next(iter(failures.items()))
-    if len(failures) == 1 and isinstance(first, SweepError):
+    first = next(iter(failures.values()))
+    if list(failures) == ["the run"] and isinstance(first, SweepError):
         return first
-    cause = f"{type(first).__name__}: {str(first).strip().splitlines()[0] if str(first).strip() else ''}"
-    return SweepError("run", ", ".join(failures), f"failed for {label} ({cause.strip()})", remedy)
+    causes = [f"{label} ({_cause(error)})" for label, error in itertools.islice(failures.items(), _LISTED)]
+    more = f" and {len(failures) - _LISTED} more" if len(failures) > _LISTED else ""
+    return SweepError("run", ", ".join(failures), f"failed for {', '.join(causes)}{more}", remedy)
+
+
+def _cause(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _without_slashes(outputs: Outputs) -> tuple[Outputs, dict[str, str]]:

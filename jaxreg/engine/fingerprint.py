@@ -5,35 +5,36 @@ import enum
 import functools
 import hashlib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun, jaxprs_in_params
 from jax.interpreters import partial_eval
 
 from jaxreg.engine.describing import without_addresses
+from jaxreg.engine.pruning import CALLS, prune
+from jaxreg.engine.surroundings import closed_over, is_library, read_by
 
-CALLS = {  # equations that only wrap a program, and where they keep it
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "custom_vjp_call_jaxpr": "fun_jaxpr",
-}
 _IGNORED = {"name", "name_and_src_info", "debug_info", "debug", "metadata", "ctx_mesh", "sharding", "out_sharding"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprint:
-    """A hash of a computation, the functions on the host that it calls, and what the hash could not look into."""
+    """A hash of a computation and, if it differs, of that with what it prints; what no hash can look into.
+
+    `callbacks` names the functions of the host and other code that decides numbers and cannot be looked into; `opaque`
+    holds them all. `calls_host`: it calls the host, be it to print. `has_rules`: it holds rules for batches, which are
+    called when it is compiled.
+    """
 
     digest: str
+    printed: str
     callbacks: tuple[str, ...]
     opaque: tuple[Any, ...]
+    calls_host: bool
+    has_rules: bool
 
 
 def without_dead_code(program: ClosedJaxpr) -> ClosedJaxpr:
@@ -46,12 +47,54 @@ def without_dead_code(program: ClosedJaxpr) -> ClosedJaxpr:
     return ClosedJaxpr(smaller, [value for value, is_used in zip(program.consts, used, strict=True) if is_used])
 
 
-def take_fingerprint(program: ClosedJaxpr, inputs: Sequence[str]) -> Fingerprint:
-    """The fingerprint of a program whose inputs have the names `inputs`."""
+def take_fingerprint(program: ClosedJaxpr, inputs: Sequence[str], shared: int = 0) -> Fingerprint:
+    """The fingerprint of a program whose inputs have the names `inputs`; the first `shared` are never batched."""
+    writer = _write(prune(program), inputs)
+    whole = _write(program, inputs) if program.effects else writer
+    has_rules = _has(program.jaxpr, "custom_vmap_call")
+    if has_rules:
+        for batched in _batch(program, shared):
+            inner = _write(prune(batched), inputs)
+            for one in {writer, whole}:
+                one.write("batched", inner.digest.hexdigest())
+            whole.opaque += inner.opaque
+            whole.calls_host |= inner.calls_host
+            writer.callbacks += inner.callbacks
+    return Fingerprint(
+        writer.digest.hexdigest(),
+        whole.digest.hexdigest(),
+        tuple(writer.callbacks),
+        tuple(whole.opaque),
+        whole.calls_host,
+        has_rules,
+    )
+
+
+def _write(program: ClosedJaxpr, inputs: Sequence[str]) -> "_Writer":
     writer = _Writer()
-    outputs = writer.walk(program.jaxpr, program.consts, inputs)
-    writer.write("returns", *outputs)
-    return Fingerprint(writer.digest.hexdigest(), tuple(writer.callbacks), tuple(writer.opaque))
+    writer.write("returns", *writer.walk(program.jaxpr, program.consts, inputs))
+    return writer
+
+
+def _has(jaxpr: Jaxpr, kind: str) -> bool:
+    return any(e.primitive.name == kind or any(_has(j, kind) for j in jaxprs_in_params(e.params)) for e in jaxpr.eqns)
+
+
+def _batch(program: ClosedJaxpr, shared: int) -> Iterator[ClosedJaxpr]:
+    """The program over batches as rules for batches make it: over one input after the other, and over all at once."""
+    count = len(program.in_avals)
+    axes = [tuple(0 if k == i else None for k in range(count)) for i in range(shared, count)]
+    nested = flat = jaxpr_as_fun(program)
+    for over in axes:
+        nested = jax.vmap(nested, in_axes=over)
+    if axes:
+        flat = jax.vmap(flat, in_axes=tuple(None if k < shared else 0 for k in range(count)))
+    for function in (nested, flat):
+        leading = [() if k < shared or not axes else (2,) for k in range(count)]
+        structs = [
+            jax.ShapeDtypeStruct((*n, *a.shape), a.dtype) for n, a in zip(leading, program.in_avals, strict=True)
+        ]
+        yield jax.make_jaxpr(function)(*structs)
 
 
 class _Writer:
@@ -61,6 +104,7 @@ class _Writer:
         self.digest = hashlib.blake2b(digest_size=16)
         self.callbacks: list[str] = []
         self.opaque: list[Any] = []
+        self.calls_host = False
         self._count = 0
 
     def write(self, *words: str) -> None:
@@ -80,10 +124,9 @@ class _Writer:
                 inner = _closed(equation.params[CALLS[kind]])
                 known |= dict(zip(equation.outvars, self.walk(inner.jaxpr, inner.consts, operands), strict=True))
                 continue
-            if "callback" in kind or kind == "debug_print":
+            if "callback" in kind:
+                self.calls_host = True
                 self.opaque.extend(equation.params.values())
-                if kind.startswith("debug"):
-                    continue
                 self.callbacks.append(without_addresses(str(equation.params.get("callback", kind))))
             settings = [f"{k}={self._describe(v)}" for k, v in sorted(equation.params.items()) if k not in _IGNORED]
             known |= {variable: self._fresh() for variable in equation.outvars}
@@ -115,14 +158,18 @@ class _Writer:
             return repr(value)
         if dataclasses.is_dataclass(value):
             return f"({', '.join(self._describe(getattr(value, f.name)) for f in dataclasses.fields(value))})"
-        if callable(value) or type(value).__repr__ is object.__repr__:
-            self.opaque.append(value)  # such as a rule for batching
+        if callable(value):  # such as a rule for partitioning
+            self.opaque.append(value)
+            if not is_library(value):
+                self.callbacks.append(without_addresses(repr(value)))
             return ""
+        if type(value).__repr__ is object.__repr__:
+            return type(value).__qualname__ + self._describe(dict(getattr(value, "__dict__", {})))
         return without_addresses(repr(value))
 
 
 def opaque_key(value: Any) -> Any:
-    """A key that two functions share only if they do the same: their code and what they close over; else their address.
+    """A key that two functions share only if they do the same: their code and all that they read; else their address.
 
     >>> make = lambda n: lambda x: x + n
     >>> opaque_key(make(1)) == opaque_key(make(1)), opaque_key(make(1)) == opaque_key(make(2))
@@ -141,10 +188,10 @@ def _opaque_key(value: Any, seen: dict[int, int]) -> Any:
     parts: Any
     if isinstance(value, functools.partial):
         head, parts = functools.partial, (value.func, *value.args, *value.keywords.items())
-    elif isinstance(value, types.FunctionType):
-        code = value.__code__
-        head = (value.__module__, value.__qualname__, code.co_code, str(code.co_consts))
-        parts = (*(cell.cell_contents for cell in value.__closure__ or ()), *(value.__defaults__ or ()))
+    elif isinstance(value, types.FunctionType) and not is_library(value):
+        head, parts = value.__code__, (*_defaults(value), *read_by(value).items())
+    elif isinstance(value, types.FunctionType) and value.__closure__:
+        head, parts = value.__code__, (*_defaults(value), *closed_over(value).items())
     elif isinstance(value, tuple):
         head, parts = tuple, value
     elif type(value).__module__.startswith("jax.") and hasattr(value, "__dict__") and not isinstance(value, jax.Array):
@@ -152,6 +199,10 @@ def _opaque_key(value: Any, seen: dict[int, int]) -> Any:
     else:
         return id(value)
     return head, tuple(_opaque_key(part, seen) for part in parts)
+
+
+def _defaults(function: types.FunctionType) -> tuple[Any, ...]:
+    return function.__defaults__, *(function.__kwdefaults__ or {}).items()
 
 
 def _closed(program: ClosedJaxpr | Jaxpr) -> ClosedJaxpr:

@@ -1,6 +1,7 @@
 """A member: one run at one point as a program, traced anew unless nothing that the run reads can have changed."""
 
 import collections
+import contextlib
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,12 @@ from jaxreg.errors import JaxregError, SweepError
 
 Statics = tuple[tuple[str, Any], ...]
 _MOST_KEPT = 64
+_NOT_TRACEABLE = (  # JAX's errors where Python asks for a traced number; for shapes it is a plain TypeError
+    jax.errors.ConcretizationTypeError,
+    jax.errors.NonConcreteBooleanIndexError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
 _kept: "collections.OrderedDict[Any, Member]" = collections.OrderedDict()  # members by all that their traces read
 
 
@@ -31,13 +38,14 @@ _kept: "collections.OrderedDict[Any, Member]" = collections.OrderedDict()  # mem
 class Member:
     """One run as a program; two are equal if they compute the same, so that JAX compiles it once.
 
-    `dims` are the names of its outputs' dimensions, where the run says them.
+    `mark` tells the state of what it reads, `dims` are the names of its outputs' dimensions, where the run says them.
     """
 
     jaxpr: ClosedJaxpr
     shapes: dict[str, jax.ShapeDtypeStruct]
     fingerprint: Fingerprint
     uses_lapack: bool
+    mark: str = ""
     dims: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def __call__(self, args: Any, traced: Mapping[str, Any]) -> dict[str, jax.Array]:
@@ -46,9 +54,13 @@ class Member:
         outputs = map(jnp.asarray, jaxpr_as_fun(self.jaxpr)(*jax.tree.leaves((args, dict(traced)))))
         return dict(zip(sorted([*self.shapes, "diverged"]), outputs, strict=True))
 
+    def compiling(self) -> contextlib.AbstractContextManager[Any]:
+        """Within it the program is compiled: rules that are called only then find what was there when it was traced."""
+        return _marked(self.mark) if self.fingerprint.has_rules else contextlib.nullcontext()
+
     def _key(self) -> tuple[Any, ...]:
         opaque = tuple(map(opaque_key, self.fingerprint.opaque))  # held by the member: addresses stay theirs
-        return self.fingerprint.digest, opaque, tuple(self.shapes), tuple(map(str, self.jaxpr.in_avals))
+        return self.fingerprint.printed, opaque, tuple(self.shapes), tuple(map(str, self.jaxpr.in_avals))
 
     def __hash__(self) -> int:
         """Of what it computes."""
@@ -97,19 +109,27 @@ def _trace(
             return member(args, traced)
 
     shared, looked_at, dims = tuple(args), list[Any](), dict[str, tuple[str, ...]]()
-    # JAX keeps the functions that a run calls by what they are called with: 1, True and 1.0 are equal there, and what
-    # they read beside counts for nothing. This setting is part of what it looks them up by and decides nothing else
-    # (private: only so does it hold for one thread).
-    mark = ",".join(sort_of(value) for _, value in static).strip(",") + find_changes(run)
-    with _config.hlo_source_file_canonicalization_regex(f"(?!){re.escape(mark)}" if mark else None):
+    mark = ",".join(sort_of(value) for _, value in static).strip(",") + find_changes(run, *dict(static).values())
+    with _marked(mark):
         jaxpr, shapes = _make_jaxpr(watched, shared, dict(traced))
     if any(isinstance(constant, jax.core.Tracer) for constant in jaxpr.consts):
         raise SweepError("run", "a traced value", "must not be closed over", "Pass it as an axis or in args")
     jaxpr = without_dead_code(jaxpr)
     names = [*(f"args{i}" for i in range(len(jax.tree.leaves(shared)))), *sorted(traced)]
-    fingerprint = take_fingerprint(jaxpr, names)
+    with _marked(mark):
+        fingerprint = take_fingerprint(jaxpr, names, len(names) - len(traced))
     structs = {name: jax.ShapeDtypeStruct(s.shape, s.dtype) for name, s in shapes.items() if name != "diverged"}
-    return Member(jaxpr, structs, fingerprint, uses_lapack(jaxpr.jaxpr), dims), not looked_at
+    return Member(jaxpr, structs, fingerprint, uses_lapack(jaxpr.jaxpr), mark, dims), not looked_at
+
+
+def _marked(mark: str) -> contextlib.AbstractContextManager[Any]:
+    """JAX keeping apart what is traced here: functions by what they read, and by what they are called with.
+
+    It keeps the functions that a run calls by what they are called with: 1, True and 1.0 are equal there, and what they
+    read beside counts for nothing. This setting is part of what it looks them up by and decides nothing else (private:
+    only so does it hold for one thread).
+    """
+    return _config.hlo_source_file_canonicalization_regex(f"(?!)sweep {re.escape(mark)}")
 
 
 def _unplaced(values: Any) -> Any:
@@ -129,8 +149,8 @@ def _make_jaxpr(member: Callable[..., Any], args: Any, traced: Any) -> tuple[Clo
         raise SweepError(
             "run", error.argument, f"is traced, and {error.constraint}", "Sweep it as jaxreg.static([...])"
         ) from error
-    except (TypeError, jax.errors.NonConcreteBooleanIndexError) as error:  # ConcretizationTypeError is a TypeError
-        if "depends on the value of the argument" not in str(error) and "oncrete" not in str(error):
+    except (*_NOT_TRACEABLE, TypeError) as error:
+        if not isinstance(error, _NOT_TRACEABLE) and not str(error).startswith("Shapes must be 1D sequences of concre"):
             raise
         names = sorted(set(re.findall(r"traced\['(\w+)'\]|(args\[\d+\])", str(error))))
         culprits = [swept or shared for swept, shared in names] or ["an argument"]

@@ -81,15 +81,17 @@ def choose_batching(cost: Cost, device: jax.Device) -> Batching:
 def compile_chunk(program: Program, args: Any, box: Box, mesh: Mesh) -> jax.stages.Compiled:
     """The executable of `program` for chunks of the shape `box`; JAX keeps it for the next sweep."""
     first = tuple((int(group.positions[0]),) for group in program.groups)
-    return run_chunk.lower(
-        args,
-        chunk_values(program, Tile(0, first), box, mesh),
-        member=program.member,
-        batching=choose_batching(program.cost, mesh.devices.flat[0]),
-        split=box.split,
-        mesh=mesh,
-        in_turn=program.member.uses_lapack and mesh.size > 1 and mesh.devices.flat[0].platform == "cpu",
-    ).compile()
+    with program.member.compiling():
+        lowered = run_chunk.lower(
+            args,
+            chunk_values(program, Tile(0, first), box, mesh),
+            member=program.member,
+            batching=choose_batching(program.cost, mesh.devices.flat[0]),
+            split=box.split,
+            mesh=mesh,
+            in_turn=program.member.uses_lapack and mesh.size > 1 and mesh.devices.flat[0].platform == "cpu",
+        )
+    return lowered.compile()
 
 
 def chunk_values(program: Program, tile: Tile, box: Box, mesh: Mesh) -> Values:

@@ -10,7 +10,6 @@ import dataclasses
 import dis
 import functools
 import hashlib
-import inspect
 import sys
 import types
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -136,9 +135,9 @@ class _Reader:
         elif _is_frozen(value):
             yield self.read(type(value))
             yield from (self.read(getattr(value, field.name)) for field in dataclasses.fields(value))
-        elif callable(value) and isinstance(inspect.unwrap(value), types.FunctionType) and _only_wraps(value):
+        elif callable(value) and hasattr(value, "__wrapped__") and _only_wraps(value):
             yield _Same(value)  # under jit: its options are its own
-            yield self.read(inspect.unwrap(value))
+            yield self.read(value.__wrapped__)
         else:
             raise _UnknownError
 
@@ -199,4 +198,4 @@ def _is_frozen(value: Any) -> bool:
 
 def _only_wraps(value: Any) -> bool:
     """Whether a callable is JAX's compiled form of one function, or a function of a library with rules of its own."""
-    return type(value).__name__ == "PjitFunction" or _is_library(str(inspect.unwrap(value).__module__))
+    return type(value).__name__ == "PjitFunction" or _is_library(str(value.__wrapped__.__module__))

@@ -15,7 +15,7 @@ from jaxreg.errors import SweepError
 
 @contextlib.contextmanager
 def settled(x64: bool) -> Iterator[None]:
-    """JAX as a sweep needs it: in 64 bits if asked for here or globally, compiled, and with NaN as data.
+    """JAX as a sweep needs it: in 64 bits if asked for here or globally, compiled, NaN as data, no mesh of the caller.
 
     Raises:
         SweepError: `x64` is neither true nor false, or JAX is tracing a function that calls this.
@@ -32,8 +32,15 @@ def settled(x64: bool) -> Iterator[None]:
         jax.debug_nans(False),
         jax.debug_infs(False),
         jax.transfer_guard("allow"),
+        _without_mesh(),
     ):
         yield
+
+
+def _without_mesh() -> contextlib.AbstractContextManager[Any]:
+    """No mesh of the caller's: a sweep spreads its runs over one of its own."""
+    is_set = not jax.sharding.get_abstract_mesh().empty
+    return jax.set_mesh(jax.sharding.Mesh(np.empty((), object), ())) if is_set else contextlib.nullcontext()
 
 
 def describe_precision() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Building the programs of a sweep: one trace per combination of static values, and what identifies its rows."""
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -7,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxreg.engine.axes import Axis, Group
 from jaxreg.engine.cost import Cost, measure_cost
-from jaxreg.engine.describing import describe
 from jaxreg.engine.member import Member, Statics, trace_member
 from jaxreg.engine.outputs import COMPILED
-from jaxreg.errors import SweepError
+
+_NAMED = 3  # cases or rows of one program that its label names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,20 +40,17 @@ def build_programs(run: Callable[..., Any], axes: Sequence[Axis], args: Sequence
 def trace_programs(
     run: Callable[..., Any], axes: Sequence[Axis], args: Sequence[Any]
 ) -> tuple[list[Program | None], dict[str, Exception]]:
-    """The programs, with None where the run itself raises, and those errors by the programs' labels.
+    """The programs, with None where the run raises or cannot be used, and those errors by the programs' labels.
 
-    Raises:
-        SweepError: a run does or returns what cannot be used. Where all runs raise, their first error is raised.
+    Where all runs raise, their first error is raised.
     """
     programs: list[Program | None] = []
     failures: dict[str, Exception] = {}
     for groups in itertools.product(*(axis.groups for axis in axes)):
         static = tuple(item for group in groups for item in group.static)
-        label = ", ".join(f"{name}={describe(value)}" for name, value in static) or "the run"
+        label = _label(axes, groups)
         try:
             member = trace_member(run, args, _structs(groups), static, seed_names(axes))
-        except SweepError:
-            raise
         except Exception as error:
             failures[label] = error
             programs.append(None)
@@ -63,6 +62,17 @@ def trace_programs(
     if not any(programs):
         raise next(iter(failures.values()))
     return programs, failures
+
+
+def _label(axes: Sequence[Axis], groups: Sequence[Group]) -> str:
+    """What a program is called: the static values, cases and rows that it is for, where there are others."""
+    parts = []
+    for axis, group in zip(axes, groups, strict=True):
+        if axis.kind == "static" or len(axis.groups) > 1:
+            names = [str(axis.labels[i]) for i in group.positions[:_NAMED]]
+            more = len(group.positions) - len(names)
+            parts.append(f"{axis.name}={', '.join(names)}" + (f" and {more} more" if more else ""))
+    return ", ".join(parts) or "the run"
 
 
 @functools.lru_cache(64)
@@ -87,7 +97,8 @@ def identify_rows(
     """A fingerprint for every row, a combination of what is compiled in, under the labels of its axes.
 
     A row is fingerprinted as it is asked for, with the run's defaults left to the run: so a changed default is
-    another computation, and a keyword that some other case sets is not.
+    another computation, and a keyword that some other case sets is not. A default that the run takes as an array
+    only, as it has it beside a case that sets it, is left to the run as an array.
     """
     result: dict[str, str] = {}
     named = [axis for axis in axes if axis.kind in COMPILED]
@@ -124,9 +135,36 @@ def _digest_without(
 ) -> str:
     if not defaults:
         return program.member.fingerprint.digest
+    arrays = {
+        name: jnp.asarray(group.traced[name][i])
+        for group in program.groups
+        for i, names in enumerate(group.defaults)
+        for name in names & group.traced.keys()
+    }
     traced = {name: struct for name, struct in _structs(program.groups).items() if name not in defaults}
     static = tuple((name, value) for name, value in program.static if name not in defaults)
-    return trace_member(run, args, traced, static, seed_names(axes)).fingerprint.digest
+    *tries, last = _subsets(sorted(defaults & arrays.keys()))
+    for held in tries:
+        with contextlib.suppress(Exception):
+            return _digest_with(run, args, {name: arrays[name] for name in held}, traced, static, axes)
+    return _digest_with(run, args, {name: arrays[name] for name in last}, traced, static, axes)
+
+
+def _digest_with(
+    run: Callable[..., Any],
+    args: Sequence[Any],
+    arrays: Mapping[str, jax.Array],
+    traced: Mapping[str, Any],
+    static: Statics,
+    axes: Sequence[Axis],
+) -> str:
+    given = functools.partial(run, **arrays) if arrays else run
+    return trace_member(given, args, traced, static, seed_names(axes)).fingerprint.digest
+
+
+def _subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """All subsets, the smallest first."""
+    return [held for size in range(len(names) + 1) for held in itertools.combinations(names, size)]
 
 
 def _structs(groups: Sequence[Group]) -> Mapping[str, jax.ShapeDtypeStruct]:

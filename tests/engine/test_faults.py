@@ -1,5 +1,6 @@
 """What goes wrong around a sweep: it loses nothing, says what it is, and never hangs."""
 
+import _thread
 import io
 import json
 import os
@@ -7,6 +8,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -72,6 +75,43 @@ def test_one_bad_case_leaves_the_others_in_the_store(tmp_path):
     np.testing.assert_array_equal(mended["x"], np.outer([1, 2, 3, 4], [1, 10]))
 
 
+def test_every_bad_case_is_told_by_its_name_and_cause():
+    """Errors of jaxreg's own kind, and such as read like JAX's, are a case's as any other."""
+
+    def divide(x):
+        return 1 / 0
+
+    def alike(x):
+        return 1 / 0
+
+    alike.__name__ = "divide"
+
+    def look_up(x):
+        return {}["k"]
+
+    def ask(x):
+        return jr.seeds(-1)
+
+    def misread(x):
+        raise TypeError("no concrete class")
+
+    def decide(x):
+        return x if x > 1 else -x
+
+    bad = {"one": divide, "two": alike, "three": look_up, "four": ask, "five": misread, "six": decide}
+    cases = jr.cases({"good": {"f": jnp.sin}} | {name: {"f": f} for name, f in bad.items()})
+    with pytest.raises(SweepError, match=r"case=five .* and 1 more") as failure:
+        sweep(lambda *, f, a: {"x": f(a)}, {"case": cases, "a": [1.0, 2.0]})
+    causes = str(failure.value)
+    for name, cause in zip(
+        bad,
+        ("ZeroDivisionError", "ZeroDivisionError", "KeyError: 'k'", r"SweepError: seeds(n)", "TypeError: no"),
+        strict=False,
+    ):
+        assert f"case={name} ({cause}" in causes
+    assert failure.value.partial.done.all("a").values.tolist() == [True] + [False] * 6
+
+
 def test_all_bad_is_the_users_own_error():
     with pytest.raises(KeyError, match="mine"):
         sweep(failing("tracing"), AXES | {"n": jr.static([3])})
@@ -122,8 +162,10 @@ def test_settings_of_jax_around_a_sweep():
     def run(*, a):
         return {"x": jax.lax.scan(lambda c, _: (2 * c, None), a, None, length=3)[0]}
 
-    for setting in (jax.disable_jit(), jax.transfer_guard("disallow"), jax.debug_nans(True), jax.log_compiles(False)):
-        with setting:
+    mesh = jax.make_mesh((1,), ("mine",), axis_types=(jax.sharding.AxisType.Explicit,))
+    settings = (jax.disable_jit, lambda: jax.transfer_guard("disallow"), lambda: jax.debug_nans(True))
+    for setting in (*settings, lambda: jax.set_mesh(mesh)):
+        with setting():
             assert sweep(run, {"a": [1.0, 2.0]})["x"].values.tolist() == [8.0, 16.0]
 
 
@@ -214,6 +256,34 @@ def test_a_fork_of_a_process_in_which_jax_ran_is_refused():
     assert "spawn" in after.stdout, after.stderr
     assert "spawn" in busy.stdout, busy.stderr
     assert float(before.stdout) == pytest.approx(30 * 3, rel=1e-4)
+
+
+def test_threads_that_python_does_not_know_make_no_fork():
+    """Such as those of a library that logs through Python: it lists them for ever, though they are gone."""
+    for _ in range(80):
+        _thread.start_new_thread(threading.current_thread, ())
+    assert sweep(lambda *, a: {"x": a}, {"a": [1.0]})["x"].item() == 1.0
+
+
+LATE = """
+import os, jax
+jax.devices()
+child = os.fork()
+import jaxreg as jr
+try:
+    print(jr.sweep(lambda *, a: {"x": a}, {"a": [1.0]}, progress=False).x.item(), flush=True)
+except jr.errors.SweepError as error:
+    print("refused" if "spawn" in str(error) else error, flush=True)
+if not child:
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="such a fork is told on Linux only")
+def test_a_fork_of_before_the_import_is_refused_and_its_parent_is_not():
+    told = subprocess.run([sys.executable, "-W", "ignore", "-c", LATE], capture_output=True, text=True, timeout=120)
+    assert sorted(told.stdout.split()) == ["1.0", "refused"], told.stderr
 
 
 INTERRUPTS = textwrap.dedent(

@@ -36,6 +36,9 @@ def run(*, seed, a, k=1.0):
     def step(c, _):
         return c + a, None
     c = jax.lax.scan(step, jax.random.normal(seed), None, length=3)[0]
+    def turn(s):
+        return s[0] + 1, s[1] + 1
+    c = jax.lax.while_loop(lambda s: s[0] < 0, turn, (c, c))[0]
     return {"x": jax.nn.relu(c) + helper(a) * constant + k}
 """
 SAME = {
@@ -49,6 +52,9 @@ SAME = {
     "a helper under jit": BASE.replace("def helper", "@jax.jit\ndef helper"),
     "a number by another name": BASE.replace("constant = 3.0", "three = 3.0\nconstant = three"),
     "a default that is never used": BASE.replace("k=1.0", "k=1.0, other=5"),
+    "a while loop's dead code": BASE.replace("s[1] + 1", "jnp.cos(s[1])"),
+    "a print": BASE.replace("    c = jax", "    jax.debug.print('{}', jnp.cos(a))\n    c = jax", 1),
+    "a print in a loop": BASE.replace("return s[0] + 1", "jax.debug.callback(str, 2 * s[0])\n        return s[0] + 1"),
 }
 OTHER = {
     "a helper's code": BASE.replace("2 * x", "2.5 * x"),
@@ -260,6 +266,201 @@ def test_what_a_jitted_helper_reads_is_noticed_however_deep_large_or_small():
     assert call() == 8.0
     CALLED.rate = 2.0
     assert call() == 11.0
+
+
+SHIFT = 1.0
+
+
+@jax.jit
+def shifted(x):
+    return x + SHIFT
+
+
+class Shifting:
+    slope = 2.0
+
+    def __call__(self, *, a):
+        return {"x": shifted(a)}
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def scale(self, x):
+        return self.slope * x
+
+    def run(self, *, a):
+        return {"x": self.scale(a) - 1.0 + SHIFT}
+
+
+class Wrapper:
+    def __init__(self, function):
+        functools.update_wrapper(self, function)
+        self.function = function
+
+    def __call__(self, **keywords):
+        return {"x": shifted(self.function(**keywords)["x"])}
+
+
+def decorate(function):
+    @functools.wraps(function)
+    def wrapper(**keywords):
+        return {"x": shifted(function(**keywords)["x"])}
+
+    return wrapper
+
+
+def plain(*, a):
+    return {"x": a}
+
+
+def with_model(model, *, a):
+    return {"x": model.scale(a) - 1.0 + SHIFT}
+
+
+def with_function(*, f, a):
+    return {"x": f(a)}
+
+
+MODEL = Shifting()
+REACHED = {
+    "a static value": (with_function, {"f": jr.static(shifted)}),
+    "a case's function": (with_function, {"case": jr.cases({"one": {"f": shifted}})}),
+    "a row's function": (with_function, {"row": jr.zipped(f=jr.static([shifted]))}),
+    "a partial in a tuple": (lambda *, f, a: {"x": f[0](a)}, {"f": jr.static((functools.partial(shifted),))}),
+    "a method of a held object": (MODEL.run, {}),
+    "a callable object": (MODEL, {}),
+    "an object in a partial": (functools.partial(with_model, MODEL), {}),
+    "a wrapper": (decorate(plain), {}),
+    "a wrapper under jit": (jax.jit(decorate(plain)), {}),
+    "a decorator that is a class": (Wrapper(plain), {}),
+    "an object in a list in a dict": (lambda *, a: HELD["models"][0](a=a), {}),
+}
+HELD = {"models": [MODEL]}
+
+
+@pytest.mark.parametrize("name", REACHED)
+def test_what_a_jitted_helper_reads_is_noticed_however_it_is_reached(name, tmp_path, monkeypatch):
+    run, axes = REACHED[name]
+    axes = axes | {"a": [1.0]}
+    assert sweep(run, axes, store=tmp_path / "s.zarr")["x"].item() == 2.0
+    monkeypatch.setitem(globals(), "SHIFT", 10.0)
+    assert sweep(run, axes)["x"].item() == 11.0
+    with pytest.raises(StoreError, match="the computation of"):
+        sweep(run, axes | {"a": [1.0, 2.0]}, store=tmp_path / "s.zarr")
+    monkeypatch.undo()
+    assert sweep(run, axes)["x"].item() == 2.0
+
+
+def test_a_jitted_method_sees_its_objects_and_its_class(monkeypatch):
+    for owner, slope in ((Shifting, 5.0), (MODEL, 7.0)):
+        assert sweep(MODEL.run, {"a": [1.0]})["x"].item() == 2.0
+        monkeypatch.setattr(owner, "slope", slope, raising=False)
+        assert sweep(MODEL.run, {"a": [1.0]})["x"].item() == slope
+        monkeypatch.undo()
+
+
+def test_a_redefined_helper_is_noticed_also_at_the_address_of_an_older_one():
+    @jax.jit
+    def outer(x):
+        return inner(x)
+
+    def run(*, a):
+        return {"x": outer(a)}
+
+    for factor in range(1, 9):
+        inner = eval(f"lambda x: x * {factor}")  # each frees the one before, whose address the next may have
+        assert sweep(run, {"a": [1.0]})["x"].item() == factor
+
+
+def test_more_than_can_be_looked_at_counts_as_changed(monkeypatch):
+    monkeypatch.setattr("jaxreg.engine.surroundings._MOST_THINGS", 2)
+    values = [2.0]
+
+    def reads(x):
+        return x * values[0]
+
+    def run(*, a):
+        return {"x": helper(a)}
+
+    helper = jax.jit(decorate_plainly(decorate_plainly(reads)))
+    first = sweep(run, {"a": [1.0]})["x"].item()
+    values[0] = 3.0
+    assert (first, sweep(run, {"a": [1.0]})["x"].item()) == (2.0, 3.0)
+
+
+def decorate_plainly(function):
+    return lambda x: function(x)
+
+
+RULES = """
+from jax.custom_batching import custom_vmap
+@jax.jit
+def inner(x):
+    return factor * x
+factor = 2.0
+@custom_vmap
+def f(x):
+    return x * 1.0
+@f.def_vmap
+def rule(n, batched, x):
+    return inner(jnp.sin(x)), True
+def run(*, seed, a):
+    return {"x": f(a)}
+"""
+
+
+@pytest.mark.parametrize(("old", "new"), [("jnp.sin", "jnp.cos"), ("jnp.sin(x)", "jnp.sin(x) + 1"), ("2.0", "3.0")])
+def test_a_changed_rule_for_batches_is_noticed(old, new, tmp_path):
+    changed = RULES.replace(old, new)
+    before = sweep(define(RULES), AXES, store=tmp_path / "s.zarr").x.values
+    assert (sweep(define(RULES), AXES)["x"].values == before).all()
+    assert (sweep(define(changed), AXES)["x"].values != before).all()
+    with pytest.raises(StoreError, match="the computation of the run"):
+        sweep(define(changed), AXES, store=tmp_path / "s.zarr")
+
+
+def test_a_rule_for_batches_that_reads_what_changed_is_called_anew():
+    run = define(RULES)
+    sweep(run, AXES)
+    run.__globals__["factor"] = 20.0
+    np.testing.assert_allclose(sweep(run, AXES)["x"][0], 20 * np.sin([1.0, 2.0]), rtol=1e-6)
+
+
+def test_defaults_that_only_arrays_do_for_are_as_good_in_a_store(tmp_path):
+    def run(*, a, k=1.0, j=1.0):
+        return {"x": (k * 1).astype(jnp.float32) + a * j}
+
+    axes = {"a": [1.0], "case": jr.cases({"one": {}, "two": {"k": 2.0}})}
+    assert sweep(run, axes)["x"].values.tolist() == [[2.0, 3.0]]
+    assert sweep(run, axes, store=tmp_path / "s.zarr")["x"].values.tolist() == [[2.0, 3.0]]
+    more = axes | {"case": jr.cases({"one": {}, "two": {"k": 2.0}, "three": {"j": 3.0}})}
+    assert sweep(run, more, store=tmp_path / "s.zarr")["x"].values.tolist() == [[2.0, 3.0, 4.0]]
+    run.__kwdefaults__["k"] = 9.0
+    with pytest.raises(StoreError, match="the computation of case=one"):
+        sweep(run, axes, store=tmp_path / "s.zarr")
+
+
+OBJECTS = """
+class Scale:
+    def __call__(self, x):
+        return 2 * x
+def make():
+    class Shift:
+        def __call__(self, x):
+            return x + 1
+    return Shift()
+models = (Scale(), make(), functools.partial(Scale()))
+def run(*, model, a):
+    return {"x": model(a)}
+run.models = models
+"""
+
+
+def test_where_a_static_object_lives_is_no_part_of_it(tmp_path):
+    moved = OBJECTS.replace("def make", "def build").replace("make()", "build()")
+    for source, module in ((OBJECTS, "here"), (moved, "there.else")):
+        run = define(source, module)
+        result = sweep(run, {"model": jr.static(list(run.models)), "a": [1.0]}, store=tmp_path / "s.zarr")
+    assert result["x"].values.ravel().tolist() == [2.0, 2.0, 2.0]
+    assert "here" not in str(result.model.values)
 
 
 @pytest.mark.parametrize("owner", [SETTINGS, Constants])
