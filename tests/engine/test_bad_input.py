@@ -95,7 +95,7 @@ BAD = {
         lambda *, n: {"x": jnp.zeros((), n)},
         {"n": jr.static(["int32", "float32"])},
         {"args": ()},
-        "float32 for n='float32'.*must be int32.*Cast it",
+        "float32 for n=float32.*must be int32.*Cast it",
     ),
     "returns nothing": (lambda *, a: None, {"a": [1.0]}, {"args": ()}, "must return a dict or NamedTuple"),
     "returns an empty dict": (lambda *, a: {}, {"a": [1.0]}, {"args": ()}, "at least one"),
