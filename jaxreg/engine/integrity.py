@@ -15,6 +15,7 @@ from jaxreg.engine.memory import region_index
 from jaxreg.engine.sealing import DamageError, in_threads, make_room, read_plain, write_files
 
 _MISSING = "is missing"
+_READERS = 4  # threads: digests and reading overlap, and files of a gigabyte are few in memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +180,8 @@ def _examine_output(catalog: Catalog, array: StoredArray, claimed: np.ndarray, f
     """Look at the files of an output; return which cells they hold."""
     indices = list(array.indices(catalog.sizes))
     seen = np.zeros_like(claimed)
-    for index, cells in zip(indices, in_threads(functools.partial(_look, catalog, array), indices), strict=True):
+    looks = in_threads(functools.partial(_look, catalog, array), indices, threads=_READERS)
+    for index, cells in zip(indices, looks, strict=True):
         window = array.window(index)
         name = f"{array.name}/{file_key(index)}"
         if isinstance(cells, str):

@@ -41,13 +41,13 @@ def write_files(files: Mapping[Path, bytes]) -> None:
     in_threads(sync_folder, {path.parent for path in files})
 
 
-def in_threads(function: Callable[..., Result], *columns: Iterable[object]) -> list[Result]:
+def in_threads(function: Callable[..., Result], *columns: Iterable[object], threads: int = _THREADS) -> list[Result]:
     """`map` in a few threads; in this one where the system has no more."""
     rows = list(zip(*columns, strict=True))
     if not rows:
         return []
     try:
-        with ThreadPoolExecutor(min(_THREADS, len(rows))) as pool:
+        with ThreadPoolExecutor(min(threads, len(rows))) as pool:
             return list(pool.map(lambda row: function(*row), rows))
     except RuntimeError:
         return list(itertools.starmap(function, rows))

@@ -89,11 +89,13 @@ class Outcome:
 def damage(store: Path, earlier: Path, other: Path, chance: random.Random) -> tuple[str, Path]:
     """Do one thing to one file or folder of a store; return what and to which. The bytes do change."""
     files = sorted(path for path in store.rglob("*") if path.is_file())
+    # An older state of one of several copies is what a killed extension leaves, and as good as the newer one.
+    outputs = [file for file in files if _is_output(file) and (earlier / file.relative_to(store)).is_file()]
     while True:
-        file = chance.choice(files)
-        data = file.read_bytes()
         kinds = ["bit"] * 4 + ["truncated"] * 2 + ["missing"] * 2
         kind = chance.choice([*kinds, "zeroed", "moved", "foreign", "older", "a folder there", "a pipe there"])
+        file = chance.choice(outputs if kind == "older" else files)
+        data = file.read_bytes()
         if kind == "bit":
             place = chance.randrange(len(data))
             new = data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :]
@@ -113,21 +115,18 @@ def damage(store: Path, earlier: Path, other: Path, chance: random.Random) -> tu
             if not source.is_file():
                 continue
             new = source.read_bytes()
-            # An older state of one of two copies is what a killed extension leaves, and as good as the newer one.
-            if kind == "older" and (file.parent.name == "done" or file.name.startswith(".") or not _is_output(file)):
-                continue
         if new != data:
             file.write_bytes(new)
             return kind, file
 
 
 def _is_output(file: Path) -> bool:
-    return file.parent.name in ("weight", "curve", "count", "diverged")
+    return file.parent.name in ("weight", "curve", "count", "diverged") and not file.name.startswith(".")
 
 
 def _cells_of(store: Path, file: Path) -> int:
     """How many runs a file's tiles may hold: what may be computed again when it is hit."""
-    if not _is_output(file) or file.name.startswith("."):
+    if not _is_output(file):
         return 0
     catalog = open_catalog(store)
     window = catalog.arrays[file.parent.name].window(tuple(map(int, file.name.split("."))))
