@@ -20,15 +20,15 @@ from experiments.tutorial_network import (
     Images,
     count_epochs,
     count_overflow,
-    judge_share,
     last_accuracy,
     load_images,
     require,
 )
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import ACTIVATIONS, LOSSES, MLP, optimizers
 from jaxreg.nets.boundary import check_name
+from jaxreg.study import gain, share
 
 TUTORIAL = ("sigmoid", "relu")
 NONE = "identity"
@@ -215,54 +215,61 @@ def _plane(dataset: xr.Dataset, activation: str) -> xr.Dataset:
     return runs.assign(percent=100 * runs["plane_accuracy"], solved=runs["plane_accuracy"] >= SOLVED)
 
 
-def _no_better_than_a_line(dataset: xr.Dataset) -> Verdict:
+def _excess_over_a_line(dataset: xr.Dataset) -> Estimate:
     """Accuracy without activation minus that of the best line, where it is the larger, at half the error level."""
     runs = _plane(dataset, NONE)
     runs = runs.assign(excess=runs["percent"] - 100 * dataset["best_line"])
     excess = jr.stats.mean(runs, "excess", dim="seed", level=0.975)
-    return below(*estimate(excess.isel(pattern=int(excess["mean"].argmax("pattern")))), bound=1, unit=POINTS)
+    return estimate(excess.isel(pattern=int(excess["mean"].argmax("pattern"))), POINTS)
 
 
-def _solves(dataset: xr.Dataset, activation: str) -> Verdict:
+def _share_solving(dataset: xr.Dataset, activation: str) -> Estimate:
     """Share of seeds in which it solves both patterns."""
     runs = _plane(dataset, activation)
     both = {"solved": runs["solved"].all("pattern"), "diverged": runs["diverged"].any("pattern")}
-    return judge_share(xr.Dataset(both), "solved", bound=90)
+    return share("solved")(xr.Dataset(both))
 
 
-def _gain(dataset: xr.Dataset, pixels: str, better: str, than: str) -> Verdict:
-    runs = last_accuracy(dataset).sel(pixels=pixels)
-    gain = jr.stats.paired_difference(runs, "test_accuracy", "seed", "activation", than).sel(activation=better)
-    return above(*estimate(gain), unit=POINTS)
+def _pixels(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
+    return last_accuracy(dataset).sel(pixels=pixels)
+
+
+_gain = partial(gain, "test_accuracy", "activation")
+_raw, _scaled = (partial(_pixels, pixels=pixels) for pixels in ("raw", "scaled"))
 
 
 CLAIMS = (
     Claim(
         "Without an activation, a network separates a ring, or an exclusive or, no better than the best straight line",
         "tutorial T5",
-        _no_better_than_a_line,
+        _excess_over_a_line,
+        Below(1),
     ),
     *(
         Claim(
             f"With {name}, it learns both (95 % of new points right in more than 90 % of seeds)",
             "tutorial T5",
-            partial(_solves, activation=activation),
+            partial(_share_solving, activation=activation),
+            Above(90),
         )
         for activation, name in (("sigmoid", "sigmoid"), ("relu", "ReLU"))
     ),
     Claim(
         "The network of T5 is more accurate with sigmoid than without an activation (raw pixels)",
         "tutorial T5, whose network has sigmoid",
-        partial(_gain, pixels="raw", better="sigmoid", than=NONE),
+        _gain("sigmoid", NONE, runs=_raw),
+        Above(0),
     ),
     Claim(
         "The network of T5 is more accurate with ReLU than with sigmoid (raw pixels)",
         "tutorial T5, which draws both and compares neither",
-        partial(_gain, pixels="raw", better="relu", than="sigmoid"),
+        _gain("relu", "sigmoid", runs=_raw),
+        Above(0),
     ),
     Claim(
         "The network of T5 is more accurate with ReLU than with sigmoid (pixels from 0 to 1)",
         "tutorial T5, carried over to the usual preparation",
-        partial(_gain, pixels="scaled", better="relu", than="sigmoid"),
+        _gain("relu", "sigmoid", runs=_scaled),
+        Above(0),
     ),
 )

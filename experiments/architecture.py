@@ -14,20 +14,18 @@ from experiments.tutorial_network import (
     BATCH_SIZE,
     DROPOUT,
     LEARNING_RATE,
-    POINTS,
     Images,
     choose_best,
     count_epochs,
-    judge_best,
-    judge_share,
     last_accuracy,
+    lead,
     load_images,
     require,
-    split_seeds,
 )
-from jaxreg.claims import Claim, Verdict, above, estimate
+from jaxreg.claims import Above, Claim, Estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_hidden, check_strength
+from jaxreg.study import at, choose, gain, held_out, share
 
 TUTORIAL = {"A": (256, 128), "B": (256, 128, 128, 128), "C": (256, 1568)}
 TUTORIAL_CHOICE = "A"
@@ -130,80 +128,74 @@ def count_parameters(sizes: tuple[int, ...]) -> int:
 
 def select_tutorial(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
     """Last accuracies, in per cent, over network and seed, at the tutorial's learning rate."""
-    try:
-        return (
-            last_accuracy(dataset).sel(pixels=pixels).sel(learning_rate=LEARNING_RATE, method="nearest", tolerance=1e-6)
-        )
-    except KeyError:
-        rates = dataset["learning_rate"].values
-        raise ArgumentError(
-            "learning_rates", rates, f"must hold the tutorial's {LEARNING_RATE}", "Add it to the configuration"
-        ) from None
+    return at(last_accuracy(dataset).sel(pixels=pixels), learning_rate=LEARNING_RATE)
 
 
 def tune(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
     """Last accuracies of each network at its own learning rate: best on every other seed, shown on the rest."""
-    chosen, rest = split_seeds(last_accuracy(dataset).sel(pixels=pixels))
-    networks = dataset["network"].values.tolist()
-    best = [choose_best(chosen.sel(network=name), "test_accuracy", "learning_rate") for name in networks]
-    return rest.sel(learning_rate=xr.DataArray(best, {"network": networks}, "network"))
+    runs = last_accuracy(dataset).sel(pixels=pixels)
+    return held_out(at(runs, learning_rate=choose(runs, "test_accuracy", "learning_rate")))
 
 
-def _is_best(dataset: xr.Dataset, pixels: str) -> Verdict:
-    return judge_best(select_tutorial(dataset, pixels), "network", TUTORIAL_CHOICE)
+def _lead(dataset: xr.Dataset, pixels: str) -> Estimate:
+    return lead(select_tutorial(dataset, pixels), "network", TUTORIAL_CHOICE)
 
 
-def _is_best_tuned(dataset: xr.Dataset, pixels: str) -> Verdict:
-    return judge_best(tune(dataset, pixels), "network", TUTORIAL_CHOICE)
+def _tuned_lead(dataset: xr.Dataset, pixels: str) -> Estimate:
+    return lead(tune(dataset, pixels), "network", TUTORIAL_CHOICE)
 
 
-def _one_run_tells(dataset: xr.Dataset) -> Verdict:
+def _share_of_telling_runs(dataset: xr.Dataset) -> Estimate:
     """Share of seeds in which the most accurate of the three is the one that is so in the mean."""
     runs = select_tutorial(dataset, "raw")
     best = choose_best(runs, "test_accuracy", "network")
     accuracy = runs["test_accuracy"]
     wins = (accuracy.sel(network=best) > accuracy.drop_sel(network=best)).all("network")
-    return judge_share(xr.Dataset({"wins": wins, "diverged": runs["diverged"].any("network")}), "wins", bound=95)
+    return share("wins")(xr.Dataset({"wins": wins, "diverged": runs["diverged"].any("network")}))
 
 
-def _deep_gains_most(dataset: xr.Dataset) -> Verdict:
+def _gain_of_deep(dataset: xr.Dataset) -> Estimate | None:
     """Accuracy of B at its own learning rate minus that at the tutorial's, on the seeds that did not choose it."""
-    tuned = tune(dataset, "raw").sel(network="B")
-    plain = select_tutorial(dataset, "raw").sel(network="B", seed=tuned["seed"])
-    both = xr.concat([plain.drop_vars("learning_rate"), tuned.drop_vars("learning_rate")], "rate")
-    gain = jr.stats.paired_difference(both.assign_coords(rate=["0.1", "own"]), "test_accuracy", "seed", "rate", "0.1")
-    return above(*estimate(gain.sel(rate="own")), unit=POINTS)
+    tuned, plain = tune(dataset, "raw"), held_out(select_tutorial(dataset, "raw"))
+    both = xr.concat([runs.sel(network="B") for runs in (tuned, plain)], "rate").assign_coords(rate=["own", "0.1"])
+    return gain("test_accuracy", "rate", "own", "0.1")(both)
 
 
 CLAIMS = (
     Claim(
         "Of the networks A, B and C, A is the most accurate (raw pixels)",
         "tutorial T5",
-        partial(_is_best, pixels="raw"),
+        partial(_lead, pixels="raw"),
+        Above(0),
     ),
     Claim(
         "One run of each shows which is the most accurate (in more than 95 % of seeds; raw pixels)",
         "tutorial T5, which shows one",
-        _one_run_tells,
+        _share_of_telling_runs,
+        Above(95),
     ),
     Claim(
         "Of A, B and C, A is the most accurate on pixels scaled to 0…1, too",
         "tutorial T5, carried over to the usual preparation",
-        partial(_is_best, pixels="scaled"),
+        partial(_lead, pixels="scaled"),
+        Above(0),
     ),
     Claim(
         "A stays the most accurate where each network has the best of the learning rates for it (raw pixels)",
         "tutorial T5, which gives all of them 0.1",
-        partial(_is_best_tuned, pixels="raw"),
+        partial(_tuned_lead, pixels="raw"),
+        Above(0),
     ),
     Claim(
         "A stays the most accurate where each network has the best of the learning rates for it (pixels from 0 to 1)",
         "tutorial T5, carried over to the usual preparation",
-        partial(_is_best_tuned, pixels="scaled"),
+        partial(_tuned_lead, pixels="scaled"),
+        Above(0),
     ),
     Claim(
         "The deep network B is more accurate at the best of the learning rates for it than at 0.1 (raw pixels)",
         "what tutorial T5 does not ask",
-        _deep_gains_most,
+        _gain_of_deep,
+        Above(0),
     ),
 )

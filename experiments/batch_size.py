@@ -14,9 +14,10 @@ from experiments import tutorial_network as t5
 from experiments.batch_gradients import measure, time_epochs
 from experiments.batch_runs import count_updates, follow
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Above, Below, Claim, Estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_strength
+from jaxreg.study import gain, ratio
 
 SMALL, LARGE = 16, 64
 LONG = 0.75  # an update is large above this quantile of the smaller batch's
@@ -171,53 +172,56 @@ def _join(passes: xr.Dataset, steps: xr.Dataset, reference: int) -> xr.Dataset:
 
 
 def _compare(
-    dataset: xr.Dataset, name: str, *, dim: str = "seed", sizes: tuple[int, int] = (SMALL, LARGE), factor: float = 1
-) -> tuple[float, tuple[float, float], int]:
+    dataset: xr.Dataset,
+    name: str,
+    unit: str,
+    *,
+    dim: str = "seed",
+    sizes: tuple[int, int] = (SMALL, LARGE),
+    factor: float = 1,
+) -> Estimate | None:
     """What the second batch size adds to `name` over the first (-1: the full batch), run by run, times `factor`."""
     first, second = (int(dataset["batch_size"][size]) if size < 0 else size for size in sizes)
     kept = [name, *(["diverged"] if dim == "seed" else [])]
-    runs = dataset[kept].assign({name: factor * dataset[name]}).sel(batch_size=[first, second])
-    gains = jr.stats.paired_difference(runs, name, dim, "batch_size", first)
-    return estimate(gains.sel(batch_size=second))
+    runs = dataset[kept].assign({name: (factor * dataset[name]).assign_attrs(units=unit)})
+    return gain(name, "batch_size", second, first, dim=dim)(runs)
 
 
 def _irregular(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.isel(wrong=1)
 
 
-def _points_the_right_way(dataset: xr.Dataset) -> Verdict:
-    return above(*_compare(_irregular(dataset)[["cosine"]].mean("draw"), "cosine", dim="network"), unit="cosine")
+def _gain_in_direction(dataset: xr.Dataset) -> Estimate | None:
+    return _compare(_irregular(dataset)[["cosine"]].mean("draw"), "cosine", "cosine", dim="network")
 
 
-def _suffers_less(dataset: xr.Dataset) -> Verdict:
+def _difference_of_costs(dataset: xr.Dataset) -> Estimate | None:
     """What the wrong labels cost in accuracy, with the larger batch minus with the smaller."""
     runs = dataset.sel(protocol="equal updates")
     accuracy = runs["test_accuracy"].where(~runs["diverged"])
     cost = xr.Dataset({"cost": accuracy.isel(wrong=0) - accuracy.isel(wrong=1)}).assign(
         diverged=runs["diverged"].any("wrong")
     )
-    return below(*_compare(cost, "cost", factor=100), unit=t5.POINTS)
+    return _compare(cost, "cost", t5.POINTS, factor=100)
 
 
-def _is_faster(dataset: xr.Dataset) -> Verdict:
-    """Ratio of the times of epochs that were measured in turn, its mean taken over logarithms."""
-    ratio = np.log(dataset["seconds"].sel(batch_size=LARGE) / dataset["seconds"].sel(batch_size=SMALL))
-    effect, (low, high), n = estimate(jr.stats.mean(xr.Dataset({"ratio": ratio}), "ratio", "repeat"))
-    return below(math.exp(effect), (math.exp(low), math.exp(high)), n, bound=1, unit="times")
+def _seconds(dataset: xr.Dataset) -> xr.Dataset:
+    """Times of epochs, which were measured in turn; no run of them diverges."""
+    return dataset[["seconds"]]
 
 
-def _makes_large_updates_rarer(dataset: xr.Dataset) -> Verdict:
-    return below(*_compare(dataset.isel(wrong=0), "long", dim="network", factor=100), unit=t5.POINTS)
+def _difference_of_large_updates(dataset: xr.Dataset) -> Estimate | None:
+    return _compare(dataset.isel(wrong=0), "long", t5.POINTS, dim="network", factor=100)
 
 
-def _gets_stuck(dataset: xr.Dataset, protocol: str) -> Verdict:
+def _excess_of_full_batch(dataset: xr.Dataset, protocol: str) -> Estimate | None:
     runs = dataset.sel(protocol=protocol).isel(wrong=0)
-    return above(*_compare(runs, "train_loss", sizes=(SMALL, -1)), unit="nats")
+    return _compare(runs, "train_loss", "nats", sizes=(SMALL, -1))
 
 
-def _is_better_on_irregular(dataset: xr.Dataset, protocol: str) -> Verdict:
+def _gain_on_irregular(dataset: xr.Dataset, protocol: str) -> Estimate | None:
     runs = _irregular(dataset).sel(protocol=protocol)
-    return above(*_compare(runs, "test_accuracy", factor=100), unit=t5.POINTS)
+    return _compare(runs, "test_accuracy", t5.POINTS, factor=100)
 
 
 CLAIMS = (
@@ -225,38 +229,50 @@ CLAIMS = (
         "Averaging reduces the influence of odd samples: with wrong labels among them, the gradient of 64 images is "
         "closer to the direction of that with correct labels than that of 16",
         "tutorial T5",
-        _points_the_right_way,
+        _gain_in_direction,
+        Above(0),
     ),
     Claim(
         "Averaging reduces the influence of odd samples: wrong labels cost less accuracy with batches of 64 than of 16 "
         "(same rate, equal updates)",
         "tutorial T5",
-        _suffers_less,
+        _difference_of_costs,
+        Below(0),
     ),
-    Claim("Larger batches run faster: an epoch takes less time with 64 than with 16", "tutorial T5", _is_faster),
+    Claim(
+        "Larger batches run faster: an epoch takes less time with 64 than with 16",
+        "tutorial T5",
+        ratio("seconds", "batch_size", LARGE, SMALL, runs=_seconds, dim="repeat"),
+        Below(1),
+    ),
     Claim(
         "Large updates become rarer with larger batches (64 against 16)",
         "tutorial T5",
-        _makes_large_updates_rarer,
+        _difference_of_large_updates,
+        Below(0),
     ),
     Claim(
         "Batch learning sticks in local solutions: after as many epochs its training loss is higher than with 16",
         "tutorial T5",
-        partial(_gets_stuck, protocol="equal epochs"),
+        partial(_excess_of_full_batch, protocol="equal epochs"),
+        Above(0),
     ),
     Claim(
         "Batch learning sticks in local solutions: after as many updates its training loss is higher than with 16",
         "tutorial T5, at equal updates",
-        partial(_gets_stuck, protocol="equal updates"),
+        partial(_excess_of_full_batch, protocol="equal updates"),
+        Above(0),
     ),
     Claim(
         "Irregular data want larger batches: with wrong labels, 64 is more accurate than 16 after as many epochs",
         "tutorial T5",
-        partial(_is_better_on_irregular, protocol="equal epochs"),
+        partial(_gain_on_irregular, protocol="equal epochs"),
+        Above(0),
     ),
     Claim(
         "Irregular data want larger batches: with wrong labels, 64 is more accurate than 16 after as many updates",
         "tutorial T5, at equal updates",
-        partial(_is_better_on_irregular, protocol="equal updates"),
+        partial(_gain_on_irregular, protocol="equal updates"),
+        Above(0),
     ),
 )

@@ -7,7 +7,8 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
+from jaxreg.claims import Above, Below, Claim, Estimate, estimate, exactly, percentage
+from jaxreg.study import ratio
 
 LOSSES = ("cross-entropy", "squared error")
 UNITS = ("sigmoid", "ReLU", "ReLU, one silent")
@@ -17,51 +18,44 @@ _EXACT = 1e-12
 _CONFIDENT = 0.01  # probability of what is true, below which a start is confidently wrong
 
 
-def _clip_matters(dataset: xr.Dataset) -> Verdict:
+def _spread_of_sums(dataset: xr.Dataset) -> Estimate | None:
     """Sums of the one example over the clips that are in use, 1e-15 to 1e-7; nothing in it is random."""
     sums = dataset["example_sum"].sel(epsilon=slice(None, 1.001e-7)).values
     if not len(sums):
-        return Verdict("undecided", math.nan, (-math.inf, math.inf), 0)
+        return None
     spread = 100 * float(sums.max() / sums.min() - 1)
-    return below(spread, (spread, spread), len(sums), bound=1, unit="% between the largest and the smallest sum")
+    return exactly(spread, len(sums), "% between the largest and the smallest sum")
 
 
-def _stalls(dataset: xr.Dataset) -> Verdict:
+def _ratio_of_steps(dataset: xr.Dataset) -> Estimate | None:
     """Geometric mean, over starts with p below 1 %, of the steps of squared error over those of cross-entropy.
 
     A stuck run counts as one that would escape with the next step.
     """
     widest = dataset[["escape_steps", "start", "diverged"]].isel(scale=int(np.argmax(dataset["scale"].values)))
     wrong = widest["start"] < math.log(_CONFIDENT / (1 - _CONFIDENT))
-    log_steps = xr.apply_ufunc(np.log, widest["escape_steps"].clip(min=1))
-    widest = widest.assign(log_steps=log_steps.where(wrong))
-    gain = jr.stats.paired_difference(widest, "log_steps", "seed", "loss", baseline=LOSSES[0])
-    effect, interval, n = estimate(gain.sel(loss=LOSSES[1]))
-    if not n:
-        return Verdict("undecided", math.nan, (-math.inf, math.inf), 0)
-    low, high = (math.exp(min(end, 700)) for end in interval)
-    return above(math.exp(effect), (low, high), n, bound=10, unit="× the steps of cross-entropy")
+    widest = widest.assign(steps=widest["escape_steps"].clip(min=1).where(wrong))
+    found = ratio("steps", "loss", LOSSES[1], LOSSES[0], unit="× the steps of cross-entropy")(widest)
+    return found if found is not None and found.n else None
 
 
-def _agrees_with_flow(dataset: xr.Dataset) -> Verdict:
+def _share_as_flow(dataset: xr.Dataset) -> Estimate:
     """Runs that escape when gradient flow does, to two steps and 2 %; stuck ones where flow takes longer, too."""
     rate, last = float(dataset["learning_rate"]), int(dataset["steps"])
     expected = dataset["exact_time"] / rate
     error = abs(np.minimum(dataset["escape_steps"], last) - np.minimum(expected, last))
     agreement = dataset[["diverged"]].assign(agrees=error <= 2 + 0.02 * expected)
-    return above(
-        *percentage(jr.stats.proportion(agreement, "agrees", dim=("seed", "scale", "loss"))), bound=99, unit="% of runs"
-    )
+    return percentage(jr.stats.proportion(agreement, "agrees", dim=("seed", "scale", "loss")), "% of runs")
 
 
-def _softmax_is_simple(dataset: xr.Dataset) -> Verdict:
+def _largest_gap(dataset: xr.Dataset) -> Estimate:
     gaps = xr.Dataset({"gap": abs(dataset["autodiff"] - dataset["formula"]).max("class")})
-    return below(*estimate(jr.stats.mean(gaps, "gap", dim="network")), bound=_EXACT, unit="largest difference")
+    return estimate(jr.stats.mean(gaps, "gap", dim="network"), "largest difference")
 
 
-def _has_slopes(dataset: xr.Dataset, units: str) -> Verdict:
+def _share_of_smooth(dataset: xr.Dataset, units: str) -> Estimate:
     smooth = xr.Dataset({"smooth": dataset["jump"].sel(units=units) < _KINK})
-    return above(*percentage(jr.stats.proportion(smooth, "smooth", dim="network")), bound=95, unit="% of networks")
+    return percentage(jr.stats.proportion(smooth, "smooth", dim="network"), "% of networks")
 
 
 _TEXTBOOK = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2"
@@ -70,33 +64,39 @@ CLAIMS = (
         "The clip only guards against log 0: sums of the worked example, in which one prediction is 0 where 1 is true, "
         "differ by less than 1 % over the ε in use (1e-15 to 1e-7)",
         "tutorial T4, which does not discuss its ε",
-        _clip_matters,
+        _spread_of_sums,
+        Below(1),
     ),
     Claim(
         "Through a sigmoid, squared error takes more than ten times the steps of cross-entropy from confidently wrong "
         "starts (p below 1 %; geometric mean at the widest scale)",
         _TEXTBOOK,
-        _stalls,
+        _ratio_of_steps,
+        Above(10),
     ),
     Claim(
         "Escapes take as long as gradient flow says (to two steps and 2 %, in more than 99 % of runs)",
         "closed form",
-        _agrees_with_flow,
+        _share_as_flow,
+        Above(99),
     ),
-    Claim("The derivative of softmax and cross-entropy is p − y", "tutorial T4", _softmax_is_simple),
+    Claim("The derivative of softmax and cross-entropy is p − y", "tutorial T4", _largest_gap, Below(_EXACT)),
     Claim(
         "Softmax and cross-entropy are smooth, so every weight has a derivative (sigmoid units)",
         "tutorial T4",
-        partial(_has_slopes, units=UNITS[0]),
+        partial(_share_of_smooth, units=UNITS[0]),
+        Above(95),
     ),
     Claim(
         "So every weight has a derivative (ReLU units, at random weights)",
         "tutorial T4, carried over",
-        partial(_has_slopes, units=UNITS[1]),
+        partial(_share_of_smooth, units=UNITS[1]),
+        Above(95),
     ),
     Claim(
         "So every weight has a derivative (ReLU units, one of them with zero weights)",
         "tutorial T4, carried over",
-        partial(_has_slopes, units=UNITS[2]),
+        partial(_share_of_smooth, units=UNITS[2]),
+        Above(95),
     ),
 )

@@ -14,7 +14,7 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate, inside
+from jaxreg.claims import Above, Below, Claim, Estimate, Inside, Quantity, estimate, exactly
 from jaxreg.linear.boundary import check_number
 from jaxreg.linear.elastic_net import alpha_max, lasso
 from jaxreg.linear.lars import lars_path
@@ -169,22 +169,22 @@ def worst(dataset: xr.Dataset, name: str, expected: xr.DataArray, level: float =
     return summary.isel({axis: int(abs(summary["mean"].values).argmax())}, drop=True)
 
 
-def _agrees(name: str, expected: Callable[[xr.Dataset], xr.DataArray]) -> Callable[[xr.Dataset], Verdict]:
-    def test(dataset: xr.Dataset) -> Verdict:
+def _largest_excess(name: str, expected: Callable[[xr.Dataset], xr.DataArray]) -> Quantity:
+    def quantity(dataset: xr.Dataset) -> Estimate:
         summary = worst(dataset, name, expected(dataset))
-        return inside(*estimate(summary), bounds=(-_TOLERANCE, _TOLERANCE), unit=_UNIT)
+        return estimate(summary, _UNIT)
 
-    return test
+    return quantity
 
 
-def _is_exact(dataset: xr.Dataset) -> Verdict:
+def _distance(dataset: xr.Dataset) -> Estimate:
     distance = float(abs(dataset["divergence"] - dataset["one_active"]).max())
-    return below(distance, (distance, distance), n=1, bound=_EXACT, unit=_UNIT)
+    return exactly(distance, 1, _UNIT)
 
 
-def _search_costs(dataset: xr.Dataset) -> Verdict:
+def _cost_of_search(dataset: xr.Dataset) -> Estimate:
     excess = dataset.assign(excess=(dataset["refit"] - dataset["active"]).mean("alpha"))
-    return above(*estimate(jr.stats.mean(excess, "excess", dim="seed")), unit=_UNIT)
+    return estimate(jr.stats.mean(excess, "excess", dim="seed"), _UNIT)
 
 
 _PAPER = "Zou, Hastie and Tibshirani, Ann. Stat. 35 (2007)"
@@ -193,27 +193,32 @@ CLAIMS = (
     Claim(
         "The mean number of nonzero coefficients is the lasso's degrees of freedom (at every α, within half of one)",
         _PAPER,
-        _agrees("lasso", lambda dataset: dataset["active"]),
+        _largest_excess("lasso", lambda dataset: dataset["active"]),
+        Inside(-_TOLERANCE, _TOLERANCE),
     ),
     Claim(
         "In one run, off the knots, the divergence of the lasso's fit is its number of nonzero coefficients (to 1e-6)",
         _PAPER,
-        _is_exact,
+        _distance,
+        Below(_EXACT),
     ),
     Claim(
         "Without shrinkage the search is not free: least squares on the columns that the lasso selects spends more "
         "degrees of freedom than there are such columns (mean over all α)",
         "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, section 3.4",
-        _search_costs,
+        _cost_of_search,
+        Above(0),
     ),
     Claim(
         "LAR spends one degree of freedom a step (at every step, within half of one)",
         "Efron, Hastie, Johnstone and Tibshirani, Ann. Stat. 32 (2004)",
-        _agrees("lar", lambda dataset: dataset["step"]),
+        _largest_excess("lar", lambda dataset: dataset["step"]),
+        Inside(-_TOLERANCE, _TOLERANCE),
     ),
     Claim(
         "Ridge spends Σ d²/(d² + α), d being the singular values (control: at every α, within half of one)",
         "closed form",
-        _agrees("ridge", lambda dataset: dataset["ridge_df"]),
+        _largest_excess("ridge", lambda dataset: dataset["ridge_df"]),
+        Inside(-_TOLERANCE, _TOLERANCE),
     ),
 )

@@ -13,7 +13,7 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
+from jaxreg.claims import Above, Below, Claim, Estimate, estimate, exactly, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
 from jaxreg.linear.risk import minimum_norm_risk
@@ -194,7 +194,7 @@ def _predict_error(config: Config, view: str, size: int) -> float:
     return minimum_norm_risk(n, p, config.signal * math.sqrt(share), math.sqrt(left)) + left
 
 
-def find_peak_height(dataset: xr.Dataset, view: str, ablation: str) -> tuple[float, tuple[float, float], int]:
+def find_peak_height(dataset: xr.Dataset, view: str, ablation: str) -> Estimate:
     """Median error at the critical size over the larger of those at half and at twice of it, with its interval.
 
     The interval is that of the percentiles, 2.5 to 97.5, of resampled seeds: a mean at the peak is infinite.
@@ -211,10 +211,11 @@ def find_peak_height(dataset: xr.Dataset, view: str, ablation: str) -> tuple[flo
     random = np.random.default_rng(0)
     drawn = [height(errors[random.integers(len(errors), size=len(errors))]) for _ in range(_RESAMPLES)]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return height(errors), (float(low), float(high)), len(errors)
+    unit = "times the larger median of half and twice the size"
+    return Estimate(height(errors), (float(low), float(high)), len(errors), unit)
 
 
-def _peaks_at_critical(dataset: xr.Dataset, view: str) -> Verdict:
+def _share_of_peaks(dataset: xr.Dataset, view: str) -> Estimate:
     """Data sets in which the error is larger at the critical size than at another one: the other with the fewest."""
     error = dataset["error"].sel(view=view, ablation="none")
     critical = dataset.attrs["critical"]
@@ -222,29 +223,25 @@ def _peaks_at_critical(dataset: xr.Dataset, view: str) -> Verdict:
     runs = xr.Dataset({"larger": error.sel(size=critical) > others})
     share = jr.stats.proportion(runs, "larger", dim="seed", level=1 - 0.05 / others.sizes["size"])
     least = share.isel(size=int(np.argmin(share["proportion"].values)))
-    return above(*percentage(least.drop_vars("size")), bound=50, unit="% of data sets")
+    return percentage(least.drop_vars("size"), "% of data sets")
 
 
-def _agrees_with_theory(dataset: xr.Dataset) -> Verdict:
+def _distance_from_theory(dataset: xr.Dataset) -> Estimate:
     """The largest distance of a mean from the exact curve, in standard errors, away from the peak."""
     sure = dataset.sel(size=abs(dataset["size"] - dataset.attrs["critical"]) >= _SURE)
     error = sure["error"].sel(ablation="none")
     n = error.sizes["seed"]
     distance = float(abs((error.mean("seed") - sure["theory"]) / (error.std("seed", ddof=1) / math.sqrt(n))).max())
-    return below(distance, (distance, distance), n, bound=4, unit="standard errors")
+    return exactly(distance, n, "standard errors")
 
 
-def _has_no_peak(dataset: xr.Dataset, ablation: str) -> Verdict:
+def _height_of_peak(dataset: xr.Dataset, ablation: str) -> Estimate:
     """The higher peak of the two views."""
     heights = [find_peak_height(dataset, view, ablation) for view in VIEWS]
-    return below(
-        *max(heights, key=lambda found: found[1][1]),
-        bound=_NO_PEAK,
-        unit="times the larger median of half and twice the size",
-    )
+    return max(heights, key=lambda found: found.interval[1])
 
 
-def _never_rises(dataset: xr.Dataset) -> Verdict:
+def _largest_rise(dataset: xr.Dataset) -> Estimate:
     """The largest change of the mean error from one size to the next, data set by data set, over both views."""
     error = dataset["ridge_error"].sel(factor=1.0)
     change = 100 * error.diff("size") / error.mean("seed").isel(size=slice(-1)).values[:, None, :]
@@ -252,10 +249,10 @@ def _never_rises(dataset: xr.Dataset) -> Verdict:
     summary = jr.stats.mean(xr.Dataset({"change": change}), "change", dim="seed", level=1 - 0.05 / steps)
     cells = summary.stack(cell=("view", "size"))
     worst = cells.isel(cell=int(np.argmax(cells["high"].values)), drop=True)
-    return below(*estimate(worst), bound=1, unit="% from one size to the next")
+    return estimate(worst, "% from one size to the next")
 
 
-def _closed_form_is_best(dataset: xr.Dataset) -> Verdict:
+def _saved_by_another(dataset: xr.Dataset) -> Estimate:
     """Error that the best strength of the grid, chosen on every other seed, saves on the remaining ones."""
     error = dataset["ridge_error"]
     best = error.isel(seed=slice(0, None, 2)).mean("seed").argmin("factor")
@@ -266,9 +263,7 @@ def _closed_form_is_best(dataset: xr.Dataset) -> Verdict:
     level = 1 - 0.05 / (saved.sizes["size"] * saved.sizes["view"])
     summary = jr.stats.mean(xr.Dataset({"saved": saved}), "saved", dim="seed", level=level)
     cells = summary.stack(cell=("view", "size"))
-    return below(
-        *estimate(cells.isel(cell=int(np.argmax(cells["high"].values)), drop=True)), bound=1, unit="% of the error"
-    )
+    return estimate(cells.isel(cell=int(np.argmax(cells["high"].values)), drop=True), "% of the error")
 
 
 _SCHAEFFER = "Schaeffer et al., Double Descent Demystified (2023)"
@@ -277,23 +272,27 @@ CLAIMS = (
     Claim(
         "The test error of least squares peaks where there are as many parameters as samples (features added)",
         "Belkin et al., PNAS 116 (2019)",
-        partial(_peaks_at_critical, view="model-wise"),
+        partial(_share_of_peaks, view="model-wise"),
+        Above(50),
     ),
     Claim(
         "More data can hurt: at a fixed model the error peaks where the samples are as many as the parameters",
         "Nakkiran, More Data Can Hurt for Linear Regression (2019)",
-        partial(_peaks_at_critical, view="sample-wise"),
+        partial(_share_of_peaks, view="sample-wise"),
+        Above(50),
     ),
     Claim(
         "The exact finite-sample curve is the mean error (within 4 standard errors at every size)",
         "Belkin, Hsu and Xu (2020)",
-        _agrees_with_theory,
+        _distance_from_theory,
+        Below(4),
     ),
     *(
         Claim(
             f"Without {what} there is no peak (the median at n = p is below {_NO_PEAK} times its surroundings)",
             _SCHAEFFER,
-            partial(_has_no_peak, ablation=name),
+            partial(_height_of_peak, ablation=name),
+            Below(_NO_PEAK),
         )
         for name, what in zip(
             ABLATIONS[1:],
@@ -308,11 +307,13 @@ CLAIMS = (
     Claim(
         "With the optimal ridge penalty more features and more samples never hurt",
         "Nakkiran et al., Optimal Regularization Can Mitigate Double Descent (2021)",
-        _never_rises,
+        _largest_rise,
+        Below(1),
     ),
     Claim(
         "That penalty is σ² p / ‖b‖²: no other on the grid is better by more than 1 %",
         "Nakkiran et al. (2021)",
-        _closed_form_is_best,
+        _saved_by_another,
+        Below(1),
     ),
 )

@@ -18,17 +18,15 @@ from experiments.tutorial_network import (
     LEARNING_RATE,
     POINTS,
     Images,
-    choose_best,
     count_epochs,
-    judge_share,
     load_images,
     require,
-    split_seeds,
 )
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import MLP, keep_mask, multiplier
 from jaxreg.nets.boundary import read_dropout
+from jaxreg.study import choose, gain, held_out, share
 
 POSITIONS = ("input", "first hidden", "last hidden", "every hidden")
 TUTORIAL_POSITION = "last hidden"
@@ -163,9 +161,10 @@ def score_with_dropout(model: MLP, params: Any, x: Any, y: Any, key: Any, rates:
 def measure_gap(dataset: xr.Dataset) -> xr.Dataset:
     """Training minus test accuracy after the last epoch, in points: the `gap` with dropout off, and that `shown`."""
     last = 100 * dataset[["train_accuracy", "test_accuracy", "shown_accuracy"]].isel(epoch=-1, drop=True)
-    gap = last["train_accuracy"] - last["test_accuracy"]
-    shown = last["shown_accuracy"] - last["test_accuracy"]
-    return last.assign(gap=gap, shown=shown, diverged=dataset["diverged"])
+    last["test_accuracy"].attrs["units"] = "%"
+    gaps = {"gap": last["train_accuracy"], "shown": last["shown_accuracy"]}
+    gaps = {name: (accuracy - last["test_accuracy"]).assign_attrs(units=POINTS) for name, accuracy in gaps.items()}
+    return last.assign(gaps | {"diverged": dataset["diverged"]})
 
 
 def _tutorial_runs(dataset: xr.Dataset) -> xr.Dataset:
@@ -174,78 +173,74 @@ def _tutorial_runs(dataset: xr.Dataset) -> xr.Dataset:
     return measure_gap(dataset).sel(position=TUTORIAL_POSITION, rate=[0.0, DROPOUT])
 
 
-def _gain(runs: xr.Dataset, name: str, rate: float) -> tuple[float, tuple[float, float], int]:
-    return estimate(jr.stats.paired_difference(runs, name, "seed", "rate", 0.0).sel(rate=rate))
-
-
-def _is_closer(dataset: xr.Dataset, gap: str = "gap") -> Verdict:
-    return below(*_gain(_tutorial_runs(dataset), gap, DROPOUT), unit=POINTS)
-
-
-def _one_run_tells(dataset: xr.Dataset) -> Verdict:
+def _share_of_telling_runs(dataset: xr.Dataset) -> Estimate:
     runs = _tutorial_runs(dataset)
     closer = runs["gap"].sel(rate=DROPOUT) < runs["gap"].sel(rate=0.0)
-    return judge_share(xr.Dataset({"closer": closer, "diverged": runs["diverged"].any("rate")}), "closer", bound=95)
+    return share("closer")(xr.Dataset({"closer": closer, "diverged": runs["diverged"].any("rate")}))
 
 
-def _is_more_accurate(dataset: xr.Dataset) -> Verdict:
-    return above(*_gain(_tutorial_runs(dataset), "test_accuracy", DROPOUT), unit=POINTS)
-
-
-def _case_study_is_more_accurate(dataset: xr.Dataset) -> Verdict:
+def _case_study_runs(dataset: xr.Dataset) -> xr.Dataset:
     require("rates", dataset["rate"].values.tolist(), (0.0, CASE_STUDY_RATE))
-    runs = measure_gap(dataset).sel(position="every hidden")
-    return above(*_gain(runs, "test_accuracy", CASE_STUDY_RATE), unit=POINTS)
+    return measure_gap(dataset).sel(position="every hidden")
 
 
-def _input_dropout_helps(dataset: xr.Dataset) -> Verdict:
+def _gain_on_inputs(dataset: xr.Dataset) -> Estimate | None:
     """Gain at the rate above 0 that is best on every other seed, on the remaining seeds."""
-    chosen, rest = split_seeds(measure_gap(dataset).sel(position="input"))
-    best = choose_best(chosen.sel(rate=chosen["rate"] > 0), "test_accuracy", "rate")
-    return above(*_gain(rest, "test_accuracy", best), unit=POINTS)
+    runs = measure_gap(dataset).sel(position="input")
+    best = float(choose(runs.sel(rate=runs["rate"] > 0), "test_accuracy", "rate"))
+    return gain("test_accuracy", "rate", best, 0.0)(held_out(runs))
 
 
-def _shown_is_real(dataset: xr.Dataset) -> Verdict:
+def _hidden_gap(dataset: xr.Dataset) -> Estimate:
     """Training accuracy with dropout off minus that with dropout on."""
     runs = _tutorial_runs(dataset).sel(rate=DROPOUT)
-    runs = runs.assign(hidden=runs["gap"] - runs["shown"])
-    return below(*estimate(jr.stats.mean(runs, "hidden", dim="seed")), bound=1, unit=POINTS)
+    return estimate(jr.stats.mean(runs.assign(hidden=runs["gap"] - runs["shown"]), "hidden", dim="seed"), POINTS)
+
+
+_tutorial_gain = partial(gain, axis="rate", first=DROPOUT, second=0.0, runs=_tutorial_runs)
 
 
 CLAIMS = (
     Claim(
         "Dropout of 0.5 before the output brings training and test accuracy closer",
         "tutorial T5",
-        _is_closer,
+        _tutorial_gain("gap"),
+        Below(0),
     ),
     Claim(
         "The training accuracy that Keras shows, with dropout on, comes closer to the test accuracy",
         "tutorial T5, which draws what Keras shows",
-        partial(_is_closer, gap="shown"),
+        _tutorial_gain("shown"),
+        Below(0),
     ),
     Claim(
         "One run with and one without dropout show it (in more than 95 % of seeds)",
         "tutorial T5, which shows one of each",
-        _one_run_tells,
+        _share_of_telling_runs,
+        Above(95),
     ),
     Claim(
         "Dropout of 0.5 before the output raises the test accuracy",
         "tutorial T5, whose network has it throughout",
-        _is_more_accurate,
+        _tutorial_gain("test_accuracy"),
+        Above(0),
     ),
     Claim(
         "Dropout of 0.25 on every hidden layer raises the test accuracy (of the network of T5)",
         "tutorial T3, of a larger network",
-        _case_study_is_more_accurate,
+        gain("test_accuracy", "rate", CASE_STUDY_RATE, 0.0, runs=_case_study_runs),
+        Above(0),
     ),
     Claim(
         "Dropout on the inputs raises the test accuracy, at the best of its rates",
         "tutorial T3, which drops nodes of input layers, too",
-        _input_dropout_helps,
+        _gain_on_inputs,
+        Above(0),
     ),
     Claim(
         "The training accuracy that Keras shows is less than one point lower than that with dropout off",
         "tutorial T5, which does not tell them apart",
-        _shown_is_real,
+        _hidden_gap,
+        Below(1),
     ),
 )

@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.claims import Claim, Verdict, above, below, estimate, inside, percentage
+from jaxreg.claims import Above, Below, Claim, Estimate, Inside, estimate, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import stopping
 from jaxreg.nets.boundary import check_strength
+from jaxreg.study import choose, held_out
 
 TUTORIAL_PATIENCE = 2
 TUTORIAL: dict[str, Any] = {"monitor": "accuracy", "patience": TUTORIAL_PATIENCE, "min_delta": 0.0}
@@ -167,8 +168,7 @@ def measure_gain(dataset: xr.Dataset, level: float = 0.95) -> xr.Dataset:
 
 def find_turn(dataset: xr.Dataset) -> int:
     """The epoch of the lowest mean validation loss of every other seed."""
-    chosen = jr.stats.mean(dataset.isel(seed=slice(0, None, 2)), "validation_loss", dim="seed")["mean"]
-    return int(chosen["epoch"][int(chosen.fillna(np.inf).argmin("epoch"))])
+    return int(choose(dataset, "validation_loss", "epoch", least=True))
 
 
 def find_best(dataset: xr.Dataset) -> dict[str, Any]:
@@ -182,74 +182,80 @@ def _tutorial_stops(dataset: xr.Dataset) -> xr.Dataset:
     return dataset[["last_epoch", "diverged"]].sel(TUTORIAL)
 
 
-def _stops_after_five(dataset: xr.Dataset) -> Verdict:
+def _epochs_until_stop(dataset: xr.Dataset) -> Estimate:
     summary = jr.stats.mean(_tutorial_stops(dataset), "last_epoch", dim="seed")
-    return inside(*estimate(summary), bounds=(TUTORIAL_EPOCHS - 1, TUTORIAL_EPOCHS + 1), unit="epochs")
+    return estimate(summary, "epochs")
 
 
-def _every_run_does(dataset: xr.Dataset) -> Verdict:
+def _share_near_five(dataset: xr.Dataset) -> Estimate:
     stops = _tutorial_stops(dataset)
     stops = stops.assign(near=abs(stops["last_epoch"] - TUTORIAL_EPOCHS) <= 1)
-    return above(*percentage(jr.stats.proportion(stops, "near", dim="seed")), bound=95, unit="% of seeds")
+    return percentage(jr.stats.proportion(stops, "near", dim="seed"), "% of seeds")
 
 
-def _is_more_accurate(dataset: xr.Dataset) -> Verdict:
-    return above(*estimate(measure_gain(dataset).sel(TUTORIAL).sel(kept="last")), unit=_POINTS)
+def _gain_of_last(dataset: xr.Dataset) -> Estimate:
+    return estimate(measure_gain(dataset).sel(TUTORIAL).sel(kept="last"), _POINTS)
 
 
-def _best_is_better_than_last(dataset: xr.Dataset) -> Verdict:
+def _gain_of_best(dataset: xr.Dataset) -> Estimate:
     runs = dataset.sel(TUTORIAL)
     runs = runs.assign(percent=100 * runs["kept_accuracy"])
     summary = jr.stats.paired_difference(runs, "percent", "seed", "kept", "last").sel(kept="best")
-    return above(*estimate(summary), unit=_POINTS)
+    return estimate(summary, _POINTS)
 
 
-def _validation_turns(dataset: xr.Dataset) -> Verdict:
+def _rise_of_validation(dataset: xr.Dataset) -> Estimate:
     """Rise of the validation loss from its turn to the end, on the seeds that did not choose the turn."""
-    turn, rest = find_turn(dataset), dataset.isel(seed=slice(1, None, 2))
-    rise = jr.stats.paired_difference(rest, "validation_loss", "seed", "epoch", turn).isel(epoch=-1)
-    return above(*estimate(rise), unit="nats")
+    turn = find_turn(dataset)
+    rise = jr.stats.paired_difference(held_out(dataset), "validation_loss", "seed", "epoch", turn).isel(epoch=-1)
+    return estimate(rise, "nats")
 
 
-def _no_rule_is_better(dataset: xr.Dataset) -> Verdict:
+def _gain_of_best_rule(dataset: xr.Dataset) -> Estimate:
     """Accuracy of the best rule minus that of the tutorial's, on the seeds that did not choose the best."""
-    rest = dataset[["kept_accuracy", "diverged"]].sel(kept="last").isel(seed=slice(1, None, 2))
+    rest = held_out(dataset[["kept_accuracy", "diverged"]].sel(kept="last"))
     rules = [rest.sel(rule) for rule in (TUTORIAL, find_best(dataset))]
     both = xr.concat([rule.drop_vars(_AXES) for rule in rules], "rule").assign_coords(rule=["tutorial", "best"])
     both = both.assign(percent=100 * both["kept_accuracy"])
     summary = jr.stats.paired_difference(both, "percent", "seed", "rule", "tutorial").sel(rule="best")
-    return below(*estimate(summary), bound=0.5, unit=_POINTS)
+    return estimate(summary, _POINTS)
 
 
 CLAIMS = (
     Claim(
         "Early stopping on validation accuracy with patience 2 stops after about 5 epochs (4 to 6, in the mean)",
         "tutorial T3",
-        _stops_after_five,
+        _epochs_until_stop,
+        Inside(TUTORIAL_EPOCHS - 1, TUTORIAL_EPOCHS + 1),
     ),
     Claim(
         "It stops every run after 4 to 6 epochs (more than 95 % of seeds)",
         "tutorial T3, which shows one",
-        _every_run_does,
+        _share_near_five,
+        Above(95),
     ),
     Claim(
         "Stopped like that, a network is more accurate on test images than one trained to the end",
         "tutorial T3, where it is a way to regularize",
-        _is_more_accurate,
+        _gain_of_last,
+        Above(0),
     ),
     Claim(
         "The weights of its best epoch are better than those of its last",
         "Keras' option restore_best_weights",
-        _best_is_better_than_last,
+        _gain_of_best,
+        Above(0),
     ),
     Claim(
         "The validation loss turns: by the end of the training it is higher than before",
         "tutorial T3, where a dotted line marks the turn",
-        _validation_turns,
+        _rise_of_validation,
+        Above(0),
     ),
     Claim(
         "No other monitor, patience or min_delta is more than half a percentage point better",
         "tutorial T3, which looks no further",
-        _no_rule_is_better,
+        _gain_of_best_rule,
+        Below(0.5),
     ),
 )

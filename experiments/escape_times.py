@@ -11,7 +11,7 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.checks import Domain, check_integer
-from jaxreg.claims import Claim, Verdict, inside
+from jaxreg.claims import Claim, Estimate, Inside
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import DOUBLE_WELL, estimate_passage, first_passage, noisy_gradient, theory
 
@@ -221,13 +221,13 @@ def compare(dataset: xr.Dataset, law: str) -> xr.Dataset:
     return xr.Dataset({name: value / expected for name, value in ratios.items()} | {"n": estimate["passed"]})
 
 
-def _is_within(dataset: xr.Dataset, law: str, margin: float) -> Verdict:
-    """Verdict where simulation and law may differ most; it holds if all intervals lie within the margin."""
+def _ratio_to_law(dataset: xr.Dataset, law: str) -> Estimate:
+    """The ratio to the law where simulation and law may differ most; all its intervals hold at once."""
     ratios = compare(dataset, law).stack(place=("cell", "exit"))
     reach = np.maximum(abs(np.log(ratios["low"].values)), abs(np.log(ratios["high"].values)))
     worst = ratios.isel(place=int(reach.argmax()))
-    interval, bounds = (float(worst["low"]), float(worst["high"])), (1 - margin, 1 + margin)
-    return inside(float(worst["ratio"]), interval, int(worst["n"]), bounds, unit="times the time expected")
+    interval = (float(worst["low"]), float(worst["high"]))
+    return Estimate(float(worst["ratio"]), interval, int(worst["n"]), "times the time expected")
 
 
 def _choose(dataset: xr.Dataset, part: str, name: str | None = None) -> xr.Dataset:
@@ -235,13 +235,13 @@ def _choose(dataset: xr.Dataset, part: str, name: str | None = None) -> xr.Datas
     return chosen if name is None else chosen.sel(exit=[name])
 
 
-def _kramers_is_close(dataset: xr.Dataset) -> Verdict:
+def _ratio_to_kramers(dataset: xr.Dataset) -> Estimate:
     cells = _choose(dataset, "temperature", "far side")
     moderate = cells["temperature"].values * _MODERATE <= BARRIER * (1 + 1e-9)
     if not moderate.any():
         constraint = f"must hold {BARRIER / _MODERATE:g} or less"
         raise ArgumentError("temperatures", cells["temperature"].values, constraint, "Add it to the configuration")
-    return _is_within(cells.isel(cell=np.flatnonzero(moderate)), "Kramers", 0.1)
+    return _ratio_to_law(cells.isel(cell=np.flatnonzero(moderate)), "Kramers")
 
 
 def _at_rate(dataset: xr.Dataset, name: str, largest: bool) -> xr.Dataset:
@@ -251,63 +251,73 @@ def _at_rate(dataset: xr.Dataset, name: str, largest: bool) -> xr.Dataset:
     return cells.isel(cell=[int(order[-1 if largest else 0])])
 
 
-def _diffusion_is_close(dataset: xr.Dataset, name: str) -> Verdict:
-    return _is_within(_at_rate(dataset, name, largest=False), "diffusion", 0.03)
+def _ratio_to_diffusion(dataset: xr.Dataset, name: str) -> Estimate:
+    return _ratio_to_law(_at_rate(dataset, name, largest=False), "diffusion")
 
 
-def _contrast(one: xr.Dataset, other: xr.Dataset, margin: float, bound: float, unit: str) -> Verdict:
-    """Verdict on the ratio of the times of two cells, of which each has an interval of 97.5 %."""
+def _contrast(one: xr.Dataset, other: xr.Dataset, unit: str) -> Estimate:
+    """The ratio of the times of two cells, of which each has an interval of 97.5 %."""
     level = 1 - (1 - _LEVEL) / 2
     first, second = (_estimate(cell, level).isel(cell=0, exit=0) for cell in (one, other))
     effect = float(first["time"] / second["time"])
     interval = (float(first["low"] / second["high"]), float(first["high"] / second["low"]))
     n = min(int(first["passed"]), int(second["passed"]))
-    return inside(effect, interval, n, (bound * (1 - margin), bound * (1 + margin)), unit)
+    return Estimate(effect, interval, n, unit)
 
 
-def _only_ratio_matters(dataset: xr.Dataset) -> Verdict:
+def _ratio_of_rates(dataset: xr.Dataset) -> Estimate:
     largest, smallest = (_at_rate(dataset, "far side", largest) for largest in (True, False))
-    return _contrast(largest, smallest, margin=0.1, bound=1, unit="times the time at the smallest learning rate")
+    return _contrast(largest, smallest, "times the time at the smallest learning rate")
 
 
-def _far_side_takes_twice_as_long(dataset: xr.Dataset) -> Verdict:
+def _ratio_of_exits(dataset: xr.Dataset) -> Estimate:
     """At the lowest temperature of the first part."""
     cells = _choose(dataset, "temperature")
     coldest = cells.isel(cell=[int(cells["temperature"].values.argmin())])
     across, halfway = (coldest.sel(exit=[name]) for name in ("far side", "saddle"))
-    return _contrast(across, halfway, margin=0.05, bound=2, unit="times the time to the saddle")
+    return _contrast(across, halfway, "times the time to the saddle")
+
+
+def _within(margin: float, of: float = 1) -> Inside:
+    return Inside(of * (1 - margin), of * (1 + margin))
 
 
 CLAIMS = (
     Claim(
         "The mean escape time is that of the absorbed Markov chain, (I - K)τ = 1 (within 3 % in every cell)",
         "Kemeny and Snell, Finite Markov Chains (1960), chapter 3",
-        partial(_is_within, law="exact", margin=0.03),
+        partial(_ratio_to_law, law="exact"),
+        _within(0.03),
     ),
     Claim(
         f"Kramers' formula gives the escape time over a barrier of {_MODERATE} temperatures or more (within 10 %)",
         "Kramers, Physica 7 (1940) 284-304",
-        _kramers_is_close,
+        _ratio_to_kramers,
+        _within(0.1),
     ),
     Claim(
         "At the smallest learning rate, the diffusion gives the time to the far side (within 3 %)",
         "Li, Tai and E, Stochastic modified equations (2017)",
-        partial(_diffusion_is_close, name="far side"),
+        partial(_ratio_to_diffusion, name="far side"),
+        _within(0.03),
     ),
     Claim(
         "At the smallest learning rate, the diffusion gives the time to the saddle (within 3 %)",
         "Li, Tai and E, Stochastic modified equations (2017), read as if it spoke of passages",
-        partial(_diffusion_is_close, name="saddle"),
+        partial(_ratio_to_diffusion, name="saddle"),
+        _within(0.03),
     ),
     Claim(
         "Half of the runs fall back from the saddle, so that the far side takes twice as long (within 5 %)",
         "Kramers, Physica 7 (1940) 284-304",
-        _far_side_takes_twice_as_long,
+        _ratio_of_exits,
+        _within(0.05, of=2),
     ),
     Claim(
         "Escape depends on learning rate and batch size through their ratio only (within 10 %, from the smallest to "
         "the largest learning rate)",
         "Jastrzębski et al., Three factors influencing minima in SGD (2017)",
-        _only_ratio_matters,
+        _ratio_of_rates,
+        _within(0.1),
     ),
 )

@@ -12,11 +12,12 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.tutorial_network import POINTS, Images, split_seeds
+from experiments.tutorial_network import Images
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_strength
+from jaxreg.study import choose, gain, held_out
 
 CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "weight_norm")
 _TRAIN = {"mnist": 6000, "digits": None}
@@ -124,30 +125,29 @@ def by_l2(dataset: xr.Dataset) -> xr.Dataset:
 
 def add_errors(dataset: xr.Dataset) -> xr.Dataset:
     """The same with `train_error` and `validation_error`, the shares of images that are not recognised, in per cent."""
-    return dataset.assign(
-        {f"{part}_error": 100 * (1 - dataset[f"{part}_accuracy"]) for part in ("train", "validation")}
-    )
+    shares = {f"{part}_error": 1 - dataset[f"{part}_accuracy"] for part in ("train", "validation")}
+    errors = {name: (100 * share).assign_attrs(units="%") for name, share in shares.items()}
+    losses = {name: dataset[name].assign_attrs(units="nats") for name in ("train_loss", "validation_loss")}
+    return dataset.assign(errors | losses)
 
 
-def _find_least(runs: xr.Dataset, name: str, dim: str) -> tuple[Any, xr.Dataset]:
-    """Where the mean of every other seed is least, and the other seeds, to measure on; the last place is left out."""
-    chosen, rest = split_seeds(runs)
-    mean = jr.stats.mean(chosen.isel({dim: slice(-1)}), name, dim="seed")["mean"]
-    return mean[dim].values[int(mean.fillna(np.inf).argmin(dim))], rest
+def _find_least(runs: xr.Dataset, name: str, dim: str) -> Any:
+    """Where the mean of every other seed is least; the last place is left out."""
+    return choose(runs.isel({dim: slice(-1)}), name, dim, least=True).item()
 
 
 def find_well_fitted(dataset: xr.Dataset) -> int:
     """The size, below the largest, of the least mean validation loss after the last epoch, on every other seed."""
-    return int(_find_least(by_units(dataset).isel(epoch=-1), "validation_loss", "units")[0])
+    return int(_find_least(by_units(dataset).isel(epoch=-1), "validation_loss", "units"))
 
 
-def _rise_after_least(runs: xr.Dataset, name: str, dim: str) -> tuple[float, tuple[float, float], int]:
+def _rise_after_least(runs: xr.Dataset, name: str, dim: str) -> Estimate | None:
     """By how much the last value along a dimension lies above the least of the others."""
-    least, rest = _find_least(runs, name, dim)
-    return estimate(jr.stats.paired_difference(rest, name, "seed", dim, least).isel({dim: -1}))
+    last = runs[dim].values[-1].item()
+    return gain(name, dim, last, _find_least(runs, name, dim))(held_out(runs))
 
 
-def _training_falls(dataset: xr.Dataset) -> Verdict:
+def _least_fall(dataset: xr.Dataset) -> Estimate:
     """The step in size at which the training loss falls least; all steps at once at the error level."""
     runs = by_units(dataset).isel(epoch=-1)
     sizes = runs["units"].values
@@ -156,92 +156,97 @@ def _training_falls(dataset: xr.Dataset) -> Verdict:
         jr.stats.paired_difference(runs, "train_loss", "seed", "units", small, level).sel(units=large)
         for small, large in itertools.pairwise(sizes)
     ]
-    return below(*max(map(estimate, steps), key=lambda step: step[0]), unit="nats")
+    return max((estimate(step, "nats") for step in steps), key=lambda step: step.effect)
 
 
-def _size_has_optimum(dataset: xr.Dataset, name: str, unit: str) -> Verdict:
-    return above(*_rise_after_least(add_errors(by_units(dataset)).isel(epoch=-1), name, "units"), unit=unit)
+def _rise_with_size(dataset: xr.Dataset, name: str) -> Estimate | None:
+    return _rise_after_least(add_errors(by_units(dataset)).isel(epoch=-1), name, "units")
 
 
-def _curve_turns(dataset: xr.Dataset, name: str, unit: str) -> Verdict:
-    return above(*_rise_after_least(add_errors(by_units(dataset)).isel(units=-1), name, "epoch"), unit=unit)
+def _rise_of_curve(dataset: xr.Dataset, name: str) -> Estimate | None:
+    return _rise_after_least(add_errors(by_units(dataset)).isel(units=-1), name, "epoch")
 
 
-def _small_ones_underfit(dataset: xr.Dataset) -> Verdict:
+def _error_of_smallest(dataset: xr.Dataset) -> Estimate:
     smallest = add_errors(by_units(dataset)).isel(epoch=-1, units=0)
-    return above(*estimate(jr.stats.mean(smallest, "train_error", dim="seed")), bound=10, unit="% of training images")
+    return estimate(jr.stats.mean(smallest, "train_error", dim="seed"), "% of training images")
 
 
-def _weights_vanish(dataset: xr.Dataset) -> Verdict:
+def _share_of_norm(dataset: xr.Dataset) -> Estimate:
     norm = by_l2(dataset)["weight_norm"].isel(epoch=-1)
     broken = by_l2(dataset)["diverged"].isel(l2=[0, -1]).any("l2")
     runs = xr.Dataset({"ratio": 100 * norm.isel(l2=-1, drop=True) / norm.isel(l2=0, drop=True), "diverged": broken})
-    ratio = estimate(jr.stats.mean(runs, "ratio", dim="seed"))
-    return below(*ratio, bound=100 * _VANISHED, unit="% of the norm without penalty")
+    return estimate(jr.stats.mean(runs, "ratio", dim="seed"), "% of the norm without penalty")
 
 
-def _large_l2_underfits(dataset: xr.Dataset) -> Verdict:
+def _share_of_ignorance(dataset: xr.Dataset) -> Estimate:
     """Training loss at the largest λ in units of ln 10, what knowing nothing of ten classes costs."""
     last = by_l2(dataset).isel(epoch=-1, l2=-1)
     last = last.assign(share=100 * last["train_loss"] / math.log(10))
-    return above(*estimate(jr.stats.mean(last, "share", dim="seed")), bound=95, unit="% of ln 10")
+    return estimate(jr.stats.mean(last, "share", dim="seed"), "% of ln 10")
 
 
-def _some_l2_helps(dataset: xr.Dataset, name: str, unit: str) -> Verdict:
+def _gain_of_some_l2(dataset: xr.Dataset, name: str) -> Estimate | None:
     """Validation error or loss at the best λ above 0, chosen by every other seed, minus that without, by the others."""
     runs = add_errors(by_l2(dataset)).isel(epoch=-1)
-    chosen, rest = split_seeds(runs)
-    mean = jr.stats.mean(chosen.isel(l2=slice(1, None)), name, dim="seed")["mean"]
-    best = int(mean.fillna(np.inf).argmin("l2")) + 1
-    gain = jr.stats.paired_difference(rest, name, "seed", "l2", 0.0)
-    return below(*estimate(gain.isel(l2=best)), unit=unit)
+    best = choose(runs.isel(l2=slice(1, None)), name, "l2", least=True).item()
+    return gain(name, "l2", best, 0.0)(held_out(runs))
 
 
 CLAIMS = (
     Claim(
         "An under-fitted network errs on its own training images: the smallest, on more than 10 % of them",
         "tutorial T3",
-        _small_ones_underfit,
+        _error_of_smallest,
+        Above(10),
     ),
-    Claim("Training loss falls with every step in complexity", "tutorial T3", _training_falls),
+    Claim("Training loss falls with every step in complexity", "tutorial T3", _least_fall, Below(0)),
     Claim(
         "Validation loss has its minimum at a medium complexity: the largest network's is higher",
         "tutorial T3, of the loss",
-        partial(_size_has_optimum, name="validation_loss", unit="nats"),
+        partial(_rise_with_size, name="validation_loss"),
+        Above(0),
     ),
     Claim(
         "Validation error has its minimum at a medium complexity: the largest network's is higher",
         "tutorial T3",
-        partial(_size_has_optimum, name="validation_error", unit=POINTS),
+        partial(_rise_with_size, name="validation_error"),
+        Above(0),
     ),
     Claim(
         "In training, the largest network's validation loss turns and rises",
         "tutorial T3, of the loss",
-        partial(_curve_turns, name="validation_loss", unit="nats"),
+        partial(_rise_of_curve, name="validation_loss"),
+        Above(0),
     ),
     Claim(
         "In training, the largest network's validation error turns and rises",
         "tutorial T3",
-        partial(_curve_turns, name="validation_error", unit=POINTS),
+        partial(_rise_of_curve, name="validation_error"),
+        Above(0),
     ),
     Claim(
         "A very large λ drives the weights to 0: to less than 1 % of their norm without penalty",
         "tutorial T3",
-        _weights_vanish,
+        _share_of_norm,
+        Below(100 * _VANISHED),
     ),
     Claim(
         "With a very large λ the network under-fits: its training loss is that of knowing nothing, but for 5 %",
         "tutorial T3",
-        _large_l2_underfits,
+        _share_of_ignorance,
+        Above(95),
     ),
     Claim(
         "Some λ in between makes the largest network err less on validation images",
         "tutorial T3",
-        partial(_some_l2_helps, name="validation_error", unit=POINTS),
+        partial(_gain_of_some_l2, name="validation_error"),
+        Below(0),
     ),
     Claim(
         "Some λ in between lowers the largest network's validation loss",
         "tutorial T3, of the loss",
-        partial(_some_l2_helps, name="validation_loss", unit="nats"),
+        partial(_gain_of_some_l2, name="validation_loss"),
+        Below(0),
     ),
 )

@@ -14,7 +14,7 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.checks import Domain, check_integer
-from jaxreg.claims import Claim, Verdict, above, estimate, inside
+from jaxreg.claims import Above, Claim, Estimate, Inside, estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import EQUAL_DEPTH_SEXTIC, noisy_gradient, occupancy, theory
 
@@ -216,66 +216,72 @@ def _at_end(dataset: xr.Dataset, largest: bool) -> xr.Dataset:
     return dataset.isel(learning_rate=int(order[-1 if largest else 0]))
 
 
-def _scaled(ratios: xr.Dataset, expected: xr.DataArray) -> tuple[float, tuple[float, float], int]:
-    effect, (low, high), n = estimate(ratios)
-    return effect / float(expected), (low / float(expected), high / float(expected)), n
+def _scaled(ratios: xr.Dataset, expected: xr.DataArray) -> Estimate:
+    found, by = estimate(ratios), float(expected)
+    low, high = found.interval
+    return Estimate(found.effect / by, (low / by, high / by), found.n, "times the ratio expected")
 
 
-def _prefers_flat(dataset: xr.Dataset) -> Verdict:
+def _odds_at_smallest(dataset: xr.Dataset) -> Estimate:
     """At the smallest learning rate."""
-    return above(*estimate(odds(_at_end(dataset, False))), bound=1, unit=_ODDS)
+    return estimate(odds(_at_end(dataset, False)), _ODDS)
 
 
-def _is_as_the_diffusion(dataset: xr.Dataset, largest: bool) -> Verdict:
+def _ratio_to_diffusion(dataset: xr.Dataset, largest: bool) -> Estimate:
     end = _at_end(dataset, largest)
-    return inside(*_scaled(odds(end), end["boltzmann"]), bounds=(0.9, 1.1), unit="times the ratio expected")
+    return _scaled(odds(end), end["boltzmann"])
 
 
-def _only_ratio_matters(dataset: xr.Dataset) -> Verdict:
+def _ratio_of_odds(dataset: xr.Dataset) -> Estimate:
     """Of the largest to the smallest learning rate; intervals of 97.5 % of both, so that theirs is of 95 %."""
     one, other = (odds(_at_end(dataset, largest), level=1 - (1 - _LEVEL) / 2) for largest in (True, False))
-    effect, (low, high), n = estimate(one)
-    below, (least, most), _ = estimate(other)
+    first, second = estimate(one), estimate(other)
+    (low, high), (least, most) = first.interval, second.interval
     interval = (low / most, high / least if least > 0 else math.inf)
-    return inside(effect / below, interval, n, bounds=(0.9, 1.1), unit="times the ratio at the smallest learning rate")
+    unit = "times the ratio at the smallest learning rate"
+    return Estimate(first.effect / second.effect, interval, first.n, unit)
 
 
-def _is_exact(dataset: xr.Dataset) -> Verdict:
+def _ratio_to_law(dataset: xr.Dataset) -> Estimate:
     """Verdict on the learning rate where simulation and law differ most; intervals hold for all at once."""
     ratios = odds(dataset, level=1 - (1 - _LEVEL) / dataset.sizes["learning_rate"])
     scaled = [
         _scaled(ratios.isel(learning_rate=k, drop=True), dataset["exact"][k])
         for k in range(dataset.sizes["learning_rate"])
     ]
-    worst = max(scaled, key=lambda cell: max(abs(end - 1) for end in cell[1]))
-    return inside(*worst, bounds=(0.97, 1.03), unit="times the ratio expected")
+    return max(scaled, key=lambda cell: max(abs(end - 1) for end in cell.interval))
 
 
 CLAIMS = (
     Claim(
         "SGD stays longer in the flat than in the sharp one of two equally deep minima, at the smallest learning rate",
         "Hochreiter and Schmidhuber, Flat minima (1997); Keskar et al., On large-batch training (2017)",
-        _prefers_flat,
+        _odds_at_smallest,
+        Above(1),
     ),
     Claim(
         "The ratio of times is that of the diffusion, exp(-U/D), at the smallest learning rate (within 10 %)",
         "Mandt, Hoffman and Blei, SGD as approximate Bayesian inference (2017)",
-        partial(_is_as_the_diffusion, largest=False),
+        partial(_ratio_to_diffusion, largest=False),
+        Inside(0.9, 1.1),
     ),
     Claim(
         "The diffusion explains the preference at the largest learning rate, too (within 10 %)",
         "folklore: its law depends on the learning rate through the temperature alone",
-        partial(_is_as_the_diffusion, largest=True),
+        partial(_ratio_to_diffusion, largest=True),
+        Inside(0.9, 1.1),
     ),
     Claim(
         "Which minimum SGD finds depends on the ratio of learning rate to batch noise only (within 10 %, largest "
         "against smallest learning rate)",
         "Jastrzębski et al., Three factors influencing minima in SGD (2017)",
-        _only_ratio_matters,
+        _ratio_of_odds,
+        Inside(0.9, 1.1),
     ),
     Claim(
         "The ratio of times is that of the stationary law of the Markov chain (within 3 % at every learning rate)",
         "Kemeny and Snell, Finite Markov Chains (1960), chapter 4",
-        _is_exact,
+        _ratio_to_law,
+        Inside(0.97, 1.03),
     ),
 )

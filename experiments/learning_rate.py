@@ -13,9 +13,10 @@ import xarray as xr
 import jaxreg as jr
 from experiments import tutorial_network as t5
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate
+from jaxreg.claims import Above, Below, Claim, Estimate, exactly
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_strength
+from jaxreg.study import choose, gain, held_out, share
 
 TUTORIAL_RATES = (0.01, 0.1, 1.0)
 TUTORIAL_CHOICE = t5.LEARNING_RATE
@@ -169,13 +170,9 @@ def final_accuracy(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
     return t5.last_accuracy(dataset.sel(pixels=pixels))
 
 
-def find_best(dataset: xr.Dataset, pixels: str) -> tuple[float, xr.Dataset]:
-    """The learning rate of the highest mean accuracy on every other seed, and the runs on the remaining seeds.
-
-    Chosen and measured on the same seeds, the best of many would look better than it is.
-    """
-    chosen_on, measured_on = t5.split_seeds(final_accuracy(dataset, pixels))
-    return float(t5.choose_best(chosen_on, "test_accuracy", "learning_rate")), measured_on
+def find_best(dataset: xr.Dataset, pixels: str) -> float:
+    """The learning rate of the highest mean accuracy on every other seed."""
+    return float(choose(final_accuracy(dataset, pixels), "test_accuracy", "learning_rate"))
 
 
 def _tutorial_runs(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
@@ -183,76 +180,81 @@ def _tutorial_runs(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
     return final_accuracy(dataset, pixels).sel(learning_rate=list(TUTORIAL_RATES))
 
 
-def _choice_is_best(dataset: xr.Dataset, pixels: str) -> Verdict:
-    return t5.judge_best(_tutorial_runs(dataset, pixels), "learning_rate", TUTORIAL_CHOICE)
+def _lead(dataset: xr.Dataset, pixels: str) -> Estimate:
+    return t5.lead(_tutorial_runs(dataset, pixels), "learning_rate", TUTORIAL_CHOICE)
 
 
-def _choice_is_near_optimum(dataset: xr.Dataset) -> Verdict:
+def _gain_of_best(dataset: xr.Dataset) -> Estimate | None:
     """Gain in accuracy of the best learning rate of all over the tutorial's, seed by seed."""
-    best, runs = find_best(dataset, "raw")
-    gains = jr.stats.paired_difference(runs, "test_accuracy", "seed", "learning_rate", TUTORIAL_CHOICE)
-    return below(*estimate(gains.sel(learning_rate=best)), bound=1, unit=t5.POINTS)
+    runs = held_out(final_accuracy(dataset, "raw"))
+    return gain("test_accuracy", "learning_rate", find_best(dataset, "raw"), TUTORIAL_CHOICE)(runs)
 
 
-def _one_run_tells(dataset: xr.Dataset) -> Verdict:
+def _share_of_telling_runs(dataset: xr.Dataset) -> Estimate:
     """Share of seeds whose own three runs have the order of the means, first against the rest."""
     runs = _tutorial_runs(dataset, "raw")
     best = t5.choose_best(runs, "test_accuracy", "learning_rate")
     accuracy = runs["test_accuracy"]
     wins = (accuracy.sel(learning_rate=best) > accuracy.drop_sel(learning_rate=best)).all("learning_rate")
     tally = xr.Dataset({"wins": wins, "diverged": runs["diverged"].any("learning_rate")})
-    return t5.judge_share(tally, "wins", bound=95)
+    return share("wins")(tally)
 
 
-def _regimes_are_where_they_should(dataset: xr.Dataset) -> Verdict:
+def _share_of_right_regimes(dataset: xr.Dataset) -> Estimate:
     """Share of the learning rates whose descent behaves as the regime says that they lie in."""
     scaled = (dataset["parabola_rate"] * dataset["curvature"]).values
     arrives = np.isfinite(dataset["parabola_steps"].values) | (dataset["last_distance"].values < 1)
     crosses = dataset["crossings"].values > 0
     expected_crossing, expected_arrival = scaled > _LIMITS[1], scaled < _LIMITS[2]
     right = 100 * float(np.mean((crosses == expected_crossing) & (arrives == expected_arrival)))
-    return above(right, (right, right), n=len(scaled), bound=99.9, unit="% of learning rates")
+    return exactly(right, len(scaled), "% of learning rates")
 
 
-def _largest_diverges(dataset: xr.Dataset, pixels: str) -> Verdict:
+def _share_diverging(dataset: xr.Dataset, pixels: str) -> Estimate:
     """Share of seeds whose loss at the largest rate ends above that of guessing, or is no number."""
     last = dataset[["test_loss", "diverged"]].sel(pixels=pixels).isel(epoch=-1, learning_rate=-1)
     guessing = np.log(dataset.attrs["classes"])
     grown = (last["test_loss"] > guessing) | last["diverged"] | ~np.isfinite(last["test_loss"])
-    return t5.judge_share(xr.Dataset({"grown": grown}), "grown", bound=50)
+    return share("grown")(xr.Dataset({"grown": grown}))
 
 
 CLAIMS = (
     Claim(
         "Of the learning rates 0.01, 0.1 and 1.0, 0.1 gives the highest test accuracy (raw pixels)",
         "tutorial T5",
-        partial(_choice_is_best, pixels="raw"),
+        partial(_lead, pixels="raw"),
+        Above(0),
     ),
     Claim(
         "Of 0.01, 0.1 and 1.0, 0.1 gives the highest test accuracy on pixels scaled to 0…1, too",
         "tutorial T5, carried over to the usual preparation",
-        partial(_choice_is_best, pixels="scaled"),
+        partial(_lead, pixels="scaled"),
+        Above(0),
     ),
     Claim(
         "No learning rate is more than one percentage point better than 0.1 (raw pixels)",
         "tutorial T5, which looks no further",
-        _choice_is_near_optimum,
+        _gain_of_best,
+        Below(1),
     ),
     Claim(
         "One run at each of the three shows which is best (in more than 95 % of seeds; raw pixels)",
         "tutorial T5, which shows one",
-        _one_run_tells,
+        _share_of_telling_runs,
+        Above(95),
     ),
     Claim(
         "Descent is slow, straight, to and fro, or diverging, by the learning rate: on a parabola of curvature h, "
         "straight to the minimum below 1/h, to and fro up to 2/h, and away from it beyond",
         "tutorial T5, whose figure has no numbers",
-        _regimes_are_where_they_should,
+        _share_of_right_regimes,
+        Above(99.9),
     ),
     Claim(
         "Far too large a learning rate diverges: on the network, at the largest one, the loss ends above that of "
         "guessing (in most seeds; raw pixels)",
         "tutorial T5",
-        partial(_largest_diverges, pixels="raw"),
+        partial(_share_diverging, pixels="raw"),
+        Above(50),
     ),
 )

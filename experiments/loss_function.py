@@ -16,9 +16,10 @@ from experiments import tuned_rates
 from experiments import tutorial_network as t5
 from experiments.tuned_rates import compare_best_rates, half_decades
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below
+from jaxreg.claims import Above, Below, Claim, Estimate, exactly
 from jaxreg.nets.boundary import check_strength
 from jaxreg.nets.evaluation import LOSSES
+from jaxreg.study import at, gain
 
 KINDS = ("cross_entropy", "mean_squared_error")
 # Three images of three classes: right and sure, right and unsure, wrong.
@@ -99,7 +100,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         store=store,
         progress=progress,
     )
-    best = tuned_rates.find_best_rates(result, "loss")
+    best = tuned_rates.find_best_rates(result)
     return result.assign(work_examples()).assign(best_rate=best).assign_attrs(dataset=config.dataset)
 
 
@@ -139,61 +140,70 @@ def work_examples() -> xr.Dataset:
     )
 
 
-def _is_as_by_hand(dataset: xr.Dataset, kind: str) -> Verdict:
+def _error_by_hand(dataset: xr.Dataset, kind: str) -> Estimate:
     error = abs(float(dataset["example_loss"].sel(loss=kind).mean()) - _BY_HAND[kind])
-    return below(error, (error, error), n=1, bound=1e-5, unit="from the number by hand")
+    return exactly(error, 1, "from the number by hand")
 
 
-def _stops_pushing(dataset: xr.Dataset) -> Verdict:
+def _ratio_of_pushes(dataset: xr.Dataset) -> Estimate:
     """Gradient of the squared error over that of cross-entropy, where the network is sure and wrong."""
     push = dataset["gradient"].sel(probability=_SURE_AND_WRONG, method="nearest")
     ratio = float(push.sel(loss="mean_squared_error") / push.sel(loss="cross_entropy"))
-    return below(ratio, (ratio, ratio), n=1, bound=0.1, unit="times")
+    return exactly(ratio, 1, "times")
 
 
-def _is_better_at_tutorials(dataset: xr.Dataset) -> Verdict:
-    runs = t5.last_accuracy(dataset).sel(learning_rate=t5.LEARNING_RATE, method="nearest")
-    return tuned_rates.is_better(runs, "loss", *KINDS)
+def _at_tutorials(dataset: xr.Dataset) -> xr.Dataset:
+    return at(t5.last_accuracy(dataset), learning_rate=t5.LEARNING_RATE)
 
 
-def _is_better_tuned(dataset: xr.Dataset, epoch: int) -> Verdict:
-    return tuned_rates.is_better(tuned_rates.tuned(dataset, "loss", epoch), "loss", *KINDS)
+def _decades_of_rates(dataset: xr.Dataset) -> Estimate | None:
+    return compare_best_rates(dataset, "loss", KINDS[1], KINDS[0])
 
 
-def _wants_larger_rate(dataset: xr.Dataset) -> Verdict:
-    return above(*compare_best_rates(dataset, "loss", KINDS[1], KINDS[0]), unit="decades")
+_gain = partial(gain, "test_accuracy", "loss", *KINDS)
 
 
 CLAIMS = (
     Claim(
         "The cross-entropy of the three predictions with one-hot targets is 1.192 nats",
         "worked example, as in tutorial T5",
-        partial(_is_as_by_hand, kind="cross_entropy"),
+        partial(_error_by_hand, kind="cross_entropy"),
+        Below(1e-5),
     ),
     Claim(
         "The mean squared error of the same predictions is 0.2156",
         "worked example, as in tutorial T5",
-        partial(_is_as_by_hand, kind="mean_squared_error"),
+        partial(_error_by_hand, kind="mean_squared_error"),
+        Below(1e-5),
     ),
     Claim(
         "Where the softmax is sure and wrong, the squared error hardly pushes it (less than a tenth of cross-entropy)",
         "common advice for classifiers",
-        _stops_pushing,
+        _ratio_of_pushes,
+        Below(0.1),
     ),
     Claim(
         "Cross-entropy is more accurate than mean squared error at the tutorial's learning rate of 0.1",
         "tutorial T5, which trains with cross-entropy",
-        _is_better_at_tutorials,
+        _gain(runs=_at_tutorials),
+        Above(0),
     ),
     Claim(
         "Cross-entropy is more accurate than mean squared error, each at its best learning rate",
         "common advice for classifiers",
-        partial(_is_better_tuned, epoch=-1),
+        _gain(runs=tuned_rates.tuned),
+        Above(0),
     ),
     Claim(
         "Cross-entropy learns faster: more accurate after the first epoch, each at its best learning rate",
         "common advice for classifiers",
-        partial(_is_better_tuned, epoch=0),
+        _gain(runs=partial(tuned_rates.tuned, epoch=0)),
+        Above(0),
     ),
-    Claim("Mean squared error wants a larger learning rate than cross-entropy", "gradients above", _wants_larger_rate),
+    Claim(
+        "Mean squared error wants a larger learning rate than cross-entropy",
+        "gradients above",
+        _decades_of_rates,
+        Above(0),
+    ),
 )

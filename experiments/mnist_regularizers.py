@@ -208,11 +208,12 @@ def table(dataset: xr.Dataset) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for case in dataset["case"].values:
-        difference, (low, high), _ = estimate(gain.sel(case=case))
+        shown = estimate(gain.sel(case=case))
+        low, high = shown.interval
         at = {"case": case}
         lines.append(
             f"| {case} | {float(means['validation'].sel(at)):.2f} | {float(means['test'].sel(at)):.2f} "
-            f"| {difference:+.2f} [{low:+.2f}, {high:+.2f}] | {100 * float(better.sel(at)):.0f} "
+            f"| {shown.effect:+.2f} [{low:+.2f}, {high:+.2f}] | {100 * float(better.sel(at)):.0f} "
             f"| {100 * float(zeros.sel(at)):.2f} |"
         )
     return "\n".join(lines)

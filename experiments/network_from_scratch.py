@@ -12,18 +12,19 @@ import xarray as xr
 import jaxreg as jr
 from experiments.report import describe
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
+from jaxreg.claims import Above, Below, Claim, Estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import scratch
 from jaxreg.nets.boundary import check_strength
 from jaxreg.nets.scratch import STEPS, TOY_INPUTS, TOY_TARGETS
+from jaxreg.study import choose, gain, held_out, share
 
 TUTORIAL_RATE = 1.0
 TUTORIAL_LEAST = 0.0
 CLOSE = 0.1
 """Distance of a prediction from its target that counts as close."""
 _CHUNK = 2048  # runs whose weights and slopes stay in a core's cache
-_SHARE = "% of initialisations"
+_RUNS = "initialisations"
 
 
 @dataclass(frozen=True)
@@ -160,35 +161,30 @@ def tutorial_runs(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.sel(learning_rate=TUTORIAL_RATE, least_weight=TUTORIAL_LEAST, method="nearest")
 
 
-def _percentage(runs: xr.Dataset, name: str, level: float = 0.95) -> tuple[float, tuple[float, float], int]:
-    return percentage(jr.stats.proportion(runs, name, dim="seed", level=level))
+def _tutorials(dataset: xr.Dataset) -> xr.Dataset:
+    return tutorial_runs(assess(dataset))
 
 
-def _is_usual(dataset: xr.Dataset, name: str, bound: float) -> Verdict:
-    return above(*_percentage(tutorial_runs(assess(dataset)), name), bound=bound, unit=_SHARE)
-
-
-def _is_monotone_at_all(dataset: xr.Dataset) -> Verdict:
+def _least_share_monotone(dataset: xr.Dataset) -> Estimate:
     """At the learning rate where it is so in the fewest runs, on a level that allows for having looked for it."""
     runs = _over_rates(assess(dataset))
-    share = jr.stats.proportion(runs, "monotone", dim="seed")["proportion"]
-    fewest = runs.isel(learning_rate=int(np.argmin(share.fillna(1).values)))
+    shares = jr.stats.proportion(runs, "monotone", dim="seed")["proportion"]
+    fewest = runs.isel(learning_rate=int(np.argmin(shares.fillna(1).values)))
     level = 1 - 0.05 / runs.sizes["learning_rate"]
-    return above(*_percentage(fewest, "monotone", level), bound=95, unit=_SHARE)
+    return share("monotone", of=_RUNS, level=level)(fewest)
 
 
-def _another_rate_is_better(dataset: xr.Dataset) -> Verdict:
+def _ratio_at_another_rate(dataset: xr.Dataset) -> Estimate | None:
     """Chosen on every other seed, measured on the rest: the geometric mean of final losses over those at rate 1."""
     runs = _over_rates(dataset)
     last = np.log(np.maximum(runs["loss"].isel(step=-1), np.finfo(np.float32).tiny))
     runs = runs[["diverged"]].assign(log_loss=last)
-    chosen = jr.stats.mean(runs.isel(seed=slice(0, None, 2)), "log_loss", dim="seed")["mean"]
-    others = chosen.where(abs(chosen["learning_rate"] - TUTORIAL_RATE) > 1e-6, np.inf).fillna(np.inf)
-    rest = runs.isel(seed=slice(1, None, 2))
-    gain = jr.stats.paired_difference(rest, "log_loss", "seed", "learning_rate", TUTORIAL_RATE)
-    effect, interval, n = estimate(gain.isel(learning_rate=int(np.argmin(others.values))))
-    low, high = (math.exp(min(end, 700)) for end in interval)
-    return below(math.exp(effect), (low, high), n, bound=1, unit="× the loss at rate 1")
+    others = runs.isel(learning_rate=abs(runs["learning_rate"].values - TUTORIAL_RATE) > 1e-6)
+    if not others.sizes["learning_rate"]:
+        return None
+    best = choose(others, "log_loss", "learning_rate", least=True).item()
+    found = gain("log_loss", "learning_rate", best, TUTORIAL_RATE)(held_out(runs))
+    return None if found is None else found.exponential("× the loss at rate 1")
 
 
 def _over_rates(dataset: xr.Dataset) -> xr.Dataset:
@@ -199,32 +195,38 @@ CLAIMS = (
     Claim(
         "After 1,500 iterations all four predictions are on the right side of ½ (in more than 95 % of initialisations)",
         "tutorial T4, which shows one",
-        partial(_is_usual, name="solved", bound=95),
+        share("solved", runs=_tutorials, of=_RUNS),
+        Above(95),
     ),
     Claim(
         "After 1,500 iterations all four predictions are within 0.1 of their targets (in more than 95 % of "
         "initialisations)",
         "tutorial T4, whose table shows it for one",
-        partial(_is_usual, name="close", bound=95),
+        share("close", runs=_tutorials, of=_RUNS),
+        Above(95),
     ),
     Claim(
         "The loss falls monotonically: no step raises it (in more than 95 % of initialisations)",
         "tutorial T4, which shows one",
-        partial(_is_usual, name="monotone", bound=95),
+        share("monotone", runs=_tutorials, of=_RUNS),
+        Above(95),
     ),
     Claim(
         "The loss falls monotonically from practically every start (more than 99.99 %)",
         "tutorial T4, to the letter",
-        partial(_is_usual, name="monotone", bound=99.99),
+        share("monotone", runs=_tutorials, of=_RUNS),
+        Above(99.99),
     ),
     Claim(
         "The loss falls monotonically at every learning rate (in more than 95 % of initialisations)",
         "tutorial T4, carried over to the learning rate of its outlook",
-        _is_monotone_at_all,
+        _least_share_monotone,
+        Above(95),
     ),
     Claim(
         "Another learning rate than 1, chosen on other seeds, ends at a lower loss (geometric mean over runs)",
         "tutorial T4, which names a learning rate as an improvement",
-        _another_rate_is_better,
+        _ratio_at_another_rate,
+        Below(1),
     ),
 )

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from jaxreg import stats
-from jaxreg.claims import Claim, Verdict, above, below, inside
+from jaxreg.claims import Above, Below, Claim, Estimate, Inside, exactly
 
 TUTORIAL_SIZE, LARGE_SIZE, TUTORIAL_WEIGHT = 10, 40, 3.5
 """Points of a refit in tutorial T2, and many more of them; and where it starts."""
@@ -17,7 +17,7 @@ _QUARTILE = 0.6744897501960817  # the median size of a standard normal number
 _LIGHT = 8.0  # tail exponents from here on leave the mean square a standard error that can be trusted
 
 
-def _falls_as(dataset: xr.Dataset, law: Any, bounds: tuple[float, float]) -> Verdict:
+def _ratio_to_scaling(dataset: xr.Dataset, law: Any) -> Estimate:
     """Typical error at 10 points over that at 40, over the same ratio by the law; at the tutorial's start."""
     cells = dataset.sel(weight=TUTORIAL_WEIGHT)
     few, many = (cells.sel(batch_size=size) for size in (TUTORIAL_SIZE, LARGE_SIZE))
@@ -26,36 +26,34 @@ def _falls_as(dataset: xr.Dataset, law: Any, bounds: tuple[float, float]) -> Ver
     low, high = few["typical_low"] / many["typical_high"], few["typical_high"] / many["typical_low"]
     ratio = float(few["typical_error"] / many["typical_error"]) / expected
     interval = (float(low) / expected, float(high) / expected)
-    return inside(ratio, interval, int(dataset["draws"]), bounds, unit="times the law's ratio")
+    return Estimate(ratio, interval, int(dataset["draws"]), "times the law's ratio")
 
 
-def _law_holds(dataset: xr.Dataset) -> Verdict:
+def _ratio_to_law(dataset: xr.Dataset) -> Estimate | None:
     """The largest departure from the law, without a free constant, over all places and sizes from 10 to N - 10."""
     sizes = dataset["batch_size"]
     cells = dataset.sel(batch_size=sizes[(sizes >= TUTORIAL_SIZE) & (sizes <= dataset["population"] - 10)])
-    return _farthest(cells, "typical_error", "typical_low", "typical_high", "typical_law", "draws", (2 / 3, 3 / 2))
+    return _farthest(cells, "typical_error", "typical_low", "typical_high", "typical_law", "draws")
 
 
-def _farthest(
-    cells: xr.Dataset, name: str, low: str, high: str, exact: str, count: str, bounds: tuple[float, float]
-) -> Verdict:
+def _farthest(cells: xr.Dataset, name: str, low: str, high: str, exact: str, count: str) -> Estimate | None:
     """The ratio to an exact number that is farthest from 1, of all cells, and its interval."""
     parts = [np.ravel((cells[part] / cells[exact]).values) for part in (name, low, high)]
     worst = int(np.argmax(abs(np.log(parts[0])))) if len(parts[0]) else -1
     if worst < 0:
-        return Verdict("undecided", math.nan, (-math.inf, math.inf), 0)
+        return None
     ratio, least, most = (float(part[worst]) for part in parts)
-    return inside(ratio, (least, most), int(cells[count]), bounds, unit="times the law, at worst")
+    return Estimate(ratio, (least, most), int(cells[count]), "times the law, at worst")
 
 
-def _whole_is_exact(dataset: xr.Dataset) -> Verdict:
+def _error_of_whole(dataset: xr.Dataset) -> Estimate | None:
     whole = dataset["largest_error"].where(dataset["batch_size"] == dataset["population"]).max().item()
     if math.isnan(whole):
-        return Verdict("undecided", math.nan, (-math.inf, math.inf), 0)
-    return below(whole, (whole, whole), int(dataset["draws"]), bound=1e-12)
+        return None
+    return exactly(whole, int(dataset["draws"]))
 
 
-def _is_gaussian(dataset: xr.Dataset) -> Verdict:
+def _ratio_to_gaussian(dataset: xr.Dataset) -> Estimate:
     """Draws whose error exceeds four standard deviations, these taken from the median, over a Gaussian's."""
     cell = dataset.sel(batch_size=TUTORIAL_SIZE, weight=TUTORIAL_WEIGHT)
     limit = 4 * math.sqrt(float(cell["typical_error"])) / _QUARTILE
@@ -64,47 +62,47 @@ def _is_gaussian(dataset: xr.Dataset) -> Verdict:
     tally = xr.Dataset({"beyond": ("draw", np.arange(n) < beyond)})
     found = stats.proportion(tally, "beyond", dim="draw")
     share, low, high = (float(found[part]) / _GAUSSIAN_SHARE for part in ("proportion", "low", "high"))
-    return inside(share, (low, high), n, (0.5, 2.0), unit="times a Gaussian's share beyond 4 sd")
+    return Estimate(share, (low, high), n, "times a Gaussian's share beyond 4 sd")
 
 
-def _has_variance(dataset: xr.Dataset) -> Verdict:
+def _tail_exponent(dataset: xr.Dataset) -> Estimate:
     cell = dataset.sel(batch_size=TUTORIAL_SIZE, weight=TUTORIAL_WEIGHT)
     interval = (float(cell["error_low"]), float(cell["error_high"]))
-    return above(float(cell["error_exponent"]), interval, int(dataset["draws"]), bound=2, unit="(tail exponent)")
+    return Estimate(float(cell["error_exponent"]), interval, int(dataset["draws"]), "(tail exponent)")
 
 
-def _average_is_full_fit(dataset: xr.Dataset, gap: str) -> Verdict:
+def _largest_gap(dataset: xr.Dataset, gap: str) -> Estimate:
     """Distance over the length of the full fit's coefficients, at worst of all numbers of points but all: exact."""
     proper = dataset.isel(subset_size=slice(None, -1))
     worst = float(proper[gap].max())
-    return below(worst, (worst, worst), int(proper["subsets"].sum()), bound=1e-9, unit="of the full fit")
+    return exactly(worst, int(proper["subsets"].sum()), "of the full fit")
 
 
-def _variance_is(dataset: xr.Dataset, exact: str, bounds: tuple[float, float]) -> Verdict:
+def _ratio_of_variances(dataset: xr.Dataset, exact: str) -> Estimate | None:
     """The ratio of a simulated to a predicted stationary variance, at worst of all settings that have light tails."""
     light = dataset["exact_exponent"] > _LIGHT
     cells = dataset.where(light).stack(cell=("setting", "relative_rate")).dropna("cell", subset=["variance"])
     cells["runs"] = dataset["runs"]
-    return _farthest(cells, "variance", "variance_low", "variance_high", exact, "runs", bounds)
+    return _farthest(cells, "variance", "variance_low", "variance_high", exact, "runs")
 
 
-def _tails(dataset: xr.Dataset) -> Verdict:
-    return _farthest(dataset, "tail", "tail_low", "tail_high", "exact_tail", "runs", (0.8, 1.25))
+def _ratio_of_tails(dataset: xr.Dataset) -> Estimate | None:
+    return _farthest(dataset, "tail", "tail_low", "tail_high", "exact_tail", "runs")
 
 
-def _stable_to_two(dataset: xr.Dataset) -> Verdict:
+def _tail_exponent_at_edge(dataset: xr.Dataset) -> Estimate | None:
     """The tail exponent at the largest learning rate below 2; the mean square is infinite where it is 2 or less."""
     threshold = 2 / (1 + 2 / dataset["regression_size"])
     rate = (dataset["tail_rate"] * threshold).transpose("regression_size", "tail_rate")
     tails = dataset.where(rate < 2).stack(cell=("regression_size", "tail_rate")).dropna("cell", subset=["tail"])
     if not tails.sizes["cell"]:
-        return Verdict("undecided", math.nan, (-math.inf, math.inf), 0)
+        return None
     last = tails.isel(cell=int(np.argmin(tails["tail"].values)))
     interval = float(last["tail_low"]), float(last["tail_high"])
-    return above(float(last["tail"]), interval, int(dataset["runs"]), bound=2, unit="(tail exponent)")
+    return Estimate(float(last["tail"]), interval, int(dataset["runs"]), "(tail exponent)")
 
 
-def _diverges_at_threshold(dataset: xr.Dataset) -> Verdict:
+def _divergence_over_threshold(dataset: xr.Dataset) -> Estimate:
     """Where the tail exponent falls to 2, over the threshold, for the smallest mini-batches: by interpolation."""
     tails = dataset.isel(regression_size=0)
     rates = tails["tail_rate"].values
@@ -117,72 +115,84 @@ def _diverges_at_threshold(dataset: xr.Dataset) -> Verdict:
 
     at, low, high = (crossing(name) for name in ("tail", "tail_low", "tail_high"))
     if math.isnan(at):
-        return Verdict("undecided", math.nan, (-math.inf, math.inf), int(dataset["runs"]))
+        return Estimate(math.nan, (-math.inf, math.inf), int(dataset["runs"]))
     interval = (-math.inf if math.isnan(low) else low, math.inf if math.isnan(high) else high)
-    return inside(at, interval, int(dataset["runs"]), (0.9, 1.1), unit="of 2/(1 + 2/B)")
+    return Estimate(at, interval, int(dataset["runs"]), "of 2/(1 + 2/B)")
 
 
 CLAIMS = (
     Claim(
         "The variance of mini-batch noise falls as 1/K (T2's refits of 10 and 40 of 100 points, to within a quarter)",
         "the usual scaling, as in Jastrzębski et al., Three Factors Influencing Minima in SGD (2017)",
-        partial(_falls_as, law=lambda size, population: 1 / size, bounds=(0.8, 1.25)),
+        partial(_ratio_to_scaling, law=lambda size, population: 1 / size),
+        Inside(0.8, 1.25),
     ),
     Claim(
         "It falls as (1 - K/N)/K once drawing without replacement is allowed for (to within a quarter)",
         "sampling theory, as in Hoffer, Hubara and Soudry, Train longer, generalize better (2017)",
-        partial(_falls_as, law=lambda size, population: (1 - size / population) / size, bounds=(0.8, 1.25)),
+        partial(_ratio_to_scaling, law=lambda size, population: (1 - size / population) / size),
+        Inside(0.8, 1.25),
     ),
     Claim(
         "The typical squared error of a refit is 0.455 v (1 - K/N)/(K - p - 2) at every w from K = 10 on, to a half",
         "regression on random points, here for the median",
-        _law_holds,
+        _ratio_to_law,
+        Inside(2 / 3, 3 / 2),
     ),
-    Claim("With K = N there is no error, to rounding", "its definition", _whole_is_exact),
+    Claim("With K = N there is no error, to rounding", "its definition", _error_of_whole, Below(1e-12)),
     Claim(
         "The noise is Gaussian (10 points; its share beyond four standard deviations, to a factor of two)",
         "assumed in diffusion models of SGD, as in Mandt, Hoffman and Blei (2017)",
-        _is_gaussian,
+        _ratio_to_gaussian,
+        Inside(0.5, 2.0),
     ),
     Claim(
         "The noise has a finite variance, as far as draws of 10 points show (a tail exponent above 2)",
         "assumed wherever a temperature lr/batch is",
-        _has_variance,
+        _tail_exponent,
+        Above(2),
     ),
     Claim(
         "A mini-batch gradient is right on average (refits to all subsets of the points of T2, weighted alike)",
         "Robbins and Monro (1951), the premise of SGD",
-        partial(_average_is_full_fit, gap="plain_gap"),
+        partial(_largest_gap, gap="plain_gap"),
+        Below(1e-9),
     ),
     Claim(
         "Weighted by the determinants of their Gram matrices, refits to all subsets average to the full fit",
         "Dereziński and Warmuth (2017)",
-        partial(_average_is_full_fit, gap="volume_gap"),
+        partial(_largest_gap, gap="volume_gap"),
+        Below(1e-9),
     ),
     Claim(
         "On a quadratic the stationary variance is ηs²/(2Bh), with momentum over 1 - β (to within 5 %)",
         "the diffusion limit, as in Mandt, Hoffman and Blei (2017)",
-        partial(_variance_is, exact="diffusion_variance", bounds=(0.95, 1.05)),
+        partial(_ratio_of_variances, exact="diffusion_variance"),
+        Inside(0.95, 1.05),
     ),
     Claim(
         "It is what discrete time gives, for additive noise, momentum, drawing without replacement, and regression "
         "(to within 1 %)",
         "the recursion of the second moment",
-        partial(_variance_is, exact="exact_variance", bounds=(0.99, 1.01)),
+        partial(_ratio_of_variances, exact="exact_variance"),
+        Inside(0.99, 1.01),
     ),
     Claim(
         "SGD on a quadratic keeps a finite mean square up to a learning rate of 2/h (regression on mini-batches)",
         "the limit of gradient descent",
-        _stable_to_two,
+        _tail_exponent_at_edge,
+        Above(2),
     ),
     Claim(
         "Its mean square diverges at 2/(1 + 2/B) (where the tail exponent falls to 2, to within 10 %)",
         "the recursion of the second moment",
-        _diverges_at_threshold,
+        _divergence_over_threshold,
+        Inside(0.9, 1.1),
     ),
     Claim(
         "The tail exponent of its weights solves E|1 - ηm|^α = 1 (to within a quarter)",
         "Kesten (1973); Gürbüzbalaban, Şimşekli and Zhu, The Heavy-Tail Phenomenon in SGD (2021)",
-        _tails,
+        _ratio_of_tails,
+        Inside(0.8, 1.25),
     ),
 )

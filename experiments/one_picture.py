@@ -1,6 +1,5 @@
 """Are early stopping, ridge, dropout and input noise one path? Filters, degrees of freedom and risk of linear fits."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from experiments.picture_runs import (
     smooth,
 )
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, below, estimate, inside
+from jaxreg.claims import Below, Claim, Estimate, Inside, Quantity, estimate, exactly
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
 
@@ -207,38 +206,36 @@ def worst_filter(dataset: xr.Dataset, method: str, level: float = 0.95) -> xr.Da
     return summary.isel(place=int(abs(summary["mean"].values).argmax()), drop=True)
 
 
-def _is_exact(dataset: xr.Dataset) -> Verdict:
+def _distance_from_closed_form(dataset: xr.Dataset) -> Estimate:
     off = abs(dataset["filter"] - dataset["exact_filter"]).sel({"method": list(METHODS[:2])})
     distance = float(off.max())
-    return below(distance, (distance, distance), off.size, bound=_EXACT, unit="largest distance")
+    return exactly(distance, off.size, "largest distance")
 
 
-def _is_its_filter(method: str) -> Callable[[xr.Dataset], Verdict]:
-    def test(dataset: xr.Dataset) -> Verdict:
-        return inside(*estimate(worst_filter(dataset, method)), bounds=(-_TOLERANCE, _TOLERANCE), unit="of a filter")
+def _worst_filter(method: str) -> Quantity:
+    def quantity(dataset: xr.Dataset) -> Estimate:
+        return estimate(worst_filter(dataset, method), "of a filter")
 
-    return test
+    return quantity
 
 
-def _is_bounded(name: str) -> Callable[[xr.Dataset], Verdict]:
-    def test(dataset: xr.Dataset) -> Verdict:
+def _largest_ratio(name: str) -> Quantity:
+    def quantity(dataset: xr.Dataset) -> Estimate:
         ratios = dataset[name].where(~dataset["problem_diverged"])
         largest = float(ratios.max().item())
-        bound = float(dataset["bound"]) * (1 + _EXACT)
-        return below(largest, (largest, largest), ratios.sizes["problem"], bound, unit="times ridge's risk, the worst")
+        return exactly(largest, ratios.sizes["problem"], "times ridge's risk, the worst")
 
-    return test
+    return quantity
 
 
-def _is_one_path(name: str) -> Callable[[xr.Dataset], Verdict]:
-    def test(dataset: xr.Dataset) -> Verdict:
+def _distance_of_paths(name: str) -> Quantity:
+    def quantity(dataset: xr.Dataset) -> Estimate:
         logs: xr.DataArray = xr.ufuncs.log(dataset[name])
         apart = 100 * abs(logs).max(dim="fraction")
         runs = xr.Dataset({"apart": apart, "diverged": dataset["problem_diverged"]})
-        summary = estimate(jr.stats.mean(runs, "apart", dim="problem"))
-        return below(*summary, bound=100 * _EQUAL, unit="% (log ratio of risks), at the worst df")
+        return estimate(jr.stats.mean(runs, "apart", dim="problem"), "% (log ratio of risks), at the worst df")
 
-    return test
+    return quantity
 
 
 _ALI = "Ali, Kolter and Tibshirani, A continuous-time view of early stopping for least squares (2019)"
@@ -247,36 +244,43 @@ CLAIMS = (
     Claim(
         "k steps of gradient descent from 0 keep 1 - (1 - ηλᵢ)ᵏ of each singular direction, ridge λᵢ/(λᵢ + α)",
         "closed form",
-        _is_exact,
+        _distance_from_closed_form,
+        Below(_EXACT),
     ),
     Claim(
         "SGD with dropout, in the mean over masks, is (X'X + (1-p)/p diag(X'X))⁻¹X'y (every filter within 0.02)",
         "Srivastava et al., Dropout (2014), section 9.1",
-        _is_its_filter("dropout"),
+        _worst_filter("dropout"),
+        Inside(-_TOLERANCE, _TOLERANCE),
     ),
     Claim(
         "SGD with input noise of variance σ², in the mean over draws, is ridge with α = nσ² (every filter within 0.02)",
         "Bishop, Training with noise is equivalent to Tikhonov regularization (1995)",
-        _is_its_filter("input noise"),
+        _worst_filter("input noise"),
+        Inside(-_TOLERANCE, _TOLERANCE),
     ),
     Claim(
         "Gradient flow at time t has at most 1.69 times the risk of ridge at λ = 1/t (every problem, every t)",
         _ALI,
-        _is_bounded("flow"),
+        _largest_ratio("flow"),
+        Below(find_bound() * (1 + _EXACT)),
     ),
     Claim(
         "So have k steps of gradient descent, as large as the inverse of the largest eigenvalue (every problem and k)",
         "taken from gradient flow, which the proof is about",
-        _is_bounded("descent"),
+        _largest_ratio("descent"),
+        Below(find_bound() * (1 + _EXACT)),
     ),
     Claim(
         "At equal degrees of freedom, early stopping and ridge have the same risk (10 %, mean of the worst df)",
         "one picture: points on one path",
-        _is_one_path("early"),
+        _distance_of_paths("early"),
+        Below(100 * _EQUAL),
     ),
     Claim(
         "At equal degrees of freedom, dropout and ridge have the same risk (10 %, mean of the worst df)",
         "one picture: points on one path",
-        _is_one_path("dropout"),
+        _distance_of_paths("dropout"),
+        Below(100 * _EQUAL),
     ),
 )

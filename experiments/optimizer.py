@@ -11,12 +11,13 @@ import xarray as xr
 import jaxreg as jr
 from experiments import tuned_rates
 from experiments import tutorial_network as t5
-from experiments.tuned_rates import compare, compare_best_rates, half_decades
+from experiments.tuned_rates import compare_best_rates, half_decades
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, below, inside
+from jaxreg.claims import Above, Below, Claim, Estimate, Inside
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_name, check_strength
 from jaxreg.nets.optimizers import OPTIMIZERS
+from jaxreg.study import at, gain, held_out
 
 DEFAULTS = {
     "sgd": 0.01,
@@ -111,7 +112,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     )
     return result.assign(
         default_rate=("optimizer", [DEFAULTS[name] for name in config.optimizers]),
-        best_rate=tuned_rates.find_best_rates(result, "optimizer"),
+        best_rate=tuned_rates.find_best_rates(result),
     ).assign_attrs(dataset=config.dataset)
 
 
@@ -126,71 +127,69 @@ def follow(*data: Any, optimizer: str, momentum: float, weight_decay: float, **s
 
 
 def _at_defaults(dataset: xr.Dataset) -> xr.Dataset:
-    return tuned_rates.take(t5.last_accuracy(dataset), dataset["default_rate"])
+    return at(t5.last_accuracy(dataset), learning_rate=dataset["default_rate"])
 
 
-def _tuned(dataset: xr.Dataset) -> xr.Dataset:
-    return tuned_rates.tuned(dataset, "optimizer")
+_by_default = partial(gain, "test_accuracy", "optimizer", runs=_at_defaults)
+_tuned = partial(gain, "test_accuracy", "optimizer", runs=tuned_rates.tuned)
 
 
-def _is_better_by_default(dataset: xr.Dataset, first: str, second: str) -> Verdict:
-    return tuned_rates.is_better(_at_defaults(dataset), "optimizer", first, second)
-
-
-def _is_better_tuned(dataset: xr.Dataset, first: str, second: str, bound: float = 0) -> Verdict:
-    return tuned_rates.is_better(_tuned(dataset), "optimizer", first, second, bound)
-
-
-def _needs_no_tuning(dataset: xr.Dataset, name: str) -> Verdict:
+def _gain_by_tuning(dataset: xr.Dataset, name: str) -> Estimate | None:
     """Accuracy at the best rate minus that at the default, on the seeds that the former was not chosen on."""
     if name not in dataset["optimizer"].values:
-        return Verdict("undecided", float("nan"), (-float("inf"), float("inf")), 0, t5.POINTS)
-    choices = [_tuned(dataset), t5.split_seeds(_at_defaults(dataset))[1]]
-    runs = xr.concat([part.sel(optimizer=name, drop=True) for part in choices], "choice").assign_coords(
-        choice=["best", "default"]
-    )
-    return below(*compare(runs, "choice", "best", "default"), bound=1, unit=t5.POINTS)
+        return None
+    choices = [tuned_rates.tuned(dataset), held_out(_at_defaults(dataset))]
+    runs = xr.concat([part.sel(optimizer=name, drop=True) for part in choices], "choice")
+    return gain("test_accuracy", "choice", "best", "default")(runs.assign_coords(choice=["best", "default"]))
 
 
-def _has_smaller_rate(dataset: xr.Dataset, first: str, second: str, bounds: tuple[float, float]) -> Verdict:
-    decades, (low, high), n = compare_best_rates(dataset, "optimizer", second, first)
-    return inside(10**decades, (10**low, 10**high), n, bounds, unit="times")
+def _ratio_of_best_rates(dataset: xr.Dataset, first: str, second: str) -> Estimate | None:
+    """How many times smaller the best learning rate of the first is."""
+    decades = compare_best_rates(dataset, "optimizer", second, first)
+    return None if decades is None else decades.exponential("times", base=10)
 
 
 CLAIMS = (
     Claim(
         "Adam is more accurate than SGD, each at its default learning rate",
         "common practice; tutorial T5 compares optimizers at one rate each",
-        partial(_is_better_by_default, first="adam", second="sgd"),
+        _by_default("adam", "sgd"),
+        Above(0),
     ),
     Claim(
         "Adam is more accurate than SGD, each at its best learning rate",
         "common practice",
-        partial(_is_better_tuned, first="adam", second="sgd"),
+        _tuned("adam", "sgd"),
+        Above(0),
     ),
     Claim(
         "Adam needs little tuning: its best learning rate gains less than one percentage point over its default",
         "Kingma and Ba (2015)",
-        partial(_needs_no_tuning, name="adam"),
+        partial(_gain_by_tuning, name="adam"),
+        Below(1),
     ),
     Claim(
         "Tuned, momentum is never worse than SGD, a special case of it (by more than half a percentage point)",
         "Choi et al. (2019)",
-        partial(_is_better_tuned, first="momentum", second="sgd", bound=-0.5),
+        _tuned("momentum", "sgd"),
+        Above(-0.5),
     ),
     Claim(
         "Nesterov's momentum is more accurate than the classical one, both tuned",
         "Sutskever et al. (2013)",
-        partial(_is_better_tuned, first="nesterov", second="momentum"),
+        _tuned("nesterov", "momentum"),
+        Above(0),
     ),
     Claim(
         "AdamW is more accurate than Adam, both tuned",
         "Loshchilov and Hutter (2019)",
-        partial(_is_better_tuned, first="adamw", second="adam"),
+        _tuned("adamw", "adam"),
+        Above(0),
     ),
     Claim(
         "Lion's best learning rate is 3 to 10 times smaller than AdamW's",
         "Chen et al. (2023)",
-        partial(_has_smaller_rate, first="lion", second="adamw", bounds=(3.0, 10.0)),
+        partial(_ratio_of_best_rates, first="lion", second="adamw"),
+        Inside(3.0, 10.0),
     ),
 )

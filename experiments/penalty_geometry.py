@@ -1,6 +1,5 @@
 """Does the L1 diamond touch the loss at a corner? Shapes of three penalties in two and more dimensions, tutorial T4."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,9 +13,10 @@ import jaxreg as jr
 from experiments.penalty_pictures import GRAM, OPTIMUM, PATH_WEIGHTS, follow_all, pad_pair, touch_all
 from experiments.penalty_shapes import LOSSES, PENALTIES, measure_loss, share_of_corners, share_of_zeros
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
+from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, estimate, exactly
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
+from jaxreg.study import share
 
 _GRID = (-2.3, 2.9)
 _LOSSES = "% of losses"
@@ -127,8 +127,8 @@ def _check(config: Config) -> None:
     check_integer("path_seed", config.path_seed, 0, 2**32 - 1, "Give a seed such as 0")
     for dimension in config.dimensions:
         check_integer("dimensions", dimension, 2, 256, "Give numbers of weights such as (2, 5, 16)")
-    for share in config.shares:
-        check_number("shares", share, 1e-6, 1, "Give shares of the strength from which L1 has no weight left")
+    for fraction in config.shares:
+        check_number("shares", fraction, 1e-6, 1, "Give shares of the strength from which L1 has no weight left")
     for alpha in config.alphas:
         check_number("alphas", alpha, 1e-6, 2, "Beyond 2.24 the drawn diamond is a point")
     for name in ("dimensions", "shares", "alphas"):
@@ -149,44 +149,44 @@ def _at(dataset: xr.Dataset, penalty: str, which: int, share: float = 0.5) -> xr
     return runs.sel(share=share, method="nearest")
 
 
-def _percentage(runs: xr.Dataset, name: str) -> tuple[float, tuple[float, float], int]:
-    return percentage(jr.stats.proportion(runs, name, dim="seed"))
+def _share(runs: xr.Dataset, name: str) -> Estimate:
+    return share(name, of="losses")(runs)
 
 
-def _sits_on_a_corner(dataset: xr.Dataset) -> Verdict:
+def _share_on_a_corner(dataset: xr.Dataset) -> Estimate:
     """Mean over all strengths, loss by loss."""
     runs = count_sparse(dataset).sel(loss_kind="random", penalty="L1", dimension=2)
     runs = runs.assign(corner=100 * runs["corner"].mean("share"))
-    return above(*estimate(jr.stats.mean(runs, "corner", dim="seed")), bound=50, unit=_LOSSES)
+    return estimate(jr.stats.mean(runs, "corner", dim="seed"), _LOSSES)
 
 
-def _is_common(name: str, penalty: str, which: int, bound: float) -> Callable[[xr.Dataset], Verdict]:
-    def test(dataset: xr.Dataset) -> Verdict:
-        return above(*_percentage(_at(dataset, penalty, which), name), bound=bound, unit=_LOSSES)
+def _share_at_half(name: str, penalty: str, which: int) -> Quantity:
+    def quantity(dataset: xr.Dataset) -> Estimate:
+        return _share(_at(dataset, penalty, which), name)
 
-    return test
+    return quantity
 
 
-def _l2_is_not_on_an_axis(dataset: xr.Dataset) -> Verdict:
+def _share_of_l2_on_an_axis(dataset: xr.Dataset) -> Estimate:
     runs = count_sparse(dataset).sel(loss_kind="random", penalty="L2", dimension=2)
-    return below(*_percentage(runs.assign(zero=runs["zero"].any("share")), "zero"), bound=1, unit=_LOSSES)
+    return _share(runs.assign(zero=runs["zero"].any("share")), "zero")
 
 
-def _more_opportunities(dataset: xr.Dataset) -> Verdict:
+def _gain_with_dimensions(dataset: xr.Dataset) -> Estimate:
     runs = count_sparse(dataset).sel(loss_kind="random", penalty="L1").sel(share=0.5, method="nearest")
     runs = runs.assign(zero=100.0 * runs["zero"]).transpose("seed", ...)
     first, last = dataset["dimension"].values[[0, -1]]
     gain = jr.stats.paired_difference(runs, "zero", "seed", "dimension", baseline=int(first))
-    return above(*estimate(gain.sel(dimension=last)), unit="percentage points")
+    return estimate(gain.sel(dimension=last), "percentage points")
 
 
-def _shrinks(dataset: xr.Dataset) -> Verdict:
+def _share_shrinking(dataset: xr.Dataset) -> Estimate:
     runs = dataset.sel(loss_kind="random", penalty="L1", dimension=2)
     runs = runs.assign(falls=(runs["size_at"].diff("share") < 0).all("share"))
-    return above(*_percentage(runs, "falls"), bound=99, unit=_LOSSES)
+    return _share(runs, "falls")
 
 
-def _meets_the_closed_form(dataset: xr.Dataset) -> Verdict:
+def _distance_from_closed_form(dataset: xr.Dataset) -> Estimate:
     """Largest distance of a simulated share from the exact one over all cells, in standard errors."""
     runs = count_sparse(dataset).sel(loss_kind="isotropic", penalty="L1")
     n = int((~runs["diverged"]).sum("seed").min())
@@ -195,7 +195,7 @@ def _meets_the_closed_form(dataset: xr.Dataset) -> Verdict:
         exact = dataset[f"{name}_exact"]
         error = np.sqrt(exact * (1 - exact) / n) + 0.5 / n
         z.append(float((abs(runs[name].mean("seed") - exact) / error).max()))
-    return below(max(z), (max(z), max(z)), n, bound=4.5, unit="standard errors")
+    return exactly(max(z), n, "standard errors")
 
 
 _BOOK = "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, section 3.4.3"
@@ -206,50 +206,59 @@ CLAIMS = (
         "The L1 touching point sits on a corner, so one of two weights is exactly 0 (more than half of random losses, "
         "mean over all α)",
         "tutorial T4, read as more often than not",
-        _sits_on_a_corner,
+        _share_on_a_corner,
+        Above(50),
     ),
     Claim(
         f"The L1 touching point sits on a corner, so one of two weights is exactly 0 (in more than 95 % of random "
         f"losses, {_HALF})",
         "tutorial T4, to the letter",
-        _is_common("corner", "L1", 0, 95),
+        _share_at_half("corner", "L1", 0),
+        Above(95),
     ),
     Claim(
         f"In the largest dimension too it sits on a corner, all weights but one being 0 (more than half, {_HALF})",
         "tutorial T4, carried over to many weights",
-        _is_common("corner", "L1", -1, 50),
+        _share_at_half("corner", "L1", -1),
+        Above(50),
     ),
     Claim(
         f"In the largest dimension some weight is exactly 0 (in more than 95 % of random losses, {_HALF})",
         _BOOK,
-        _is_common("zero", "L1", -1, 95),
+        _share_at_half("zero", "L1", -1),
+        Above(95),
     ),
     Claim(
         f"With more dimensions there are more opportunities for a weight to be 0 (share of losses with a zero in the "
         f"largest dimension less that in two, {_HALF})",
         _BOOK,
-        _more_opportunities,
+        _gain_with_dimensions,
+        Above(0),
     ),
     Claim(
         f"The elastic net's shape has corners too: in the largest dimension some weight is exactly 0 (more than half, "
         f"{_HALF}, which is a quarter of the elastic net's own)",
         "Zou and Hastie, J. R. Stat. Soc. B 67 (2005)",
-        _is_common("zero", "elastic net", -1, 50),
+        _share_at_half("zero", "elastic net", -1),
+        Above(50),
     ),
     Claim(
         "The L2 touching point is not on an axis: no weight of two is exactly 0 at any α (but for 1 % of losses)",
         "tutorial T4",
-        _l2_is_not_on_an_axis,
+        _share_of_l2_on_an_axis,
+        Below(1),
     ),
     Claim(
         "A larger α is a smaller diamond (at all α, in more than 99 % of random losses)",
         "tutorial T4",
-        _shrinks,
+        _share_shrinking,
+        Above(99),
     ),
     Claim(
         "For isotropic losses the shares of corners and of zeros are those of the closed form (control: in every cell "
         "within 4.5 standard errors)",
         "closed form",
-        _meets_the_closed_form,
+        _distance_from_closed_form,
+        Below(4.5),
     ),
 )

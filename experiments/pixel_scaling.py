@@ -16,21 +16,18 @@ from experiments.tutorial_network import (
     DROPOUT,
     HIDDEN,
     LEARNING_RATE,
-    POINTS,
     Images,
-    choose_best,
     count_epochs,
     count_overflow,
-    judge_share,
     last_accuracy,
     load_images,
     require,
-    split_seeds,
 )
-from jaxreg.claims import Claim, Verdict, above, estimate, inside, percentage
+from jaxreg.claims import Above, Claim, Estimate, Inside, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import ACTIVATIONS, MLP
 from jaxreg.nets.boundary import check_hidden, check_strength
+from jaxreg.study import at, choose, gain, held_out, share
 
 _SPOKEN = {"sigmoid": "sigmoid", "relu": "ReLU"}
 PIXELS = ("raw", "scaled", "standardised")
@@ -170,7 +167,9 @@ def find_best_rates(dataset: xr.Dataset) -> xr.Dataset:
     place = accuracy.argmax("learning_rate")
     logs = xr.DataArray(np.log10(dataset["learning_rate"].values), dims="learning_rate")
     log = logs.isel(learning_rate=place.drop_vars("learning_rate", errors="ignore"))
-    return xr.Dataset({"log_rate": log, "diverged": dataset["diverged"].all("learning_rate")})
+    return xr.Dataset(
+        {"log_rate": log.assign_attrs(units="decades"), "diverged": dataset["diverged"].all("learning_rate")}
+    )
 
 
 def tune(dataset: xr.Dataset) -> xr.Dataset:
@@ -178,112 +177,89 @@ def tune(dataset: xr.Dataset) -> xr.Dataset:
 
     Every pair of activation and pixels has a learning rate of its own.
     """
-    chosen, rest = split_seeds(last_accuracy(dataset))
-    pairs = [(a, p) for a in dataset["activation"].values.tolist() for p in dataset["pixels"].values.tolist()]
-    best = {}
-    for activation, pixels in pairs:
-        place = {"activation": activation, "pixels": pixels}
-        best[activation, pixels] = choose_best(chosen.sel(place), "test_accuracy", "learning_rate")
-    shape = (dataset.sizes["activation"], dataset.sizes["pixels"])
-    rates = xr.DataArray(
-        np.array([best[pair] for pair in pairs]).reshape(shape),
-        {"activation": dataset["activation"].values, "pixels": dataset["pixels"].values},
-        ("activation", "pixels"),
-    )
-    return rest.sel(learning_rate=rates)
+    runs = last_accuracy(dataset)
+    return held_out(at(runs, learning_rate=choose(runs, "test_accuracy", "learning_rate")))
 
 
 def _at_tutorial(dataset: xr.Dataset) -> xr.Dataset:
-    try:
-        return dataset.sel(learning_rate=LEARNING_RATE, method="nearest", tolerance=1e-6)
-    except KeyError:
-        constraint = f"must hold the tutorial's {LEARNING_RATE}"
-        raise ArgumentError(
-            "learning_rates", dataset["learning_rate"].values, constraint, "Add it to the configuration"
-        ) from None
+    return at(dataset, learning_rate=LEARNING_RATE)
 
 
-def _gain(
-    runs: xr.Dataset, dim: str, value: str, baseline: str, name: str = "test_accuracy"
-) -> tuple[float, tuple[float, float], int]:
-    return estimate(jr.stats.paired_difference(runs, name, "seed", dim, baseline).sel({dim: value}))
-
-
-def _raw_is_flat(dataset: xr.Dataset) -> Verdict:
+def _share_of_flat_units(dataset: xr.Dataset) -> Estimate:
     runs = _at_tutorial(dataset)[["flat", "diverged"]].sel(activation="sigmoid", pixels="raw", moment="start", layer=1)
-    return above(*percentage(jr.stats.mean(runs, "flat", dim="seed")), bound=50, unit="% of units and images")
+    return percentage(jr.stats.mean(runs, "flat", dim="seed"), "% of units and images")
 
 
-def _rate_shifts(dataset: xr.Dataset, activation: str) -> Verdict:
+def _decades_of_rates(dataset: xr.Dataset, activation: str) -> Estimate | None:
     best = find_best_rates(dataset).sel(activation=activation)
-    return above(*_gain(best, "pixels", "scaled", "raw", "log_rate"), unit="decades")
+    return gain("log_rate", "pixels", "scaled", "raw")(best)
 
 
-def _scaling_helps(dataset: xr.Dataset) -> Verdict:
-    runs = _at_tutorial(last_accuracy(dataset)).sel(activation="sigmoid")
-    return above(*_gain(runs, "pixels", "scaled", "raw"), unit=POINTS)
-
-
-def _scaling_helps_tuned(dataset: xr.Dataset, activation: str) -> Verdict:
-    return above(*_gain(tune(dataset).sel(activation=activation), "pixels", "scaled", "raw"), unit=POINTS)
-
-
-def _relu_fails(dataset: xr.Dataset) -> Verdict:
+def _share_failing(dataset: xr.Dataset) -> Estimate:
     """A run that diverged has failed, too."""
     runs = _at_tutorial(last_accuracy(dataset)).sel(activation="relu", pixels="raw")
     failed = runs["diverged"] | ~(runs["test_accuracy"] >= CHANCE)
-    return judge_share(xr.Dataset({"failed": failed}), "failed", bound=95)
+    return share("failed")(xr.Dataset({"failed": failed}))
 
 
-def _relu_is_better(dataset: xr.Dataset) -> Verdict:
-    return above(*_gain(tune(dataset).sel(pixels="scaled"), "activation", "relu", "sigmoid"), unit=POINTS)
+def _tutorials_sigmoid(dataset: xr.Dataset) -> xr.Dataset:
+    return _at_tutorial(last_accuracy(dataset)).sel(activation="sigmoid")
 
 
-def _standardising_is_scaling(dataset: xr.Dataset) -> Verdict:
-    gain = _gain(tune(dataset).sel(activation="relu"), "pixels", "standardised", "scaled")
-    return inside(*gain, bounds=(-0.5, 0.5), unit=POINTS)
+def _tuned(dataset: xr.Dataset, **place: str) -> xr.Dataset:
+    return tune(dataset).sel(place)
+
+
+_scaling = partial(gain, "test_accuracy", "pixels", "scaled", "raw")
 
 
 CLAIMS = (
     Claim(
         "On raw pixels, most of the first sigmoid layer is saturated before training (slope below 5 % of the largest)",
         "common reason to scale what tutorial T5 leaves unscaled",
-        _raw_is_flat,
+        _share_of_flat_units,
+        Above(50),
     ),
     *(
         Claim(
             f"Scaling pixels to 0…1 raises the best learning rate of the {name} network",
             "what tutorial T5, which finds 0.1 on raw pixels, does not say",
-            partial(_rate_shifts, activation=activation),
+            partial(_decades_of_rates, activation=activation),
+            Above(0),
         )
         for activation, name in _SPOKEN.items()
     ),
     Claim(
         "At the tutorial's learning rate, scaling pixels to 0…1 makes the sigmoid network more accurate",
         "common advice against what tutorial T5 does",
-        _scaling_helps,
+        _scaling(runs=_tutorials_sigmoid),
+        Above(0),
     ),
     *(
         Claim(
             f"Each at its own best learning rate, scaling pixels to 0…1 makes the {name} network more accurate",
             "common advice against what tutorial T5 does",
-            partial(_scaling_helps_tuned, activation=activation),
+            _scaling(runs=partial(_tuned, activation=activation)),
+            Above(0),
         )
         for activation, name in _SPOKEN.items()
     ),
     Claim(
         "With ReLU in place of sigmoid, raw pixels at the tutorial's rate fail (below 20 % in more than 95 % of seeds)",
         "tutorial T5, which draws ReLU and trains with sigmoid",
-        _relu_fails,
+        _share_failing,
+        Above(95),
     ),
     Claim(
         "On pixels from 0 to 1, each at its own best learning rate, ReLU is more accurate than sigmoid",
         "common advice",
-        _relu_is_better,
+        gain("test_accuracy", "activation", "relu", "sigmoid", runs=partial(_tuned, pixels="scaled")),
+        Above(0),
     ),
     Claim(
         "Standardised pixels are as good as pixels from 0 to 1 (within half a point; ReLU, each at its own best rate)",
         "common practice, which does either",
-        _standardising_is_scaling,
+        gain("test_accuracy", "pixels", "standardised", "scaled", runs=partial(_tuned, activation="relu")),
+        Inside(-0.5, 0.5),
     ),
 )

@@ -15,9 +15,10 @@ import xarray as xr
 import jaxreg as jr
 from experiments.report import describe
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
+from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.linear import lars_path, least_squares, polynomial_features, ridge
 from jaxreg.linear.boundary import check_number
+from jaxreg.study import share
 
 FITS = ("none", "l2", "l1")
 """Least squares, ridge, and lasso by LARS."""
@@ -27,7 +28,6 @@ DOMAIN = (-10.0, 10.0)
 TRUTH = (0.0, 0.001, 0.001, -0.001)
 """Coefficients of the truth, lowest degree first."""
 _NAMES = {"none": "no regularization", "l2": "L2", "l1": "L1"}
-_DRAWS = "% of draws"
 
 
 @dataclass(frozen=True)
@@ -165,15 +165,15 @@ def _tutorial_runs(dataset: xr.Dataset, **derived: Any) -> xr.Dataset:
     return draws.assign({name: function(draws) for name, function in derived.items()})
 
 
-def _percentage(draws: xr.Dataset, name: str) -> tuple[float, tuple[float, float], int]:
-    return percentage(jr.stats.proportion(draws, name, dim="seed"))
+def _share(draws: xr.Dataset, name: str) -> Estimate:
+    return share(name, of="draws")(draws)
 
 
-def _mean(draws: xr.Dataset, name: str) -> tuple[float, tuple[float, float], int]:
-    return estimate(jr.stats.mean(draws, name, dim="seed"))
+def _mean(draws: xr.Dataset, name: str, unit: str = "") -> Estimate:
+    return estimate(jr.stats.mean(draws, name, dim="seed"), unit)
 
 
-def _overlearns(dataset: xr.Dataset) -> Verdict:
+def _ratio_of_errors(dataset: xr.Dataset) -> Estimate:
     """Geometric mean, over draws, of the error on new observations over that on the data."""
 
     def log_ratio(draws: xr.Dataset) -> xr.DataArray:
@@ -181,31 +181,29 @@ def _overlearns(dataset: xr.Dataset) -> Verdict:
         new = (none["test_error"] ** 2 + none["noise"] ** 2) ** 0.5
         return xr.apply_ufunc(np.log, new / none["train_error"])
 
-    effect, interval, n = _mean(_tutorial_runs(dataset, ratio=log_ratio), "ratio")
-    low, high = (math.exp(end) for end in interval)
-    return above(math.exp(effect), (low, high), n, bound=1, unit="× the error on the data")
+    return _mean(_tutorial_runs(dataset, ratio=log_ratio), "ratio").exponential("× the error on the data")
 
 
-def _does_not_generalise(dataset: xr.Dataset) -> Verdict:
+def _share_worse_than_mean(dataset: xr.Dataset) -> Estimate:
     draws = _tutorial_runs(dataset, worse=lambda d: d["test_error"].sel(fit="none") > d["truth"].std())
-    return above(*_percentage(draws, "worse"), bound=50, unit=_DRAWS)
+    return _share(draws, "worse")
 
 
-def _is_within_noise(dataset: xr.Dataset, fit: str) -> Verdict:
-    draws = _tutorial_runs(dataset, error=lambda d: d["test_error"].sel(fit=fit))
-    return below(*_mean(draws, "error"), bound=float(dataset["noise"]), unit="of y, root mean square")
+def _error_over_noise(dataset: xr.Dataset, fit: str) -> Estimate:
+    draws = _tutorial_runs(dataset, error=lambda d: d["test_error"].sel(fit=fit) / dataset["noise"])
+    return _mean(draws, "error", "of the noise's standard deviation, root mean square")
 
 
-def _explains(dataset: xr.Dataset) -> Verdict:
+def _explained_variance(dataset: xr.Dataset) -> Estimate:
     def share(draws: xr.Dataset) -> xr.DataArray:
         return 100 * (1 - draws["test_error"].sel(fit="l2") ** 2 / draws["truth"].var())
 
-    return above(*_mean(_tutorial_runs(dataset, share=share), "share"), bound=95, unit="% of the truth's variance")
+    return _mean(_tutorial_runs(dataset, share=share), "share", "% of the truth's variance")
 
 
-def _l2_beats_l1(dataset: xr.Dataset) -> Verdict:
+def _difference_of_errors(dataset: xr.Dataset) -> Estimate:
     gain = jr.stats.paired_difference(_tutorial_runs(dataset), "test_error", "seed", "fit", baseline="l1")
-    return below(*estimate(gain.sel(fit="l2")), unit="of y, root mean square, L2 minus L1")
+    return estimate(gain.sel(fit="l2"), "of y, root mean square, L2 minus L1")
 
 
 def _is_smaller(draws: xr.Dataset) -> xr.DataArray:
@@ -213,79 +211,88 @@ def _is_smaller(draws: xr.Dataset) -> xr.DataArray:
     return size.sel(fit="l2", drop=True) < size.sel(fit="none", drop=True)
 
 
-def _all_are_smaller(dataset: xr.Dataset) -> Verdict:
+def _share_all_smaller(dataset: xr.Dataset) -> Estimate:
     draws = _tutorial_runs(dataset, smaller=lambda d: _is_smaller(d).all("degree"))
-    return above(*_percentage(draws, "smaller"), bound=95, unit=_DRAWS)
+    return _share(draws, "smaller")
 
 
-def _most_are_smaller(dataset: xr.Dataset) -> Verdict:
+def _share_smaller(dataset: xr.Dataset) -> Estimate:
     draws = _tutorial_runs(dataset, smaller=lambda d: 100 * _is_smaller(d).mean("degree"))
-    return above(*_mean(draws, "smaller"), bound=95, unit="% of coefficients")
+    return _mean(draws, "smaller", "% of coefficients")
 
 
-def _sets_zeros(dataset: xr.Dataset) -> Verdict:
-    draws = _tutorial_runs(dataset, zeros=lambda d: (~kept(d)["kept"]).sum("degree"))
-    degrees = dataset.sizes["degree"]
-    return above(*_mean(draws, "zeros"), bound=degrees / 2, unit=f"of {degrees} coefficients")
+def _share_of_zeros(dataset: xr.Dataset) -> Estimate:
+    draws = _tutorial_runs(dataset, zeros=lambda d: 100 * (~kept(d)["kept"]).mean("degree"))
+    return _mean(draws, "zeros", "% of coefficients")
 
 
-def _selects_the_truth(dataset: xr.Dataset) -> Verdict:
+def _share_with_truth(dataset: xr.Dataset) -> Estimate:
     true_terms = [degree for degree, coefficient in enumerate(TRUTH) if coefficient]
     draws = _tutorial_runs(dataset, found=lambda d: kept(d)["kept"].sel(degree=true_terms).all("degree"))
-    return above(*_percentage(draws, "found"), bound=50, unit=_DRAWS)
+    return _share(draws, "found")
 
 
 CLAIMS = (
     Claim(
         "Without regularization the fit overlearns: its error on new observations is larger than on its own data",
         "tutorial T1",
-        _overlearns,
+        _ratio_of_errors,
+        Above(1),
     ),
     Claim(
         "Without regularization the fit would not generalise: it is further from the truth than a constant, the "
         "truth's mean (in more than half of the draws)",
         "tutorial T1",
-        _does_not_generalise,
+        _share_worse_than_mean,
+        Above(50),
     ),
     Claim(
         "L2 recovers the truth well: it explains more than 95 % of the truth's variance (mean over draws)",
         "tutorial T1, by a lenient criterion",
-        _explains,
+        _explained_variance,
+        Above(95),
     ),
     Claim(
         "L2 recovers the truth well: to less than the standard deviation of the noise (mean over draws)",
         "tutorial T1, by a strict criterion",
-        partial(_is_within_noise, fit="l2"),
+        partial(_error_over_noise, fit="l2"),
+        Below(1),
     ),
     Claim(
         "L1 comes close to a perfect fit: to less than the standard deviation of the noise (mean over draws)",
         "tutorial T1",
-        partial(_is_within_noise, fit="l1"),
+        partial(_error_over_noise, fit="l1"),
+        Below(1),
     ),
     Claim(
         "L2 recovers the truth better than L1 (mean difference of their errors on the same draws)",
         "tutorial T1",
-        _l2_beats_l1,
+        _difference_of_errors,
+        Below(0),
     ),
     Claim(
         "Every L2 coefficient is smaller in magnitude than the unregularized one (all at once, in more than 95 % of "
         "draws)",
         "tutorial T1, to the letter",
-        _all_are_smaller,
+        _share_all_smaller,
+        Above(95),
     ),
     Claim(
         "L2 coefficients are smaller in magnitude than the unregularized ones (more than 95 % of them)",
         "tutorial T1, by and large",
-        _most_are_smaller,
+        _share_smaller,
+        Above(95),
     ),
     Claim(
         "L1 sets many coefficients to exactly zero (more than half of them, mean over draws)",
         "tutorial T1",
-        _sets_zeros,
+        _share_of_zeros,
+        Above(50),
     ),
     Claim(
         "L1 selects: the terms that it keeps include the truth's x, x² and x³ (in more than half of the draws)",
         "tutorial T1, read as selecting the right terms",
-        _selects_the_truth,
+        _share_with_truth,
+        Above(50),
     ),
 )

@@ -14,18 +14,19 @@ from scipy.stats import binom
 import jaxreg as jr
 from experiments.path_runs import PATHS, RULES, follow, predict_along
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
+from jaxreg.claims import Above, Below, Claim, Estimate, estimate, exactly
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
 from jaxreg.linear.design import polynomial_features, standardize
 from jaxreg.linear.monte_carlo import decompose_error
 from jaxreg.linear.risk import ridge_risk
+from jaxreg.study import share
 
 TRUTH = (0.0, 0.001, 0.001, -0.001)
 """Coefficients of the tutorial's truth, lowest degree first."""
 LEAST_SQUARES, FIXED = "least squares", "best fixed α"
 """What the rules are compared with: no penalty, and the one alpha of the least mean error over all draws."""
-_DRAWS, _OF_PLAIN = "% of draws", "% of least squares' error"
+_OF_PLAIN = "% of least squares' error"
 
 
 def _grid(low: int, high: int, per_decade: int) -> tuple[float, ...]:
@@ -164,74 +165,74 @@ def _compare(result: xr.Dataset, method: str) -> xr.Dataset:
     return result.drop_vars(f"{method}_index").assign(added).assign_coords(coordinates)
 
 
-def measure_median(values: np.ndarray, level: float = 0.95) -> tuple[float, tuple[float, float], int]:
+def measure_median(values: np.ndarray, unit: str = "", level: float = 0.95) -> Estimate:
     """Median of independent draws with the interval between two of them that covers it at least at this level.
 
     The number of draws below the median is binomial, whatever their distribution.
 
     >>> measure_median(np.arange(1.0, 21.0))
-    (10.5, (6.0, 15.0), 20)
+    Estimate(effect=10.5, interval=(6.0, 15.0), n=20, unit='')
     """
     ordered, n = np.sort(values), len(values)
     below_low = int(binom.ppf((1 - level) / 2, n, 0.5))  # the largest rank (from 1) with enough draws above it
     if below_low < 1:
-        return float(np.median(ordered)), (-math.inf, math.inf), n
-    return float(np.median(ordered)), (float(ordered[below_low - 1]), float(ordered[n - below_low])), n
+        return Estimate(float(np.median(ordered)), (-math.inf, math.inf), n, unit)
+    interval = (float(ordered[below_low - 1]), float(ordered[n - below_low]))
+    return Estimate(float(np.median(ordered)), interval, n, unit)
 
 
-def _share(dataset: xr.Dataset, true: xr.DataArray, bound: float) -> Verdict:
-    """Verdict on "in more than `bound` % of the draws"."""
+def _share(dataset: xr.Dataset, true: xr.DataArray) -> Estimate:
     draws = xr.Dataset({"true": true, "diverged": dataset["diverged"]})
-    return above(*percentage(jr.stats.proportion(draws, "true", dim="seed")), bound=bound, unit=_DRAWS)
+    return share("true", of="draws")(draws)
 
 
-def _choose_alike(dataset: xr.Dataset, first: str, second: str) -> Verdict:
+def _share_alike(dataset: xr.Dataset, first: str, second: str) -> Estimate:
     """Share of the draws in which the alphas of two rules for ridge are within a factor of two."""
     chosen = dataset["ridge_chosen"].sel(ridge_rule=[first, second])
-    return _share(dataset, chosen.max("ridge_rule") <= 2 * chosen.min("ridge_rule"), bound=90)
+    return _share(dataset, chosen.max("ridge_rule") <= 2 * chosen.min("ridge_rule"))
 
 
 def _price(dataset: xr.Dataset, method: str, contender: str) -> np.ndarray:
     return 100 * dataset[f"{method}_price"].sel({f"{method}_contender": contender}).values[~dataset["diverged"].values]
 
 
-def _validation_is_cheap(dataset: xr.Dataset, method: str) -> Verdict:
-    return below(*measure_median(_price(dataset, method, "CV")), bound=25, unit="% above the least error")
+def _price_of_validation(dataset: xr.Dataset, method: str) -> Estimate:
+    return measure_median(_price(dataset, method, "CV"), "% above the least error")
 
 
-def _simpler_is_as_good(dataset: xr.Dataset, method: str) -> Verdict:
+def _price_of_simplicity(dataset: xr.Dataset, method: str) -> Estimate:
     more = _price(dataset, method, "CV, 1 SE") - _price(dataset, method, "CV")
-    return below(*measure_median(more), bound=10, unit="percentage points of the least error")
+    return measure_median(more, "percentage points of the least error")
 
 
-def _closed_form_holds(dataset: xr.Dataset) -> Verdict:
+def _distance_from_closed_form(dataset: xr.Dataset) -> Estimate:
     """Largest distance of a Monte Carlo estimate from the closed form over all alphas, in standard errors."""
     parts = [f"ridge_{name}" for name in ("bias2", "variance")]
     exact = {part: dataset[part.replace("_", "_exact_")] for part in parts}
     z = max(float((abs(dataset[part] - exact[part]) / dataset[f"{part}_se"]).max()) for part in parts)
-    return below(z, (z, z), int((~dataset["diverged"]).sum()), bound=4, unit="standard errors")
+    return exactly(z, int((~dataset["diverged"]).sum()), "standard errors")
 
 
-def _some_penalty_helps(dataset: xr.Dataset) -> Verdict:
+def _change_by_a_penalty(dataset: xr.Dataset) -> Estimate:
     """The alpha that is best on every other draw against least squares on the rest, draw by draw."""
     error, plain = dataset["ridge_error"], dataset["least_squares_error"]
     alpha = int(error.isel(seed=slice(0, None, 2)).mean("seed").argmin("ridge_alpha"))
     change = xr.Dataset({"change": 100 * (error.isel(ridge_alpha=alpha) - plain) / float(plain.mean())})
-    return below(*estimate(jr.stats.mean(change.isel(seed=slice(1, None, 2)), "change", dim="seed")), unit=_OF_PLAIN)
+    return estimate(jr.stats.mean(change.isel(seed=slice(1, None, 2)), "change", dim="seed"), _OF_PLAIN)
 
 
-def _ridge_recovers_better(dataset: xr.Dataset) -> Verdict:
+def _difference_of_methods(dataset: xr.Dataset) -> Estimate:
     """Error of ridge minus that of the lasso, each at the alpha of its own cross-validation."""
     plain = dataset["least_squares_error"]
     errors = [(1 + _price(dataset, m, "CV") / 100) * dataset[f"{m}_error"].min(f"{m}_alpha") for m in PATHS]
     change = xr.Dataset({"change": 100 * (errors[0] - errors[1]) / float(plain.mean())})
-    return below(*estimate(jr.stats.mean(change, "change", dim="seed")), unit=_OF_PLAIN)
+    return estimate(jr.stats.mean(change, "change", dim="seed"), _OF_PLAIN)
 
 
-def _finds_the_truth(dataset: xr.Dataset) -> Verdict:
+def _share_with_truth(dataset: xr.Dataset) -> Estimate:
     """Share of the draws in which the lasso of least BIC has the terms of the truth and no other."""
     coef = dataset["lasso_coef"].sel(lasso_alpha=dataset["lasso_chosen"].sel(lasso_rule="BIC"))
-    return _share(dataset, ((coef != 0) == (dataset["true_coef"] != 0)).all("power"), bound=50)
+    return _share(dataset, ((coef != 0) == (dataset["true_coef"] != 0)).all("power"))
 
 
 CLAIMS = (
@@ -239,19 +240,22 @@ CLAIMS = (
         "Leave-one-out and generalized cross-validation choose nearly the same alpha for ridge (within a factor of 2, "
         "in more than 90 % of draws)",
         "folklore; Golub, Heath and Wahba (1979) derive one from the other",
-        partial(_choose_alike, first="LOO", second="GCV"),
+        partial(_share_alike, first="LOO", second="GCV"),
+        Above(90),
     ),
     Claim(
         "Generalized cross-validation, which does not know the noise, chooses what Cp does (within a factor of 2, in "
         "more than 90 % of draws)",
         "Golub, Heath and Wahba, Technometrics 21 (1979)",
-        partial(_choose_alike, first="GCV", second="Cp"),
+        partial(_share_alike, first="GCV", second="Cp"),
+        Above(90),
     ),
     *(
         Claim(
             f"Choosing alpha by 5-fold cross-validation costs less than 25 % above the least error ({method}, median)",
             "common practice; Hastie, Tibshirani and Friedman (2009), section 7.10",
-            partial(_validation_is_cheap, method=method),
+            partial(_price_of_validation, method=method),
+            Below(25),
         )
         for method in RULES
     ),
@@ -259,28 +263,33 @@ CLAIMS = (
         Claim(
             f"The one-standard-error rule predicts nearly as well as the minimum (at most 10 points more; {method})",
             "Breiman, Friedman, Olshen and Stone (1984), section 3.4.3; common practice",
-            partial(_simpler_is_as_good, method=method),
+            partial(_price_of_simplicity, method=method),
+            Below(10),
         )
         for method in RULES
     ),
     Claim(
         "Ridge's bias and variance are those of the closed form (at every alpha within four standard errors)",
         "Hoerl and Kennard, Technometrics 12 (1970)",
-        _closed_form_holds,
+        _distance_from_closed_form,
+        Below(4),
     ),
     Claim(
         "There is an alpha at which ridge has a smaller mean squared error than least squares",
         "Hoerl and Kennard, Technometrics 12 (1970)",
-        _some_penalty_helps,
+        _change_by_a_penalty,
+        Below(0),
     ),
     Claim(
         "L2 recovers the truth better than L1, with alpha chosen by cross-validation for each",
         "tutorial T1, whose alphas are fixed",
-        _ridge_recovers_better,
+        _difference_of_methods,
+        Below(0),
     ),
     Claim(
         "L1 selects: the lasso of least BIC has the terms of the truth and no other (in more than half of draws)",
         "tutorial T1, carried to its conclusion",
-        _finds_the_truth,
+        _share_with_truth,
+        Above(50),
     ),
 )

@@ -6,16 +6,16 @@ from typing import Any
 import xarray as xr
 
 import jaxreg as jr
-from experiments.tutorial_network import POINTS, judge_share
-from jaxreg.claims import Claim, Verdict, above, below, estimate, inside
+from experiments.tutorial_network import POINTS
+from jaxreg.claims import Above, Below, Claim, Estimate, Inside, estimate
 from jaxreg.errors import ArgumentError
+from jaxreg.study import share
 
 TUTORIAL_CASES = ("L2", "L1", "dropout", "ZCA + dropout", "early stopping")
 """What tutorial T3 holds against its baseline."""
 TUTORIAL_STOP = 5
 _LEAP, _NOTHING = 0.5, 0.1  # percentage points
 _FEW = 1.0  # per cent of the weights
-Estimate = tuple[float, tuple[float, float], int]
 
 
 def last_accuracies(dataset: xr.Dataset) -> xr.Dataset:
@@ -45,92 +45,104 @@ def _require(dataset: xr.Dataset, *cases: str) -> None:
 
 def _gain(dataset: xr.Dataset, case: str, baseline: str = "baseline", level: float = 0.95) -> Estimate:
     _require(dataset, case, baseline)
-    return estimate(measure_gain(dataset, baseline=baseline, level=level).sel(case=case))
+    return estimate(measure_gain(dataset, baseline=baseline, level=level).sel(case=case), POINTS)
 
 
-def _is_better(dataset: xr.Dataset, case: str, baseline: str = "baseline", bound: float = 0.0) -> Verdict:
-    return above(*_gain(dataset, case, baseline), bound=bound, unit=POINTS)
-
-
-def _brings_nothing(dataset: xr.Dataset, case: str) -> Verdict:
-    return below(*_gain(dataset, case), bound=_NOTHING, unit=POINTS)
-
-
-def _works_every_time(dataset: xr.Dataset, case: str) -> Verdict:
+def _share_of_wins(dataset: xr.Dataset, case: str) -> Estimate:
     _require(dataset, case)
-    return judge_share(find_wins(dataset).sel(case=case), "better", bound=95)
+    return share("better")(find_wins(dataset).sel(case=case))
 
 
-def _stops_after_five(dataset: xr.Dataset) -> Verdict:
+def _epochs_until_stop(dataset: xr.Dataset) -> Estimate:
     stops = jr.stats.mean(dataset.sel(case="early stopping"), "last_epoch", dim="seed")
-    return inside(*estimate(stops), bounds=(TUTORIAL_STOP - 1, TUTORIAL_STOP + 1), unit="epochs")
+    return estimate(stops, "epochs")
 
 
-def _whatever_you_do(dataset: xr.Dataset) -> Verdict:
+def _least_gain(dataset: xr.Dataset) -> Estimate:
     """The gain of the regularizer that gains least; all of them at once at the error level."""
     level = 1 - 0.05 / len(TUTORIAL_CASES)
-    effects, intervals, counts = zip(*(_gain(dataset, case, level=level) for case in TUTORIAL_CASES), strict=True)
-    lows, highs = zip(*intervals, strict=True)
-    return above(min(effects), (min(lows), min(highs)), min(counts), unit=POINTS)
+    gains = [_gain(dataset, case, level=level) for case in TUTORIAL_CASES]
+    lows, highs = zip(*(gain.interval for gain in gains), strict=True)
+    least = min(gain.effect for gain in gains)
+    return Estimate(least, (min(lows), min(highs)), min(gain.n for gain in gains), POINTS)
 
 
-def _sets_zeros(dataset: xr.Dataset, case: str) -> Estimate:
+def _share_of_zeros(dataset: xr.Dataset, case: str) -> Estimate:
     _require(dataset, case)
     last = dataset[["zero_fraction", "diverged"]].isel(epoch=-1).sel(case=case)
-    return estimate(jr.stats.mean(last.assign(percent=100 * last["zero_fraction"]), "percent", dim="seed"))
+    return estimate(
+        jr.stats.mean(last.assign(percent=100 * last["zero_fraction"]), "percent", dim="seed"), "% of weights"
+    )
 
 
 CLAIMS = (
-    Claim("L2 is better than the baseline", "tutorial T3", partial(_is_better, case="L2")),
+    Claim("L2 is better than the baseline", "tutorial T3", partial(_gain, case="L2"), Above(0.0)),
     Claim(
-        "L1 brings no improvement (less than 0.1 percentage points)", "tutorial T3", partial(_brings_nothing, case="L1")
+        "L1 brings no improvement (less than 0.1 percentage points)",
+        "tutorial T3",
+        partial(_gain, case="L1"),
+        Below(_NOTHING),
     ),
-    Claim("Dropout is better than the baseline", "tutorial T3", partial(_is_better, case="dropout")),
+    Claim("Dropout is better than the baseline", "tutorial T3", partial(_gain, case="dropout"), Above(0.0)),
     Claim(
         "ZCA whitening with dropout is a leap: half a percentage point or more over the baseline",
         "tutorial T3",
-        partial(_is_better, case="ZCA + dropout", bound=_LEAP),
+        partial(_gain, case="ZCA + dropout"),
+        Above(_LEAP),
     ),
     Claim(
         "ZCA whitening with dropout works every time (in more than 95 % of seeds)",
         "tutorial T3",
-        partial(_works_every_time, case="ZCA + dropout"),
+        partial(_share_of_wins, case="ZCA + dropout"),
+        Above(95),
     ),
     Claim(
         "The leap is that of ZCA whitening: with dropout it is better than dropout alone",
         "tutorial T3, which shows only both",
-        partial(_is_better, case="ZCA + dropout", baseline="dropout"),
+        partial(_gain, case="ZCA + dropout", baseline="dropout"),
+        Above(0.0),
     ),
     Claim(
         "Early stopping on validation accuracy with patience 2 stops after about 5 epochs (4 to 6, in the mean)",
         "tutorial T3",
-        _stops_after_five,
+        _epochs_until_stop,
+        Inside(TUTORIAL_STOP - 1, TUTORIAL_STOP + 1),
     ),
-    Claim("Early stopping is better than the baseline", "tutorial T3", partial(_is_better, case="early stopping")),
+    Claim(
+        "Early stopping is better than the baseline",
+        "tutorial T3",
+        partial(_gain, case="early stopping"),
+        Above(0.0),
+    ),
     Claim(
         "Regularize whatever you do: each of L2, L1, dropout, ZCA with dropout and early stopping is better than the "
         "baseline",
         "tutorial T3, its conclusion",
-        _whatever_you_do,
+        _least_gain,
+        Above(0),
     ),
     Claim(
         "Shifting, turning and scaling the images is better than the baseline",
         "tutorial T3, which describes it",
-        partial(_is_better, case="augmentation"),
+        partial(_gain, case="augmentation"),
+        Above(0.0),
     ),
     Claim(
         "Augmentation with dropout is better than augmentation alone",
         "regularizers add up; not in tutorial T3",
-        partial(_is_better, case="augmentation + dropout", baseline="augmentation"),
+        partial(_gain, case="augmentation + dropout", baseline="augmentation"),
+        Above(0.0),
     ),
     Claim(
         "L1 by subgradients, as Keras has it, sets hardly a weight to exactly 0 (less than 1 %)",
         "theory; tutorial T3 says that L1 may reduce weights to zero",
-        lambda dataset: below(*_sets_zeros(dataset, "L1"), bound=_FEW, unit="% of weights"),
+        partial(_share_of_zeros, case="L1"),
+        Below(_FEW),
     ),
     Claim(
         "L1 by proximal steps sets weights to exactly 0 (more than 1 %)",
         "tutorial T3, which says that L1 may reduce weights to zero",
-        lambda dataset: above(*_sets_zeros(dataset, "proximal L1"), bound=_FEW, unit="% of weights"),
+        partial(_share_of_zeros, case="proximal L1"),
+        Above(_FEW),
     ),
 )

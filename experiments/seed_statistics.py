@@ -9,6 +9,7 @@ from scipy.special import chdtri, ndtri, stdtrit
 
 from jaxreg import stats
 from jaxreg.agreement import split_accuracy_variance
+from jaxreg.claims import Estimate
 
 BASELINE = "T5"
 SOURCES = ("init_seed", "order_seed", "dropout_seed")
@@ -110,16 +111,17 @@ def tabulate_seeds(dataset: xr.Dataset, full: int) -> xr.DataArray:
     return xr.DataArray(needed, coordinates, list(coordinates))
 
 
-def jackknife(statistic: Callable[[np.ndarray], float], runs: np.ndarray) -> tuple[float, tuple[float, float], int]:
+def jackknife(statistic: Callable[[np.ndarray], float], runs: np.ndarray, unit: str = "") -> Estimate:
     """A statistic of independent runs, with the 95 % Student t interval of the jackknife that deletes groups, and n.
 
     Args:
         statistic: function of correctness (settings, seeds, examples).
         runs: from `list_runs`.
+        unit: of the statistic.
     """
     n = runs.shape[1]
     groups = np.array_split(np.arange(n), min(n, _GROUPS))
     without = np.array([statistic(np.delete(runs, group, axis=1)) for group in groups])
     error = float(np.sqrt((len(groups) - 1) * without.var()))
     centre, half = statistic(runs), float(stdtrit(len(groups) - 1, 0.5 + LEVEL / 2)) * error
-    return centre, (centre - half, centre + half), n
+    return Estimate(centre, (centre - half, centre + half), n, unit)

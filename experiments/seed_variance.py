@@ -24,7 +24,7 @@ from experiments.seed_statistics import (
     split_variances,
     tabulate_seeds,
 )
-from jaxreg.claims import Claim, Verdict, above, below, inside
+from jaxreg.claims import Above, Below, Claim, Estimate, Inside
 from jaxreg.nets.boundary import check_integer
 
 SETTINGS = {
@@ -126,89 +126,95 @@ def score(learn_it: Callable[..., dict[str, Any]], *data: Any, **settings: Any) 
     return {name: value for name, value in scores.items() if name != "test_correct"}
 
 
-def _scatters_like_coins(dataset: xr.Dataset) -> Verdict:
+def _ratio_to_coins(dataset: xr.Dataset) -> Estimate:
     parts = split_variances(dataset).sel(setting=BASELINE)
     ratio, low, high = (float(parts[part] / parts["bernoulli"]) for part in ("total", "low", "high"))
-    return inside(ratio, (low, high), parts.attrs["n"], bounds=(0.5, 2), unit="of the coins' variance")
+    return Estimate(ratio, (low, high), parts.attrs["n"], "of the coins' variance")
 
 
-def _needs_32_seeds(dataset: xr.Dataset) -> Verdict:
+def _seeds_for_a_tenth(dataset: xr.Dataset) -> Estimate:
     def needed(runs: np.ndarray) -> float:
         return float(count_seeds(0.1, measure_differences(runs, FULL_TEST_SET)[1]))
 
-    effect, (low, high), n = jackknife(needed, list_runs(dataset))
+    found = jackknife(needed, list_runs(dataset))
     # What is foretold for more images may come out below 0.
-    effect, low, high = (max(number, 0.0) for number in (effect, low, high))
-    return inside(effect, (low, high), n, bounds=(16, 64), unit="seeds")
+    effect, low, high = (max(number, 0.0) for number in (found.effect, *found.interval))
+    return Estimate(effect, (low, high), found.n, "seeds")
 
 
-def _one_run_tells(dataset: xr.Dataset) -> Verdict:
+def _seeds_for_a_point(dataset: xr.Dataset) -> Estimate:
     def needed(runs: np.ndarray) -> float:
         return float(count_seeds(1.0, measure_differences(runs)[1]))
 
-    return below(*jackknife(needed, list_runs(dataset)), bound=1, unit="seeds")
+    return jackknife(needed, list_runs(dataset), "seeds")
 
 
-def _pairing_helps(dataset: xr.Dataset) -> Verdict:
+def _share_when_paired(dataset: xr.Dataset) -> Estimate:
     def share(runs: np.ndarray) -> float:
         paired, unpaired = measure_differences(runs)
         return 100 * paired / unpaired
 
-    return below(*jackknife(share, list_runs(dataset)), bound=100, unit="% of the seeds")
+    return jackknife(share, list_runs(dataset), "% of the seeds")
 
 
-def _are_comparable(dataset: xr.Dataset) -> Verdict:
+def _ratio_of_sources(dataset: xr.Dataset) -> Estimate:
     """Ratio of two components, with the interval of its logarithm; where one is not seen, nothing can be said."""
     parts = split_sources(dataset)
     pair = parts.sel(component=list(SOURCES[:2]))
     n = int(parts["n"])
     if not (pair["variance"] > 0).all():
-        return inside(math.nan, (-math.inf, math.inf), n, bounds=(0.5, 2))
+        return Estimate(math.nan, (-math.inf, math.inf), n)
     first, second = (float(variance) for variance in pair["variance"])
     half = float(ndtri(0.5 + LEVEL / 2)) * math.sqrt(((pair["standard_error"] / pair["variance"]) ** 2).sum())
     ratio = first / second
-    return inside(ratio, (ratio * math.exp(-half), ratio * math.exp(half)), n, bounds=(0.5, 2))
+    return Estimate(ratio, (ratio * math.exp(-half), ratio * math.exp(half)), n)
 
 
-def _weights_decide(dataset: xr.Dataset) -> Verdict:
+def _share_of_weights(dataset: xr.Dataset) -> Estimate:
     """Share of the component of the initial weights; its error is that of the component."""
     parts = split_sources(dataset)
     mine = parts.sel(component=SOURCES[0])
     total = float(np.maximum(parts["variance"], 0).sum())
     half = 100 * float(ndtri(0.5 + LEVEL / 2) * mine["standard_error"]) / total if total > 0 else math.inf
     share = 100 * float(mine["share"])
-    return above(share, (share - half, share + half), int(parts["n"]), bound=50, unit="% of the variance")
+    return Estimate(share, (share - half, share + half), int(parts["n"]), "% of the variance")
 
 
 CLAIMS = (
     Claim(
         "Accuracies scatter over seeds as if every test example were a coin of its own (variance within a factor of 2)",
         "Jordan, Calibrated Chaos (2023)",
-        _scatters_like_coins,
+        _ratio_to_coins,
+        Inside(0.5, 2),
     ),
     Claim(
         "About 32 seeds of each (16 to 64) tell two settings 0.1 points apart, on 10,000 test images",
         "rule of thumb for MNIST",
-        _needs_32_seeds,
+        _seeds_for_a_tenth,
+        Inside(16, 64),
     ),
     Claim(
         "One run of each setting is enough to see a difference of one percentage point",
         "tutorial T5, which compares single runs",
-        _one_run_tells,
+        _seeds_for_a_point,
+        Below(1),
     ),
     Claim(
         "Runs that share their seeds tell two settings apart with fewer seeds than runs that do not",
         "common random numbers: Glasserman and Yao (1992)",
-        _pairing_helps,
+        _share_when_paired,
+        Below(100),
     ),
     Claim(
         "Initial weights and the order of the data bring comparable variance (within a factor of 2)",
         "Dodge et al., Fine-Tuning Pretrained Language Models (2020)",
-        _are_comparable,
+        _ratio_of_sources,
+        Inside(0.5, 2),
     ),
     Claim(
         "Fixing the initial weights takes away more than half of the variance",
         "common practice of comparing runs from the same initial weights",
-        _weights_decide,
+        _share_of_weights,
+        Above(50),
     ),
 )

@@ -12,7 +12,7 @@ import jaxreg as jr
 from experiments import sgd_runs
 from experiments.sgd_runs import BIN_EDGES, DEGREE, STEP_KINDS, count_steps, histogram
 from jaxreg.checks import NOT_NEGATIVE, Domain, check_integer
-from jaxreg.claims import Claim, Verdict, above, below, percentage
+from jaxreg.claims import Above, Below, Claim, Estimate, exactly, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import (
     FATES,
@@ -28,7 +28,6 @@ TUTORIAL_RATE = 0.3
 LOCAL_MINIMUM = float(T2_LANDSCAPE.minima[2])
 _EDGE = 10.0  # of the data
 _LIMIT = 1e6  # where a run counts as diverged
-_PERCENT = "% of runs"
 
 
 @dataclass(frozen=True)
@@ -214,57 +213,54 @@ def _at_tutorial(summary: xr.Dataset) -> xr.Dataset:
         raise ArgumentError("learning_rates", rates, constraint, remedy) from None
 
 
-def _percentage(dataset: xr.Dataset, name: str) -> tuple[float, tuple[float, float], int]:
-    """Share of a fate at the tutorial's learning rate, its interval, both in per cent, and n."""
-    return percentage(_at_tutorial(shares(dataset, name)))
+def _share_of_runs(dataset: xr.Dataset, name: str) -> Estimate:
+    """Share of a fate at the tutorial's learning rate, in per cent."""
+    return percentage(_at_tutorial(shares(dataset, name)), "% of runs")
 
 
-def _control_stays(dataset: xr.Dataset) -> Verdict:
+def _distance_of_control(dataset: xr.Dataset) -> Estimate:
     """Descent has no randomness: its distance from the minimum over the last half of the steps is exact."""
     path = _at_tutorial(dataset[["control"]])["control"]
     distance = float(abs(path[path.sizes["step"] // 2 :] - LOCAL_MINIMUM).max())
-    return below(distance, (distance, distance), n=1, bound=0.1, unit="from the minimum at 4.25")
+    return exactly(distance, 1, "from the minimum at 4.25")
 
 
-def _reaches_optimum(dataset: xr.Dataset) -> Verdict:
-    return above(*_percentage(dataset, "global minimum"), bound=50, unit=_PERCENT)
-
-
-def _stays_on_landscape(dataset: xr.Dataset) -> Verdict:
-    return below(*_percentage(dataset, "diverged"), bound=1, unit=_PERCENT)
-
-
-def _is_cheaper(dataset: xr.Dataset, other: str) -> Verdict:
+def _ratio_of_operations(dataset: xr.Dataset, other: str) -> Estimate:
     """Operations of a step of SGD over those of the other kind, which are exact."""
     count = dataset["operations"]
     ratio = float(count.sel(kind="SGD", drop=True) / count.sel(kind=other, drop=True))
-    return below(ratio, (ratio, ratio), n=1, bound=1, unit="times as many operations")
+    return exactly(ratio, 1, "times as many operations")
 
 
 CLAIMS = (
     Claim(
         "Gradient descent on all the data, started at 3.5, falls into the local solution at 4 and stays (α = 0.3)",
         "tutorial T2",
-        _control_stays,
+        _distance_of_control,
+        Below(0.1),
     ),
     Claim(
         "Started at 3.5 with α = 0.3, SGD reaches the optimum at 0 instead of stopping at 4 (more than half the runs)",
         "tutorial T2",
-        _reaches_optimum,
+        partial(_share_of_runs, name="global minimum"),
+        Above(50),
     ),
     Claim(
         "A run of SGD with α = 0.3 stays on the landscape (fewer than 1 % of them diverge)",
         "tutorial T2, which shows none that does",
-        _stays_on_landscape,
+        partial(_share_of_runs, name="diverged"),
+        Below(1),
     ),
     Claim(
         "A step of SGD, which refits some of the points, is cheaper than one that refits all of them",
         "tutorial T2",
-        partial(_is_cheaper, other=STEP_KINDS[1]),
+        partial(_ratio_of_operations, other=STEP_KINDS[1]),
+        Below(1),
     ),
     Claim(
         "A step of SGD is cheaper than one of descent on all the data, which need to be fitted only once",
         "tutorial T2, whose data never change",
-        partial(_is_cheaper, other=STEP_KINDS[2]),
+        partial(_ratio_of_operations, other=STEP_KINDS[2]),
+        Below(1),
     ),
 )

@@ -1,6 +1,5 @@
 """From which strength on is a weight exactly zero under L1? F(x) = f(x) + λ|x| and orthonormal designs, tutorial T4."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ import jaxreg as jr
 from experiments.orthonormal_fits import COLUMNS, ESTIMATORS, draw_curves, fit_design
 from experiments.penalized_minima import find_critical, minimize_penalized
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, percentage
+from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, exactly, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
 
@@ -167,78 +166,81 @@ def share_at_zero(dataset: xr.Dataset) -> xr.Dataset:
     return dataset[["diverged"]].assign(zero=dataset["minimiser"] == 0)
 
 
-def _is_zero_from_slope_on(family: str) -> Callable[[xr.Dataset], Verdict]:
-    def test(dataset: xr.Dataset) -> Verdict:
+def _share_at_zero(family: str) -> Quantity:
+    def quantity(dataset: xr.Dataset) -> Estimate:
         beyond = share_at_zero(dataset.sel(ratio=dataset["ratio"] >= 1))
         runs = beyond.assign(zero=beyond["zero"].all("ratio")).sel(family=family, penalty="l1")
-        return above(*percentage(jr.stats.proportion(runs, "zero", dim="seed")), bound=99, unit="% of functions")
+        return percentage(jr.stats.proportion(runs, "zero", dim="seed"), "% of functions")
 
-    return test
+    return quantity
 
 
-def _tutorial_strengths(dataset: xr.Dataset) -> Verdict:
-    """The critical strength of the drawn convex function lies between the tutorial's."""
+def _share_as_drawn(dataset: xr.Dataset) -> Estimate:
+    """Of the tutorial's two strengths, those at which the minimum of the convex function is where it says."""
     at = dataset["minimum"].sel(function="convex")
-    critical = float(dataset["critical"].sel(function="convex"))
-    right = (float(at.sel(strength=0.5)) != 0) and (float(at.sel(strength=2.0)) == 0)
-    return Verdict("holds" if right else "fails", critical, (critical, critical), 1, "λ from which it is exactly 0")
+    right = (float(at.sel(strength=0.5)) != 0, float(at.sel(strength=2.0)) == 0)
+    return exactly(50 * sum(right), len(right), "% of the two strengths")
 
 
-def _moves_towards_zero(dataset: xr.Dataset) -> Verdict:
+def _share_falling(dataset: xr.Dataset) -> Estimate:
     size = abs(dataset["minimiser"].sel(penalty="l1"))
     falls = (size.diff("ratio") <= 1e-12).all("ratio")
     runs = xr.Dataset({"falls": falls, "diverged": dataset["diverged"]})
-    return above(
-        *percentage(jr.stats.proportion(runs, "falls", dim=("family", "seed"))), bound=99, unit="% of functions"
-    )
+    return percentage(jr.stats.proportion(runs, "falls", dim=("family", "seed")), "% of functions")
 
 
-def _l2_is_never_zero(dataset: xr.Dataset) -> Verdict:
+def _share_of_l2_at_zero(dataset: xr.Dataset) -> Estimate:
     runs = share_at_zero(dataset).sel(penalty="l2")
     runs = runs.assign(zero=runs["zero"].any("ratio"))
-    return below(*percentage(jr.stats.proportion(runs, "zero", dim=("family", "seed"))), bound=1, unit="% of functions")
+    return percentage(jr.stats.proportion(runs, "zero", dim=("family", "seed")), "% of functions")
 
 
-def _lies_on_its_curve(estimator: str) -> Callable[[xr.Dataset], Verdict]:
-    def test(dataset: xr.Dataset) -> Verdict:
+def _distance_from_curve(estimator: str) -> Quantity:
+    def quantity(dataset: xr.Dataset) -> Estimate:
         off = abs(dataset["fitted"] - dataset["expected"]).sel(estimator=estimator)
         distance = float(off.max())
-        return below(distance, (distance, distance), off.size, bound=_EXACT, unit="largest distance")
+        return exactly(distance, off.size, "largest distance")
 
-    return test
+    return quantity
 
 
 CLAIMS = (
     Claim(
         "F(x) = f(x) + λ|x|: λ = 2 puts the minimum at exactly 0 and λ = 0.5 does not (the convex f that is drawn)",
         "tutorial T4",
-        _tutorial_strengths,
+        _share_as_drawn,
+        Above(99.9),
     ),
     Claim(
         "From λ = |f'(0)| on, the minimum is at exactly 0 (more than 99 % of random convex functions)",
         "tutorial T4: with λ large enough; the optimality condition of a convex F",
-        _is_zero_from_slope_on("convex"),
+        _share_at_zero("convex"),
+        Above(99),
     ),
     Claim(
         "From λ = |f'(0)| on, the minimum is at exactly 0 (more than 99 % of random functions with a concave part)",
         "tutorial T4, carried over to losses that are not convex",
-        _is_zero_from_slope_on("not convex"),
+        _share_at_zero("not convex"),
+        Above(99),
     ),
     Claim(
         "A larger λ never moves the minimum away from 0 (more than 99 % of random functions)",
         "tutorial T4: larger λ = faster decay",
-        _moves_towards_zero,
+        _share_falling,
+        Above(99),
     ),
     Claim(
         "With ½λx² in place of λ|x|, the minimum is never at exactly 0 (in less than 1 % of random functions)",
         "tutorial T4, by contrast",
-        _l2_is_never_zero,
+        _share_of_l2_at_zero,
+        Below(1),
     ),
     *(
         Claim(
             f"On orthonormal columns, {ESTIMATORS[name]} is a function of z = X'y alone, {formula} (to 1e-8)",
             "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, table 3.4",
-            _lies_on_its_curve(name),
+            _distance_from_curve(name),
+            Below(_EXACT),
         )
         for name, formula in (
             ("best subset", "z if |z| > t, else 0"),

@@ -1,7 +1,6 @@
 """Does the lasso find the bigrams that matter among 10,000? Random text and real docstrings, tutorial T4."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,9 +12,10 @@ import jaxreg as jr
 from experiments.text_designs import describe_versions, generate_corpus, read_corpus
 from experiments.text_fits import COMMON, LEADING, fit_sample
 from jaxreg.checks import check_integer
-from jaxreg.claims import Claim, Verdict, above, below, estimate, percentage
+from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
+from jaxreg.study import share
 
 TASKS = {
     "random text": {"corpus": 0, "labelled": 0.0},
@@ -23,7 +23,6 @@ TASKS = {
     "library": {"corpus": 1, "labelled": 1.0},
 }
 """Which texts, and whether the target is the library of a docstring or made from features known to matter."""
-_SAMPLES = "% of samples"
 
 
 @dataclass(frozen=True)
@@ -152,8 +151,8 @@ def _check(config: Config) -> None:
         check_integer("samples", number, 4, 10**6, "Give numbers of documents such as (50, 100, 200)")
     check_integer("corpus_seed", config.corpus_seed, 0, 2**32 - 1, "Give 0")
     check_number("noise", config.noise, 0, 1e6, "Give a standard deviation such as 1")
-    for share in config.shares:
-        check_number("shares", share, 1e-3, 1, "Give shares of the α from which nothing is left")
+    for fraction in config.shares:
+        check_number("shares", fraction, 1e-3, 1, "Give shares of the α from which nothing is left")
     if not config.samples or (np.diff(config.samples) <= 0).any():
         raise ArgumentError("samples", config.samples, "must be one or more rising numbers", "Start with the smallest")
     if len(config.shares) < 2 or (np.diff(config.shares) >= 0).any():
@@ -194,32 +193,32 @@ def at_most(dataset: xr.Dataset, share: float) -> xr.Dataset:
     return dataset[["diverged"]].assign(right=dataset["right"].isel(share=place.clip(0)))
 
 
-def _share(runs: xr.Dataset, true: xr.DataArray) -> tuple[float, tuple[float, float], int]:
-    return percentage(jr.stats.proportion(runs.assign(true=true), "true", dim="seed"))
+def _share(runs: xr.Dataset, true: xr.DataArray) -> Estimate:
+    return share("true", of="samples")(runs.assign(true=true))
 
 
-def _exists(task: str) -> Callable[[xr.Dataset], Verdict]:
-    def test(dataset: xr.Dataset) -> Verdict:
+def _share_on_path(task: str) -> Quantity:
+    def quantity(dataset: xr.Dataset) -> Estimate:
         runs = measure_recovery(dataset).sel(task=task).isel(samples=-1)
-        return above(*_share(runs, runs["exact"].any("share")), bound=50, unit=_SAMPLES)
+        return _share(runs, runs["exact"].any("share"))
 
-    return test
+    return quantity
 
 
-def _is_chosen(task: str, *, exactly: bool) -> Callable[[xr.Dataset], Verdict]:
-    def test(dataset: xr.Dataset) -> Verdict:
+def _share_chosen(task: str, *, exactly: bool) -> Quantity:
+    def quantity(dataset: xr.Dataset) -> Estimate:
         runs = at_chosen(dataset).sel(task=task).isel(samples=-1)
-        return above(*_share(runs, runs["exact"] if exactly else runs["recall"] == 1), bound=50, unit=_SAMPLES)
+        return _share(runs, runs["exact"] if exactly else runs["recall"] == 1)
 
-    return test
+    return quantity
 
 
-def _needs_samples(dataset: xr.Dataset) -> Verdict:
+def _share_with_few(dataset: xr.Dataset) -> Estimate | None:
     """Exact support anywhere on the path, with the fewest documents, if those are fewer than the threshold."""
     runs = measure_recovery(dataset).sel(task="random text").isel(samples=0)
     if int(runs["samples"]) > find_threshold(dataset):
-        return Verdict("undecided", math.nan, (-math.inf, math.inf), 0, _SAMPLES)
-    return below(*_share(runs, runs["exact"].any("share")), bound=50, unit=_SAMPLES)
+        return None
+    return _share(runs, runs["exact"].any("share"))
 
 
 def find_threshold(dataset: xr.Dataset) -> float:
@@ -228,10 +227,10 @@ def find_threshold(dataset: xr.Dataset) -> float:
     return 2 * k * math.log(p - k)
 
 
-def _predicts(dataset: xr.Dataset) -> Verdict:
+def _share_right(dataset: xr.Dataset) -> Estimate:
     runs = at_most(dataset, 0.01).isel(samples=-1).sel(task="library")
     runs = runs.assign(right=100 * runs["right"])
-    return above(*estimate(jr.stats.mean(runs, "right", dim="seed")), bound=75, unit="% of new docstrings")
+    return estimate(jr.stats.mean(runs, "right", dim="seed"), "% of new docstrings")
 
 
 _T4 = "tutorial T4: sparse models for feature selection"
@@ -246,29 +245,34 @@ CLAIMS = (
             Claim(
                 f"Sparse models select features: some α keeps exactly the bigrams that matter, of {text} ({_MOST})",
                 _T4,
-                _exists(task),
+                _share_on_path(task),
+                Above(50),
             ),
             Claim(
                 f"Without knowing them one keeps all the bigrams that matter, of {text} ({_BIC})",
                 f"{_T4}, in practice",
-                _is_chosen(task, exactly=False),
+                _share_chosen(task, exactly=False),
+                Above(50),
             ),
             Claim(
                 f"Without knowing them one keeps all the bigrams that matter and no others, of {text} ({_BIC})",
                 f"{_T4}, in practice and to the letter",
-                _is_chosen(task, exactly=True),
+                _share_chosen(task, exactly=True),
+                Above(50),
             ),
         )
     ),
     Claim(
         "With fewer than 2 k log(p - k) documents no α finds the support of random text (in more than half of samples)",
         "Wainwright, IEEE Trans. Inf. Theory 55 (2009), proved for Gaussian features",
-        _needs_samples,
+        _share_with_few,
+        Below(50),
     ),
     Claim(
         "At most 1 % of the bigrams put more than 75 % of new docstrings into the right library (mean, with the most "
         "documents, at the smallest such α)",
         _T4,
-        _predicts,
+        _share_right,
+        Above(75),
     ),
 )

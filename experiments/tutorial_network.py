@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.claims import Verdict, above, estimate, percentage
+from jaxreg.claims import Estimate, estimate
 from jaxreg.datasets import Dataset
 from jaxreg.errors import ArgumentError
 
@@ -49,7 +49,7 @@ def count_epochs(dataset: str, epochs: int | None, tutorial: int) -> int:
 def last_accuracy(dataset: xr.Dataset, name: str = "test_accuracy", dim: str = "epoch") -> xr.Dataset:
     """The accuracy at the last record, in per cent, and which runs diverged."""
     last = dataset[[name, "diverged"]].isel({dim: -1}, drop=True)
-    return last.assign({name: 100 * last[name]})
+    return last.assign({name: (100 * last[name]).assign_attrs(units="%")})
 
 
 def count_overflow(accuracy: Any, labels: Any) -> Any:
@@ -57,8 +57,8 @@ def count_overflow(accuracy: Any, labels: Any) -> Any:
     return jnp.where(jnp.isnan(accuracy), (labels == 0).mean(), accuracy)
 
 
-def judge_best(accuracy: xr.Dataset, dim: str, choice: Any, name: str = "test_accuracy") -> Verdict:
-    """Whether `choice` along `dim` has the highest mean: its accuracy minus that of each other, seed by seed.
+def lead(accuracy: xr.Dataset, dim: str, choice: Any, name: str = "test_accuracy") -> Estimate:
+    """By how much `choice` along `dim` has the highest mean: its accuracy minus that of each other, seed by seed.
 
     The effect is the smallest of the k differences, its ends the smallest of theirs, each taken at 1/k of the error
     level: the choice is the best if it beats all, and is not if any beats it.
@@ -66,16 +66,16 @@ def judge_best(accuracy: xr.Dataset, dim: str, choice: Any, name: str = "test_ac
     Args:
         accuracy: from `last_accuracy`, over `seed` and `dim`.
         dim: the dimension of what is compared.
-        choice: the value along it that the claim calls the best.
+        choice: the value along it that a claim calls the best.
         name: the variable.
     """
     level = 1 - 0.05 / max(accuracy.sizes[dim] - 1, 1)
     gains = jr.stats.paired_difference(accuracy, name, "seed", dim, choice, level).drop_sel({dim: choice})
     rivals = [estimate(gains.isel({dim: place})) for place in range(gains.sizes[dim])]
-    rivals = [rival for rival in rivals if rival[0] == rival[0]] or rivals[:1]  # one of which all runs diverged is none
-    differences, intervals, counts = zip(*rivals, strict=True)
-    lows, highs = zip(*intervals, strict=True)
-    return above(-max(differences), (-max(highs), -max(lows)), min(counts), unit=POINTS)
+    rivals = [one for one in rivals if one.effect == one.effect] or rivals[:1]  # of which all runs diverged, is none
+    lows, highs = zip(*(rival.interval for rival in rivals), strict=True)
+    best = max(rival.effect for rival in rivals)
+    return Estimate(-best, (-max(highs), -max(lows)), min(rival.n for rival in rivals), POINTS)
 
 
 def require(name: str, values: Collection[Any], needed: Collection[Any]) -> None:
@@ -83,20 +83,6 @@ def require(name: str, values: Collection[Any], needed: Collection[Any]) -> None
     if missing := [value for value in needed if value not in values]:
         constraint = f"must hold the tutorial's {', '.join(map(str, missing))}"
         raise ArgumentError(name, values, constraint, "Add what is missing")
-
-
-def judge_share(dataset: xr.Dataset, name: str, bound: float) -> Verdict:
-    """Whether something is true in more than `bound` per cent of the seeds."""
-    return above(*percentage(jr.stats.proportion(dataset, name, dim="seed")), bound=bound, unit="% of seeds")
-
-
-def split_seeds(dataset: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
-    """Every other seed to choose the best of many on, and the rest to measure it on: on its own it would look better.
-
-    Args:
-        dataset: over two seeds or more.
-    """
-    return dataset.isel(seed=slice(0, None, 2)), dataset.isel(seed=slice(1, None, 2))
 
 
 def choose_best(dataset: xr.Dataset, name: str, dim: str) -> Any:

@@ -15,6 +15,7 @@ from . import plotting as plotting
 from . import randomness as randomness
 from . import sampling as sampling
 from . import stats as stats
+from . import study as study
 from .engine import cases as cases
 from .engine import plan as plan
 from .engine import ragged as ragged

@@ -9,6 +9,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from jaxreg.claims import read_bound
+
+_HEADS = ("Claim", "Source", "Verdict", "Effect", "Interval", "Claimed", "n")
 _MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
 _REFRESH_SECONDS = 10
 _PIXELS_PER_INCH = 125  # 8-point text of a figure is as large as the text of the page
@@ -105,7 +108,7 @@ def _render_movie(movie: Movie) -> str:
 def _render_ledger(ledger: Sequence[Mapping[str, Any]]) -> str:
     if not ledger:
         return ""
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Claim", "Source", "Verdict", "Effect", "Interval", "n"))
+    head = "".join(f'<th scope="col">{name}</th>' for name in _HEADS)
     rows = "\n".join(map(_render_verdict, ledger))
     return f"""<h3>Claims</h3>
 <table class="ledger"><thead><tr>{head}</tr></thead>
@@ -122,6 +125,7 @@ def _render_verdict(row: Mapping[str, Any]) -> str:
         "Verdict": (f"verdict {status}", f"{_MARKS[status]} {status}"),
         "Effect": ("number", f"{_render_number(row['effect'], 'not measured')} {unit}".rstrip()),
         "Interval": ("number interval", f"{_render_number(row['low'], '−∞')} to {_render_number(row['high'], '∞')}"),
+        "Claimed": ("number claimed", str(read_bound(dict(row))).replace("-", "−")),
         "n": ("number n", f"{row['n']:,}"),
     }
     columns = (f'<td data-label="{name}" class="{kind}">{text}</td>' for name, (kind, text) in cells.items())

@@ -94,14 +94,14 @@ def adjust_claims(claims: Iterable[Any], method: Correction = "holm", *, level: 
     Returns:
         Dataset over `claim` of `effect`, `low`, `high`, `n`, `p_value`, `adjusted`, and the `status` before and
         `adjusted_status` after. A claim that no run measured does not count: its p value is NaN. Nor does one without
-        bounds (a verdict that no bound decided), whose status stays.
+        bounds (of a ledger from before they were written down), whose status stays.
 
     Raises:
         ArgumentError: neither pairs nor rows of a ledger, an unknown method.
 
-    >>> from jaxreg.claims import above
-    >>> claims = [Claim(f"Rate {i} helps", "T3", lambda dataset: None) for i in range(3)]
-    >>> verdicts = [above(1.0, (low, 2.0 - low), n=20) for low in (0.02, 0.1, 0.5)]
+    >>> from jaxreg.claims import Above
+    >>> claims = [Claim(f"Rate {i} helps", "folklore", lambda dataset: None, Above(0)) for i in range(3)]
+    >>> verdicts = [Verdict(1.0, (low, 2.0 - low), 20, bound=Above(0)) for low in (0.02, 0.1, 0.5)]
     >>> found = adjust_claims(zip(claims, verdicts))
     >>> found["adjusted_status"].values.tolist(), found["adjusted"].values.round(4).tolist()
     (['undecided', 'undecided', 'holds'], [0.0625, 0.0625, 0.0015])

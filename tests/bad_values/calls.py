@@ -52,8 +52,12 @@ TWO = {"first": RUNS, "second": RUNS.isel(case=0), "name": "x", "dim": "seed", "
 DRAWN = {"seed": 0, "strata": (), "method": "percentile", "level": 0.9, "resamples": 20}
 EFFECT = {"difference": 0.5, "spread": 1.0, "paired": False, "alternative": "greater", "level": 0.9, "comparisons": 2}
 SUMMARY = jr.stats.mean(RUNS, "x", "case")
-VERDICT = claims.above(0.3, (0.1, 0.5), 20)
-CLAIM = claims.Claim("It helps", "T1", lambda dataset: VERDICT)
+MEASURED = {"effect": 0.3, "interval": (0.1, 0.5), "n": 20, "unit": "points"}
+SAID = {"text": "It helps", "source": "T1", "quantity": lambda _: claims.Estimate(**MEASURED), "bound": claims.Above(0)}
+COMPARED = {"name": "x", "axis": "case", "first": "a", "second": "b", "runs": None, "dim": "seed", "level": 0.9}
+CLAIM = claims.Claim(**SAID)
+VERDICT = CLAIM.judge(RUNS)
+ROW = claims.ledger([(CLAIM, VERDICT)])[0]
 IMAGES = jnp.linspace(0.0, 1.0, 18).reshape(2, 9)
 FIT = {"X": X, "y": Y, "normalize": None, "fit_intercept": True}
 SOLVE = {"loss": linear.Squared(), "sample_weight": np.ones(6, np.float32), "offset": np.zeros(6, np.float32)}
@@ -117,16 +121,14 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
         "timeout": 60.0,
     },
     "agreement.split_accuracy_variance": lambda: {"correct": np.array([[True, False], [True, True]])},
-    "claims.above": lambda: {"effect": 0.3, "interval": (0.1, 0.5), "n": 20, "bound": 0.0, "unit": "points"},
-    "claims.below": lambda: {"effect": 0.3, "interval": (0.1, 0.5), "n": 20, "bound": 0.0, "unit": "points"},
-    "claims.inside": lambda: {"effect": 0.3, "interval": (0.1, 0.5), "n": 20, "bounds": (0.0, 1.0), "unit": "points"},
-    "claims.Verdict": lambda: {"status": "holds", "effect": 0.3, "interval": (0.1, 0.5), "n": 20, "unit": ""},
-    "claims.Claim": lambda: {"text": "It helps", "source": "T1", "test": lambda dataset: VERDICT},
-    "claims.estimate": lambda: {"summary": SUMMARY.isel(seed=0)},
-    "claims.percentage": lambda: {"summary": SUMMARY.isel(seed=0)},
+    "claims.Claim": lambda: SAID,
+    "claims.Verdict": lambda: MEASURED | {"bound": claims.Above(0)},
+    "claims.find_claim": lambda: {"claims": [CLAIM], "words": "It helps"},
     "claims.judge": lambda: {"claims": [CLAIM], "dataset": RUNS},
     "claims.ledger": lambda: {"judged": [(CLAIM, VERDICT)]},
-    "claims.format_ledger": lambda: {"rows": claims.ledger([(CLAIM, VERDICT)])},
+    "claims.read_bound": lambda: {"row": ROW},
+    "claims.reconsider": lambda: {"row": ROW},
+    "claims.format_ledger": lambda: {"rows": [ROW]},
     "conventions.from_keras_l1": lambda: {"c": 0.1},
     "conventions.from_keras_l2": lambda: {"c": 0.1},
     "conventions.from_weight_decay": lambda: {"c": 0.1},
@@ -464,6 +466,23 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "stats.seeds_needed": lambda: EFFECT | {"target": 0.7},
     "stats.table": lambda: {"summary": SUMMARY, "style": "latex", "columns": None, "digits": 2},
     "stats.variance_components": lambda: {"dataset": RUNS, "name": "x", "dims": ("seed", "case")},
+    "study.Above": lambda: {"limit": 0.0},
+    "study.Below": lambda: {"limit": 0.0},
+    "study.Inside": lambda: {"low": 0.0, "high": 1.0},
+    "study.Estimate": lambda: MEASURED,
+    "study.Claim": lambda: SAID,
+    "study.estimate": lambda: {"summary": SUMMARY.isel(seed=0), "unit": "points"},
+    "study.percentage": lambda: {"summary": SUMMARY.isel(seed=0), "unit": "%"},
+    "study.exactly": lambda: {"value": 0.3, "n": 2, "unit": "points"},
+    "study.find_claim": lambda: {"claims": [CLAIM], "words": "It helps"},
+    "study.judge": lambda: {"claims": [CLAIM], "dataset": RUNS},
+    "study.mean": lambda: {"name": "x", "runs": None, "dim": "seed", "level": 0.9},
+    "study.share": lambda: {"name": "x", "runs": None, "dim": "seed", "of": "seeds", "level": 0.9},
+    "study.gain": lambda: COMPARED,
+    "study.ratio": lambda: COMPARED | {"unit": "times"},
+    "study.at": lambda: {"dataset": RUNS, "case": RUNS["case"].values[0]},
+    "study.choose": lambda: {"dataset": RUNS, "name": "x", "along": "case", "least": True, "dim": "seed"},
+    "study.held_out": lambda: {"dataset": RUNS, "dim": "seed"},
     "cases": lambda: {"bundles": {"a": {"rate": 1.0}, "b": {"rate": 2.0}}},
     "plan": lambda: SWEEP,
     "ragged": lambda: {"name": "knot"},

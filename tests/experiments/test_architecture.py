@@ -147,5 +147,5 @@ def test_diverged_runs_are_left_out():
 
 
 def test_claims_need_the_rate_of_the_tutorial():
-    with pytest.raises(ArgumentError, match=r"must hold the tutorial's 0\.1"):
+    with pytest.raises(ArgumentError, match=r"learning_rate = 0\.1: was not tried"):
         judge(CLAIMS, population(_EQUAL, _EQUAL).isel(learning_rate=[0, 2]))

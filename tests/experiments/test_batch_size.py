@@ -11,7 +11,7 @@ import xarray as xr
 import jaxreg as jr
 from experiments.batch_runs import mislabel, plan
 from experiments.batch_size import CLAIMS, PRESETS, PROTOCOLS, Config, run
-from jaxreg.claims import judge
+from jaxreg.claims import find_claim
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import train
 
@@ -137,31 +137,31 @@ def _made_up(gain=0.0, cosine=0.0, long=0.0, time=1.0, loss=0.0, cost=0.0, seeds
 @pytest.mark.parametrize(
     ("claim", "changed", "status"),
     [
-        (0, {"cosine": 0.1}, "holds"),
-        (0, {"cosine": -0.1}, "fails"),
-        (0, {}, "undecided"),
-        (1, {"cost": -0.05}, "holds"),
-        (1, {"cost": 0.05}, "fails"),
-        (1, {}, "undecided"),
-        (2, {"time": 0.5}, "holds"),
-        (2, {"time": 1.5}, "fails"),
-        (3, {"long": -0.1}, "holds"),
-        (3, {"long": 0.1}, "fails"),
-        *((k, {"loss": 0.1}, "holds") for k in (4, 5)),
-        *((k, {"loss": -0.1}, "fails") for k in (4, 5)),
-        *((k, {"gain": 0.01}, "holds") for k in (6, 7)),
-        *((k, {"gain": -0.01}, "fails") for k in (6, 7)),
-        (7, {}, "undecided"),
+        ("odd samples: with", {"cosine": 0.1}, "holds"),
+        ("odd samples: with", {"cosine": -0.1}, "fails"),
+        ("odd samples: with", {}, "undecided"),
+        ("odd samples: wrong", {"cost": -0.05}, "holds"),
+        ("odd samples: wrong", {"cost": 0.05}, "fails"),
+        ("odd samples: wrong", {}, "undecided"),
+        ("Larger batches run", {"time": 0.5}, "holds"),
+        ("Larger batches run", {"time": 1.5}, "fails"),
+        ("Large updates become", {"long": -0.1}, "holds"),
+        ("Large updates become", {"long": 0.1}, "fails"),
+        *((k, {"loss": 0.1}, "holds") for k in ("many epochs its", "many updates its")),
+        *((k, {"loss": -0.1}, "fails") for k in ("many epochs its", "many updates its")),
+        *((k, {"gain": 0.01}, "holds") for k in ("16 after as many epochs", "16 after as many updates")),
+        *((k, {"gain": -0.01}, "fails") for k in ("16 after as many epochs", "16 after as many updates")),
+        ("16 after as many updates", {}, "undecided"),
     ],
 )
 def test_claims_can_fall_either_way(claim, changed, status):
-    assert CLAIMS[claim].test(_made_up(**changed)).status == status
+    assert find_claim(CLAIMS, claim).judge(_made_up(**changed)).status == status
 
 
 def test_effects_have_their_units_and_leave_diverged_runs_out():
     dataset = _made_up(gain=0.01)
     gone = dataset["diverged"].copy()
     gone[2, :3, 1, 0] = True
-    verdict = judge(CLAIMS, dataset.assign(diverged=gone))[7][1]
+    verdict = find_claim(CLAIMS, "16 after as many updates").judge(dataset.assign(diverged=gone))
     assert (verdict.n, verdict.unit) == (17, "percentage points")
     assert abs(verdict.effect - 1) < 0.1

@@ -25,8 +25,9 @@ import jax
 import jax.numpy as jnp
 
 import jaxreg as jr
-from jaxreg.claims import Claim, estimate, inside
+from jaxreg.claims import Claim, Inside
 from jaxreg.errors import DataError
+from jaxreg.study import share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +58,7 @@ def run(config, store=None, progress=True):
     return jr.sweep(toss, axes, store=store, progress=False)
 
 
-def test(dataset):
-    return inside(*estimate(jr.stats.proportion(dataset, "heads", dim=("seed", "bias"))), bounds=(0, 1), unit="heads")
-
-
-CLAIMS = (Claim("A coin shows heads at times", "Bernoulli 1713", test),)
+CLAIMS = (Claim("A coin shows heads at times", "Bernoulli 1713", share("heads", dim=("seed", "bias")), Inside(0, 100)),)
 '''
 _BENCHMARK = '''"""How fast is it?"""
 

@@ -88,12 +88,13 @@ def test_seeds_are_paired_over_sizes(result):
 
 def test_all_three_ingredients_are_needed(result):
     for view in VIEWS:
-        height, (low, high), n = find_peak_height(result, view, "none")
+        found = find_peak_height(result, view, "none")
+        height, (low, high), n = found.effect, found.interval, found.n
         assert n == 60
         assert low <= height <= high
         assert low > 3
         for ablation in ABLATIONS[1:]:
-            assert find_peak_height(result, view, ablation)[0] < 1.5
+            assert find_peak_height(result, view, ablation).effect < 1.5
 
 
 def test_claims(result):

@@ -11,7 +11,7 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments.fitting import CLAIMS, CURVES, PRESETS, Config, add_errors, by_l2, by_units, find_well_fitted, run
-from jaxreg.claims import judge
+from jaxreg.claims import find_claim, judge
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import train
 
@@ -178,5 +178,5 @@ def test_diverged_runs_are_left_out():
     broken[-1, :5] = np.nan
     gone = dataset["diverged"].copy()
     gone[-1, :5] = True
-    verdict = CLAIMS[6].test(dataset.assign(weight_norm=broken, diverged=gone))
+    verdict = find_claim(CLAIMS, "A very large").judge(dataset.assign(weight_norm=broken, diverged=gone))
     assert (verdict.status, verdict.n) == ("holds", 35)

@@ -26,7 +26,7 @@ from experiments.mnist_regularizers import (
     table,
 )
 from experiments.regularizer_claims import TUTORIAL_CASES
-from jaxreg.claims import judge
+from jaxreg.claims import find_claim, judge
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import EarlyStopping, Options, train
 from jaxreg.nets.augmentation import Augmentation
@@ -241,7 +241,7 @@ def test_claims(arguments, expected):
 
 
 def test_many_seeds_decide_whether_it_works_every_time():
-    verdict = CLAIMS[4].test(_population(_ALL, seeds=200))
+    verdict = find_claim(CLAIMS, "with dropout works").judge(_population(_ALL, seeds=200))
     assert (verdict.status, verdict.effect, verdict.n) == ("holds", 100.0, 200)
 
 
@@ -261,10 +261,13 @@ def test_diverged_runs_are_left_out():
     gone = dataset["diverged"].copy()
     gone[_CASES.index("dropout"), :5] = True
     dataset = dataset.assign(diverged=gone)
-    assert (CLAIMS[2].test(dataset).status, CLAIMS[2].test(dataset).n) == ("holds", 35)
+    assert (
+        find_claim(CLAIMS, "Dropout is better").judge(dataset).status,
+        find_claim(CLAIMS, "Dropout is better").judge(dataset).n,
+    ) == ("holds", 35)
     assert int(find_wins(dataset)["diverged"].sel(case="dropout").sum()) == 5
 
 
 def test_claims_need_the_cases_of_the_tutorial():
     with pytest.raises(ArgumentError, match="must hold dropout"):
-        CLAIMS[2].test(_population(_ALL).drop_sel(case="dropout"))
+        find_claim(CLAIMS, "Dropout is better").judge(_population(_ALL).drop_sel(case="dropout"))

@@ -9,7 +9,7 @@ import xarray as xr
 import jaxreg as jr
 from experiments.optimizer import CLAIMS, DEFAULTS, PRESETS, Config, run
 from experiments.tuned_rates import find_best_rates, half_decades
-from jaxreg.claims import judge
+from jaxreg.claims import find_claim, judge
 from jaxreg.errors import ArgumentError, SweepError
 from jaxreg.nets import train
 from jaxreg.nets.optimizers import OPTIMIZERS
@@ -37,7 +37,7 @@ def test_presets_keep_to_the_tutorial():
 def test_result_is_labelled(result):
     assert dict(result["test_loss"].sizes) == {"optimizer": 2, "seed": 4, "learning_rate": 2, "epoch": 1}
     assert result["default_rate"].values.tolist() == [0.01, 0.001]
-    xr.testing.assert_equal(result["best_rate"], find_best_rates(result, "optimizer"))
+    xr.testing.assert_equal(result["best_rate"], find_best_rates(result))
     assert not result["diverged"].any()
 
 
@@ -92,32 +92,32 @@ def _population(peaks, best=None, names=tuple(DEFAULTS), seeds=20):
         },
         {"optimizer": list(names), "seed": np.arange(seeds), "learning_rate": np.array(_RATES), "epoch": [1]},
     )
-    return dataset.assign(best_rate=find_best_rates(dataset, "optimizer"))
+    return dataset.assign(best_rate=find_best_rates(dataset))
 
 
 @pytest.mark.parametrize(
     ("claim", "peaks", "best", "status"),
     [
-        (0, {"adam": 0.85}, {}, "holds"),
-        (0, {"sgd": 0.85}, {}, "fails"),
-        (0, {"adam": 0.85}, {"adam": 0.1}, "fails"),
-        (1, {"adam": 0.85}, {"adam": 0.1}, "holds"),
-        (1, {"sgd": 0.85}, {}, "fails"),
-        (1, {}, {}, "undecided"),
-        (2, {}, {}, "holds"),
-        (2, {}, {"adam": 0.1}, "fails"),
-        (3, {}, {}, "holds"),
-        (3, {"momentum": 0.78}, {}, "fails"),
-        (4, {"nesterov": 0.81}, {}, "holds"),
-        (4, {"momentum": 0.81}, {}, "fails"),
-        (5, {"adamw": 0.81}, {}, "holds"),
-        (5, {"adam": 0.81}, {}, "fails"),
-        (6, {}, {"adamw": 0.0031623, "lion": 0.0005}, "holds"),
-        (6, {}, {}, "fails"),
+        ("at its default", {"adam": 0.85}, {}, "holds"),
+        ("at its default", {"sgd": 0.85}, {}, "fails"),
+        ("at its default", {"adam": 0.85}, {"adam": 0.1}, "fails"),
+        ("at its best", {"adam": 0.85}, {"adam": 0.1}, "holds"),
+        ("at its best", {"sgd": 0.85}, {}, "fails"),
+        ("at its best", {}, {}, "undecided"),
+        ("Adam needs little", {}, {}, "holds"),
+        ("Adam needs little", {}, {"adam": 0.1}, "fails"),
+        ("Tuned, momentum is", {}, {}, "holds"),
+        ("Tuned, momentum is", {"momentum": 0.78}, {}, "fails"),
+        ("Nesterov's momentum is", {"nesterov": 0.81}, {}, "holds"),
+        ("Nesterov's momentum is", {"momentum": 0.81}, {}, "fails"),
+        ("AdamW is more", {"adamw": 0.81}, {}, "holds"),
+        ("AdamW is more", {"adam": 0.81}, {}, "fails"),
+        ("Lion's best learning", {}, {"adamw": 0.0031623, "lion": 0.0005}, "holds"),
+        ("Lion's best learning", {}, {}, "fails"),
     ],
 )
 def test_claims_can_fall_either_way(claim, peaks, best, status):
-    assert CLAIMS[claim].test(_population(peaks, best)).status == status
+    assert find_claim(CLAIMS, claim).judge(_population(peaks, best)).status == status
 
 
 def test_optimizers_that_were_not_tried_leave_claims_undecided():

@@ -14,7 +14,7 @@ import jaxreg as jr
 from experiments.penalty_geometry import CLAIMS, PRESETS, Config, run
 from experiments.penalty_pictures import GRAM, OPTIMUM, pose_pair, touch_all
 from experiments.penalty_shapes import PENALTIES, draw_loss, share_of_corners, share_of_zeros
-from jaxreg.claims import judge
+from jaxreg.claims import find_claim, judge
 from jaxreg.errors import ArgumentError
 
 _SMALL = Config(seeds=400, dimensions=(2, 5), shares=(0.1, 0.5, 0.9))
@@ -238,31 +238,31 @@ def _made_up(corner=0.99, zero=1.0, l2_zero=False, grows=False, off=0.0):
 @pytest.mark.parametrize(
     ("claim", "changed", "status"),
     [
-        (0, {}, "holds"),
-        (0, {"corner": 0.5}, "undecided"),
-        (0, {"corner": 0.2}, "fails"),
-        (1, {}, "holds"),
-        (1, {"corner": 0.95}, "undecided"),
-        (1, {"corner": 0.9}, "fails"),
-        (2, {}, "holds"),
-        (2, {"corner": 0.1}, "fails"),
-        (3, {}, "holds"),
-        (3, {"corner": 0.1, "zero": 0.5}, "fails"),
-        (4, {"corner": 0.3, "zero": 1.0}, "holds"),
-        (4, {"corner": 0.9, "zero": 0.2}, "fails"),
-        (5, {}, "holds"),
-        (5, {"zero": 0.5}, "undecided"),
-        (5, {"zero": 0.2}, "fails"),
-        (6, {}, "holds"),
-        (6, {"l2_zero": True}, "fails"),
-        (7, {}, "holds"),
-        (7, {"grows": True}, "fails"),
-        (8, {}, "holds"),
-        (8, {"off": 0.2}, "fails"),
+        ("than half of", {}, "holds"),
+        ("than half of", {"corner": 0.5}, "undecided"),
+        ("than half of", {"corner": 0.2}, "fails"),
+        ("weights is exactly 0 (in", {}, "holds"),
+        ("weights is exactly 0 (in", {"corner": 0.95}, "undecided"),
+        ("weights is exactly 0 (in", {"corner": 0.9}, "fails"),
+        ("largest dimension too", {}, "holds"),
+        ("largest dimension too", {"corner": 0.1}, "fails"),
+        ("In the largest dimension some", {}, "holds"),
+        ("In the largest dimension some", {"corner": 0.1, "zero": 0.5}, "fails"),
+        ("With more dimensions", {"corner": 0.3, "zero": 1.0}, "holds"),
+        ("With more dimensions", {"corner": 0.9, "zero": 0.2}, "fails"),
+        ("The elastic net's", {}, "holds"),
+        ("The elastic net's", {"zero": 0.5}, "undecided"),
+        ("The elastic net's", {"zero": 0.2}, "fails"),
+        ("The L2 touching", {}, "holds"),
+        ("The L2 touching", {"l2_zero": True}, "fails"),
+        ("A larger α", {}, "holds"),
+        ("A larger α", {"grows": True}, "fails"),
+        ("For isotropic losses", {}, "holds"),
+        ("For isotropic losses", {"off": 0.2}, "fails"),
     ],
 )
 def test_claims_can_fall_either_way(claim, changed, status):
-    verdict = judge(CLAIMS, _made_up(**changed))[claim][1]
+    verdict = find_claim(CLAIMS, claim).judge(_made_up(**changed))
     assert verdict.status == status, verdict
 
 

@@ -188,5 +188,5 @@ def test_rates_are_chosen_on_other_seeds_than_they_are_measured_on():
 
 
 def test_claims_need_the_rate_of_the_tutorial():
-    with pytest.raises(ArgumentError, match=r"must hold the tutorial's 0\.1"):
+    with pytest.raises(ArgumentError, match=r"learning_rate = 0\.1: was not tried"):
         judge(CLAIMS, population([_LOW] * 3, [_LOW] * 3, 0.5).isel(learning_rate=[0, 2]))

@@ -210,14 +210,15 @@ def test_every_claim_can_fail(number):
 def test_interval_of_the_median_covers():
     random = np.random.default_rng(1)
     for n in (6, 20, 101):
-        middle, (low, high), size = measure_median(np.arange(n))
+        found = measure_median(np.arange(n))
+        middle, (low, high), size = found.effect, found.interval, found.n
         assert (middle, size) == ((n - 1) / 2, n)
         below = int(low)  # draws below the interval
         assert 2 * binom.cdf(below, n, 0.5) <= 0.05 < 2 * binom.cdf(below + 1, n, 0.5)
         assert low + high == n - 1
-    covered = [measure_median(random.exponential(size=40))[1] for _ in range(500)]
+    covered = [measure_median(random.exponential(size=40)).interval for _ in range(500)]
     assert np.mean([low < np.log(2) < high for low, high in covered]) > 0.94
-    assert measure_median(np.arange(5))[1] == (-np.inf, np.inf)
+    assert measure_median(np.arange(5)).interval == (-np.inf, np.inf)
 
 
 def test_coefficients_at_norms_are_on_the_path():

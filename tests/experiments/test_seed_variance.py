@@ -21,7 +21,7 @@ from experiments.seed_statistics import (
     tabulate_seeds,
 )
 from experiments.seed_variance import CLAIMS, PRESETS, SETTINGS, Config, run
-from jaxreg.claims import judge
+from jaxreg.claims import find_claim, judge
 from jaxreg.errors import ArgumentError
 
 _SMALL = Config(seeds=3, levels=2, epochs=2, hidden=(12,))
@@ -185,7 +185,8 @@ def test_split_is_the_identity_with_the_interval_of_a_variance():
 
 def test_jackknife_of_a_mean_is_the_t_interval():
     runs = np.random.default_rng(0).integers(0, 2, (1, 20, 5)).astype(bool)
-    centre, interval, n = jackknife(lambda runs: float(runs.mean()), runs)
+    found = jackknife(lambda runs: float(runs.mean()), runs)
+    centre, interval, n = found.effect, found.interval, found.n
     means = runs.mean((0, 2))
     expected = laws.t.interval(0.95, 19, means.mean(), means.std(ddof=1) / np.sqrt(20))
     assert n == 20
@@ -228,7 +229,9 @@ def test_seeds_for_a_tenth_of_a_point_on_ten_thousand_images():
     random = np.random.default_rng(0)
     correct = random.uniform(size=(4, 50, 10_000)) > 0.0204
     dataset = _draw(seeds=50).drop_vars("test_correct")
-    verdict = CLAIMS[1].test(dataset.assign(test_correct=(("setting", "seed", "example"), correct)))
+    verdict = find_claim(CLAIMS, "About 32 seeds").judge(
+        dataset.assign(test_correct=(("setting", "seed", "example"), correct))
+    )
     assert (verdict.status, verdict.n) == ("holds", 50)
     assert abs(verdict.effect - 31) < 4 * 31 * np.sqrt(2 / 50) / np.sqrt(2)
 
@@ -237,5 +240,7 @@ def test_nobody_needs_fewer_than_no_seeds():
     """Runs that get the same number right, each in its own way, foretell a negative variance."""
     correct = np.stack([np.random.default_rng(seed).permutation(np.arange(50) > 5) for seed in range(160)])
     dataset = _draw(seeds=40).drop_vars("test_correct")
-    verdict = CLAIMS[1].test(dataset.assign(test_correct=(("setting", "seed", "example"), correct.reshape(4, 40, 50))))
+    verdict = find_claim(CLAIMS, "About 32 seeds").judge(
+        dataset.assign(test_correct=(("setting", "seed", "example"), correct.reshape(4, 40, 50)))
+    )
     assert (verdict.status, verdict.effect, verdict.interval[0]) == ("fails", 0, 0)

@@ -13,7 +13,7 @@ import jaxreg as jr
 from experiments.operations import count_operations
 from experiments.sgd_landscape import CLAIMS, PRESETS, Config, make_data, run, shares
 from experiments.sgd_runs import BIN_EDGES, STEP_KINDS, histogram
-from jaxreg.claims import judge
+from jaxreg.claims import find_claim, judge
 from jaxreg.errors import ArgumentError, StoreError
 from jaxreg.landscape import FATES, T2_LANDSCAPE, descend, fate, refit_gradient
 from jaxreg.landscape.recurrence import differentiate, fit_recurrence
@@ -230,17 +230,17 @@ def _altered(result, optimum, gone):
 
 @pytest.mark.parametrize(("optimum", "reached"), [(0.7, "holds"), (0.51, "undecided"), (0.3, "fails")])
 def test_claim_of_reaching_the_optimum_can_fall_either_way(result, optimum, reached):
-    assert judge(CLAIMS, _altered(result, optimum, 0.0))[1][1].status == reached
+    assert find_claim(CLAIMS, "Started at 3.5").judge(_altered(result, optimum, 0.0)).status == reached
 
 
 @pytest.mark.parametrize(("gone", "lived"), [(0.0, "holds"), (0.01, "undecided"), (0.1, "fails")])
 def test_claim_of_staying_can_fall_either_way(result, gone, lived):
-    assert judge(CLAIMS, _altered(result, 0.5, gone))[2][1].status == lived
+    assert find_claim(CLAIMS, "A run of").judge(_altered(result, 0.5, gone)).status == lived
 
 
 def test_claim_about_the_control_fails_when_it_leaves(result):
     left = result.assign(control=xr.where(result["step"] > 90, 0.05, result["control"]))
-    assert judge(CLAIMS, left)[0][1].status == "fails"
+    assert find_claim(CLAIMS, "Gradient descent on").judge(left).status == "fails"
 
 
 def test_claims_need_the_tutorials_learning_rate(result):

@@ -13,7 +13,7 @@ import jaxreg as jr
 from experiments.orthonormal_fits import COLUMNS, ESTIMATORS, shrink
 from experiments.penalized_minima import find_critical, minimize_l1
 from experiments.soft_threshold import CLAIMS, FUNCTIONS, PRESETS, Config, run
-from jaxreg.claims import judge
+from jaxreg.claims import find_claim, judge
 from jaxreg.errors import ArgumentError
 from jaxreg.penalties import soft_threshold
 
@@ -208,24 +208,30 @@ def _made_up(zeros=1.0, l2=0.5, rises=False, critical=1.5, off=0.0):
 @pytest.mark.parametrize(
     ("claim", "changed", "status"),
     [
-        (0, {}, "holds"),
-        (0, {"critical": 2.5}, "fails"),
-        (0, {"critical": 0.4}, "fails"),
-        (1, {}, "holds"),
-        (1, {"zeros": 0.99}, "undecided"),
-        (1, {"zeros": 0.5}, "fails"),
-        (2, {}, "holds"),
-        (2, {"zeros": 0.5}, "fails"),
-        (3, {}, "holds"),
-        (3, {"rises": True}, "fails"),
-        (4, {}, "holds"),
-        (4, {"l2": 0.0}, "fails"),
-        *((k, {}, "holds") for k in range(5, 9)),
-        *((k, {"off": 1e-6}, "fails") for k in range(5, 9)),
+        ("F(x) = f(x)", {}, "holds"),
+        ("F(x) = f(x)", {"critical": 2.5}, "fails"),
+        ("F(x) = f(x)", {"critical": 0.4}, "fails"),
+        ("of random convex", {}, "holds"),
+        ("of random convex", {"zeros": 0.99}, "undecided"),
+        ("of random convex", {"zeros": 0.5}, "fails"),
+        ("random functions with", {}, "holds"),
+        ("random functions with", {"zeros": 0.5}, "fails"),
+        ("A larger λ", {}, "holds"),
+        ("A larger λ", {"rises": True}, "fails"),
+        ("With ½λx² in", {}, "holds"),
+        ("With ½λx² in", {"l2": 0.0}, "fails"),
+        *(
+            (k, {}, "holds")
+            for k in ("columns, the best", "orthonormal columns, ridge", "columns, the lasso", "columns, the elastic")
+        ),
+        *(
+            (k, {"off": 1e-6}, "fails")
+            for k in ("columns, the best", "orthonormal columns, ridge", "columns, the lasso", "columns, the elastic")
+        ),
     ],
 )
 def test_claims_can_fall_either_way(claim, changed, status):
-    assert judge(CLAIMS, _made_up(**changed))[claim][1].status == status
+    assert find_claim(CLAIMS, claim).judge(_made_up(**changed)).status == status
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import jaxreg as jr
 from experiments.sparse_features import CLAIMS, PRESETS, TASKS, Config, at_chosen, at_most, find_threshold, run
 from experiments.text_designs import generate_corpus, read_corpus, read_docstrings
 from experiments.text_fits import COMMON
-from jaxreg.claims import judge
+from jaxreg.claims import find_claim, judge
 from jaxreg.errors import ArgumentError
 
 _SMALL = Config(
@@ -208,18 +208,44 @@ def _made_up(found=4, selected=4, early=2, right=0.9, first=20):
 @pytest.mark.parametrize(
     ("claim", "changed", "status"),
     [
-        *((k, {}, "holds") for k in range(8)),
-        *((k, {"selected": 9}, "fails") for k in (0, 2, 3, 5)),
-        *((k, {"selected": 9}, "holds") for k in (1, 4)),
-        *((k, {"found": 3}, "fails") for k in (1, 4)),
-        (6, {"early": 4}, "fails"),
-        (6, {"first": 100}, "undecided"),
-        (7, {"right": 0.6}, "fails"),
-        (7, {"right": 0.73}, "undecided"),
+        *(
+            (k, {}, "holds")
+            for k in (
+                "exactly the bigrams that matter, of random",
+                "all the bigrams that matter, of random",
+                "others, of random",
+                "exactly the bigrams that matter, of real",
+                "all the bigrams that matter, of real",
+                "others, of real",
+                "With fewer than",
+                "At most 1",
+            )
+        ),
+        *(
+            (k, {"selected": 9}, "fails")
+            for k in (
+                "exactly the bigrams that matter, of random",
+                "others, of random",
+                "exactly the bigrams that matter, of real",
+                "others, of real",
+            )
+        ),
+        *(
+            (k, {"selected": 9}, "holds")
+            for k in ("all the bigrams that matter, of random", "all the bigrams that matter, of real")
+        ),
+        *(
+            (k, {"found": 3}, "fails")
+            for k in ("all the bigrams that matter, of random", "all the bigrams that matter, of real")
+        ),
+        ("With fewer than", {"early": 4}, "fails"),
+        ("With fewer than", {"first": 100}, "undecided"),
+        ("At most 1", {"right": 0.6}, "fails"),
+        ("At most 1", {"right": 0.73}, "undecided"),
     ],
 )
 def test_claims_can_fall_either_way(claim, changed, status):
-    verdict = judge(CLAIMS, _made_up(**changed))[claim][1]
+    verdict = find_claim(CLAIMS, claim).judge(_made_up(**changed))
     assert verdict.status == status, verdict
 
 

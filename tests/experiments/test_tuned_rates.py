@@ -1,12 +1,11 @@
 """Best rates are chosen and measured on different seeds; comparisons of methods are paired."""
 
-import math
-
 import numpy as np
 import pytest
 import xarray as xr
 
-from experiments.tuned_rates import compare, compare_best_rates, find_best_rates, half_decades, take, tuned
+from experiments.tuned_rates import compare_best_rates, find_best_rates, half_decades, tuned
+from jaxreg.study import gain
 
 _RATES = np.array(half_decades(-2, 0))
 
@@ -30,20 +29,15 @@ def test_best_rates_are_measured_on_other_seeds():
     accuracy[0, 1::2, 2] = 0.3
     accuracy[1, :, 0] = 0.7
     dataset = _population(accuracy)
-    assert find_best_rates(dataset, "kind").values.tolist() == [1.0, 0.1]
-    runs = tuned(dataset, "kind")
+    assert find_best_rates(dataset).values.tolist() == [1.0, 0.1]
+    runs = tuned(dataset)
     assert runs["seed"].values.tolist() == [1, 3, 5]
     np.testing.assert_allclose(runs["test_accuracy"].sel(kind="a"), 30)
     np.testing.assert_allclose(runs["test_accuracy"].sel(kind="b"), 70)
-    np.testing.assert_allclose(tuned(dataset, "kind", epoch=0)["test_accuracy"], 10)
-    difference, interval, n = compare(runs, "kind", "a", "b")
-    assert (difference, interval, n) == (pytest.approx(-40), (pytest.approx(-40), pytest.approx(-40)), 3)
-
-
-def test_each_method_is_taken_at_its_own_rate():
-    dataset = _population(np.arange(12.0).reshape(2, 2, 3) / 100).isel(epoch=-1)
-    at = take(dataset, xr.DataArray([0.3162, 1.0], {"kind": ["a", "b"]}, ("kind",)))
-    np.testing.assert_allclose(at["test_accuracy"].transpose("kind", "seed"), [[0.01, 0.04], [0.08, 0.11]])
+    np.testing.assert_allclose(tuned(dataset, epoch=0)["test_accuracy"], 10)
+    found = gain("test_accuracy", "kind", "a", "b", runs=tuned)(dataset)
+    assert (found.effect, found.n, found.unit) == (pytest.approx(-40), 3, "percentage points")
+    assert found.interval == (pytest.approx(-40), pytest.approx(-40))
 
 
 def test_ratio_of_best_rates_is_that_of_single_seeds():
@@ -51,20 +45,15 @@ def test_ratio_of_best_rates_is_that_of_single_seeds():
     accuracy[0, :2, 2], accuracy[0, 2:, 1] = 0.9, 0.9  # a: 1, 1, 0.3, 0.3
     accuracy[1, :, 0] = 0.9  # b: 0.1
     dataset = _population(accuracy)
-    decades, (low, high), n = compare_best_rates(dataset, "kind", "a", "b")
-    assert (decades, n) == (pytest.approx(0.75, abs=1e-3), 4)
-    assert low < 0.75 < high
+    found = compare_best_rates(dataset, "kind", "a", "b")
+    assert (found.effect, found.n, found.unit) == (pytest.approx(0.75, abs=1e-3), 4, "decades")
+    assert found.interval[0] < 0.75 < found.interval[1]
     gone = dataset["diverged"].copy()
     gone[0, :, 2] = True
-    decades, *_ = compare_best_rates(dataset.assign(diverged=gone), "kind", "a", "b")
-    assert decades < 0.5
+    assert compare_best_rates(dataset.assign(diverged=gone), "kind", "a", "b").effect < 0.5
 
 
 def test_what_was_not_tried_decides_nothing():
     dataset = _population(np.full((2, 4, 3), 0.5))
-    for found in (
-        compare(tuned(dataset, "kind"), "kind", "a", "c"),
-        compare_best_rates(dataset, "kind", "c", "a"),
-    ):
-        assert math.isnan(found[0])
-        assert found[1:] == ((-math.inf, math.inf), 0)
+    assert gain("test_accuracy", "kind", "a", "c", runs=tuned)(dataset) is None
+    assert compare_best_rates(dataset, "kind", "c", "a") is None

@@ -1,7 +1,6 @@
 """`python -m paper_figures` and its page: what is computed, what is kept, what is shown and how it is refused."""
 
 import json
-import math
 import re
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import xarray as xr
 from PIL import Image
 
 import jaxreg
-from jaxreg.claims import Claim, above, ledger
+from jaxreg.claims import Above, Below, Claim, Estimate, Inside, judge, ledger
 from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.lock import hold_lock
 from jaxreg.engine.sealing import write_files
@@ -30,7 +29,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxreg as jr
-from jaxreg.claims import Claim, above, estimate
+from jaxreg.claims import Above, Claim, estimate
 from jaxreg.errors import DataError
 
 
@@ -63,11 +62,11 @@ def run(config, store=None, progress=True):
     return jr.sweep(throw, axes, args=(jnp.float32(config.sides),), store=store, progress=False)
 
 
-def test(dataset):
-    return above(*estimate(jr.stats.mean(dataset, "eyes", dim=("seed", "weight"))), bound=1.0, unit="eyes")
+def measure(dataset):
+    return estimate(jr.stats.mean(dataset, "eyes", dim=("seed", "weight")), "eyes")
 
 
-CLAIMS = (Claim("A die shows more than 1 <on average>", "Pascal & Fermat 1654", test),)
+CLAIMS = (Claim("A die shows more than 1 <on average>", "Pascal & Fermat 1654", measure, Above(1.0)),)
 '''
 _MOVING = """
 
@@ -162,13 +161,13 @@ class _Page(HTMLParser):
 
 def _entry(**changes):
     claims = [
-        (Claim("It helps", "T1", lambda _: None), above(0.25, (0.125, 0.5), n=1234, unit="points")),
-        (Claim("It heals", "T2", lambda _: None), above(-2.0, (-3.0, -1.0), n=20)),
-        (Claim("It hums", "T3", lambda _: None), above(math.nan, (-math.inf, math.inf), n=0)),
+        Claim("It helps", "T1", lambda _: Estimate(0.25, (0.125, 0.5), 1234, "points"), Above(0)),
+        Claim("It heals", "T2", lambda _: Estimate(-2.0, (-3.0, -1.0), 20), Inside(-0.5, 1)),
+        Claim("It hums", "T3", lambda _: None, Below(7)),
     ]
     values = {
         "name": "die", "title": "A die", "caption": "A caption.", "inches": (2.0, 1.0), "runs": "20 runs, 1 diverged",
-        "ledger": ledger(claims),
+        "ledger": ledger(judge(claims, xr.Dataset())),
         "provenance": {"config": {"seeds": 20, "rates": [0.5]}, "history": [{"commit": "c0ffee"}]},
     }  # fmt: skip
     return Entry(**values | changes)
@@ -187,11 +186,11 @@ def test_page_shows_each_figure_with_all_that_belongs_to_it():
 
 def test_page_shows_every_verdict_in_words_with_effect_interval_and_n():
     cells = _Page(render([_entry()])).cells
-    rows = [cells[i : i + 6] for i in range(6, 24, 6)]
+    rows = [cells[i : i + 7] for i in range(7, 28, 7)]
     assert rows == [
-        ["It helps", "T1", "✓ holds", "0.25 points", "0.125 to 0.5", "1,234"],
-        ["It heals", "T2", "✗ fails", "−2", "−3 to −1", "20"],
-        ["It hums", "T3", "? undecided", "not measured", "−∞ to ∞", "0"],
+        ["It helps", "T1", "✓ holds", "0.25 points", "0.125 to 0.5", "> 0", "1,234"],
+        ["It heals", "T2", "✗ fails", "−2", "−3 to −1", "−0.5 to 1", "20"],
+        ["It hums", "T3", "? undecided", "not measured", "−∞ to ∞", "< 7", "0"],
     ]
     assert "holds 1 · fails 1 · undecided 1" in _Page(render([_entry()])).text
 
@@ -214,10 +213,10 @@ def test_page_shows_a_player_of_each_animation():
 
 def test_page_escapes_whatever_it_is_given():
     nasty = "</title><script>alert('x')</script> & \"quoted\" $contents {name}"
-    claim = Claim(nasty, nasty, lambda _: None)
+    claim = Claim(nasty, nasty, lambda _: Estimate(1.0, (0.5, 2.0), 3, nasty), Above(0))
     entry = _entry(
         title=nasty, caption=nasty, runs=nasty, name='a"><script>',
-        ledger=ledger([(claim, above(1.0, (0.5, 2.0), n=3, unit=nasty))]), provenance={nasty: {nasty: nasty}},
+        ledger=ledger(judge([claim], xr.Dataset())), provenance={nasty: {nasty: nasty}},
         movies=(Movie('a"><script>', nasty, (3, 2)),),
     )  # fmt: skip
     page = _Page(render([entry]))

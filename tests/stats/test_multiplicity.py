@@ -15,7 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportions_ztest
 
 from jaxreg import claims, stats
-from jaxreg.claims import Claim, Verdict, above, below, inside
+from jaxreg.claims import Above, Below, Claim, Inside, Verdict
 from jaxreg.errors import ArgumentError
 
 METHODS = {"holm": "holm", "benjamini_hochberg": "fdr_bh"}
@@ -94,15 +94,23 @@ def test_what_is_no_p_value_is_refused(given, message):
 
 
 def claim(i):
-    return Claim(f"Claim {i}", "T", lambda dataset: None)
+    return Claim(f"Claim {i}", "T", lambda dataset: None, Above(0))
+
+
+def verdict(effect, interval, n, bound):
+    return Verdict(effect, interval, n, bound=bound)
 
 
 def judged(*verdicts):
     return [(claim(i), verdict) for i, verdict in enumerate(verdicts)]
 
 
-def of(values, decide, *bounds, level=0.95):
-    return decide(*claims.estimate(stats.mean(values, level=level)), *bounds)
+def of(values, bound, level=0.95):
+    return against(claims.estimate(stats.mean(values, level=level)), bound)
+
+
+def against(estimate, bound):
+    return verdict(estimate.effect, estimate.interval, estimate.n, bound)
 
 
 def test_p_values_of_claims_are_those_of_the_t_tests():
@@ -111,7 +119,7 @@ def test_p_values_of_claims_are_those_of_the_t_tests():
         two = scipy.stats.ttest_1samp(values, 0.2).pvalue
         sides = [scipy.stats.ttest_1samp(values, b, alternative=a).pvalue for b, a in ((-1, "greater"), (1, "less"))]
         found = stats.adjust_claims(
-            judged(of(values, above, 0.2), of(values, below, 0.2), of(values, inside, (-1.0, 1.0)))
+            judged(of(values, Above(0.2)), of(values, Below(0.2)), of(values, Inside(-1.0, 1.0)))
         )
         outside = min(
             scipy.stats.ttest_1samp(values, b, alternative=a).pvalue for b, a in ((-1, "less"), (1, "greater"))
@@ -127,32 +135,34 @@ def test_p_values_of_claims_about_shares_are_those_of_the_score_test(scale, k, n
     unit = 1.0 if scale is claims.estimate else 100.0
     summary = scale(stats.proportion(hits))
     for bound in (0.02, 0.2, 0.5, 0.9, 0.9777):
-        found = stats.adjust_claims(judged(above(*summary, unit * bound), below(*summary, unit * bound)))
+        found = stats.adjust_claims(
+            judged(against(summary, Above(unit * bound)), against(summary, Below(unit * bound)))
+        )
         _, p = proportions_ztest(k, n, bound, prop_var=bound)
         np.testing.assert_allclose(found["p_value"], [p, p], rtol=1e-9)
-    sure = stats.adjust_claims(judged(above(*summary, 0.0), below(*summary, 2 * unit)))
+    sure = stats.adjust_claims(judged(against(summary, Above(0.0)), against(summary, Below(2 * unit))))
     assert sure["p_value"].values.tolist() == [0.0 if k else 1.0, 0.0]
     assert sure["adjusted_status"].values.tolist() == ["holds" if k else "undecided", "holds"]
 
 
-@pytest.mark.parametrize("decide", [above, below, inside])
-def test_one_claim_is_judged_as_before(decide):
+@pytest.mark.parametrize("kind", [Above, Below, Inside])
+def test_one_claim_is_judged_as_before(kind):
     """At its own level, the p value says what the interval said, for intervals of any shape."""
     rng, verdicts = np.random.default_rng(1), []
     for _ in range(300):
         low, effect, high = np.sort(rng.normal(size=3)).tolist()
         bound = float(rng.normal())
-        bounds = (bound, bound + 1.0) if decide is inside else bound
-        verdicts.append(decide(effect, (low, high), 7, bounds))
+        ends = (bound, bound + 1.0) if kind is Inside else (bound,)
+        verdicts.append(verdict(effect, (low, high), 7, kind(*ends)))
     found = stats.adjust_claims(judged(*verdicts))
     np.testing.assert_array_equal(found["p_value"] <= 0.05, [v.status != "undecided" for v in verdicts])
-    for verdict in verdicts[:20]:
-        assert stats.adjust_claims(judged(verdict))["adjusted_status"].item() == verdict.status
+    for one in verdicts[:20]:
+        assert stats.adjust_claims(judged(one))["adjusted_status"].item() == one.status
 
 
 def test_many_claims_decide_less():
-    verdicts = [above(1.0, (low, 2.0 - low), n=20) for low in (0.02, 0.1, 0.5)]
-    verdicts += [below(1.0, (0.5, 1.5), n=20), above(math.nan, (-math.inf, math.inf), n=0)]
+    verdicts = [verdict(1.0, (low, 2.0 - low), 20, Above(0)) for low in (0.02, 0.1, 0.5)]
+    verdicts += [verdict(1.0, (0.5, 1.5), 20, Below(0)), verdict(math.nan, (-math.inf, math.inf), 0, Above(0))]
     found = stats.adjust_claims(judged(*verdicts))
     expected = multipletests(found["p_value"].values[:4], method="holm")[1]
     np.testing.assert_allclose(found["adjusted"][:4], expected, rtol=1e-12)
@@ -164,9 +174,9 @@ def test_many_claims_decide_less():
 
 def test_a_ledger_read_from_json_says_the_same():
     verdicts = [
-        above(1.0, (0.2, 1.9), 9),
-        inside(0.0, (-0.5, 0.6), 9, (-1.0, 1.0)),
-        below(0.0, (-math.inf, math.inf), 1),
+        verdict(1.0, (0.2, 1.9), 9, Above(0)),
+        verdict(0.0, (-0.5, 0.6), 9, Inside(-1.0, 1.0)),
+        verdict(0.0, (-math.inf, math.inf), 1, Below(0)),
     ]
     pairs = judged(*verdicts)
     rows = json.loads(json.dumps(claims.ledger(pairs), allow_nan=False))
@@ -174,13 +184,14 @@ def test_a_ledger_read_from_json_says_the_same():
     assert stats.adjust_claims(rows).identical(stats.adjust_claims(pairs))
 
 
-def test_what_no_bound_decided_keeps_its_status():
-    pairs = judged(Verdict("holds", 1.0, (1.0, 1.0), 1), above(1.0, (1.0, 1.0), 3))
-    found = stats.adjust_claims(pairs)
-    assert found["adjusted_status"].values.tolist() == ["holds", "holds"]
-    np.testing.assert_array_equal(found["p_value"], [np.nan, 0.0])
+def test_rows_without_bounds_keep_their_status():
+    """They are of a ledger from before bounds were written down."""
+    pairs = judged(verdict(1.0, (1.0, 1.0), 3, Above(0)), verdict(1.0, (1.0, 1.0), 3, Below(0)))
+    np.testing.assert_array_equal(stats.adjust_claims(pairs)["p_value"], [0.0, 0.0])
     old = [{key: value for key, value in row.items() if key != "bounds"} for row in claims.ledger(pairs)]
-    assert np.isnan(stats.adjust_claims(old)["p_value"]).all()  # a ledger of before bounds were written down
+    found = stats.adjust_claims(old)
+    assert np.isnan(found["p_value"]).all()
+    assert found["adjusted_status"].values.tolist() == ["holds", "fails"]
 
 
 @pytest.mark.parametrize("bad", ["text", [1], [{"claim": "x"}], {"claim": "x"}])
