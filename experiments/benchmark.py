@@ -111,7 +111,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     say = functools.partial(print, file=sys.stderr) if progress else lambda *_: None
     rows = _measure_all(config, say)
     record = {"rows": rows, "config": dataclasses.asdict(config)}
-    record["history"] = [describe_environment(run, jax.local_devices())]
+    record["history"] = [describe_environment(run, jax.local_devices(), {"threefry2x32"})]
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(record, indent=1))

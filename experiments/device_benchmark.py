@@ -60,7 +60,7 @@ def work(out: Path, tiny: bool) -> None:
     jaxreg.use_all_cores()  # changes nothing on an accelerator
     entries = list_entries(TINY if tiny else Sizes())
     names = [entry.name for entry in entries]
-    environment = describe_environment(work, jax.local_devices())
+    environment = describe_environment(work, jax.local_devices(), {"threefry2x32"})
     environment["memory"] = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
     _append(out, {"names": names, "environment": environment})
     done = {line["entry"] for line in _lines(out) if "rows" in line}

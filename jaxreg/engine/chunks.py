@@ -26,6 +26,7 @@ BRIEF = 4.0  # seconds: a call that lasts no longer by this guess is not measure
 FIRST = 0.8  # seconds, by the same guess, that the first chunk of a long sweep may last beside its loops
 AIM = 8.0  # seconds that a chunk of a long sweep should last
 LEAST_GROWTH, MOST_GROWTH = 1.4, 64.0
+LONGEST = 12.0  # seconds: a chunk of runs of unknown length that lasts longer is halved for those to come
 
 
 def read_chunk_size(chunk_size: Any) -> int | str:
@@ -69,12 +70,20 @@ def footprint(compiled: jax.stages.Compiled) -> int:
 
 
 def is_brief(program: Program, box: Box, mesh: Mesh) -> bool:
-    """Whether a call lasts a few seconds at most, even on a slow core."""
-    return _work(program.cost) * box.members / mesh.size + program.cost.iterations / SLOW_LOOPS <= BRIEF
+    """Whether a call surely lasts a few seconds at most, even on a slow core."""
+    return (
+        not program.cost.is_open
+        and _work(program.cost) * box.members / mesh.size + program.cost.iterations / SLOW_LOOPS <= BRIEF
+    )
 
 
 def first_box(program: Program, axes: Sequence[Axis], full: Box, mesh: Mesh) -> Box:
-    """A small chunk to measure a program by that may last: at least four runs for each device."""
+    """A small chunk to measure a program by that may last: four runs for each device, or more that are surely short.
+
+    Where nobody knows how long loops run, it is one run for each.
+    """
+    if program.cost.is_open:
+        return full if full.members <= 4 * mesh.size else choose_box(axes, mesh.size, mesh.size)
     members = max(4, int(FIRST / _work(program.cost))) * mesh.size
     return full if members >= full.members else choose_box(axes, members, mesh.size)
 
@@ -83,10 +92,10 @@ def next_box(measured: Sequence[tuple[int, float]], axes: Sequence[Axis], full: 
     """The chunk to go on with after chunks of so many runs took so many seconds each; None when the last will do.
 
     Time grows with the runs at most in proportion, and less where a loop's own steps are most of it: that is what the
-    last two measurements show.
+    last two measurements show. One measurement alone may be of runs that are shorter than others.
     """
     members, seconds = measured[-1]
-    growth = AIM / max(seconds, AIM / MOST_GROWTH)
+    growth = AIM / max(seconds, 1e-6 if len(measured) > 1 else AIM / MOST_GROWTH)
     if len(measured) > 1:
         before, lasted = measured[-2]
         slope = max((seconds - lasted) / max(1, members - before), 0.05 * seconds / members)
@@ -95,6 +104,11 @@ def next_box(measured: Sequence[tuple[int, float]], axes: Sequence[Axis], full: 
         return None
     wanted = int(members * growth)
     return full if wanted >= full.members else choose_box(axes, wanted, mesh.size)
+
+
+def count_halvings(seconds: float) -> int:
+    """How often a chunk that took so long should be halved: not at all, or until it lasts as long as it should."""
+    return math.ceil(math.log2(seconds / AIM)) if seconds > LONGEST else 0
 
 
 def _work(cost: Cost) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var, jaxprs_in_params
 
 from jaxreg.programs import count_scan
 
@@ -19,7 +19,8 @@ class Cost:
     """Bytes and operations of one run, read from its jaxpr before fusion: an upper estimate of what XLA will use.
 
     Of the `hot_bytes` alive in its hottest loop, `unseeded_bytes` depend on more than the seed. `iterations` counts
-    how often the bodies of its loops are run, one after the other.
+    how often the bodies of its loops are run, one after the other; `is_open` if that is a guess, for some loops run
+    until something holds.
     """
 
     hot_bytes: int
@@ -28,6 +29,7 @@ class Cost:
     product_operations: float
     operations: float
     iterations: float
+    is_open: bool = False
 
     @property
     def is_product_bound(self) -> bool:
@@ -53,7 +55,13 @@ def measure_cost(program: ClosedJaxpr, shared: Collection[int], seeded: Collecti
     """Cost of one run, where the inputs of numbers `shared` belong to all members and those `seeded` are seeds."""
     products, operations, peak, loops = _measure(program, shared)
     hot, unseeded = _hottest(loops), _hottest(_measure(program, {*shared, *seeded})[3])
-    return Cost(hot, unseeded, peak, products, operations, sum(loop.iterations for loop in loops))
+    turns = sum(loop.iterations for loop in loops)
+    return Cost(hot, unseeded, peak, products, operations, turns, _is_open(program.jaxpr))
+
+
+def _is_open(jaxpr: Jaxpr) -> bool:
+    """Whether a loop at any depth runs until something holds."""
+    return any(e.primitive.name == "while" or any(map(_is_open, jaxprs_in_params(e.params))) for e in jaxpr.eqns)
 
 
 def _hottest(loops: list[_Loop]) -> int:

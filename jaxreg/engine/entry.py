@@ -18,6 +18,7 @@ from jaxreg.engine.axes import Axis
 from jaxreg.engine.chunks import initial_box, read_chunk_size
 from jaxreg.engine.devices import local_devices
 from jaxreg.engine.execute import Block, Execution, Tally, make_mesh
+from jaxreg.engine.fingerprint import list_generators
 from jaxreg.engine.fitting import fill_memory, warn_of_emulation
 from jaxreg.engine.forecast import Plan, forecast
 from jaxreg.engine.grid import Box, Region
@@ -116,7 +117,9 @@ def sweep(
         with answer_signals(str if path is None else functools.partial(describe_start, path)):
             study = _prepare(run, axes, args, dims, chunk_size, devices)
             data = fingerprint_data(study.args)
-            environment = describe_environment(run, list(study.mesh.devices.flat)) | {"data": data}
+            traced = [program.member.jaxpr.jaxpr for program in study.programs if program is not None]
+            generators = set[str]().union(*map(list_generators, traced))
+            environment = describe_environment(run, list(study.mesh.devices.flat), generators) | {"data": data}
         tally = Tally()
         if path is None:
             dataset = _sweep_memory(study, environment, tally, report)
@@ -282,7 +285,10 @@ def _summarize(failures: Mapping[str, Exception], remedy: str) -> SweepError:
 
 def _cause(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    said = lines and (
+        lines[-1] if "Traceback" in lines[0] else lines[0]
+    )  # of what a call of the host raised, the error
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _without_slashes(outputs: Outputs) -> tuple[Outputs, dict[str, str]]:

@@ -10,9 +10,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxreg.engine.chunks import footprint
+from jaxreg.engine.chunks import count_halvings, footprint
 from jaxreg.engine.devices import memory_budget
 from jaxreg.engine.grid import Box, Region, Tile, cut_tile
+from jaxreg.engine.nesting import calling_host
 from jaxreg.engine.program import MEMBERS, chunk_values, compile_chunk
 from jaxreg.engine.reporting import Report
 from jaxreg.engine.tracing import Program
@@ -78,12 +79,23 @@ class Execution:
     broken: set[int] = dataclasses.field(default_factory=set)
     _compiled: dict[tuple[int, Box], jax.stages.Compiled] = dataclasses.field(default_factory=dict)
 
-    def run(self, tiles: Sequence[Tile], box: Box, change_box: Callable[[Box], None] = lambda box: None) -> Box:
+    def run(
+        self,
+        tiles: Sequence[Tile],
+        box: Box,
+        change_box: Callable[[Box], None] = lambda box: None,
+        is_fixed: bool = True,
+    ) -> Box:
         """Run every tile in chunks of the shape `box`; return the shape in use at the end.
 
         One call computes while the one before is stored. When memory runs out the chunk is halved, and grows back
-        after a while; where a program needs too much by its own analysis, `change_box` hears of the smaller shape.
+        after a while; where a program needs too much by its own analysis, `change_box` hears of the smaller shape. So
+        it does, unless the shape `is_fixed`, where runs of unknown length last too long.
         """
+        with calling_host([program.member for program in self.programs if program is not None]):
+            return self._run(tiles, box, change_box, is_fixed)
+
+    def _run(self, tiles: Sequence[Tile], box: Box, change_box: Callable[[Box], None], is_fixed: bool) -> Box:
         waiting = collections.deque(tiles)
         started: collections.deque[_Call] = collections.deque()
         halving = _Halving(box)
@@ -91,14 +103,21 @@ class Execution:
         one_at_a_time = False
         while waiting or started:
             self.heed()
+            is_long = bool(started) and self.seconds > LONG_CALL
+            is_alone = one_at_a_time or (is_long and self._is_open(started[0].tile))
             try:
                 if waiting and not (started and one_at_a_time):
-                    if started and self.seconds > LONG_CALL:
+                    if is_long:
                         self._wait(started[0])
-                    self._start_next(waiting, started, halving)
-                if started and (len(started) > 1 or not waiting or one_at_a_time):
+                    if not (started and is_alone):
+                        self._start_next(waiting, started, halving)
+                if started and (len(started) > 1 or not waiting or is_alone):
+                    tile = started[0].tile
                     self._finish_first(started)
                     halving.calm_down()
+                    if not is_fixed and self._is_open(tile):
+                        for _ in range(count_halvings(self.seconds)):
+                            change_box(halving.shrink_for_good())
                     one_at_a_time = one_at_a_time and bool(started)
             except _ShortageError as shortage:
                 if started and not one_at_a_time:
@@ -176,6 +195,10 @@ class Execution:
     def _give_up(self, number: int, error: Exception) -> None:
         self.broken.add(number)
         self.failures.setdefault(self._label(number), error)
+
+    def _is_open(self, tile: Tile) -> bool:
+        program = self.programs[tile.program]
+        return program is not None and program.cost.is_open
 
     def _label(self, number: int) -> str:
         program = self.programs[number]

@@ -17,6 +17,7 @@ from jaxreg.engine.describing import without_addresses
 from jaxreg.engine.pruning import CALLS, prune
 from jaxreg.engine.surroundings import closed_over, is_library, read_by
 
+_GENERATORS = {"key<fry>": "threefry2x32", "key<rbg>": "rbg", "key<urbg>": "unsafe_rbg"}  # by the names of their dtypes
 _IGNORED = {"name", "name_and_src_info", "debug_info", "debug", "metadata", "ctx_mesh", "sharding", "out_sharding"}
 
 
@@ -78,6 +79,15 @@ def _write(program: ClosedJaxpr, inputs: Sequence[str]) -> "_Writer":
 
 def _has(jaxpr: Jaxpr, kind: str) -> bool:
     return any(e.primitive.name == kind or any(_has(j, kind) for j in jaxprs_in_params(e.params)) for e in jaxpr.eqns)
+
+
+def list_generators(jaxpr: Jaxpr) -> set[str]:
+    """The names of the generators whose keys a program uses, at any depth."""
+    variables = [*jaxpr.invars, *jaxpr.constvars, *(v for equation in jaxpr.eqns for v in equation.outvars)]
+    dtypes = {v.aval.dtype for v in variables if hasattr(v.aval, "dtype")}
+    names = {dtype.name for dtype in dtypes if jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)}
+    inner = [list_generators(part) for equation in jaxpr.eqns for part in jaxprs_in_params(equation.params)]
+    return {_GENERATORS.get(name, name) for name in names}.union(*inner)
 
 
 def _batch(program: ClosedJaxpr, shared: int) -> Iterator[ClosedJaxpr]:

@@ -22,9 +22,10 @@ class Identity:
 
 def check_same(path: Path, manifest: Manifest, identity: Identity, axes: Sequence[Axis]) -> None:
     """Refuse to continue a store of another sweep, by name of what differs."""
-    for name, value in identity.settings.items():
-        if manifest["settings"].get(name) != value:
-            _refuse(path, name, manifest["settings"].get(name), value)
+    for name in manifest["settings"] | identity.settings:
+        held, asked = manifest["settings"].get(name), identity.settings.get(name)
+        if held != asked:
+            _refuse(path, name, *("not set" if value is None else value for value in (held, asked)))
     for program in manifest["programs"].keys() & identity.programs.keys():
         if manifest["programs"][program] != identity.programs[program]:
             then = manifest["history"][-1]["versions"]["jax"]

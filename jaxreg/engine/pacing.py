@@ -42,14 +42,14 @@ def complete(execution: Execution, sink: Sink, axes: Sequence[Axis], box: Box, i
     """
     whole = tuple(tuple(np.sort(np.concatenate([g.positions for g in axis.groups])).tolist()) for axis in axes)
     for number in range(len(sink.assignments)):
-        _run_assigned(execution, sink, axes, number)
+        _run_assigned(execution, sink, axes, number, is_fixed)
     rest = sink.unassigned(whole)
     brief = [p is None or is_brief(p, box, execution.mesh) for p in execution.programs]
     if is_fixed or all(brief):
         last = sink.assignments[-1].box if sink.assignments else box
         if 2 * last.members >= box.members:
             box = last  # no second program for a chunk of about the same size
-        return _assign_and_run(execution, sink, axes, rest, box)
+        return _assign_and_run(execution, sink, axes, rest, box, is_fixed)
     for number, program in enumerate(execution.programs):
         if program is not None:
             pieces = [piece for part in rest for piece in restrict(part, program.groups)]
@@ -57,21 +57,23 @@ def complete(execution: Execution, sink: Sink, axes: Sequence[Axis], box: Box, i
     return box
 
 
-def _run_assigned(execution: Execution, sink: Sink, axes: Sequence[Axis], number: int) -> Box:
+def _run_assigned(execution: Execution, sink: Sink, axes: Sequence[Axis], number: int, is_fixed: bool) -> Box:
     held = sink.assignments[number]
     tiles = [tile for tile in tile_region(held.region, axes, held.box) if not sink.is_done(tile.positions)]
     if not tiles:
         return held.box
-    return execution.run(tiles, held.box, functools.partial(sink.change_box, number))
+    return execution.run(tiles, held.box, functools.partial(sink.change_box, number), is_fixed)
 
 
-def _assign_and_run(execution: Execution, sink: Sink, axes: Sequence[Axis], pieces: Sequence[Region], box: Box) -> Box:
+def _assign_and_run(
+    execution: Execution, sink: Sink, axes: Sequence[Axis], pieces: Sequence[Region], box: Box, is_fixed: bool = False
+) -> Box:
     if not pieces:
         return box
     first = len(sink.assignments)
     sink.assign(pieces, box)
     for number in range(first, len(sink.assignments)):
-        box = _run_assigned(execution, sink, axes, number)
+        box = _run_assigned(execution, sink, axes, number, is_fixed)
     return box
 
 

@@ -8,9 +8,10 @@ import importlib.metadata
 import inspect
 import os
 import platform
+import shlex
 import socket
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ import jax
 import numpy as np
 
 from jaxreg.engine.describing import describe, without_addresses
+
+_HARMLESS = (  # parts of names of XLA's flags that decide no number
+    *("device_count", "dump", "log", "verbos", "profil", "trace", "timeout", "_dir", "_path", "cache", "memory"),
+    *("thread_count", "compilation_parallelism", "preallocate", "command_buffer", "latency_hiding", "annotat"),
+)
 
 
 def fingerprint_data(args: Sequence[Any]) -> str:
@@ -41,8 +47,10 @@ def describe_function(run: Callable[..., Any]) -> str:
     return f"{module}.{getattr(run, '__qualname__', type(run).__qualname__)}"
 
 
-def describe_environment(run: Callable[..., Any], devices: Sequence[jax.Device]) -> dict[str, Any]:
-    """Versions, devices, precision, PRNG, commit and time of this process, ready for JSON."""
+def describe_environment(
+    run: Callable[..., Any], devices: Sequence[jax.Device], generators: Collection[str] = ()
+) -> dict[str, Any]:
+    """Versions, devices, precision, PRNGs of the run's keys, commit and time of this process, ready for JSON."""
     return {
         "function": describe_function(run),
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -57,9 +65,36 @@ def describe_environment(run: Callable[..., Any], devices: Sequence[jax.Device])
         "machine": f"{platform.system()} {platform.machine()}",
         "x64": bool(read_setting("jax_enable_x64")),
         "matmul_precision": matmul_precision(),
-        "prng": "threefry2x32",
+        "prng": ", ".join(sorted(generators)) or "none",
+        "xla_flags": read_flags(),
         "commit": _commit(run),
     }
+
+
+@functools.cache
+def read_flags() -> dict[str, str]:
+    """XLA's flags that may alter numbers, by name, as the first sweep finds them in the environment.
+
+    >>> choose_flags("--xla_cpu_enable_fast_math --xla_dump_to=/tmp/x --xla_cpu_enable_fast_math=false")
+    {'xla_cpu_enable_fast_math': 'false'}
+    """
+    text = os.environ.get("XLA_FLAGS", "")
+    if text.strip() and not text.lstrip().startswith("-"):  # it names a file
+        try:
+            text = Path(text.strip()).read_text()
+        except OSError:
+            text = ""
+    return choose_flags(f"{text} {os.environ.get('LIBTPU_INIT_ARGS', '')}")
+
+
+def choose_flags(text: str) -> dict[str, str]:
+    """The flags of a command line, the last of each name, without those that decide where and how fast alone."""
+    flags = {}
+    for word in shlex.split(text):
+        name, _, value = word.lstrip("-").partition("=")
+        if name.startswith("xla_") and not any(part in name for part in _HARMLESS):
+            flags[name] = {"": "true", "1": "true", "0": "false"}.get(value, value).lower()
+    return dict(sorted(flags.items()))
 
 
 def matmul_precision() -> str:

@@ -9,8 +9,15 @@ import numpy as np
 from jax.extend.core import unsafe_am_i_under_a_jit_DO_NOT_USE as is_within_jit
 from jax.extend.core import unsafe_am_i_under_a_vmap_DO_NOT_USE as is_within_vmap
 
-from jaxreg.engine.provenance import matmul_precision, read_setting
+from jaxreg.engine.nesting import refuse_nested
+from jaxreg.engine.provenance import matmul_precision, read_flags, read_setting
 from jaxreg.errors import SweepError
+
+_COMPILER = (  # settings of how programs are compiled, which may change last bits
+    *("jax_disable_most_optimizations", "jax_optimization_level"),
+    *("jax_exec_time_optimization_effort", "jax_memory_fitting_effort"),
+)
+_UNSET = (None, False, 0.0, "UNKNOWN")
 
 
 @contextlib.contextmanager
@@ -26,6 +33,7 @@ def settled(x64: bool) -> Iterator[None]:
         raise SweepError(
             "sweep", "called within jit, vmap, grad or another sweep's run", "must be called outside", "Move it out"
         )
+    refuse_nested()
     with (
         jax.enable_x64(bool(x64) or bool(read_setting("jax_enable_x64"))),
         jax.disable_jit(False),
@@ -44,8 +52,10 @@ def _without_mesh() -> contextlib.AbstractContextManager[Any]:
 
 
 def describe_precision() -> dict[str, Any]:
-    """The settings that decide which numbers a program gives, ready for JSON."""
-    return {
+    """The settings that decide which numbers a program gives, ready for JSON; those of the compiler if they are set."""
+    compiler = {name.removeprefix("jax_"): getattr(jax.config, name, None) for name in _COMPILER}
+    return {name: str(value) for name, value in compiler.items() if value not in _UNSET} | {
+        **({"xla_flags": flags} if (flags := read_flags()) else {}),
         "x64": bool(read_setting("jax_enable_x64")),
         "matmul_precision": matmul_precision(),
         "prng": str(read_setting("jax_default_prng_impl")),

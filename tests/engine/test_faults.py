@@ -9,6 +9,8 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -19,7 +21,7 @@ import pytest
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.engine import execute
+from jaxreg.engine import execute, nesting
 from jaxreg.errors import StoreError, SweepError
 
 
@@ -185,6 +187,45 @@ def test_sweeps_where_jax_is_tracing_are_refused():
     ):
         with pytest.raises(SweepError, match=r"outside|closed over"):
             call()
+
+
+def through_the_host(function):
+    def run(*, a):
+        shape = jax.ShapeDtypeStruct((), jnp.float32)
+        return {"x": jax.pure_callback(lambda a: np.float32(function(a)), shape, a, vmap_method="sequential")}
+
+    return run
+
+
+def inner(a):
+    return sweep(lambda *, b: {"y": b * jnp.ones(50).sum()}, {"b": [1.0, 2.0]})["y"].values.sum() * a
+
+
+def inner_in_a_thread(a):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(inner, a).result()
+
+
+@pytest.mark.parametrize("reach", [inner, inner_in_a_thread])
+def test_sweeps_that_a_run_reaches_through_the_host_are_refused(reach, monkeypatch):
+    """They waited for ever for the devices that waited for them; those of other threads go on."""
+    monkeypatch.setattr(nesting, "PATIENCE", 0.5 if reach is inner_in_a_thread else 60.0)
+    with pytest.raises(SweepError, match=r"through the host.*Move it out"):
+        sweep(through_the_host(reach), {"a": [1.0, 2.0]})
+    assert jax.jit(lambda a: through_the_host(reach)(a=a)["x"])(2.0) == 300.0  # no sweep waits
+    began = threading.Event()
+
+    def work(a):
+        began.set()
+        time.sleep(0.2)
+        return a
+
+    monkeypatch.setattr(nesting, "PATIENCE", 60.0)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(sweep, through_the_host(work), {"a": [1.0, 2.0]})
+        assert began.wait(60)
+        assert inner(1.0) == 150.0
+        assert other.result()["x"].values.tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import types
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import jaxreg as jr
+from jaxreg.engine.provenance import read_flags
 from jaxreg.errors import StoreError
 
 
@@ -92,6 +94,33 @@ def test_the_streams_of_the_random_numbers_are_noticed(tmp_path):
         sweep(define(BASE), AXES | {"seed": jr.seeds(3)}, store=tmp_path / "s.zarr")
     with jax.default_matmul_precision("highest"), pytest.raises(StoreError, match="matmul_precision"):
         sweep(define(BASE), AXES, store=tmp_path / "s.zarr")
+
+
+def test_flags_of_the_compiler_that_may_alter_numbers_are_noticed(tmp_path, monkeypatch):
+    def call(flags, count):
+        monkeypatch.setenv("XLA_FLAGS", flags)
+        read_flags.cache_clear()
+        return sweep(reads_a_global, {"a": [1.0, 2.0, 3.0][:count]}, store=tmp_path / "s.zarr")
+
+    try:
+        call("--xla_dump_to=/nowhere --xla_cpu_fast=1 --xla_cpu_other=3", 1)
+        call("--xla_cpu_other=2 --xla_cpu_fast --xla_cpu_other=3 --xla_force_host_platform_device_count=2", 2)
+        for flags in ("", "--xla_cpu_fast=true", "--xla_cpu_fast=false --xla_cpu_other=3"):
+            with pytest.raises(StoreError, match=r"xla_flags is \{'xla_cpu_fast': 'true'"):
+                call(flags, 3)
+    finally:
+        read_flags.cache_clear()
+
+
+def test_provenance_names_the_generators_that_were_used():
+    def generator(run, **axes):
+        return json.loads(sweep(run, {"a": [1.0]} | axes).provenance)["history"][0]["prng"]
+
+    assert generator(lambda *, a: {"x": a}) == "none"
+    with jax.default_prng_impl("rbg"):
+        own = jax.random.key(0)
+        assert generator(lambda *, a, seed: {"x": a * jax.random.normal(seed)}, seed=jr.seeds(1)) == "threefry2x32"
+        assert generator(lambda *, a: {"x": jax.lax.cond(a > 0, lambda: jax.random.normal(own), lambda: a)}) == "rbg"
 
 
 def by_case(k=1.0, m="p", shift=0.0):

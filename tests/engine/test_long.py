@@ -28,16 +28,22 @@ def walk(*, seed):
 print("start", time.time(), flush=True)
 jr.sweep(walk, {"seed": jr.seeds(8000)}, store=sys.argv[1], progress=False)
 """
+OPEN = CODE.replace(  # as many turns, which nobody knows before
+    "jax.lax.fori_loop(0, 10**6, step, jax.random.normal(seed))",
+    "jax.lax.while_loop(lambda s: s[0] < 10**6, lambda s: (s[0] + 1, step(*s)), (0, jax.random.normal(seed)))[1]",
+)
 FIRST, LAST = 10.0, 15.0  # seconds
 
 
 @pytest.mark.campaign
 @pytest.mark.slow
-@pytest.mark.parametrize("attempt", range(3))
-def test_a_sweep_of_eight_thousand_long_runs_shows_progress_and_outlives_a_kill(tmp_path, attempt):
+@pytest.mark.parametrize(
+    ("code", "attempt"), [(CODE, 0), (CODE, 1), (OPEN, 1), (OPEN, 2)], ids=["for", "for again", "while", "while again"]
+)
+def test_a_sweep_of_eight_thousand_long_runs_shows_progress_and_outlives_a_kill(tmp_path, code, attempt):
     """Runs of a million steps each; what was computed more than 15 s before the kill is in the store."""
     store = tmp_path / "s.zarr"
-    with subprocess.Popen([sys.executable, "-c", CODE, str(store)], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", code, str(store)], stdout=subprocess.PIPE, text=True) as process:
         time.sleep(random.Random(attempt).uniform(25, 60))
         killed = time.time()
         process.send_signal(signal.SIGKILL)

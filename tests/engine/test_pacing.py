@@ -95,6 +95,37 @@ def test_a_long_sweep_is_measured_and_a_short_one_is_not():
     assert is_brief(study.programs[0], study.box, study.mesh)
 
 
+def turning(*, seed, n):
+    draw = jax.random.uniform(seed)
+    return {"x": jax.lax.while_loop(lambda s: s[0] < n, lambda s: (s[0] + 1, 0.9 * s[1] + draw), (0, draw))[1]}
+
+
+def test_runs_of_unknown_length_are_measured_from_one_on(tmp_path, monkeypatch):
+    """Those of the first seeds are short by what they report, those of later ones five times as long as they should."""
+    study = _prepare(turning, {"seed": jr.seeds(8000), "n": [10, 20]}, (), None, "auto", None)
+    (program,) = study.programs
+    assert not is_brief(program, study.box, study.mesh)
+    assert first_box(program, study.axes, study.box, study.mesh).members == study.mesh.size
+    whole, lasted = execute.Execution._finish_first, []
+
+    def finish_first(self, started):
+        tile = started[0].tile
+        whole(self, started)
+        self.seconds = 0.1 * tile.cells * (5 if min(tile.positions[0]) >= 200 else 1)
+        lasted.append(self.seconds)
+
+    monkeypatch.setattr(execute.Execution, "_finish_first", finish_first)
+    axes = {"seed": jr.seeds(400), "n": [10, 20]}
+    result = jr.sweep(turning, axes, store=tmp_path / "s.zarr", progress=False)
+    assert lasted[0] <= 0.2
+    assert sum(seconds > 15 for seconds in lasted) <= 1  # the one that showed it
+    assert max(int(np.prod(region["chunk"])) for region in regions(tmp_path / "s.zarr")[:-1]) <= 100
+    np.testing.assert_allclose(result.x, jr.sweep(turning, axes, chunk_size=800, progress=False).x, rtol=1e-6)
+    lasted.clear()
+    jr.sweep(turning, axes, chunk_size=800, progress=False)
+    assert lasted == pytest.approx([80.0])  # as it was asked for
+
+
 def test_growth_aims_at_seconds(monkeypatch):
     axes, mesh = [make_axis("seed", 10**6, "seeds")], execute.make_mesh(jax.local_devices())
     full = Box((10**6,), 0)
