@@ -83,7 +83,7 @@ class Catalog:
             "store",
             str(self.path),
             f"has lost {array.name!r}: {array.name}/{file_key(index)} and its copy are missing or damaged",
-            "Sweep again what wrote it, as labels are known then, or bring one of the two files back from a copy",
+            "Sweep again with the same labels in the same order, or bring one of the two files back from a copy",
         )
 
     def _known(self, array: StoredArray) -> np.ndarray | None:
