@@ -26,6 +26,7 @@ BRIEF = 4.0  # seconds: a call that lasts no longer by this guess is not measure
 FIRST = 0.8  # seconds, by the same guess, that the first chunk of a long sweep may last beside its loops
 AIM = 8.0  # seconds that a chunk of a long sweep should last
 LEAST_GROWTH, MOST_GROWTH = 1.4, 64.0
+CHEAP = 500  # equations of a program that compiles within a second or so
 LONGEST = 12.0  # seconds: a chunk of runs of unknown length that lasts longer is halved for those to come
 
 
@@ -80,9 +81,10 @@ def is_brief(program: Program, box: Box, mesh: Mesh) -> bool:
 def first_box(program: Program, axes: Sequence[Axis], full: Box, mesh: Mesh) -> Box:
     """A small chunk to measure a program by that may last: four runs for each device, or more that are surely short.
 
-    Where nobody knows how long loops run, it is one run for each.
+    Where nobody knows how long loops run, it is one run for each, unless the program is so large that compiling it a
+    second time would cost more than is lost by one chunk that lasts too long.
     """
-    if program.cost.is_open:
+    if _is_tried(program.cost):
         return full if full.members <= 4 * mesh.size else choose_box(axes, mesh.size, mesh.size)
     members = max(4, int(FIRST / _work(program.cost))) * mesh.size
     return full if members >= full.members else choose_box(axes, members, mesh.size)
@@ -104,6 +106,10 @@ def next_box(measured: Sequence[tuple[int, float]], axes: Sequence[Axis], full: 
         return None
     wanted = int(members * growth)
     return full if wanted >= full.members else choose_box(axes, wanted, mesh.size)
+
+
+def _is_tried(cost: Cost) -> bool:
+    return cost.is_open and cost.equations <= CHEAP
 
 
 def count_halvings(seconds: float) -> int:
