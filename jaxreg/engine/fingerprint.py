@@ -52,8 +52,7 @@ def take_fingerprint(program: ClosedJaxpr, inputs: Sequence[str], shared: int = 
     """The fingerprint of a program whose inputs have the names `inputs`; the first `shared` are never batched."""
     writer = _write(prune(program), inputs)
     whole = _write(program, inputs) if program.effects else writer
-    has_rules = _has(program.jaxpr, "custom_vmap_call")
-    if has_rules:
+    if whole.has_rules:
         for batched in _batch(program, shared):
             inner = _write(prune(batched), inputs)
             for one in {writer, whole}:
@@ -67,7 +66,7 @@ def take_fingerprint(program: ClosedJaxpr, inputs: Sequence[str], shared: int = 
         tuple(writer.callbacks),
         tuple(whole.opaque),
         whole.calls_host,
-        has_rules,
+        whole.has_rules,
     )
 
 
@@ -75,10 +74,6 @@ def _write(program: ClosedJaxpr, inputs: Sequence[str]) -> "_Writer":
     writer = _Writer()
     writer.write("returns", *writer.walk(program.jaxpr, program.consts, inputs))
     return writer
-
-
-def _has(jaxpr: Jaxpr, kind: str) -> bool:
-    return any(e.primitive.name == kind or any(_has(j, kind) for j in jaxprs_in_params(e.params)) for e in jaxpr.eqns)
 
 
 def list_generators(jaxpr: Jaxpr) -> set[str]:
@@ -114,7 +109,7 @@ class _Writer:
         self.digest = hashlib.blake2b(digest_size=16)
         self.callbacks: list[str] = []
         self.opaque: list[Any] = []
-        self.calls_host = False
+        self.calls_host = self.has_rules = False
         self._count = 0
 
     def write(self, *words: str) -> None:
@@ -131,6 +126,7 @@ class _Writer:
         for equation in jaxpr.eqns:
             kind, operands = equation.primitive.name, [name(atom) for atom in equation.invars]
             if kind in CALLS:
+                self.has_rules |= kind == "custom_vmap_call"
                 inner = _closed(equation.params[CALLS[kind]])
                 known |= dict(zip(equation.outvars, self.walk(inner.jaxpr, inner.consts, operands), strict=True))
                 continue
