@@ -14,6 +14,7 @@ import xarray as xr
 from jax.sharding import NamedSharding, PartitionSpec
 
 import jaxreg as jr
+from experiments.convolution_benchmark import measure_convolutions
 from experiments.recipes import Recipe, learn
 from experiments.rivals import time_torch, train_torch
 from experiments.timing import median_seconds, row, seconds
@@ -25,6 +26,7 @@ BASE = Recipe(dropout=(0.0, 0.5))
 DEEP = Recipe((500,) * 5, "relu", (0.25,) * 5, "adam", 1e-3, batch_size=128, epochs=1)
 ONLINE = Recipe(dropout=(0.0, 0.5), learning_rate=0.01, batch_size=1, epochs=1)
 _ONLINE_IMAGES = 500
+_CONVOLUTIONAL = 16
 # Tutorial T3's cases on a network that a loop trains in a second.
 _CASE = Recipe((128, 128), "relu", (), "adam", 1e-3, batch_size=128, epochs=5)
 _DROPOUT = dataclasses.replace(_CASE, dropout=(0.25, 0.25))
@@ -63,6 +65,7 @@ def measure_nets(
     rows += measure_population("5 × 500 network, Adam", DEEP, data, members, repeats, (limit, 0.40), 2.5, torch, say)
     few = data._replace(x_train=data.x_train[:_ONLINE_IMAGES], y_train=data.y_train[:_ONLINE_IMAGES])
     rows += measure_population("online learning", ONLINE, few, online, repeats, None, 5.0, torch, say)
+    rows += measure_convolutions(data, _CONVOLUTIONAL, repeats, torch, say)
     if torch:
         for name, recipe in CASES.items():
             rows += compare_accuracies(name, recipe, data, seeds, say)

@@ -8,10 +8,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxprs_in_params
+from jax.extend.core import Jaxpr
+
+from jaxreg.engine.rewriting import holds, rewrite
 
 LEAST_SPLIT = 200_000  # operations, by their own count, from which kernels of jaxlib 0.10 and 0.11 split a batch
 LAPACK = {  # the primitives whose CPU kernels take batches; operations per entry of the largest matrix and its rank
@@ -36,10 +37,7 @@ _COMPLEX = 3  # times as many operations
 
 def uses_lapack(jaxpr: Jaxpr) -> bool:
     """Whether a program factorizes or solves by LAPACK, at any depth."""
-    return any(
-        equation.primitive.name in LAPACK or any(map(uses_lapack, jaxprs_in_params(equation.params)))
-        for equation in jaxpr.eqns
-    )
+    return holds(jaxpr, LAPACK)
 
 
 def take_lapack_in_turn(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,43 +48,7 @@ def take_lapack_in_turn(function: Callable[..., Any]) -> Callable[..., Any]:
     >>> roots(jnp.array([[[4.0]], [[9.0]]])).ravel().tolist()
     [2.0, 3.0]
     """
-
-    def rewritten(*args: Any) -> Any:
-        program, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
-        outputs = _evaluate(program.jaxpr, program.consts, jax.tree.leaves(args))
-        return jax.tree.unflatten(jax.tree.structure(shapes), outputs)
-
-    return rewritten
-
-
-def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-    held: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
-    for equation in jaxpr.eqns:
-        operands = [atom.val if isinstance(atom, Literal) else held[atom] for atom in equation.invars]
-        held |= dict(zip(equation.outvars, _apply(equation, operands), strict=True))
-    return [atom.val if isinstance(atom, Literal) else held[atom] for atom in jaxpr.outvars]
-
-
-def _apply(equation: Any, operands: list[Any]) -> Sequence[Any]:
-    if equation.primitive.name in LAPACK:
-        return _in_pieces(equation, operands)
-    params = equation.params
-    if any(map(uses_lapack, jaxprs_in_params(params))):
-        params = jax.tree.map(_rewrite, params, is_leaf=lambda part: isinstance(part, Jaxpr | ClosedJaxpr))
-    with equation.ctx.manager:
-        outputs = equation.primitive.bind(*operands, **equation.primitive.get_bind_params(params))
-    return outputs if equation.primitive.multiple_results else [outputs]
-
-
-def _rewrite(part: Any) -> Any:
-    """A program within an equation, such as the body of a loop, rewritten; whatever else it holds as it is."""
-    if not isinstance(part, Jaxpr | ClosedJaxpr):
-        return part
-    jaxpr, consts = (part.jaxpr, part.consts) if isinstance(part, ClosedJaxpr) else (part, ())
-    avals: list[Any] = [variable.aval for variable in jaxpr.invars]
-    inputs = [jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=getattr(a, "weak_type", False)) for a in avals]
-    rewritten = jax.make_jaxpr(lambda *operands: _evaluate(jaxpr, consts, operands))(*inputs)
-    return rewritten if isinstance(part, ClosedJaxpr) else rewritten.jaxpr
+    return rewrite(function, dict.fromkeys(LAPACK, _in_pieces))
 
 
 def _in_pieces(equation: Any, operands: list[Any]) -> Sequence[Any]:

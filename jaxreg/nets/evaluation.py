@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Jaxpr, jaxprs_in_params
 from jaxtyping import Array, Float, Integer, PyTree
 
 from jaxreg import losses
@@ -19,7 +20,8 @@ LOSSES: dict[str, Callable[[Array, Array], Array]] = {
 }
 """Losses of a classifier by name: from logits and one-hot targets, one value per example."""
 
-_BLOCK = 1000  # rows: enough for a matrix product to run at full rate, few enough for the activations to stay in cache
+BLOCK = 1000  # rows: enough for a matrix product to run at full rate, few enough for the activations to stay in cache
+_BLOCK_BYTES = 2**23  # of the largest array that a model makes of a block: some times a core's cache
 
 
 class Score(NamedTuple):
@@ -39,7 +41,7 @@ def evaluate(
     params: PyTree,
     x: Float[Array, "n features"],
     y: Integer[Array, " n"],
-    block: int = _BLOCK,
+    block: int = BLOCK,
     loss: str = "cross_entropy",
 ) -> Score:
     r"""Mean loss $\tfrac1n \sum_i \ell(f_\theta(x_i), y_i)$ and accuracy of $f_\theta$ over all n examples.
@@ -82,7 +84,7 @@ def average(
     predict: Callable[[Any], Any],
     x: Array,
     y: Array,
-    block: int = _BLOCK,
+    block: int = BLOCK,
 ) -> dict[str, Float[Array, ""]]:
     """The mean over all examples of each score, from outputs and targets of a block to one value (or row) per example.
 
@@ -106,6 +108,22 @@ def average(
     zeros = {name: jnp.zeros((), kind.dtype) for name, kind in kinds.items()}
     total, _ = jax.lax.scan(add, zeros, jnp.arange(0, n, size))
     return {name: part / n for name, part in total.items()}
+
+
+def choose_block(predict: Callable[..., Any], *like: Any) -> int:
+    """How many examples at once: as many as leave the largest array that `predict` makes of them near a CPU's cache.
+
+    >>> choose_block(lambda x: x.repeat(1000, -1), jax.ShapeDtypeStruct((1, 1000), jnp.float32))
+    2
+    """
+    return min(max(_BLOCK_BYTES // max(_largest_bytes(jax.make_jaxpr(predict)(*like).jaxpr), 1), 1), BLOCK)
+
+
+def _largest_bytes(jaxpr: Jaxpr) -> int:
+    arrays: list[Any] = [variable.aval for equation in jaxpr.eqns for variable in equation.outvars]
+    made = [math.prod(a.shape) * a.dtype.itemsize for a in arrays if hasattr(a, "shape")]
+    inner = [_largest_bytes(part) for equation in jaxpr.eqns for part in jaxprs_in_params(equation.params)]
+    return max([*made, *inner], default=0)
 
 
 def hits(logits: Float[Array, "n *places classes"], labels: Integer[Array, "n *places"]) -> Float[Array, "n *places"]:

@@ -13,6 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Key, PyTree
 
 from jaxreg.errors import ArgumentError
+from jaxreg.nets.convolution import by_products
 from jaxreg.nets.dropout import keep_mask, multiplier
 from jaxreg.nets.model import MLP, UNIT_AXIS
 
@@ -33,6 +34,7 @@ class Network(NamedTuple):
         apply: `apply(params, state, x, drawn, train) -> (outputs, state)`.
         export: `export(params, state)`: both as they are returned.
         unit_axis: the axis of a kernel along which its units lie, or None where it is not known.
+        start: `start(keys, x) -> outputs` before any training, in training and not; compiled.
     """
 
     init: Callable[[Keys, Any], tuple[PyTree, PyTree]]
@@ -40,6 +42,7 @@ class Network(NamedTuple):
     apply: Callable[[PyTree, PyTree, Any, PyTree, bool], tuple[Array, PyTree]]
     export: Callable[[PyTree, PyTree], PyTree]
     unit_axis: int | None
+    start: Callable[[Keys, Any], tuple[Array, Array]] | None = None
 
 
 def from_mlp(model: MLP, rates: Sequence[Float[Array, ""] | None], batch_size: int) -> Network:
@@ -67,6 +70,38 @@ def read_model(model: Any) -> Network:
     Raises:
         ArgumentError: it is none of these.
     """
+    if isinstance(model, nnx.Module):  # may change
+        return _read_known(_Same(model))
+    try:
+        return _read_known(tuple(model) if isinstance(model, list) else model)
+    except TypeError:  # cannot be hashed
+        return _read_known(_Same(model))
+
+
+class _Same:
+    """Anything, as itself alone."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+
+@functools.lru_cache(maxsize=16)  # what it compiles stays for the next trace
+def _read_known(model: Any) -> Network:
+    network = _read_any(model.model if isinstance(model, _Same) else model)
+
+    def apply(params: PyTree, state: PyTree, x: Any, drawn: PyTree, train: bool) -> tuple[Array, PyTree]:
+        return by_products(lambda *given: network.apply(*given, train))(params, state, x, drawn)
+
+    @jax.jit
+    def start(keys: Keys, x: Any) -> tuple[Array, Array]:
+        params, state = network.init(keys, x[:1])
+        trained, after = apply(params, state, x, network.draw(keys)(0), True)
+        return trained, apply(params, after, x, None, False)[0]
+
+    return network._replace(apply=apply, start=start)
+
+
+def _read_any(model: Any) -> Network:
     if isinstance(model, linen.Module):
         return _from_linen(model)
     if isinstance(model, nnx.Module):

@@ -17,7 +17,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.nets import boundary, optimizers, targets
 from jaxreg.nets import stopping as rules
 from jaxreg.nets.augmentation import Augmentation
-from jaxreg.nets.evaluation import LOSSES
+from jaxreg.nets.evaluation import BLOCK, LOSSES, choose_block
 from jaxreg.nets.model import ACTIVATIONS, INITIALIZERS, MLP
 from jaxreg.nets.networks import Network, from_mlp, name_leaves, parameters_of, read_model
 from jaxreg.nets.penalized import On, Term, read_penalties
@@ -141,6 +141,7 @@ class Settings:
     stopping: rules.EarlyStopping | None
     return_params: bool
     dtype: Any
+    block: int
 
     @property
     def size(self) -> int:
@@ -191,7 +192,7 @@ def read_settings(
     read = _read_mlp if is_mlp else _read_model
     network, draws = read(model, loss, sets, batch_size, chosen, dtype)
     streams = _read_streams(seed, chosen, numbers, draws)
-    params, outputs = _trace_model(network, x, batch_size, None if is_mlp else type(model).__name__)
+    params, outputs, block = _trace_model(network, x, batch_size, None if is_mlp else type(model).__name__)
     aim = targets.read_aim(
         loss, chosen["metrics"], outputs, {f"y_{name}": y for name, (_, y) in sets.items()}, numbers.label_smoothing
     )
@@ -224,6 +225,7 @@ def read_settings(
         stopping=chosen["stopping"],
         return_params=chosen["return_params"],
         dtype=dtype,
+        block=block,
     )
 
 
@@ -297,8 +299,13 @@ def _read_streams(seed: Any, chosen: Mapping[str, Any], numbers: Any, draws: boo
     return boundary.read_streams(seed, unused, **{name: chosen[f"{name}_seed"] for name in _STREAMS})
 
 
-def _trace_model(network: Network, x: Array, batch_size: int, own: str | None) -> tuple[PyTree, jax.ShapeDtypeStruct]:
-    """The shapes of the parameters and of the outputs for a batch; refuse what somebody's `own` model does wrong."""
+def _trace_model(
+    network: Network, x: Array, batch_size: int, own: str | None
+) -> tuple[PyTree, jax.ShapeDtypeStruct, int]:
+    """The shapes of the parameters and of the outputs for a batch, and how many examples to evaluate at once.
+
+    Refuse what somebody's `own` model does wrong.
+    """
     key = jax.random.key(0)
     keys = {"init": key, "dropout": key}
 
@@ -311,7 +318,7 @@ def _trace_model(network: Network, x: Array, batch_size: int, own: str | None) -
     like = jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)
     if own is None:
         params, _, _, (outputs, _) = jax.eval_shape(once, keys, like)
-        return params, outputs
+        return params, outputs, BLOCK
     try:
         params, state, after, (outputs, evaluated) = jax.eval_shape(once, keys, like)
     except ArgumentError:
@@ -338,24 +345,24 @@ def _trace_model(network: Network, x: Array, batch_size: int, own: str | None) -
         raise ArgumentError(
             "model", own, "must keep the shape of its state in training", "Make all of it when initialised"
         )
-    _check_finite(network, x)
-    return params, outputs
+    _check_finite(network, x, batch_size)
+    one = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
+    return params, outputs, choose_block(lambda *given: network.apply(*given, None, False)[0], params, state, one)
 
 
-def _check_finite(network: Network, x: Array) -> None:
-    """Refuse a model that is NaN before it is trained, where the first example is known and nothing else is traced."""
+def _check_finite(network: Network, x: Array, batch_size: int) -> None:
+    """Refuse a model that is NaN before it is trained, where the first batch is known and nothing else is traced."""
     known = find_values(x)
-    if known is None:
+    if known is None or network.start is None or not np.isfinite(known[:batch_size]).all():
         return
-
-    def first(key: Any, x: Array) -> Array:
-        return network.apply(*network.init({"init": key, "dropout": key}, x), x, None, False)[0]
-
+    key = jax.random.key(0)
     with jax.ensure_compile_time_eval():
-        outputs = jax.jit(first)(jax.random.key(0), jnp.asarray(known[:1]))
-    if not isinstance(outputs, jax.core.Tracer) and np.isfinite(known[:1]).all() and not np.isfinite(outputs).all():
-        value = np.asarray(outputs)[0].tolist()
-        raise ArgumentError("model", value, "must be finite for x_train[0] before it is trained", "Check how it begins")
+        results = network.start({"init": key, "dropout": key}, jnp.asarray(known[:batch_size]))
+    for outputs, when in zip(results, ("in training", "for x_train[0]"), strict=True):
+        if not isinstance(outputs, jax.core.Tracer) and not np.isfinite(outputs).all():
+            value = np.asarray(outputs)[0].tolist()
+            constraint = f"must be finite {when} before it is trained"
+            raise ArgumentError("model", value, constraint, "Check how it begins")
 
 
 def _check_functions(

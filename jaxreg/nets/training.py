@@ -177,7 +177,9 @@ def _make_record(of: Settings) -> Callable[[PyTree, PyTree], dict[str, Array]]:
         for name, data in of.sets.items():
             scores = {score: make for score, make in of.aim.scores.items() if f"{name}_{score}" in wanted}
             if scores:
-                means = average(_together(scores), lambda x: of.network.apply(params, state, x, None, False)[0], *data)
+                means = average(
+                    _together(scores), lambda x: of.network.apply(params, state, x, None, False)[0], *data, of.block
+                )
                 values |= {f"{name}_{score}": mean for score, mean in means.items()}
         kernels = find_kernels(params)
         if "penalty" in wanted:
