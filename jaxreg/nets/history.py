@@ -22,6 +22,14 @@ class History(dict[str, Any]):
         super().__init__(arrays)
         self.dims = dict(dims or {})
 
+    def copy(self) -> "History":
+        """Another of the same arrays."""
+        return History(self, dims=self.dims)
+
+    def __ror__(self, other: Mapping[str, Any]) -> "History":  # type: ignore[override]
+        """Added to a plain dict."""
+        return History({**other, **self}, dims={**getattr(other, "dims", {}), **self.dims})
+
     def __or__(self, other: Mapping[str, Any]) -> "History":  # type: ignore[override]
         """With more arrays."""
         return History({**self, **other}, dims={**self.dims, **getattr(other, "dims", {})})

@@ -3,7 +3,7 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as linen
@@ -39,10 +39,10 @@ class Network(NamedTuple):
 
     init: Callable[[Keys, Any], tuple[PyTree, PyTree]]
     draw: Callable[[Keys], Callable[[Any], PyTree]]
-    apply: Callable[[PyTree, PyTree, Any, PyTree, bool], tuple[Array, PyTree]]
+    apply: Callable[[PyTree, PyTree, Any, PyTree, bool], tuple[PyTree, PyTree]]
     export: Callable[[PyTree, PyTree], PyTree]
     unit_axis: int | None
-    start: Callable[[Keys, Any], tuple[Array, Array]] | None = None
+    start: Callable[[Keys, Any], tuple[PyTree, PyTree]] | None = None
 
 
 def from_mlp(model: MLP, rates: Sequence[Float[Array, ""] | None], batch_size: int) -> Network:
@@ -56,7 +56,7 @@ def from_mlp(model: MLP, rates: Sequence[Float[Array, ""] | None], batch_size: i
             for layer, (rate, units) in enumerate(zip(rates, model.hidden, strict=True))
         ]
 
-    def apply(params: PyTree, state: PyTree, x: Array, kept: Any, train: bool) -> tuple[Array, PyTree]:
+    def apply(params: PyTree, state: PyTree, x: Array, kept: Any, train: bool) -> tuple[PyTree, PyTree]:
         masks = zip(kept, rates, strict=True) if train else ()
         multipliers = [None if rate is None else multiplier(mask, rate) for mask, rate in masks]
         return jnp.asarray(model.apply(params, x, multipliers)), state
@@ -70,35 +70,32 @@ def read_model(model: Any) -> Network:
     Raises:
         ArgumentError: it is none of these.
     """
-    if isinstance(model, nnx.Module):  # may change
-        return _read_known(_Same(model))
     try:
-        return _read_known(tuple(model) if isinstance(model, list) else model)
-    except TypeError:  # cannot be hashed
-        return _read_known(_Same(model))
+        hash(model)
+    except TypeError:
+        return _prepare(model)
+    return _prepare(model) if isinstance(model, nnx.Module) else _prepare_once(model)  # the former may change
 
 
-class _Same:
-    """Anything, as itself alone."""
+def _prepare(model: Any) -> Network:
+    network = _read_any(model)
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
-
-
-@functools.lru_cache(maxsize=16)  # what it compiles stays for the next trace
-def _read_known(model: Any) -> Network:
-    network = _read_any(model.model if isinstance(model, _Same) else model)
-
-    def apply(params: PyTree, state: PyTree, x: Any, drawn: PyTree, train: bool) -> tuple[Array, PyTree]:
-        return by_products(lambda *given: network.apply(*given, train))(params, state, x, drawn)
+    def apply(params: PyTree, state: PyTree, x: Any, drawn: PyTree, train: bool) -> tuple[PyTree, PyTree]:
+        outputs, after = by_products(lambda *given: network.apply(given[0], given[1], given[2], given[3], train))(
+            params, state, x, drawn
+        )
+        return jax.tree.map(jnp.asarray, outputs), after
 
     @jax.jit
-    def start(keys: Keys, x: Any) -> tuple[Array, Array]:
+    def start(keys: Keys, x: Any) -> tuple[PyTree, PyTree]:
         params, state = network.init(keys, x[:1])
         trained, after = apply(params, state, x, network.draw(keys)(0), True)
         return trained, apply(params, after, x, None, False)[0]
 
     return network._replace(apply=apply, start=start)
+
+
+_prepare_once = functools.lru_cache(maxsize=8)(_prepare)  # what `start` compiles stays for the next trace
 
 
 def _read_any(model: Any) -> Network:
@@ -109,14 +106,34 @@ def _read_any(model: Any) -> Network:
     if isinstance(model, tuple | list) and len(model) == 2 and all(map(callable, model)):
         return _from_pair(*model)
     if callable(model) and _makes_nnx(model):
+        _check_complete(model)
         return _from_nnx(lambda keys: model(rngs=nnx.Rngs(keys["init"], dropout=keys["dropout"])))
     raise ArgumentError("model", model, "must be something that trains", _REMEDY)
 
 
 def _makes_nnx(model: Callable[..., Any]) -> bool:
     """Whether it takes the random streams of a module of NNX; a class of it does not say so itself."""
+    return "rngs" in parameters_of(_initializer(model))
+
+
+def _initializer(model: Callable[..., Any]) -> Callable[..., Any]:
+    """What takes the arguments: a class of NNX does not say so itself, nor does a partial of one."""
     inner = model.func if isinstance(model, functools.partial) else model
-    return "rngs" in parameters_of(getattr(inner, "__init__", inner) if isinstance(inner, type) else inner)
+    return functools.partial(getattr(inner, "__init__", inner), None) if isinstance(inner, type) else inner
+
+
+def _check_complete(model: Callable[..., Any]) -> None:
+    """Refuse what makes a module of NNX, but needs more than random streams."""
+    args, given = (model.args, model.keywords) if isinstance(model, functools.partial) else ((), {})
+    known = list(parameters_of(_initializer(model)).values())
+    missing = [
+        one.name
+        for one in known[len(args) :]
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) and one.name not in given
+    ]
+    for name in [name for name in missing if name != "rngs"]:
+        remedy = f"Give functools.partial(..., {name}=...), or lambda rngs: ..."
+        raise ArgumentError("model", model, f"needs {name} beside rngs", remedy)
 
 
 def _from_linen(module: linen.Module) -> Network:
@@ -124,18 +141,28 @@ def _from_linen(module: linen.Module) -> Network:
 
     def init(keys: Keys, x: Any) -> tuple[PyTree, PyTree]:
         streams = {"params": keys["init"], "dropout": keys["dropout"]}
-        variables = dict(module.init(streams, x, **mode(False)))
+        variables = dict(modules[False].init(streams, x, **mode(False)))
         return {"params": variables.pop("params", {})}, variables
 
-    def apply(params: PyTree, state: PyTree, x: Any, key: Any, train: bool) -> tuple[Array, PyTree]:
+    def apply(params: PyTree, state: PyTree, x: Any, key: Any, train: bool) -> tuple[PyTree, PyTree]:
         if not train:
-            return jnp.asarray(module.apply({**params, **state}, x, **mode(False))), state
+            return modules[False].apply({**params, **state}, x, **mode(False)), state
         streams = {"dropout": key, "params": jax.random.fold_in(key, 0)}
-        outputs, changed = module.apply({**params, **state}, x, rngs=streams, mutable=list(state), **mode(True))
-        return jnp.asarray(outputs), {**state, **changed}
+        outputs, changed = modules[True].apply({**params, **state}, x, rngs=streams, mutable=list(state), **mode(True))
+        return outputs, {**state, **changed}
 
-    mode = _mode_of(type(module).__call__)
+    fields = type(module).__dataclass_fields__
+    told = [name for name in _MODES if name in fields and getattr(module, name) is not None]
+    flags: dict[bool, Any] = {train: {name: _set_flag(module, name, train) for name in told} for train in (True, False)}
+    modules = {train: module.clone(**flags[train]) for train in flags}
+    mode = _mode_of(type(module).__call__, told)
     return Network(init, _draw_key, apply, lambda params, state: {**params, **state}, -1)
+
+
+def _set_flag(module: linen.Module, name: str, train: bool) -> bool:
+    """An attribute that says whether it is being trained; running means that are frozen stay so."""
+    is_frozen = name == "use_running_average" and getattr(module, name) is True
+    return is_frozen or train is _MODES[name]
 
 
 def _from_nnx(build: Callable[[Keys], nnx.Module]) -> Network:
@@ -145,7 +172,7 @@ def _from_nnx(build: Callable[[Keys], nnx.Module]) -> Network:
         parts: Any = nnx.split(module, nnx.Param, ...)
         return parts[0], parts[1], parts[2]
 
-    def apply(params: PyTree, state: PyTree, x: Any, _: Any, train: bool) -> tuple[Array, PyTree]:
+    def apply(params: PyTree, state: PyTree, x: Any, _: Any, train: bool) -> tuple[PyTree, PyTree]:
         # A variable may be changed only where it was made: in the step, not in the loop around it.
         module = nnx.merge(graphs[train], params, state, copy=True)
         outputs = module(x, **mode(train))
@@ -154,10 +181,9 @@ def _from_nnx(build: Callable[[Keys], nnx.Module]) -> Network:
     some = jax.random.key(0)
     skeleton = nnx.eval_shape(lambda: build({"init": some, "dropout": some}))
     mode = _mode_of(type(skeleton).__call__)
-    graphs = {}
-    for train, set_mode in ((True, skeleton.train), (False, skeleton.eval)):
-        set_mode()
-        graphs[train] = split(skeleton)[0]
+    graphs = {True: split(skeleton)[0]}  # in training as it was made: what is frozen stays so
+    skeleton.eval()
+    graphs[False] = split(skeleton)[0]
 
     def export(params: PyTree, state: PyTree) -> PyTree:
         kept = nnx.filter_state(state, nnx.Not(nnx.RngState))
@@ -176,9 +202,9 @@ def _reseeded(module: nnx.Module, key: Key[Array, ""]) -> nnx.Module:
 def _from_pair(init: Callable[..., Any], apply: Callable[..., Any]) -> Network:
     takes = parameters_of(apply)
 
-    def call(params: PyTree, state: PyTree, x: Any, key: Any, train: bool) -> tuple[Array, PyTree]:
+    def call(params: PyTree, state: PyTree, x: Any, key: Any, train: bool) -> tuple[PyTree, PyTree]:
         options = {"key": jax.random.key(0) if key is None else key, "train": train}
-        return apply(params, x, **{name: options[name] for name in options if name in takes}), state
+        return call_by_name(apply, params, x, **{name: options[name] for name in options if name in takes}), state
 
     return Network(lambda keys, x: (init(keys["init"], x), ()), _draw_key, call, lambda params, _: params, None)
 
@@ -188,9 +214,9 @@ def _draw_key(keys: Keys) -> Callable[[Any], Key[Array, ""]]:
     return lambda step: jax.random.fold_in(keys["dropout"], step)
 
 
-def _mode_of(call: Callable[..., Any]) -> Callable[[bool], dict[str, Any]]:
-    """What says to a module, in its own words, whether it is being trained."""
-    names = [name for name in _MODES if name in parameters_of(call)]
+def _mode_of(call: Callable[..., Any], told: Collection[str] = ()) -> Callable[[bool], dict[str, Any]]:
+    """What says to a module, in its own words, whether it is being trained; `told` are those that it has already."""
+    names = [name for name in _MODES if name in parameters_of(call) and name not in told]
     return lambda train: {name: train is _MODES[name] for name in names}
 
 
@@ -202,6 +228,13 @@ def parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Paramete
         return {}
 
 
+def call_by_name(function: Callable[..., Any], *first: Any, **options: Any) -> Any:
+    """Call it with options by name, those that it takes by position only by position."""
+    only = [one.name for one in parameters_of(function).values() if one.kind is one.POSITIONAL_ONLY][len(first) :]
+    placed = [options.pop(name) for name in only if name in options]
+    return function(*first, *placed, **options)
+
+
 def name_leaves(params: PyTree) -> dict[str, Any]:
     """The leaves by their paths, such as `hidden_0/weight`, in the order that a reader would count them in.
 
@@ -209,11 +242,12 @@ def name_leaves(params: PyTree) -> dict[str, Any]:
     ['layer_9/b', 'layer_10/b']
     """
     named = {}
+    is_collection = isinstance(params, Mapping) and set(params) == {"params"}
     for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]:
         steps = [
             str(next(getattr(entry, name) for name in ("key", "idx", "name") if hasattr(entry, name))) for entry in path
         ]
-        if steps[:1] == ["params"]:
+        if is_collection and len(steps) > 1:
             steps = steps[1:]
         if path and isinstance(path[-1], jax.tree_util.GetAttrKey) and steps[-1] == "value":  # of a variable of NNX
             steps = steps[:-1]

@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules by name, from Optax, with strengths that may be traced."""
 
 import inspect
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import optax
 from jaxtyping import Array
 
 from jaxreg.errors import ArgumentError
+from jaxreg.nets.networks import call_by_name, parameters_of
 from jaxreg.penalties import Scalar, kernels_only
 
 Schedule = Callable[[int], Callable[[Any], Any]]
@@ -177,7 +179,7 @@ def read_optimizer(
         if getattr(numbers, name) is not None:
             remedy = "Make it part of the optimizer: optax.chain(optax.add_decayed_weights(...), ...)"
             raise ArgumentError(name, getattr(numbers, name), "is for optimizers by name", remedy)
-    whole = optimizer
+    whole = optimizer = as_transformation(optimizer)
     if not isinstance(optimizer, optax.GradientTransformation):
         if not callable(optimizer):
             remedy = 'Give a name, such as "sgd", optax.adam(1e-3), or lambda learning_rate: optax.adam(learning_rate)'
@@ -189,6 +191,56 @@ def read_optimizer(
         remedy = "Give lambda learning_rate: optax...(learning_rate), or no learning_rate"
         raise ArgumentError("learning_rate", "given", "is part of the optimizer already", remedy)
     return _from_optax(whole, params, rate_at)
+
+
+class Rate:
+    """A learning rate that changes: a function of the step, which can be multiplied, divided and added to."""
+
+    def __init__(self, at: Callable[[Any], Array]) -> None:
+        """That of each step."""
+        self._at = at
+
+    def __call__(self, step: Any) -> Array:
+        """The rate of a step."""
+        return self._at(step)
+
+    def _with(self, other: Any, operation: Callable[[Any, Any], Any]) -> "Rate":
+        return Rate(lambda step: operation(self(step), other(step) if callable(other) else other))
+
+    def __mul__(self, other: Any) -> "Rate":
+        """Times a number, or another rate."""
+        return self._with(other, operator.mul)
+
+    def __truediv__(self, other: Any) -> "Rate":
+        """Divided by a number, or another rate."""
+        return self._with(other, operator.truediv)
+
+    def __add__(self, other: Any) -> "Rate":
+        """Plus a number, or another rate."""
+        return self._with(other, operator.add)
+
+    def __sub__(self, other: Any) -> "Rate":
+        """Less a number, or another rate."""
+        return self._with(other, operator.sub)
+
+    def __pow__(self, other: Any) -> "Rate":
+        """To a power."""
+        return self._with(other, operator.pow)
+
+    def __neg__(self) -> "Rate":
+        """The other way."""
+        return self * -1
+
+    __rmul__, __radd__ = __mul__, __add__
+
+
+def as_transformation(given: Any) -> Any:
+    """An object that has an optimizer's two functions, such as `optax.MultiSteps`, as a pair of them."""
+    if isinstance(given, type | optax.GradientTransformation) or not (
+        hasattr(given, "init") and hasattr(given, "update")
+    ):
+        return given
+    return optax.GradientTransformationExtraArgs(given.init, given.update)
 
 
 def _from_name(name: str, rate_at: Callable[[Any], Array], numbers: Any) -> Descent:
@@ -204,35 +256,44 @@ def _from_name(name: str, rate_at: Callable[[Any], Array], numbers: Any) -> Desc
 
 def _make(make: Any, rate_at: Callable[[Any], Array] | None, is_constant: bool, own: Mapping[str, Any]) -> Any:
     """What the function makes of the numbers that it asks for by name."""
-    takes = inspect.signature(make).parameters
+    takes = parameters_of(make)
     given = dict(own)
     if rate_at is not None:
-        given["learning_rate"] = rate_at(0) if is_constant else rate_at
+        given["learning_rate"] = rate_at(0) if is_constant else Rate(rate_at)
     takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes.values())
     for name in given:
         if name not in takes and not takes_all:
             raise ArgumentError(
                 name, "given", f"is not taken by the optimizer, which takes {', '.join(takes)}", "Drop it"
             )
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     missing = [
-        n for n, one in takes.items() if n not in given and one.default is one.empty and one.kind < 4 and one.kind != 2
+        n for n, one in takes.items() if n not in given and one.default is one.empty and one.kind not in variadic
     ]
     if missing:
         raise ArgumentError(missing[0], None, "is asked for by the optimizer", "Give it to train, or sweep it")
-    with jax.numpy_dtype_promotion("standard"):
-        whole = make(**given)
+    try:
+        with jax.numpy_dtype_promotion("standard"):
+            whole = as_transformation(call_by_name(make, **given))
+    except TypeError as error:
+        remedy = "Give it what it takes; with a schedule, learning_rate is a function of the step, for + - * / and **"
+        raise ArgumentError("optimizer", make, f"must be made of {', '.join(given)} ({error})", remedy) from error
     if not isinstance(whole, optax.GradientTransformation):
         raise ArgumentError("optimizer", whole, "must make an Optax transformation", "Return optax.chain(...)")
     return whole
 
 
 def _from_optax(whole: optax.GradientTransformation, params: Any, rate_at: Callable[[Any], Array] | None) -> Descent:
+    takes = parameters_of(whole.update)
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in takes.values())
     whole = optax.with_extra_args_support(whole)
 
     def step(params: Any, memory: Any, gradient: Any, t: Any, value: Any) -> tuple[Any, Any, Any]:
         objective, now = value
         with jax.numpy_dtype_promotion("standard"):
             extra = {"value": now, "grad": gradient, "value_fn": objective}
+            extra["grad_fn"] = lambda params, _: jax.grad(objective)(params)
+            extra = {name: one for name, one in extra.items() if takes_all or name in takes}
             updates, memory = whole.update(gradient, memory, params, **extra)
             moved = optax.apply_updates(params, updates)
         return moved, memory, None if rate_at is None else rate_at(t)

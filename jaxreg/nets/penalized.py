@@ -1,5 +1,6 @@
 """Which penalties act on which parameters of a network, through their gradient or their proximal step."""
 
+import dataclasses
 import fnmatch
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +11,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from jaxreg.errors import ArgumentError
-from jaxreg.nets.networks import name_leaves
+from jaxreg.nets.model import UNIT_AXIS
+from jaxreg.nets.networks import name_leaves, parameters_of
 from jaxreg.penalties import Box, Mask, MaxNorm, kernels_only
 
 _REMEDY = 'Give penalties.L2(1e-3), nets.On(penalty, "hidden_0/*"), or {"hidden_0/*": penalty}'
+
+_OF_HEADS = ("key", "query", "value")  # as attention in Flax calls its kernels (in, heads, features)
 
 
 class On(NamedTuple):
@@ -62,16 +66,17 @@ class Term(NamedTuple):
         return jax.tree.map(lambda w, acts: self.penalty.prox(w, step) if acts else w, params, self.mask)
 
 
-def read_penalties(given: Any, params: PyTree) -> list[Term]:
+def read_penalties(given: Any, params: PyTree, unit_axis: int | None = None) -> list[Term]:
     """The penalties as terms; refuse what is none, and what acts on nothing.
 
     Args:
         given: what `train` takes as `penalties`.
         params: the parameters, or their shapes.
+        unit_axis: of the model's kernels, for penalties that go by units and do not say it.
     """
     if isinstance(given, Mapping):
         given = [_as_on(one)._replace(where=where) for where, several in given.items() for one in _as_list(several)]
-    return [_read_term(_as_on(one), params) for one in _as_list(given)]
+    return [_read_term(_as_on(one), params, unit_axis) for one in _as_list(given)]
 
 
 def _as_list(given: Any) -> Sequence[Any]:
@@ -82,7 +87,7 @@ def _as_on(given: Any) -> On:
     return given if isinstance(given, On) else On(given)
 
 
-def _read_term(on: On, params: PyTree) -> Term:
+def _read_term(on: On, params: PyTree, unit_axis: int | None) -> Term:
     penalty = on.penalty
     if isinstance(penalty, type) or not all(callable(getattr(penalty, name, None)) for name in ("value", "prox")):
         raise ArgumentError("penalties", penalty, "must have value(w) and prox(w, step)", _REMEDY)
@@ -96,8 +101,21 @@ def _read_term(on: On, params: PyTree) -> Term:
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             constraint = "must act on floating-point parameters"
             raise ArgumentError("penalties", on.where, constraint, "Leave integers out by `where`")
+    if hasattr(penalty, "unit_axis"):
+        _check_units(penalty, params, mask)
+        if penalty.unit_axis is None and unit_axis == UNIT_AXIS:  # elsewhere the last, as None has it
+            penalty = dataclasses.replace(penalty, unit_axis=unit_axis)
     proximal = is_constraint if on.proximal is None else bool(on.proximal)
     return Term(penalty, mask, proximal, is_constraint, len(inspect.signature(penalty.value).parameters) > 1)
+
+
+def _check_units(penalty: Any, params: PyTree, mask: PyTree) -> None:
+    """Refuse kernels whose units lie along two axes."""
+    marks = name_leaves(mask)
+    for name, leaf in name_leaves(params).items():
+        if marks[name] and leaf.ndim > 2 and name.split("/")[-2:-1] and name.split("/")[-2] in _OF_HEADS:
+            constraint = f"goes by units along one axis, and those of {name} {leaf.shape} lie along two"
+            raise ArgumentError("penalties", penalty, constraint, "Leave it out by nets.On(penalty, where)")
 
 
 def _read_mask(where: Any, params: PyTree) -> PyTree[bool]:
@@ -111,7 +129,7 @@ def _read_mask(where: Any, params: PyTree) -> PyTree[bool]:
             if not fnmatch.filter(names, pattern):
                 raise ArgumentError("penalties", pattern, "must match some parameters", f"There are {', '.join(names)}")
         return _mark(params, lambda name, _: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns))
-    if callable(where) and len(inspect.signature(where).parameters) == 2:
+    if callable(where) and sum(one.default is one.empty for one in parameters_of(where).values()) == 2:
         return _mark(params, where)
     prefix = where(params) if callable(where) else where
     try:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import flax.errors
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,6 +50,7 @@ class Options(TypedDict, total=False):
         schedule: a key of `SCHEDULES`, or a function; see `optimizers.make_schedule` (static).
         sample_weight: $w_i \ge 0$ for each training example: a batch's loss is $\sum w_i \ell_i / \sum w_i$.
         class_weight: $\ge 0$ for each class, or a dict from class to weight (others 1); multiplies `sample_weight`.
+            Of probabilities, rows or the one of `binary_cross_entropy`, it is their mean.
         init_seed: the key of initial weights, in place of `seed`.
         order_seed: the key of the order of examples, in place of `seed`.
         dropout_seed: the key of dropout, and of all else that a model draws, in place of `seed`.
@@ -142,6 +144,7 @@ class Settings:
     return_params: bool
     dtype: Any
     block: int
+    last_batch: int | None
 
     @property
     def size(self) -> int:
@@ -174,11 +177,15 @@ def read_settings(
     options: Mapping[str, Any],
 ) -> Settings:
     """The settings of `train`; refuse what is outside its domain, does not fit, or is not known."""
+    optimizer = optimizers.as_transformation(optimizer)
     takes_more = callable(optimizer) and not isinstance(optimizer, tuple)  # an Optax transformation is a tuple
     asked = parameters_of(optimizer) if takes_more else ()  # what the optimizer asks for by name is its own
     own = {name: value for name, value in options.items() if name not in _DEFAULTS or name in asked}
-    if own and not takes_more:
-        raise _unknown(next(iter(own)), own)
+    for name in own:
+        if not takes_more or (
+            name not in asked and difflib.get_close_matches(name, [*_NAMED, *_DEFAULTS, *asked], 1, 0.8)
+        ):
+            raise _unknown(name, own)
     chosen = _DEFAULTS | {name: value for name, value in options.items() if name not in own}
     is_mlp = model is None or isinstance(model, MLP)
     sets = boundary.read_sets(given, is_mlp)
@@ -192,7 +199,7 @@ def read_settings(
     read = _read_mlp if is_mlp else _read_model
     network, draws = read(model, loss, sets, batch_size, chosen, dtype)
     streams = _read_streams(seed, chosen, numbers, draws)
-    params, outputs, block = _trace_model(network, x, batch_size, None if is_mlp else type(model).__name__)
+    params, outputs, block, keeps_state = _trace_model(network, x, batch_size, None if is_mlp else type(model).__name__)
     aim = targets.read_aim(
         loss, chosen["metrics"], outputs, {f"y_{name}": y for name, (_, y) in sets.items()}, numbers.label_smoothing
     )
@@ -214,7 +221,7 @@ def read_settings(
         numbers=numbers,
         augmentation=chosen["augmentation"],
         sets=sets,
-        weights=_read_weights(chosen["sample_weight"], chosen["class_weight"], sets["train"][1], aim.classes, dtype),
+        weights=_read_weights(chosen["sample_weight"], chosen["class_weight"], sets["train"][1], aim, dtype),
         streams=streams,
         batch_size=batch_size,
         drop_last=bool(chosen["drop_last"]),
@@ -226,6 +233,8 @@ def read_settings(
         return_params=chosen["return_params"],
         dtype=dtype,
         block=block,
+        # What counts over the examples of a batch, as BatchNorm does, must not see any that fill up a short one.
+        last_batch=(x.shape[0] % batch_size or None) if keeps_state and not chosen["drop_last"] else None,
     )
 
 
@@ -299,17 +308,15 @@ def _read_streams(seed: Any, chosen: Mapping[str, Any], numbers: Any, draws: boo
     return boundary.read_streams(seed, unused, **{name: chosen[f"{name}_seed"] for name in _STREAMS})
 
 
-def _trace_model(
-    network: Network, x: Array, batch_size: int, own: str | None
-) -> tuple[PyTree, jax.ShapeDtypeStruct, int]:
-    """The shapes of the parameters and of the outputs for a batch, and how many examples to evaluate at once.
+def _trace_model(network: Network, x: Array, batch_size: int, own: str | None) -> tuple[PyTree, Any, int, bool]:
+    """The shapes of parameters and outputs, how many examples to evaluate at once, and whether there is a state.
 
     Refuse what somebody's `own` model does wrong.
     """
     key = jax.random.key(0)
     keys = {"init": key, "dropout": key}
 
-    def once(keys: Any, x: Array) -> tuple[PyTree, PyTree, PyTree, tuple[Array, Array]]:
+    def once(keys: Any, x: Array) -> tuple[PyTree, PyTree, PyTree, tuple[PyTree, PyTree]]:
         params, state = network.init(keys, x[:1])
         outputs, after = network.apply(params, state, x, network.draw(keys)(0), True)
         evaluated, _ = network.apply(params, after, x, None, False)
@@ -318,22 +325,31 @@ def _trace_model(
     like = jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)
     if own is None:
         params, _, _, (outputs, _) = jax.eval_shape(once, keys, like)
-        return params, outputs, BLOCK
+        return params, outputs, BLOCK, False
     try:
         params, state, after, (outputs, evaluated) = jax.eval_shape(once, keys, like)
+        one = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
+        block = choose_block(
+            lambda params, state, x: network.apply(params, state, x, None, False)[0], params, state, one
+        )
+    except (flax.errors.InvalidRngError, flax.errors.ModifyScopeVariableError) as error:
+        constraint = f"must neither draw nor change in evaluation ({str(error).strip().splitlines()[0]:.200})"
+        remedy = "Let it take train: bool, and its layers deterministic=not train, use_running_average=not train"
+        raise ArgumentError("model", own, constraint, remedy) from error
     except ArgumentError:
         raise
     except Exception as error:  # whatever a model of somebody else's raises
         cause = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
         constraint = f"must take inputs {x.dtype}[batch, {', '.join(map(str, x.shape[1:]))}] ({cause:.300})"
         raise ArgumentError("model", own, constraint, "Reshape the inputs, or change the model") from error
-    if not isinstance(outputs, jax.ShapeDtypeStruct) or outputs.shape[:1] != (batch_size,):
-        constraint = f"must return one array with an entry or row for each of the {batch_size} examples of a batch"
+    parts = jax.tree.leaves(outputs)
+    if not parts or any(part.shape[:1] != (batch_size,) for part in parts):
+        constraint = f"must return an array with an entry or row for each of the {batch_size} examples of a batch"
         raise ArgumentError("model", outputs, constraint, "Return the outputs alone")
-    if (outputs.shape, outputs.dtype) != (evaluated.shape, evaluated.dtype):
+    if optimizers.describe_leaves(outputs) != optimizers.describe_leaves(evaluated):
         constraint = f"must return the same in training, {outputs}, and in evaluation"
         raise ArgumentError("model", evaluated, constraint, "Give both one shape")
-    if not jnp.issubdtype(outputs.dtype, jnp.floating):
+    if not all(jnp.issubdtype(part.dtype, jnp.floating) for part in parts):
         raise ArgumentError("model", outputs, "must return floating-point numbers", "Return logits or predictions")
     if not jax.tree.leaves(params):
         raise ArgumentError("model", params, "must have parameters", "Give it at least one")
@@ -346,8 +362,7 @@ def _trace_model(
             "model", own, "must keep the shape of its state in training", "Make all of it when initialised"
         )
     _check_finite(network, x, batch_size)
-    one = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
-    return params, outputs, choose_block(lambda *given: network.apply(*given, None, False)[0], params, state, one)
+    return params, outputs, block, bool(jax.tree.leaves(state))
 
 
 def _check_finite(network: Network, x: Array, batch_size: int) -> None:
@@ -358,16 +373,15 @@ def _check_finite(network: Network, x: Array, batch_size: int) -> None:
     key = jax.random.key(0)
     with jax.ensure_compile_time_eval():
         results = network.start({"init": key, "dropout": key}, jnp.asarray(known[:batch_size]))
-    for outputs, when in zip(results, ("in training", "for x_train[0]"), strict=True):
-        if not isinstance(outputs, jax.core.Tracer) and not np.isfinite(outputs).all():
-            value = np.asarray(outputs)[0].tolist()
-            constraint = f"must be finite {when} before it is trained"
-            raise ArgumentError("model", value, constraint, "Check how it begins")
+    for outputs, when in zip(reversed(results), ("for x_train[0]", "in training"), strict=True):
+        for part in jax.tree.leaves(outputs):
+            if not isinstance(part, jax.core.Tracer) and not np.isfinite(part).all():
+                value = np.asarray(part)[0].tolist()
+                constraint = f"must be finite {when} before it is trained"
+                raise ArgumentError("model", value, constraint, "Check how it begins")
 
 
-def _check_functions(
-    loss: Any, metrics: Any, aim: targets.Aim, outputs: jax.ShapeDtypeStruct, y: Array, batch_size: int
-) -> None:
+def _check_functions(loss: Any, metrics: Any, aim: targets.Aim, outputs: Any, y: Array, batch_size: int) -> None:
     """Refuse a loss or a metric of the user's that is not one value per example."""
     like = jax.ShapeDtypeStruct((batch_size, *y.shape[1:]), y.dtype)
     if callable(loss):
@@ -383,10 +397,10 @@ def _read_terms(numbers: Any, penalties: Any, params: PyTree, unit_axis: int | N
     given += [On(L1(numbers.proximal_l1), None, True)] if numbers.proximal_l1 is not None else []
     given += [On(MaxNorm(numbers.max_norm, unit_axis))] if numbers.max_norm is not None else []
     terms = read_penalties(given, params)
-    return tuple(sorted([*terms, *read_penalties(penalties, params)], key=lambda term: term.is_constraint))
+    return tuple(sorted([*terms, *read_penalties(penalties, params, unit_axis)], key=lambda term: term.is_constraint))
 
 
-def _read_weights(sample_weight: Any, class_weight: Any, y: Array, classes: int | None, dtype: Any) -> Array | None:
+def _read_weights(sample_weight: Any, class_weight: Any, y: Array, aim: targets.Aim, dtype: Any) -> Array | None:
     """The weight of each training example, or None."""
     weights = None
     if sample_weight is not None:
@@ -401,8 +415,11 @@ def _read_weights(sample_weight: Any, class_weight: Any, y: Array, classes: int 
             raise ArgumentError("sample_weight", 0.0, "must not be 0 for all", "Give some examples a weight")
     if class_weight is None:
         return weights
-    if classes is None or y.ndim != 1:
-        raise ArgumentError("class_weight", class_weight, "is for one label an example", "Give sample_weight")
+    classes, is_row = aim.classes, aim.classes is not None and y.shape[1:] == (aim.classes,)
+    is_binary = aim.is_binary and math.prod(y.shape[1:]) == 1
+    if not (is_binary or is_row or (classes is not None and y.ndim == 1)):
+        raise ArgumentError("class_weight", class_weight, "is for one class an example", "Give sample_weight")
+    classes = 2 if classes is None else classes
     if isinstance(class_weight, Mapping):
         for label in class_weight:
             boundary.check_integer("class_weight", label, 0, classes - 1, "Name classes")
@@ -410,7 +427,12 @@ def _read_weights(sample_weight: Any, class_weight: Any, y: Array, classes: int 
     NOT_NEGATIVE.check_all("class_weight", class_weight, "Give a weight for each class", kinds="biuf")
     of_class = jnp.asarray(read_array("class_weight", class_weight, kinds="biuf")).astype(dtype)
     check_same_shape("class_weight", of_class.shape, "the classes", (classes,))
-    return of_class[y] if weights is None else weights * of_class[y]
+    if is_binary:  # y may be probabilities, here and in rows
+        share = y.reshape(-1).astype(dtype)
+        own = (1 - share) * of_class[0] + share * of_class[1]
+    else:
+        own = y.astype(dtype) @ of_class if is_row else of_class[y]
+    return own if weights is None else weights * own
 
 
 def _read_record(chosen: Mapping[str, Any], sets: Collection[str], aim: targets.Aim, params: PyTree) -> list[str]:

@@ -37,29 +37,32 @@ class Aim(NamedTuple):
         loss: of outputs and encoded targets, one value per example (or per output of each).
         scores: "loss" and the metrics, each of outputs and targets as given.
         classes: how many there are, or None where the targets are no classes.
+        is_binary: whether each number of a target is the probability of a class against another.
     """
 
     encode: Callable[[Array], Array]
     loss: PerExample
     scores: Mapping[str, PerExample]
     classes: int | None
+    is_binary: bool = False
 
 
-def read_aim(
-    loss: Any, metrics: Any, outputs: jax.ShapeDtypeStruct, targets: Mapping[str, Array], smoothing: Array | None
-) -> Aim:
+def read_aim(loss: Any, metrics: Any, outputs: Any, targets: Mapping[str, Array], smoothing: Array | None) -> Aim:
     """The loss and the metrics for a model of these outputs; refuse targets of another kind than they take.
 
     Args:
         loss: a key of `NAMES`, or a function per example.
         metrics: names and functions, or None for what the loss suggests.
-        outputs: of the model for one batch.
+        outputs: of the model for one batch, one array or, for a loss of the user's, several in any structure.
         targets: of each data set, under the names of their arguments.
         smoothing: of one-hot targets, or None.
     """
     if not callable(loss) and (not isinstance(loss, str) or loss not in NAMES):
         known = ", ".join(sorted(NAMES))
         raise ArgumentError("loss", loss, f"must be one of {known}", "Choose one of these, or give a function")
+    if isinstance(loss, str) and not isinstance(outputs, jax.ShapeDtypeStruct):
+        constraint = "is of one array of outputs, and the model returns several"
+        raise ArgumentError("loss", loss, constraint, "Give a function (outputs, targets), or return one")
     if smoothing is not None and not (isinstance(loss, str) and loss in LOSSES):
         remedy = f"Choose one of {', '.join(sorted(LOSSES))}, or smooth the targets"
         raise ArgumentError("label_smoothing", loss, "must be given for a loss of classes", remedy)
@@ -67,7 +70,11 @@ def read_aim(
         aim = _for_classes(loss, outputs, targets, smoothing)
     else:
         aim = _for_values(loss, outputs, targets)
-    return aim._replace(scores={**aim.scores, **_read_metrics(metrics, aim)} if metrics is not None else aim.scores)
+    return aim._replace(
+        scores={**aim.scores, **_read_metrics(metrics, aim, isinstance(outputs, jax.ShapeDtypeStruct))}
+        if metrics is not None
+        else aim.scores
+    )
 
 
 def _for_classes(
@@ -117,9 +124,9 @@ def _check_classes(name: str, y: Array, outputs: tuple[int, ...]) -> bool:
     return False
 
 
-def _for_values(loss: Any, outputs: jax.ShapeDtypeStruct, targets: Mapping[str, Array]) -> Aim:
+def _for_values(loss: Any, outputs: Any, targets: Mapping[str, Array]) -> Aim:
     """Targets that the outputs are compared with as they are: numbers, or whatever a function of the user's takes."""
-    named = isinstance(loss, str)
+    named, dtype = isinstance(loss, str), jax.tree.leaves(outputs)[0].dtype
     for name, y in targets.items() if named else ():
         if y.shape[1:] not in (outputs.shape[1:], outputs.shape[1:-1] if outputs.shape[-1:] == (1,) else None):
             constraint = f"must have the shape of the outputs, {outputs.shape[1:]} for each example"
@@ -129,17 +136,18 @@ def _for_values(loss: Any, outputs: jax.ShapeDtypeStruct, targets: Mapping[str, 
             Domain(0, 1).check_all(name, known, "Give 0, 1, truth values or probabilities", kinds="biuf")
 
     def encode(y: Array) -> Array:
-        return y.astype(outputs.dtype) if named or not jnp.issubdtype(y.dtype, jnp.integer) else y
+        return y.astype(dtype) if named or not jnp.issubdtype(y.dtype, jnp.integer) else y
 
     function = _compare(NAMES[loss]) if named else loss
     scores = {"loss": lambda out, y: function(out, encode(y))}
     if loss == _BINARY:
         scores["accuracy"] = _compare(_agree)
     labels = all(y.ndim == 1 and jnp.issubdtype(y.dtype, jnp.integer) for y in targets.values())
-    classes = outputs.shape[-1] if not named and labels and len(outputs.shape) == 2 else None
+    is_table = isinstance(outputs, jax.ShapeDtypeStruct) and len(outputs.shape) == 2
+    classes = outputs.shape[-1] if not named and labels and is_table else None
     if classes is not None:
         scores["accuracy"] = hits
-    return Aim(encode, function, scores, classes)
+    return Aim(encode, function, scores, classes, loss == _BINARY)
 
 
 def _agree(logits: Array, y: Array) -> Array:
@@ -147,7 +155,7 @@ def _agree(logits: Array, y: Array) -> Array:
     return jnp.where(jnp.isnan(logits), jnp.nan, ((logits > 0) == (y > 0.5)).astype(logits.dtype))
 
 
-def _read_metrics(metrics: Any, aim: Aim) -> dict[str, PerExample]:
+def _read_metrics(metrics: Any, aim: Aim, is_one: bool) -> dict[str, PerExample]:
     """Metrics by name."""
     remedy = f"Give names of {', '.join(METRICS)}, or {{'name': function(outputs, targets)}}"
     if isinstance(metrics, str) or not isinstance(metrics, Mapping | list | tuple):
@@ -157,7 +165,7 @@ def _read_metrics(metrics: Any, aim: Aim) -> dict[str, PerExample]:
     for name, metric in named.items():
         if not isinstance(name, str) or name == "loss" or not name.isidentifier():
             raise ArgumentError("metrics", name, "must be a name other than loss", remedy)
-        if isinstance(metric, str) and metric in _REGRESSIONS and aim.classes is None:
+        if isinstance(metric, str) and metric in _REGRESSIONS and aim.classes is None and is_one:
             found[name] = _compare(_REGRESSIONS[metric])
         elif isinstance(metric, str) and metric in aim.scores and metric != "loss":
             found[name] = aim.scores[metric]
@@ -188,7 +196,7 @@ def check_per_example(name: str, function: PerExample, outputs: Any, y: Any) -> 
         remedy = "Give a function (outputs, targets), one value per example"
         raise ArgumentError(name, function, f"must take outputs and targets ({error})", remedy) from error
     shape = getattr(returned, "shape", None)
-    shapes = [outputs.shape[:axes] for axes in range(1, len(outputs.shape) + 1)]
+    shapes = [part.shape[:axes] for part in jax.tree.leaves(outputs) for axes in range(1, len(part.shape) + 1)]
     if shape not in shapes or not jnp.issubdtype(returned.dtype, jnp.floating):
         constraint = f"must return a float for each of the examples, not {returned}"
         raise ArgumentError(name, function, constraint, "Do not average over examples")

@@ -32,7 +32,10 @@ def train(
     learning_rate: Scalar | None = None,
     model: Any = None,
     loss: str | Callable[..., Array] = "cross_entropy",
-    optimizer: str | optax.GradientTransformation | Callable[..., optax.GradientTransformation] = "sgd",
+    optimizer: str
+    | optax.GradientTransformation
+    | optax.MultiSteps
+    | Callable[..., optax.GradientTransformation] = "sgd",
     penalties: Any = (),
     batch_size: int = 32,
     epochs: int = 3,
@@ -67,7 +70,7 @@ def train(
         loss: of classes, from logits: `cross_entropy`, or `mean_squared_error` of the softmax, the mean over classes;
             of numbers: `squared`, `absolute`, `huber` or `binary_cross_entropy`, which is from logits and for several
             labels at once too; or a function (outputs, targets) with one value per example, such as those of
-            `jaxreg.losses` (static).
+            `jaxreg.losses` (static); a model may return several outputs to it.
         optimizer: a key of `OPTIMIZERS`, see `optimizers.build`; an Optax transformation; or a function of numbers that
             makes one, such as `lambda learning_rate, clip: optax.chain(...)`, whose numbers are then options of `train`
             and may be swept (static). With a schedule, `learning_rate` comes to it as a function of the step.
@@ -161,9 +164,16 @@ def _make_epoch(of: Settings) -> Callable[[PyTree, Array], tuple[PyTree, PyTree]
             seen = None if of.record_steps is None else (value, optax.tree.norm(gradient))
             return (params, state_after, memory, following), seen
 
-        first = number * steps
-        (params, state, memory, _), seen = jax.lax.scan(step, (*carried, draw(0)), (jnp.arange(steps), batches))
-        return (params, state, memory), seen
+        first, rest = number * steps, of.last_batch
+        whole = steps if rest is None else steps - 1
+        full = batches if rest is None else jax.tree.map(lambda part: part[:whole], batches)
+        carry, seen = jax.lax.scan(step, (*carried, draw(0)), (jnp.arange(whole), full))
+        if rest is not None:
+            *before, (drawn, inputs) = carry
+            last = jax.tree.map(lambda part: part[whole, :rest], batches)
+            carry, one = step((*before, (drawn, None if inputs is None else inputs[:rest])), (jnp.asarray(whole), last))
+            seen = jax.tree.map(jnp.append, seen, one)
+        return carry[:3], seen
 
     return epoch
 

@@ -162,6 +162,8 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "images.gradient_energy": lambda: {"images": IMAGES.reshape(2, 3, 3)},
     "images.peak_signal_to_noise": lambda: {"mean_squared_error": 0.1, "peak": 1.0},
     "landscape.space.Landscape": lambda: {"function": lambda w: (w * w).sum(), "dim": 2, "name": "bowl"},
+    "landscape.space.rosenbrock": lambda: {"dim": 3},
+    "landscape.space.styblinski_tang": lambda: {"dim": 3},
     "landscape.space.find_critical_points": lambda: {
         "landscape": BOWL,
         "low": -1.0,

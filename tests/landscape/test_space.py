@@ -54,6 +54,23 @@ def test_critical_points_are_those_published(name):
     np.testing.assert_array_equal((curvatures < 0).sum(1), found.downhill)
 
 
+def test_named_landscapes_in_any_dimension_and_optimizers_that_look_at_the_height():
+    for make, minimum, height in ((space.rosenbrock, 1.0, 0.0), (space.styblinski_tang, -2.903534, -39.16617 * 4)):
+        four, two = make(4), make(2)
+        np.testing.assert_allclose(four.value(jnp.full(4, minimum)), height, atol=1e-3)
+        np.testing.assert_allclose(four.gradient(jnp.full(4, minimum)), 0, atol=1e-3)
+        known = space.ROSENBROCK if make is space.rosenbrock else space.STYBLINSKI_TANG
+        np.testing.assert_array_equal(two.value(jnp.array([0.3, -1.2])), known.value(jnp.array([0.3, -1.2])))
+    run = space.descend(space.rosenbrock(3), [-0.5, 1.0, 0.5], optax.lbfgs(), 60, seed=_KEY)
+    np.testing.assert_allclose(run.weight, 1.0, atol=1e-2)
+    # A step by Polyak's rule on a parabola is f / |f'|^2 = w^2 / 2 / w^2, half of the way.
+    bowl = Landscape(lambda w: (w**2).sum() / 2, 1)
+    run = space.descend(bowl, [8.0], optax.polyak_sgd(), 3, seed=_KEY, record_every=1)
+    np.testing.assert_allclose(run.path[:, 0], [4.0, 2.0, 1.0], rtol=1e-4)
+    with pytest.raises(ArgumentError, match="dim = 1"):
+        space.rosenbrock(1)
+
+
 def test_basins_are_where_a_slow_descent_ends():
     minima = space.find_critical_points(space.HIMMELBLAU, -6.0, 6.0).minima
     starts = jax.random.uniform(_KEY, (40, 2), minval=-5.0, maxval=5.0)

@@ -1,6 +1,7 @@
 """Any model, loss, optimizer and weights of the user's through the same training as the built-in ones."""
 
 import functools
+import pickle
 
 import flax.linen as linen
 import jax
@@ -179,6 +180,54 @@ def _fields(change):
     return {name: getattr(change, name) for name in ("shift", "rotation", "erasing")}
 
 
+class Counting(linen.Module):
+    """One whose running means are those of the last batch, unless they are frozen, with its flags as attributes."""
+
+    deterministic: bool | None = None
+    frozen: bool = False
+
+    @linen.compact
+    def __call__(self, x):
+        """Logits."""
+        x = linen.Dropout(0.5, deterministic=self.deterministic)(x)
+        held = self.frozen or self.deterministic
+        return linen.Dense(_CLASSES)(linen.BatchNorm(use_running_average=held, momentum=0.0)(x))
+
+
+def test_statistics_of_a_short_last_batch_are_those_of_its_examples():
+    """Five examples in batches of four: the last batch is one of them, and drawn noise does not change that."""
+    still = {"learning_rate": 0.0, "batch_size": 4, "epochs": 1, "return_params": True, "record_steps": 1}
+    run = _train(_X[:5], _Y[:5], None, None, model=Normal(), input_noise=0.0, **still)
+    mean = run["params"]["batch_stats"]["BatchNorm_0"]["mean"]
+    assert np.abs(_X[:5] - mean).max(1).min() < 1e-6
+    assert run["step_loss"].shape == (2,)
+    assert np.isfinite(run["step_loss"]).all()
+
+
+class Normal(linen.Module):
+    """Nothing but statistics of a batch."""
+
+    @linen.compact
+    def __call__(self, x, *, use_running_average=False):
+        """Logits."""
+        return linen.Dense(_CLASSES)(linen.BatchNorm(use_running_average=use_running_average, momentum=0.0)(x))
+
+
+def test_flags_that_are_attributes_are_set_and_what_is_frozen_stays():
+    still = {"learning_rate": 0.0, "epochs": 1, "return_params": True}
+    told, frozen = (_train(model=Counting(True, held), **still) for held in (False, True))
+    means = [run["params"]["batch_stats"]["BatchNorm_0"]["mean"] for run in (told, frozen)]
+    assert np.abs(means[0]).max() > 0
+    np.testing.assert_array_equal(means[1], 0)
+
+    def make(rngs):
+        module = Normalized(rngs=rngs)
+        module.norm.use_running_average = True
+        return module
+
+    np.testing.assert_array_equal(_train(model=make, **still)["params"]["norm"]["mean"], 0)
+
+
 # --- Losses, targets, metrics -----------------------------------------------------------------------------------------
 
 _LINE = (lambda key, x: {"w": jnp.zeros((x.shape[1], 1)), "b": jnp.zeros(1)}, lambda p, x: x @ p["w"] + p["b"])
@@ -213,6 +262,25 @@ def test_losses_of_numbers_are_those_of_the_package(loss):
     outputs = MLP((4,), 1).apply(run["params"], _X)[:, 0]
     function = getattr(losses, loss) if isinstance(loss, str) else losses.absolute
     np.testing.assert_allclose(run["train_loss"][0], function(outputs, target).mean(), rtol=1e-5)
+
+
+def test_several_outputs_and_a_loss_of_them():
+    """The mean and the spread of a normal distribution, whose likelihood is that of the package."""
+
+    def apply(params, x):
+        return {"mean": x @ params["w"], "log": jnp.broadcast_to(params["s"], x.shape[:1])}
+
+    def loss(outputs, y):
+        return 0.5 * ((y - outputs["mean"]) / jnp.exp(outputs["log"])) ** 2 + outputs["log"]
+
+    model = (lambda key, x: {"w": jnp.zeros(6), "s": jnp.ones(())}, apply)
+    target = np.asarray(_X)[:, 0]
+    settings = {"model": model, "seed": _KEY, "learning_rate": 0.1, "batch_size": 8, "epochs": 2}
+    run = train(_X, target, loss=loss, metrics={"error": lambda out, y: abs(out["mean"] - y)}, **settings)
+    assert run["train_loss"][1] < run["train_loss"][0]
+    assert run["train_error"][1] < abs(target).mean()
+    with pytest.raises(ArgumentError, match="is of one array of outputs"):
+        train(_X, target, loss="squared", **settings)
 
 
 def test_a_loss_of_all_pairs_is_refused():
@@ -273,7 +341,11 @@ def test_weights_of_examples_are_repetitions_of_them():
         rtol=1e-5,
     )
     _same(_train(class_weight={1: 0.5}), _train(sample_weight=np.where(_Y == 1, 0.5, 1.0)))
-    _same(_train(class_weight=[1.0, 0.5, 1.0]), _train(sample_weight=np.where(_Y == 1, 0.5, 1.0)))
+    rows = np.eye(_CLASSES, dtype=np.float32)
+    halved = _train(class_weight=[1.0, 0.5, 1.0], y=rows[_Y], w=rows[_W])
+    _same(halved, _train(sample_weight=np.where(_Y == 1, 0.5, 1.0)))
+    binary = functools.partial(_train, loss="binary_cross_entropy", model=_LINE, y=_Y > 0, w=_W > 0)
+    _same(binary(class_weight={0: 0.25}), binary(sample_weight=np.where(_Y > 0, 1.0, 0.25)))
 
 
 def test_metrics_of_the_users_own_and_records_that_are_asked_for():
@@ -301,8 +373,40 @@ def test_steps_are_recorded():
 def test_transformations_of_optax_are_those_by_name():
     _same(_train(optimizer=optax.sgd(0.3), learning_rate=None), _train(), rtol=1e-5)
     _same(_train(optimizer=lambda learning_rate: optax.adam(learning_rate)), _train(optimizer="adam"), rtol=1e-4)
-    scheduled = {"schedule": "cosine", "epochs": 3}
-    _same(_train(optimizer=optax.sgd, **scheduled), _train(**scheduled), rtol=1e-5)
+    scheduled = _train(schedule="cosine", epochs=3)
+
+    def make(learning_rate, /, scale=1.0):
+        return optax.sgd((0.25 * learning_rate + learning_rate / 4) ** scale * 2)
+
+    for optimizer in (optax.sgd, make):
+        _same(_train(optimizer=optimizer, schedule="cosine", epochs=3), scheduled, rtol=1e-5)
+
+
+def test_objects_with_the_two_functions_of_an_optimizer():
+    settings = {"learning_rate": None, "record": ("test_loss",)}
+    _same(_train(optimizer=optax.MultiSteps(optax.sgd(0.3), 1), **settings), _train(record=("test_loss",)), rtol=1e-5)
+    adversary = optax.chain(optax.contrib.normalize(), optax.sgd(0.05))
+    sharp = optax.contrib.sam(optax.sgd(0.3), adversary, sync_period=2, opaque_mode=True)
+    run = _train(optimizer=sharp, epochs=8, **settings)
+    assert run["test_loss"].shape == (8,)
+    assert np.isfinite(run["test_loss"]).all()
+
+
+def test_layouts_paths_and_copies():
+    """Penalties go by the units of the built-in network; `params` may be a name; a history's copy names dimensions."""
+    own = {"hidden": (5,), "classes": _CLASSES, "model": None}
+    _same(_train(**own, penalties=jr.penalties.MaxNorm(0.5)), _train(**own, max_norm=0.5))
+    pair = (
+        lambda key, x: {"params": jnp.zeros((6, 3)), "w": jnp.ones((3,))},
+        lambda p, x, key, train, /: x @ p["params"] + p["w"],
+    )
+
+    def ends(path, leaf, end="params"):
+        return path.endswith(end) and leaf.ndim
+
+    run = _train(model=pair, penalties=jr.nets.On(jr.penalties.L2(1.0), ends), epochs=1, learning_rate=0.0)
+    assert run["penalty"][-1] == 0
+    assert run.copy().dims == pickle.loads(pickle.dumps(run)).dims == ({} | run).dims == run.dims
 
 
 def test_every_number_of_an_optimizer_can_be_swept():
@@ -343,6 +447,23 @@ def test_double_precision_stays():
 # --- Refusals ---------------------------------------------------------------------------------------------------------
 
 
+class Wanting(nnx.Module):
+    """A module that cannot be made of random streams alone."""
+
+    def __init__(self, width, *, rngs):
+        """Make it."""
+        self.out = nnx.Linear(width, _CLASSES, rngs=rngs)
+
+
+class Drawing(linen.Module):
+    """A module that is not told that it is evaluated."""
+
+    @linen.compact
+    def __call__(self, x):
+        """Logits."""
+        return linen.Dense(_CLASSES)(linen.Dropout(0.5, deterministic=False)(x))
+
+
 _GROWS = optax.GradientTransformation(lambda p: jnp.zeros(1), lambda g, s, p=None: (g, jnp.concatenate([s, s])))
 
 
@@ -359,6 +480,38 @@ _REFUSED = {
     "not finite at first": (
         {"model": (lambda key, x: {"w": jnp.full((6, 3), jnp.nan)}, lambda p, x: x @ p["w"])},
         "must be finite for x_train[0] before it is trained",
+    ),
+    "not finite in training": (
+        {"model": (_PAIR[0], lambda p, x, train: _PAIR[1](p, x) * (jnp.nan if train else 1.0))},
+        "must be finite in training before it is trained",
+    ),
+    "a module that needs more": ({"model": Wanting}, "needs width beside rngs. Give functools.partial(..., width=...)"),
+    "a module that draws in evaluation": ({"model": Drawing()}, "must neither draw nor change in evaluation"),
+    "units along two axes": (
+        {
+            "model": linen.MultiHeadDotProductAttention(num_heads=2),
+            "x": _X[:, None],
+            "v": _V[:, None],
+            "max_norm": 1.0,
+            "loss": lambda out, y: out.sum((1, 2)),
+        },
+        "those of key/kernel (6, 2, 3) lie along two",
+    ),
+    "a slip beside an optimizer that takes all": (
+        {"optimizer": lambda learning_rate, **more: optax.sgd(learning_rate), "epoch": 3},
+        "epoch = 3: is not an option of train. Write epochs",
+    ),
+    "what an optimizer does not take": (
+        {"optimizer": lambda learning_rate, **more: optax.sgd(learning_rate, **more), "beta": 0.5},
+        "optimizer = ",
+    ),
+    "a schedule in a function of its own": (
+        {"optimizer": lambda learning_rate: optax.sgd(jnp.sqrt(learning_rate)), "schedule": "cosine"},
+        "with a schedule, learning_rate is a function of the step",
+    ),
+    "weights of classes for several labels": (
+        {"loss": "binary_cross_entropy", "y": np.eye(3)[_Y], "w": np.eye(3)[_W], "class_weight": {0: 1.0}},
+        "is for one class an example",
     ),
     "settings of another model": ({"dropout": 0.5}, "dropout = 0.5: is of the built-in MLP"),
     "a loss that is averaged": ({"loss": lambda out, y: out.mean()}, "must return a float for each of the examples"),

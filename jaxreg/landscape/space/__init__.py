@@ -13,4 +13,6 @@ from jaxreg.landscape.space.named import HIMMELBLAU as HIMMELBLAU
 from jaxreg.landscape.space.named import MULLER_BROWN as MULLER_BROWN
 from jaxreg.landscape.space.named import ROSENBROCK as ROSENBROCK
 from jaxreg.landscape.space.named import STYBLINSKI_TANG as STYBLINSKI_TANG
+from jaxreg.landscape.space.named import rosenbrock as rosenbrock
+from jaxreg.landscape.space.named import styblinski_tang as styblinski_tang
 from jaxreg.landscape.space.surface import Landscape as Landscape

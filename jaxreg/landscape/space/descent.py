@@ -59,7 +59,8 @@ def descend(
     Args:
         landscape: $f$.
         start: the first w (dim,).
-        optimizer: an Optax transformation, whose numbers may be traced: make it inside the run that is swept.
+        optimizer: an Optax transformation, whose numbers may be traced: make it inside the run that is swept. One that
+            looks at the height, such as `optax.lbfgs`, sees it without noise.
         steps: number of steps (static).
         seed: a typed PRNG key.
         noise: $\sigma \ge 0$.
@@ -246,8 +247,9 @@ def _walk(
         (before, memory, seen), (number, normals) = state, each
         slope = landscape.gradient(before)
         slope = slope if normals is None else slope + size * normals
+        look = {"value": landscape.function(before), "grad": slope, "value_fn": landscape.function}
         with jax.numpy_dtype_promotion("standard"):  # Optax mixes floats and integers
-            updates, memory = optimizer.update(slope, memory, before)
+            updates, memory = takes_more.update(slope, memory, before, **look)
             w = optax.apply_updates(before, updates)
         w = jnp.where((jnp.abs(w) < limit).all(), w, jnp.inf)  # also where it is no number; and infinity stays
         w = jnp.where(number < steps, w, before)
@@ -261,5 +263,6 @@ def _walk(
             normals = drawn.T.astype(start.dtype)
         return lax.scan(advance, state, (numbers, normals))[0]
 
+    takes_more = optax.with_extra_args_support(optimizer)
     w, _, seen = lax.fori_loop(0, blocks, follow, (start, optimizer.init(start), seen))
     return w, seen
