@@ -1,5 +1,6 @@
 """How fast is it, against what a user would write instead and against the machine's own limit?"""
 
+import argparse
 import dataclasses
 import functools
 import importlib.util
@@ -31,6 +32,7 @@ from jaxreg.datasets import Dataset
 from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.provenance import describe_environment
 from jaxreg.landscape import descend
+from jaxreg.study.command import run_study
 
 JSON_NAME = "benchmark.json"
 
@@ -290,19 +292,20 @@ def _to_dataset(record: dict[str, Any]) -> xr.Dataset:
 
 
 def main() -> None:
-    """`python -m experiments.benchmark [--preset ...]`: measure, draw, write JSON and figure, print the table.
+    """`python -m experiments.benchmark [--preset ...]`: measure anew, write JSON, print the table.
 
-    With `--device` the benchmark of an accelerator, which has a command line of its own.
+    `python -m paper_figures benchmark --preset ...` draws what was measured. With `--device` the benchmark of an
+    accelerator, which has a command line of its own.
     """
     if "--device" in sys.argv[1:]:
         sys.exit(device_benchmark.main([argument for argument in sys.argv[1:] if argument != "--device"]))
-    from paper_figures.__main__ import main as draw
-
-    code = draw(["benchmark", "--fresh", *sys.argv[1:]])
-    kept = sorted(Path("results").glob(f"benchmark-*/{JSON_NAME}"), key=lambda path: path.stat().st_mtime)
-    if code == 0 and kept:
-        print(report(_to_dataset(json.loads(kept[-1].read_text()))))
-    sys.exit(code)
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", default="quick")
+    preset, fields = first.parse_known_args()
+    store = Path(__file__).parents[1] / "results" / f"benchmark-{preset.preset}.zarr"
+    (store / JSON_NAME).unlink(missing_ok=True)
+    options = ["--preset", preset.preset, "--store", str(store)]
+    sys.exit(run_study(["benchmark", *options, *fields], "experiments", "python -m experiments.benchmark"))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ from unittest import mock
 import jax
 from jax.sharding import Mesh
 
-from experiments.catalogue import list_modules, load
 from experiments.public_kernels import RUNS, Kernel, find_axes, list_kernels
 from jaxreg.accelerators import CompiledProgram
 from jaxreg.accelerators.compiling import export_chunk
@@ -41,6 +40,7 @@ from jaxreg.engine.reading import read_axes
 from jaxreg.engine.shared import read_args
 from jaxreg.engine.tracing import Program, build_programs
 from jaxreg.errors import AcceleratorError
+from jaxreg.study.catalogue import list_modules, load
 
 _NOT_STUDIES = {"benchmark"}
 KERNELS = "kernels"

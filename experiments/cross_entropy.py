@@ -15,10 +15,10 @@ import xarray as xr
 import jaxreg as jr
 from experiments.cross_entropy_claims import CLAIMS as CLAIMS
 from experiments.cross_entropy_claims import LOSSES, UNITS
-from experiments.report import describe
 from jaxreg import losses
 from jaxreg.checks import check_integer
 from jaxreg.errors import ArgumentError
+from jaxreg.study.report import describe
 
 CLASSES = 10
 _SHAPE = (8, 5, 4, 3)  # examples, features, units and classes of these networks

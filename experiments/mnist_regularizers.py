@@ -13,7 +13,6 @@ import xarray as xr
 import jaxreg as jr
 from experiments.regularizer_claims import CLAIMS as CLAIMS
 from experiments.regularizer_claims import find_wins, last_accuracies, measure_gain
-from experiments.report import describe
 from experiments.tutorial_network import Images, load_images
 from jaxreg.checks import check_integer
 from jaxreg.claims import estimate
@@ -21,6 +20,7 @@ from jaxreg.nets import stopping
 from jaxreg.nets.augmentation import Augmentation, augment
 from jaxreg.nets.boundary import read_numbers
 from jaxreg.nets.whitening import fit_whitening
+from jaxreg.study.report import describe
 
 CURVES = ("validation_loss", "validation_accuracy", "test_loss", "test_accuracy", "zero_fraction")
 _SHARE = 0.3

@@ -10,7 +10,6 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.report import describe
 from jaxreg.checks import check_integer
 from jaxreg.claims import Above, Below, Claim, Estimate
 from jaxreg.errors import ArgumentError
@@ -18,6 +17,7 @@ from jaxreg.nets import scratch
 from jaxreg.nets.boundary import check_strength
 from jaxreg.nets.scratch import STEPS, TOY_INPUTS, TOY_TARGETS
 from jaxreg.study import choose, gain, held_out, share
+from jaxreg.study.report import describe
 
 TUTORIAL_RATE = 1.0
 TUTORIAL_LEAST = 0.0

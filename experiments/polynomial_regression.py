@@ -13,12 +13,12 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.report import describe
 from jaxreg.checks import check_integer
 from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.linear import lars_path, least_squares, polynomial_features, ridge
 from jaxreg.linear.boundary import check_number
 from jaxreg.study import share
+from jaxreg.study.report import describe
 
 FITS = ("none", "l2", "l1")
 """Least squares, ridge, and lasso by LARS."""

@@ -1,6 +1,10 @@
-"""`python -m jaxreg verify STORE [--repair]`: whether a store is what was written, file by file."""
+"""`python -m jaxreg verify STORE [--repair]`: whether a store is what was written, file by file.
+
+`run`, `figures` and `new`, of folders of studies, are in `jaxreg.study`.
+"""
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +17,12 @@ from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import JaxregError, StoreError
 
 WHOLE, DAMAGED, UNKNOWN, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
+STUDY = {
+    "new": ("write a study that runs, and its figure", "jaxreg.study.new:new_study"),
+    "run": ("run a study of a folder, and judge its claims", "jaxreg.study.command:run_folder"),
+    "figures": ("draw the figures of a folder's studies, on a page", "jaxreg.study.figures:figures_of_folder"),
+}
+"""Commands of folders of studies: what they do, and where they are."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,8 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2: nothing can be said. 3: every file is right, but runs are missing: the same sweep computes them. 128 + n: ended
     by signal n.
     """
-    parser = argparse.ArgumentParser(prog="python -m jaxreg", description="Stores of jaxreg.")
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] and arguments[0] in STUDY:
+        return _run_study_command(arguments[0], arguments[1:])
+    parser = argparse.ArgumentParser(prog="python -m jaxreg", description="Stores and studies of jaxreg.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, (about, _) in STUDY.items():
+        commands.add_parser(name, help=about)
     command = commands.add_parser("verify", help="look at every file of a store", description=verify.__doc__)
     command.add_argument("store", metavar="STORE", help="the folder of the store")
     command.add_argument("--repair", action="store_true", help="put right what can be, and mark lost runs as not done")
@@ -38,6 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     _say(lines, sys.stdout)
     return code
+
+
+def _run_study_command(name: str, arguments: Sequence[str]) -> int:
+    module, _, function = STUDY[name][1].partition(":")
+    return int(getattr(importlib.import_module(module), function)(arguments))
 
 
 def verify(store: str, mend: bool = False) -> tuple[int, list[str]]:

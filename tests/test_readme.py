@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.catalogue import list_modules
+from jaxreg.study.catalogue import list_modules
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,4 +1,7 @@
-"""What a study is made of: quantities and bounds of claims."""
+"""What a study is made of: claims with their quantities and bounds; and the command lines of folders of studies.
+
+A study is a module as `jaxreg.study.experiment.Experiment` says; `python -m jaxreg new FOLDER NAME` writes one.
+"""
 
 from jaxreg.claims import Above as Above
 from jaxreg.claims import Below as Below

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import jaxreg
-from experiments.__main__ import main
-from experiments.catalogue import list_modules
+from jaxreg.study.catalogue import list_modules
+from jaxreg.study.command import run_study
 
 _ROOT = Path(__file__).parents[2]
 _COIN = '''"""How often does a biased coin show heads?
@@ -82,6 +82,10 @@ def run(config, store=None, progress=True):
 def report(dataset):
     return f"{float(dataset.seconds.sum()):g} seconds in all"
 '''
+
+
+def main(arguments, package):
+    return run_study(arguments, package, "python -m studies")
 
 
 @pytest.fixture
@@ -195,9 +199,9 @@ def test_the_command_uses_all_cores_and_no_matplotlib(package, tmp_path):
     program = f"""
 import json, sys
 sys.path.insert(0, {str(tmp_path)!r})
-from experiments.__main__ import main
-from experiments.catalogue import list_modules, load
-assert main(["coin", "--preset", "quick"], {package!r}) == 0
+from jaxreg.study.catalogue import list_modules, load
+from jaxreg.study.command import run_study
+assert run_study(["coin", "--preset", "quick"], {package!r}, "studies") == 0
 import jax
 known = list_modules("experiments", "run")
 for name in known:

@@ -4,7 +4,9 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +18,9 @@ from jaxreg.claims import Above, Below, Claim, Estimate, Inside, judge, ledger
 from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.lock import hold_lock
 from jaxreg.engine.sealing import write_files
-from paper_figures import page as page_module
-from paper_figures.__main__ import main
-from paper_figures.page import Entry, Movie, render
+from jaxreg.study import page as page_module
+from jaxreg.study.figures import Studies, draw_figures
+from jaxreg.study.page import Entry, Movie, render
 
 _EXPERIMENT = '''"""What a die shows."""
 
@@ -103,6 +105,12 @@ def draw(dataset):
         axes.plot(dataset["weight"], dataset["eyes"].mean("seed"))
     return figure
 '''
+
+
+def _main(arguments, figures, experiments):
+    output = Path(tempfile.gettempdir()) / figures
+    studies = Studies(experiments, figures, "python3 -m figures", output / "output", output / "results")
+    return draw_figures(arguments, studies)
 
 
 @pytest.fixture
@@ -232,7 +240,7 @@ def test_page_of_the_same_entries_is_the_same():
 
 def test_call_writes_figures_page_and_results(packages, tmp_path, capsys):
     out = tmp_path / "out"
-    assert main(["--jobs", "1", "--out", str(out)], *packages) == 0
+    assert _main(["--jobs", "1", "--out", str(out)], *packages) == 0
     for name in ("die", "plain"):
         assert (out / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -261,7 +269,7 @@ def test_call_writes_figures_page_and_results(packages, tmp_path, capsys):
 @pytest.mark.slow
 def test_figures_made_side_by_side_are_the_same(packages, tmp_path):
     for jobs in (1, 2):
-        assert main(["--jobs", str(jobs), "--out", str(tmp_path / str(jobs))], *packages) == 0
+        assert _main(["--jobs", str(jobs), "--out", str(tmp_path / str(jobs))], *packages) == 0
     files = [{path.name: path.read_bytes() for path in (tmp_path / str(jobs)).glob("*.p*")} for jobs in (1, 2)]
     assert files[0] == files[1]
 
@@ -282,7 +290,7 @@ def test_the_command_itself_makes_quick_figures_side_by_side_and_says_how_to_get
 def test_the_page_is_written_after_every_figure(packages, tmp_path, monkeypatch):
     pages, render_page = [], page_module.render
     monkeypatch.setattr(page_module, "render", lambda *made: pages.append(render_page(*made)) or pages[-1])
-    assert main(["plain", "die", "--jobs", "1", "--out", str(tmp_path)], *packages) == 0
+    assert _main(["plain", "die", "--jobs", "1", "--out", str(tmp_path)], *packages) == 0
     first, last = map(_Page, pages)
     assert (first.tags.count("article"), last.tags.count("article")) == (1, 2)
     assert "1 more to come" in first.text
@@ -295,7 +303,7 @@ def test_the_page_is_written_after_every_figure(packages, tmp_path, monkeypatch)
 
 def test_figures_made_before_an_error_are_on_the_page(packages, tmp_path, capsys):
     command = ["plain", "die", "--jobs", "1", "--dataset", "mnist", "--seeds", "13", "--out", str(tmp_path)]
-    assert main(command, *packages) == 2
+    assert _main(command, *packages) == 2
     assert "is truncated" in _error(capsys)
     assert _Page((tmp_path / "index.html").read_text(encoding="utf-8")).tags.count("article") == 1
 
@@ -303,12 +311,12 @@ def test_figures_made_before_an_error_are_on_the_page(packages, tmp_path, capsys
 @pytest.mark.parametrize("watched", [False, True])
 def test_a_bar_of_progress_is_for_terminals(packages, tmp_path, monkeypatch, watched):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: watched)
-    assert main(["plain", "--out", str(tmp_path)], *packages) == 0
+    assert _main(["plain", "--out", str(tmp_path)], *packages) == 0
     assert [watched] == sys.modules[f"{packages[1]}.plain"].PROGRESS
 
 
 def test_no_process_at_all_is_refused(packages, tmp_path, capsys):
-    assert main(["--jobs", "0", "--out", str(tmp_path)], *packages) == 2
+    assert _main(["--jobs", "0", "--out", str(tmp_path)], *packages) == 2
     assert "jobs = 0: must be an integer from 1 on" in capsys.readouterr().err
 
 
@@ -316,7 +324,7 @@ def test_animations_of_a_figure_are_written_beside_it(packages, tmp_path):
     figure = tmp_path / packages[0] / "plain.py"
     figure.write_text(figure.read_text() + _MOVING)
     for folder in ("one", "two"):
-        assert main(["plain", "die", "--jobs", "1", "--out", str(tmp_path / folder)], *packages) == 0
+        assert _main(["plain", "die", "--jobs", "1", "--out", str(tmp_path / folder)], *packages) == 0
     out = tmp_path / "one"
     page = _Page((out / "index.html").read_text(encoding="utf-8"))
     assert {name for name in page.references if "roll" in name} == {"plain-roll.html", "plain-roll.gif"}
@@ -335,32 +343,32 @@ def _drawn(packages, name="plain"):
 
 def test_second_call_draws_again_but_computes_nothing(packages, tmp_path):
     command = ["plain", "--out", str(tmp_path / "out")]
-    assert main(command, *packages) == 0
+    assert _main(command, *packages) == 0
     store = open_catalog(tmp_path / "out" / "plain-quick.zarr")
     eyes = store.arrays["eyes"]
     piece = store.read(eyes, (0, 0))
     piece.values[0, 0] = 77.0  # a mark, sealed like a result, that only a new computation could wipe out
     write_files({store.file(eyes, (0, 0)): eyes.pack(piece, store.store_id, (0, 0), store.labels)})
     before = {path: path.read_bytes() for path in (tmp_path / "out").glob("plain.*")}
-    assert main(command, *packages) == 0
+    assert _main(command, *packages) == 0
     first, second = _drawn(packages)
     assert float(second["eyes"][0, 0]) == 77.0
     np.testing.assert_array_equal(second["eyes"].values.ravel()[1:], first["eyes"].values.ravel()[1:])
     assert before.keys() == set((tmp_path / "out").glob("plain.*"))
 
-    assert main([*command, "--seeds", "5"], *packages) == 0
+    assert _main([*command, "--seeds", "5"], *packages) == 0
     third = _drawn(packages)[-1]
     assert dict(third.sizes) == {"seed": 5, "weight": 2}
     assert float(third["eyes"][0, 0]) == 77.0
     assert np.isfinite(third["eyes"]).all()
 
-    assert main([*command, "--fresh"], *packages) == 0
+    assert _main([*command, "--fresh"], *packages) == 0
     xr.testing.assert_equal(_drawn(packages)[-1], first)
 
 
 def test_same_results_give_the_same_files(packages, tmp_path):
     for folder in ("one", "two"):
-        assert main(["plain", "--out", str(tmp_path / folder)], *packages) == 0
+        assert _main(["plain", "--out", str(tmp_path / folder)], *packages) == 0
     for ending in ("pdf", "png"):
         assert (tmp_path / "one" / f"plain.{ending}").read_bytes() == (
             tmp_path / "two" / f"plain.{ending}"
@@ -369,7 +377,7 @@ def test_same_results_give_the_same_files(packages, tmp_path):
 
 def test_options_reach_the_experiments_that_have_them(packages, tmp_path):
     out = tmp_path / "out"
-    assert main(["--jobs", "1", "--dataset", "mnist", "--out", str(out)], *packages) == 0
+    assert _main(["--jobs", "1", "--dataset", "mnist", "--out", str(out)], *packages) == 0
     (die, die_store), (plain, plain_store) = (sys.modules[f"{packages[1]}.{n}"].CONFIGS[-1] for n in ("die", "plain"))
     assert (die.dataset, die.seeds) == ("mnist", 2)
     assert die_store == out / "die-quick-mnist.zarr"
@@ -378,7 +386,7 @@ def test_options_reach_the_experiments_that_have_them(packages, tmp_path):
 
 
 def test_named_figures_alone_are_drawn_once(packages, tmp_path):
-    assert main(["die", "die", "--out", str(tmp_path / "out")], *packages) == 0
+    assert _main(["die", "die", "--out", str(tmp_path / "out")], *packages) == 0
     assert len(_drawn(packages, "die")) == 1
     assert f"{packages[0]}.plain" not in sys.modules
     assert not list((tmp_path / "out").glob("plain*"))
@@ -393,7 +401,7 @@ def _error(capsys):
 
 
 def test_unknown_figure_is_refused_with_those_known(packages, tmp_path, capsys):
-    assert main(["dye", "--out", str(tmp_path / "out")], *packages) == 2
+    assert _main(["dye", "--out", str(tmp_path / "out")], *packages) == 2
     error = _error(capsys)
     assert "dye" in error
     assert "Did you mean die?" in error
@@ -402,44 +410,44 @@ def test_unknown_figure_is_refused_with_those_known(packages, tmp_path, capsys):
 
 
 def test_an_option_that_no_figure_has_is_refused(packages, tmp_path, capsys):
-    assert main(["plain", "--dataset", "mnist", "--out", str(tmp_path / "out")], *packages) == 2
+    assert _main(["plain", "--dataset", "mnist", "--out", str(tmp_path / "out")], *packages) == 2
     assert "--dataset = 'mnist': is not a choice of plain" in _error(capsys)
 
 
 def test_an_error_of_jaxreg_is_one_line_with_its_remedy(packages, tmp_path, capsys):
     command = ["die", "--dataset", "mnist", "--seeds", "13", "--out", str(tmp_path / "out")]
-    assert main(command, *packages) == 2
+    assert _main(command, *packages) == 2
     assert _error(capsys) == "error: mnist = 'train.gz': is truncated. Delete it and try again.\n"
 
 
 def test_results_of_other_code_are_refused_until_fresh(packages, tmp_path, capsys):
     command = ["plain", "--out", str(tmp_path / "out")]
-    assert main(command, *packages) == 0
+    assert _main(command, *packages) == 0
     experiment = sys.modules[f"{packages[1]}.plain"]
     experiment.PRESETS["quick"] = experiment.Config(sides=20)  # other data in `args`
-    assert main(command, *packages) == 2
+    assert _main(command, *packages) == 2
     assert "--fresh" in _error(capsys)
-    assert main([*command, "--fresh"], *packages) == 0
+    assert _main([*command, "--fresh"], *packages) == 0
     assert float(_drawn(packages)[-1]["eyes"].min()) >= 20
 
 
 def test_fresh_deletes_what_the_experiment_keeps_beside_its_store_too(packages, tmp_path):
     out = tmp_path / "out"
-    assert main(["plain", "--out", str(out)], *packages) == 0
+    assert _main(["plain", "--out", str(out)], *packages) == 0
     for name in ("plain-quick-parts", "plain-laptop-parts", "plainly-quick"):
         (out / f"{name}.zarr").mkdir()
-    assert main(["plain", "--out", str(out), "--fresh"], *packages) == 0
+    assert _main(["plain", "--out", str(out), "--fresh"], *packages) == 0
     held = {path.name for path in out.glob("*.zarr")}
     assert held == {"plain-quick.zarr", "plain-laptop-parts.zarr", "plainly-quick.zarr"}
 
 
 def test_fresh_does_not_delete_what_another_process_writes(packages, tmp_path, capsys):
     command = ["plain", "--out", str(tmp_path / "out")]
-    assert main(command, *packages) == 0
+    assert _main(command, *packages) == 0
     store = tmp_path / "out" / "plain-quick.zarr"
     capsys.readouterr()
     with hold_lock(store):
-        assert main([*command, "--fresh"], *packages) == 2
+        assert _main([*command, "--fresh"], *packages) == 2
     assert "is being written by process" in _error(capsys)
     assert any(store.iterdir())
 
@@ -447,13 +455,13 @@ def test_fresh_does_not_delete_what_another_process_writes(packages, tmp_path, c
 @pytest.mark.parametrize("wrong", [["--preset", "huge"], ["--dataset", "imagenet"], ["--seeds", "few"]])
 def test_wrong_options_end_with_code_2(packages, wrong):
     with pytest.raises(SystemExit) as ended:
-        main(wrong, *packages)
+        _main(wrong, *packages)
     assert ended.value.code == 2
 
 
 def test_help_names_figures_and_options(packages, capsys):
     with pytest.raises(SystemExit) as ended:
-        main(["--help"], *packages)
+        _main(["--help"], *packages)
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     for text in ("Figures: die, plain.", "--preset {quick,laptop,paper}", "--dataset", "--seeds", "--out", "--fresh"):
@@ -461,7 +469,7 @@ def test_help_names_figures_and_options(packages, capsys):
 
 
 def test_provenance_of_the_page_is_that_of_the_result(packages, tmp_path):
-    assert main(["plain", "--out", str(tmp_path / "out")], *packages) == 0
+    assert _main(["plain", "--out", str(tmp_path / "out")], *packages) == 0
     provenance = json.loads(_drawn(packages)[-1].attrs["provenance"])
     text = _Page((tmp_path / "out" / "index.html").read_text(encoding="utf-8")).text
     for part in (provenance["history"][0]["commit"], provenance["history"][0]["versions"]["jax"], "history.1.time"):

@@ -1,9 +1,10 @@
-"""The experiments and figures there are, found by listing their packages: no registry to forget."""
+"""The studies and figures there are, found by listing their packages: no registry to forget."""
 
 import ast
 import difflib
 import importlib
 import pkgutil
+import sys
 from collections.abc import Collection
 from pathlib import Path
 from types import ModuleType
@@ -20,14 +21,19 @@ def list_modules(package: str, defining: str) -> dict[str, str]:
         package: an importable package, as `"experiments"`.
         defining: name of a top-level function, as `"run"`.
 
-    >>> "sgd_landscape" in list_modules("experiments", "run")
+    >>> "quantities" in list_modules("jaxreg.study", "gain")
     True
     """
     found = {}
     for folder in importlib.import_module(package).__path__:
         for module in pkgutil.iter_modules([folder]):
             path = Path(folder, module.name, "__init__.py") if module.ispkg else Path(folder, f"{module.name}.py")
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            try:
+                tree = ast.parse(path.read_text(encoding="utf-8"))
+            except (SyntaxError, UnicodeDecodeError) as error:
+                raise ArgumentError(
+                    "module", str(path), f"is no Python: {error}", "Mend it, or move it away"
+                ) from error
             if any(isinstance(node, ast.FunctionDef) and node.name == defining for node in tree.body):
                 found[module.name] = (ast.get_docstring(tree) or "").partition("\n")[0]
     return dict(sorted(found.items()))
@@ -44,3 +50,25 @@ def load(package: str, name: str, known: Collection[str]) -> ModuleType:
         guess = f"Did you mean {close[0]}? " if close else ""
         raise ArgumentError("name", name, f"is not one of the {package}", f"{guess}Known: {', '.join(sorted(known))}")
     return importlib.import_module(f"{package}.{name}")
+
+
+def open_folder(folder: str | Path) -> str:
+    """Make the modules of a folder importable, and return the name of the package that they are.
+
+    Raises:
+        ArgumentError: no folder, a name that Python cannot import, or one that something else has.
+    """
+    path = Path(folder).resolve()
+    if not path.is_dir():
+        raise ArgumentError("FOLDER", str(folder), "is no folder", f"`python -m jaxreg new {folder} NAME` makes one")
+    if not path.name.isidentifier():
+        constraint = "must have a name that Python can import"
+        raise ArgumentError("FOLDER", str(folder), constraint, "Use letters, digits and _ only")
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    package = importlib.import_module(path.name)
+    places = [str(Path(place).resolve()) for place in getattr(package, "__path__", [package.__file__])]
+    if str(path) not in places:
+        constraint = f"has the name of a package in {', '.join(places)}"
+        raise ArgumentError("FOLDER", str(folder), constraint, "Give it another name")
+    return path.name

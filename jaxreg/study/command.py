@@ -1,0 +1,93 @@
+"""The command line of a folder of studies: `python -m jaxreg run FOLDER NAME [--preset laptop] [--FIELD VALUE]`."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jaxreg
+from jaxreg.claims import format_ledger, judge, ledger
+from jaxreg.errors import JaxregError
+from jaxreg.study.catalogue import list_modules, load, open_folder
+from jaxreg.study.experiment import Experiment, as_experiment
+from jaxreg.study.report import describe, is_watched
+from jaxreg.study.tyro import import_tyro
+
+
+def run_folder(arguments: Sequence[str]) -> int:
+    """`python -m jaxreg run FOLDER [NAME ...]`: run a study of any folder; return the exit code."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: python -m jaxreg run FOLDER [NAME] [--preset PRESET] [--store PATH] [--FIELD VALUE ...]")
+        return 0 if arguments else 2
+    try:
+        package = open_folder(arguments[0])
+    except JaxregError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return run_study(arguments[1:], package, f"python -m jaxreg run {arguments[0]}")
+
+
+def run_study(arguments: Sequence[str], package: str, prog: str) -> int:
+    """Run the study that `arguments` name, print its result and its claims; return the exit code.
+
+    Args:
+        arguments: name of the study and its options; without any, or with --help, the studies are listed.
+        package: where they are, importable.
+        prog: how the command is called.
+    """
+    try:
+        known = list_modules(package, "run")
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print(_list(known, prog))
+            return 0
+        jaxreg.use_all_cores()
+        module = as_experiment(load(package, arguments[0], known))
+        command = _parse(module, f"{prog} {arguments[0]}", arguments[1:])
+        dataset = module.run(command.config, store=command.store, progress=is_watched())
+        judged = judge(getattr(module, "CLAIMS", ()), dataset)
+    except JaxregError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(module.report(dataset) if hasattr(module, "report") else f"{describe(dataset)}\n\n{dataset}")
+    if judged:
+        print(f"\n{format_ledger(ledger(judged))}")
+    return 0
+
+
+def _list(known: dict[str, str], prog: str) -> str:
+    """What is shown to whoever names no study."""
+    width = max(map(len, known), default=0)
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in known.items()]
+    usage = f"usage: {prog} NAME [--preset PRESET] [--store PATH] [--FIELD VALUE ...]"
+    return "\n".join([usage, "", *lines, "", f"{prog} NAME --help lists the fields of a study."])
+
+
+def _parse(module: Experiment, prog: str, arguments: Sequence[str]) -> Any:
+    """The values of `preset`, `store` and `config`; the preset, read first, gives the defaults of the fields."""
+    tyro = import_tyro()
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", default="laptop")
+    chosen = first.parse_known_args(arguments)[0].preset
+    presets = module.PRESETS
+
+    def option(kind: Any, default: Any, explanation: str) -> tuple[Any, Any]:
+        return Annotated[kind, tyro.conf.arg(help=explanation)], dataclasses.field(default=default)
+
+    command = dataclasses.make_dataclass(
+        "Command",
+        [
+            ("preset", *option(Literal[tuple(presets)], "laptop", "where the values of the fields start from")),
+            ("store", *option(Path | None, None, "zarr folder that keeps the result; the next call goes on from it")),
+            ("config", module.Config, dataclasses.field(default=presets.get(chosen, presets["laptop"]))),
+        ],
+        frozen=True,
+    )
+    return tyro.cli(
+        command,
+        prog=prog,
+        description=module.__doc__,
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
