@@ -29,6 +29,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.nets import ACTIVATIONS, LOSSES, MLP, optimizers
 from jaxreg.nets.boundary import check_name
 from jaxreg.study import gain, share
+from jaxreg.study.settings import Seeds
 
 TUTORIAL = ("sigmoid", "relu")
 NONE = "identity"
@@ -49,9 +50,9 @@ class Config:
 
     dataset: Images = "digits"
     """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
-    seeds: int = 16
+    seeds: Seeds = 16
     """Number of runs of each activation on the images; a seed has the same batches and dropout for each."""
-    plane_seeds: int = 64
+    plane_seeds: Seeds = 64
     """Number of runs of each activation on each pattern of points; a seed has the same points for each."""
     activations: tuple[str, ...] = (NONE, "sigmoid", "tanh", "softplus", "relu", "leaky_relu", "elu", "gelu")
     """Activations of the hidden layers; with "identity" and the tutorial's "sigmoid" and "relu" among them."""

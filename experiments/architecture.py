@@ -26,6 +26,7 @@ from jaxreg.claims import Above, Claim, Estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_hidden, check_strength
 from jaxreg.study import at, choose, gain, held_out, share
+from jaxreg.study.settings import ChoosingSeeds
 
 TUTORIAL = {"A": (256, 128), "B": (256, 128, 128, 128), "C": (256, 1568)}
 TUTORIAL_CHOICE = "A"
@@ -40,7 +41,7 @@ class Config:
 
     dataset: Images = "digits"
     """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
-    seeds: int = 10
+    seeds: ChoosingSeeds = 10
     """Number of runs of each network; a seed has the same batches for all networks and learning rates."""
     learning_rates: tuple[float, ...] = (0.1, 0.5, 2.0)
     """Learning rates, with the tutorial's 0.1 among them."""

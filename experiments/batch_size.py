@@ -18,6 +18,7 @@ from jaxreg.claims import Above, Below, Claim, Estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_strength
 from jaxreg.study import gain, ratio
+from jaxreg.study.settings import Seeds
 
 SMALL, LARGE = 16, 64
 LONG = 0.75  # an update is large above this quantile of the smaller batch's
@@ -37,7 +38,7 @@ class Config:
     """Images per step, increasing, with the tutorial's 16 and 64 among them; the full batch is added to them."""
     wrong: float = 0.3
     """Share of wrong labels in the irregular data; the regular ones have none."""
-    seeds: int = 12
+    seeds: Seeds = 12
     """Number of trainings with each setting; a seed has the same initial weights and wrong labels in all of them."""
     epochs: int | None = None
     """Passes through the training data where epochs are equal; where updates are, as many are made as by a batch of
@@ -51,9 +52,9 @@ class Config:
     """Activation of the hidden layers."""
     dropout: float = t5.DROPOUT
     """Share of the last hidden layer's outputs that is dropped in training."""
-    gradient_seeds: int = 8
+    gradient_seeds: Seeds = 8
     """Number of networks whose batches' gradients are looked at."""
-    draws: int = 32
+    draws: Seeds = 32
     """Batches of each size that are drawn for that."""
     repeats: int = 21
     """How often an epoch is timed."""

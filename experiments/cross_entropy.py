@@ -19,6 +19,7 @@ from jaxreg import losses
 from jaxreg.checks import check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.study.report import describe
+from jaxreg.study.settings import Seeds
 
 CLASSES = 10
 _SHAPE = (8, 5, 4, 3)  # examples, features, units and classes of these networks
@@ -35,7 +36,7 @@ class Config:
     """Their targets, 0 or 1."""
     epsilons: tuple[float, ...] = (1e-15, 1e-12, 1e-10, 1e-7, 1e-5, 1e-3, 1e-2, 0.1)
     """Where probabilities are clipped, each in (0, 0.5)."""
-    seeds: int = 2000
+    seeds: Seeds = 2000
     """Number of starts per scale."""
     scales: tuple[float, ...] = (1.0, 2.0, 4.0)
     """Standard deviations of the logits that runs start from, on the wrong side."""

@@ -19,6 +19,7 @@ from jaxreg.linear.boundary import check_number
 from jaxreg.linear.elastic_net import alpha_max, lasso
 from jaxreg.linear.lars import lars_path
 from jaxreg.linear.ridge import ridge_path
+from jaxreg.study.settings import Seeds
 
 COEFFICIENTS = (3.0, 1.5, 0.0, 0.0, 2.0)
 """The truth: Tibshirani's example (1996); further columns have 0."""
@@ -32,7 +33,7 @@ _EXACT = 1e-6
 class Config:
     """Settings of the study. Degrees of freedom are counted without that of the intercept."""
 
-    seeds: int = 30_000
+    seeds: Seeds = 30_000
     """Number of noise draws; every fit sees the same draws."""
     points: int = 60
     """Number of samples."""

@@ -18,6 +18,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
 from jaxreg.linear.risk import minimum_norm_risk
 from jaxreg.linear.spectrum import decompose, solve
+from jaxreg.study.settings import ChoosingSeeds
 
 ABLATIONS = ("none", "small singular values", "test rows", "residual")
 """What is taken away from minimum-norm least squares: nothing, or one of the three ingredients of the peak."""
@@ -34,7 +35,7 @@ _NO_PEAK = 1.25  # a median this many times its surroundings is not called a pea
 class Config:
     """Settings of the study: rows of independent standard normal features, coefficients all equal, Gaussian noise."""
 
-    seeds: int = 1000
+    seeds: ChoosingSeeds = 1000
     """Number of data sets in each cell; a seed's first rows and columns are the same in every cell."""
     critical: int = 24
     """Where the peak is: the rows of the model-wise study, and the columns of the sample-wise one."""

@@ -27,6 +27,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.nets import MLP, keep_mask, multiplier
 from jaxreg.nets.boundary import read_dropout
 from jaxreg.study import choose, gain, held_out, share
+from jaxreg.study.settings import ChoosingSeeds
 
 POSITIONS = ("input", "first hidden", "last hidden", "every hidden")
 TUTORIAL_POSITION = "last hidden"
@@ -40,7 +41,7 @@ class Config:
 
     dataset: Images = "digits"
     """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
-    seeds: int = 24
+    seeds: ChoosingSeeds = 24
     """Number of runs of each kind; a seed has the same initial weights and batches in all of them."""
     rates: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75)
     """Shares of the units that are dropped; with 0, T3's 0.25 and T5's 0.5 among them."""

@@ -15,6 +15,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.nets import stopping
 from jaxreg.nets.boundary import check_strength
 from jaxreg.study import choose, held_out
+from jaxreg.study.settings import ChoosingSeeds
 
 TUTORIAL_PATIENCE = 2
 TUTORIAL: dict[str, Any] = {"monitor": "accuracy", "patience": TUTORIAL_PATIENCE, "min_delta": 0.0}
@@ -35,7 +36,7 @@ class Config:
 
     dataset: Literal["digits", "mnist"] = "digits"
     """The 8 × 8 digits that come with jaxreg, or MNIST, as in T3."""
-    seeds: int = 64
+    seeds: ChoosingSeeds = 64
     """Number of trainings; each has its own initial weights and batches."""
     patience: tuple[int, ...] = (1, 2, 3, 5, 8)
     """Records in succession without improvement that stop a training, as Keras counts them."""

@@ -23,6 +23,7 @@ from jaxreg.checks import check_integer
 from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.study import choose, gain, held_out
+from jaxreg.study.settings import ChoosingSeeds
 
 TUTORIAL_EPOCHS = (5, 10, 60)
 PIXELS = ("raw", "scaled")
@@ -37,7 +38,7 @@ class Config:
 
     dataset: Images = "digits"
     """All of the 8 × 8 digits that come with jaxreg, or, as in T5, 1,500 training and 6,000 test images of MNIST."""
-    seeds: int = 32
+    seeds: ChoosingSeeds = 32
     """Number of trainings; each has its own initial weights and batches."""
     epochs: int = 120
     """Passes through the training data; a record after each gives every shorter training as well."""

@@ -14,6 +14,7 @@ from jaxreg.checks import Domain, check_integer
 from jaxreg.claims import Claim, Estimate, Inside
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import DOUBLE_WELL, estimate_passage, first_passage, noisy_gradient, theory
+from jaxreg.study.settings import Seeds
 
 LAWS = ("exact", "diffusion", "Kramers")
 """Of SGD step by step, from its transfer operator; of the diffusion in its place; and the formula for that at small
@@ -33,7 +34,7 @@ _CURVE_POINTS = 21
 class Config:
     """Settings of the study of escape from a well of `DOUBLE_WELL`, in two parts: over temperature, and over rate."""
 
-    seeds: int = 50_000
+    seeds: Seeds = 50_000
     """Number of runs in each cell; each seed draws the same noise in all of them."""
     temperatures: tuple[float, ...] = (0.0625, 0.08, 0.1, 0.14, 0.2)
     """Temperatures D = ηs²/(2B) of the first part, where the noise s alone varies."""

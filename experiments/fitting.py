@@ -18,6 +18,7 @@ from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_strength
 from jaxreg.study import choose, gain, held_out
+from jaxreg.study.settings import ChoosingSeeds
 
 CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "weight_norm")
 _TRAIN = {"mnist": 6000, "digits": None}
@@ -30,7 +31,7 @@ class Config:
 
     dataset: Images = "digits"
     """The 8 × 8 digits that come with jaxreg, or the first 6,000 training images of MNIST."""
-    seeds: int = 24
+    seeds: ChoosingSeeds = 24
     """Number of trainings in each case; a seed has the same batches in all, and the same initial weights at every λ."""
     units: tuple[int, ...] = (1, 2, 4, 8, 16, 64, 256)
     """Units of the one hidden layer, in increasing order; the largest network is trained with L2, too."""

@@ -17,6 +17,7 @@ from jaxreg.checks import Domain, check_integer
 from jaxreg.claims import Above, Claim, Estimate, Inside, estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import EQUAL_DEPTH_SEXTIC, noisy_gradient, occupancy, theory
+from jaxreg.study.settings import Seeds
 
 SHARP, SADDLE, FLAT = (float(w) for w in EQUAL_DEPTH_SEXTIC.critical_points)
 CURVATURES = (5.0, 1.0)
@@ -38,7 +39,7 @@ _ODDS = "times as long in the flat as in the sharp one"
 class Config:
     """Settings of the study of time spent in the minima of `EQUAL_DEPTH_SEXTIC`, at a constant temperature."""
 
-    seeds: int = 3000
+    seeds: Seeds = 3000
     """Number of runs from each minimum, with noise of their own; a seed draws the same at every learning rate."""
     learning_rates: tuple[float, ...] = (0.06, 0.09, 0.12, 0.16, 0.2, 0.24, 0.28)
     """Learning rates η."""

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import numpy as np
@@ -12,11 +12,12 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments import tutorial_network as t5
-from jaxreg.checks import check_integer
+from jaxreg.checks import POSITIVE, check_integer
 from jaxreg.claims import Above, Below, Claim, Estimate, exactly
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_strength
 from jaxreg.study import choose, gain, held_out, share
+from jaxreg.study.settings import ChoosingSeeds, Holds
 
 TUTORIAL_RATES = (0.01, 0.1, 1.0)
 TUTORIAL_CHOICE = t5.LEARNING_RATE
@@ -39,9 +40,9 @@ class Config:
 
     dataset: t5.Images = "digits"
     """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
-    seeds: int = 32
+    seeds: ChoosingSeeds = 32
     """Number of runs at each learning rate; a seed has the same initial weights, batches and dropout at every rate."""
-    learning_rates: tuple[float, ...] = _grid(range(-7, 4), per_decade=3)
+    learning_rates: Annotated[tuple[float, ...], POSITIVE, Holds(TUTORIAL_RATES)] = _grid(range(-7, 4), per_decade=3)
     """Learning rates; by default three a decade, with the tutorial's 0.01, 0.1 and 1.0 among them."""
     epochs: int | None = None
     """Passes through the training data; by default the tutorial's 3, and for the fewer digits 14, as many steps."""

@@ -20,6 +20,7 @@ from jaxreg.claims import Above, Below, Claim, Estimate, exactly
 from jaxreg.nets.boundary import check_strength
 from jaxreg.nets.evaluation import LOSSES
 from jaxreg.study import at, gain
+from jaxreg.study.settings import ChoosingSeeds
 
 KINDS = ("cross_entropy", "mean_squared_error")
 # Three images of three classes: right and sure, right and unsure, wrong.
@@ -38,7 +39,7 @@ class Config:
 
     dataset: t5.Images = "digits"
     """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
-    seeds: int = 32
+    seeds: ChoosingSeeds = 32
     """Trainings with each setting: half of them to choose the best rate on, half to measure it on."""
     learning_rates: tuple[float, ...] = half_decades(-4, 3)
     """Learning rates, with the tutorial's 0.1 among them."""

@@ -21,6 +21,7 @@ from jaxreg.nets.augmentation import Augmentation, augment
 from jaxreg.nets.boundary import read_numbers
 from jaxreg.nets.whitening import fit_whitening
 from jaxreg.study.report import describe
+from jaxreg.study.settings import Seeds
 
 CURVES = ("validation_loss", "validation_accuracy", "test_loss", "test_accuracy", "zero_fraction")
 _SHARE = 0.3
@@ -36,7 +37,7 @@ class Config:
 
     dataset: Images = "digits"
     """The 8 × 8 digits that come with jaxreg, or MNIST, which T3 takes."""
-    seeds: int = 32
+    seeds: Seeds = 32
     """Number of trainings in each case; a seed has the same initial weights, batches and dropout in all of them."""
     train: int | None = None
     """Images for training and validation, 70 and 30 %; by default all digits, or the first 6,000 of MNIST."""

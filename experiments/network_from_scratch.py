@@ -18,6 +18,7 @@ from jaxreg.nets.boundary import check_strength
 from jaxreg.nets.scratch import STEPS, TOY_INPUTS, TOY_TARGETS
 from jaxreg.study import choose, gain, held_out, share
 from jaxreg.study.report import describe
+from jaxreg.study.settings import ChoosingSeeds
 
 TUTORIAL_RATE = 1.0
 TUTORIAL_LEAST = 0.0
@@ -31,7 +32,7 @@ _RUNS = "initialisations"
 class Config:
     """Settings of the study; the network is the tutorial's, with a population in place of its one initialisation."""
 
-    seeds: int = 10_000
+    seeds: ChoosingSeeds = 10_000
     """Number of initialisations; a seed has the same weights at every learning rate."""
     learning_rates: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
     """Learning rates; the tutorial's 1 must be among them."""

@@ -22,6 +22,7 @@ from jaxreg.checks import check_integer
 from jaxreg.claims import Below, Claim, Estimate, Inside, Quantity, estimate, exactly
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
+from jaxreg.study.settings import Seeds
 
 _CORRELATION = 0.3
 _SMALLEST = 0.4
@@ -37,9 +38,9 @@ _COUNTS = np.unique(np.geomspace(1, 1e5, 41).round())
 class Config:
     """Settings of the study. Degrees of freedom and strengths are of linear models without an intercept."""
 
-    seeds: int = 1000
+    seeds: Seeds = 1000
     """Number of draws of the target; each has its own masks and input noise."""
-    draws: int = 200
+    draws: Seeds = 200
     """Number of draws of masks and input noise alone, by which the filters are measured."""
     problems: int = 5000
     """Number of random problems for the relative risks."""

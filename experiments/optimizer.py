@@ -18,6 +18,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_name, check_strength
 from jaxreg.nets.optimizers import OPTIMIZERS
 from jaxreg.study import at, gain, held_out
+from jaxreg.study.settings import ChoosingSeeds
 
 DEFAULTS = {
     "sgd": 0.01,
@@ -44,7 +45,7 @@ class Config:
     """Optimizers to compare."""
     learning_rates: tuple[float, ...] = half_decades(-8, 0)
     """Learning rates that each of them is tried at, with the defaults among them."""
-    seeds: int = 16
+    seeds: ChoosingSeeds = 16
     """Trainings with each setting: half of them to choose the best rate on, half to measure it on."""
     epochs: int | None = None
     """Passes through the training data; by default the tutorial's 3, and for the fewer digits 14, as many steps."""

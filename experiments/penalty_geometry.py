@@ -17,6 +17,7 @@ from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, estimate, exa
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
 from jaxreg.study import share
+from jaxreg.study.settings import Seeds
 
 _GRID = (-2.3, 2.9)
 _LOSSES = "% of losses"
@@ -26,7 +27,7 @@ _LOSSES = "% of losses"
 class Config:
     """Settings of the study."""
 
-    seeds: int = 4000
+    seeds: Seeds = 4000
     """Number of random losses of each dimension and each kind of Gram matrix."""
     dimensions: tuple[int, ...] = (2, 3, 5, 8, 16)
     """Numbers of weights of the random losses."""

@@ -28,6 +28,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.nets import ACTIVATIONS, MLP
 from jaxreg.nets.boundary import check_hidden, check_strength
 from jaxreg.study import at, choose, gain, held_out, share
+from jaxreg.study.settings import ChoosingSeeds
 
 _SPOKEN = {"sigmoid": "sigmoid", "relu": "ReLU"}
 PIXELS = ("raw", "scaled", "standardised")
@@ -44,7 +45,7 @@ class Config:
 
     dataset: Images = "digits"
     """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
-    seeds: int = 16
+    seeds: ChoosingSeeds = 16
     """Number of runs of each kind; a seed has the same batches and dropout in all of them."""
     learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
     """Learning rates, with the tutorial's 0.1 among them."""

@@ -19,6 +19,7 @@ from jaxreg.linear import lars_path, least_squares, polynomial_features, ridge
 from jaxreg.linear.boundary import check_number
 from jaxreg.study import share
 from jaxreg.study.report import describe
+from jaxreg.study.settings import Seeds
 
 FITS = ("none", "l2", "l1")
 """Least squares, ridge, and lasso by LARS."""
@@ -34,7 +35,7 @@ _NAMES = {"none": "no regularization", "l2": "L2", "l1": "L1"}
 class Config:
     """Settings of the study; the defaults are those of the tutorial, with a population in place of one noise draw."""
 
-    seeds: int = 2000
+    seeds: Seeds = 2000
     """Number of noise draws; every fit sees the same draws."""
     degree: int = 30
     """Highest degree of the polynomial."""

@@ -21,6 +21,7 @@ from jaxreg.linear.design import polynomial_features, standardize
 from jaxreg.linear.monte_carlo import decompose_error
 from jaxreg.linear.risk import ridge_risk
 from jaxreg.study import share
+from jaxreg.study.settings import ChoosingSeeds
 
 TRUTH = (0.0, 0.001, 0.001, -0.001)
 """Coefficients of the tutorial's truth, lowest degree first."""
@@ -42,7 +43,7 @@ class Config:
     nearly orthogonal Legendre polynomials, the best ridge is 1 % better than least squares, and nothing is to be seen.
     """
 
-    seeds: int = 1000
+    seeds: ChoosingSeeds = 1000
     """Number of draws of the noise; all methods see the same ones."""
     points: int = 50
     """Points on an even grid from -10 to 10."""

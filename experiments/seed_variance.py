@@ -26,6 +26,7 @@ from experiments.seed_statistics import (
 )
 from jaxreg.claims import Above, Below, Claim, Estimate, Inside
 from jaxreg.nets.boundary import check_integer
+from jaxreg.study.settings import Seeds
 
 SETTINGS = {
     BASELINE: {"learning_rate": 0.1, "dropout": 0.5, "l2": 0.0},
@@ -45,7 +46,7 @@ class Config:
     dataset: Literal["digits", "mnist"] = "digits"
     """The 8 × 8 digits that come with jaxreg, or the first 6,000 training images of MNIST, as in T5, and all 10,000
     test images."""
-    seeds: int = 64
+    seeds: Seeds = 64
     """Number of runs at each of four similar settings; a seed has the same randomness at all of them."""
     levels: int = 7
     """Number of initial weights, of orders of the batches and of dropout streams, every one with every other."""

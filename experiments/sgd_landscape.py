@@ -23,6 +23,7 @@ from jaxreg.landscape import (
     full_gradient,
     refit_gradient,
 )
+from jaxreg.study.settings import Seeds
 
 TUTORIAL_RATE = 0.3
 LOCAL_MINIMUM = float(T2_LANDSCAPE.minima[2])
@@ -34,7 +35,7 @@ _LIMIT = 1e6  # where a run counts as diverged
 class Config:
     """Settings of the study; the defaults are those of the tutorial, with a population in place of one run."""
 
-    seeds: int = 10_000
+    seeds: Seeds = 10_000
     """Number of runs at each learning rate; each seed draws the same mini-batches at every rate."""
     learning_rates: tuple[float, ...] = tuple(round(TUTORIAL_RATE * 10 ** (k / 16), 6) for k in range(-24, 9))
     """Learning rates; by default sixteen a decade, with the tutorial's 0.3 among them."""

@@ -17,6 +17,7 @@ from jaxreg.checks import check_integer
 from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, exactly, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
+from jaxreg.study.settings import Seeds
 
 FUNCTIONS = {
     "convex": (0.0, -1.5, 1.25, -0.5, 0.125),
@@ -35,7 +36,7 @@ _EXACT = 1e-8
 class Config:
     """Settings of the study."""
 
-    seeds: int = 10_000
+    seeds: Seeds = 10_000
     """Number of random functions of each family."""
     strengths: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0)
     """Strengths λ at which F is drawn; the tutorial has 0.5 and 2."""

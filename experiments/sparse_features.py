@@ -16,6 +16,7 @@ from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
 from jaxreg.study import share
+from jaxreg.study.settings import Seeds
 
 TASKS = {
     "random text": {"corpus": 0, "labelled": 0.0},
@@ -29,7 +30,7 @@ TASKS = {
 class Config:
     """Settings of the study."""
 
-    seeds: int = 20
+    seeds: Seeds = 20
     """Number of samples of documents, supports and noise for each task and size."""
     samples: tuple[int, ...] = (50, 100, 200)
     """Numbers of documents that the lasso sees."""

@@ -29,6 +29,7 @@ from jaxreg.checks import check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.boundary import check_number
 from jaxreg.nets.optimizers import make_schedule
+from jaxreg.study.settings import Seeds
 
 PICTURE = Problem(np.array([[2.0, 0.6], [0.6, 0.8]]), np.array([[4.4], [2.6]]), np.array([[-0.6], [-1.0]]))
 """The regression of two weights that is drawn, and where its runs start."""
@@ -49,7 +50,7 @@ _PICTURE_KEPT = np.unique(np.geomspace(1, _PICTURE_STEPS + 1, 150).round().astyp
 class Config:
     """Settings of the study; a problem is a linear regression, with 1 the largest eigenvalue of X'X/m."""
 
-    seeds: int = 1000
+    seeds: Seeds = 1000
     """Number of random problems that are followed step by step."""
     ends: int = 200
     """Number of random problems that are run to the end."""

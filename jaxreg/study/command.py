@@ -13,6 +13,7 @@ from jaxreg.errors import JaxregError
 from jaxreg.study.catalogue import list_modules, load, open_folder
 from jaxreg.study.experiment import Experiment, as_experiment
 from jaxreg.study.report import describe, is_watched
+from jaxreg.study.settings import check_settings
 from jaxreg.study.tyro import import_tyro
 
 
@@ -45,6 +46,7 @@ def run_study(arguments: Sequence[str], package: str, prog: str) -> int:
         jaxreg.use_all_cores()
         module = as_experiment(load(package, arguments[0], known))
         command = _parse(module, f"{prog} {arguments[0]}", arguments[1:])
+        check_settings(command.config)
         dataset = module.run(command.config, store=command.store, progress=is_watched())
         judged = judge(getattr(module, "CLAIMS", ()), dataset)
     except JaxregError as error:

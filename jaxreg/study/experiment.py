@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import xarray as xr
 
@@ -13,6 +13,7 @@ PRESETS = ("quick", "laptop", "paper")
 _NEEDED = {"Experiment": ("Config", "PRESETS", "run"), "Figure": ("CAPTION", "draw")}
 
 
+@runtime_checkable
 class Experiment(Protocol):
     """A study: a module whose docstring is its question.
 
@@ -29,6 +30,7 @@ class Experiment(Protocol):
         """The population, from `store` if it is there."""
 
 
+@runtime_checkable
 class Figure(Protocol):
     """How a study's dataset is drawn: a module of the same name.
 

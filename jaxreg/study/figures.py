@@ -32,6 +32,7 @@ from jaxreg.study.catalogue import list_modules, load, open_folder
 from jaxreg.study.experiment import PRESETS, Experiment, Figure, as_experiment, as_figure
 from jaxreg.study.page import Entry, Movie, write
 from jaxreg.study.report import describe, is_watched
+from jaxreg.study.settings import check_settings
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,9 @@ def _configure(command: argparse.Namespace, experiment: Experiment) -> Any:
     config = experiment.PRESETS[command.preset]
     fields = {field.name for field in dataclasses.fields(config)}
     said = {"dataset": command.dataset, "seeds": command.seeds}
-    return dataclasses.replace(config, **{key: v for key, v in said.items() if v is not None and key in fields})
+    config = dataclasses.replace(config, **{key: v for key, v in said.items() if v is not None and key in fields})
+    check_settings(config)
+    return config
 
 
 def _check_used(command: argparse.Namespace, configs: dict[str, Any]) -> None:
