@@ -125,7 +125,7 @@ def _render_verdict(row: Mapping[str, Any]) -> str:
         "Verdict": (f"verdict {status}", f"{_MARKS[status]} {status}"),
         "Effect": ("number", f"{_render_number(row['effect'], 'not measured')} {unit}".rstrip()),
         "Interval": ("number interval", f"{_render_number(row['low'], '−∞')} to {_render_number(row['high'], '∞')}"),
-        "Claimed": ("number claimed", str(read_bound(dict(row))).replace("-", "−")),
+        "Claimed": ("number claimed", escape(str(read_bound(dict(row))).replace("-", "−"))),
         "n": ("number n", f"{row['n']:,}"),
     }
     columns = (f'<td data-label="{name}" class="{kind}">{text}</td>' for name, (kind, text) in cells.items())

@@ -1,6 +1,5 @@
 """The built wheel alone: a study is written, run, judged and drawn in a folder that has never seen the checkout."""
 
-import json
 import os
 import subprocess
 import sys
@@ -61,20 +60,3 @@ def test_new_run_figures(call, installed):
     assert "✓ holds" in page
     assert "&gt; 2" in page
     assert (home / "studies" / "results" / "averaging-quick.zarr").is_dir()
-
-
-@pytest.mark.slow
-def test_folders_that_are_none_of_studies_are_refused_in_one_line(call):
-    _, _, _, home = call("-m", "jaxreg", "new", "mine", "first")
-    (home / "json").mkdir()
-    for arguments, message in (
-        (("new", "mine", "first"), "NAME = 'first': is taken"),
-        (("new", "mine", "not-a-name"), "must have a name that Python can import"),
-        (("run", "nowhere", "first"), "FOLDER = 'nowhere': is no folder"),
-        (("run", "json", "first"), f"has the name of a package in {json.__file__}"),
-        (("run", "mine", "frist"), "Did you mean first?"),
-        (("figures", "json"), "has the name of a package"),
-    ):
-        code, shown, error, _ = call("-m", "jaxreg", *arguments)
-        assert (code, shown, error.count("\n")) == (2, "", 1), error
-        assert message in error
