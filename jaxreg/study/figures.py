@@ -83,6 +83,7 @@ def draw_figures(arguments: Sequence[str] | None, studies: Studies) -> int:
         _start()
         names = tuple(dict.fromkeys(command.names)) or tuple(name for name in known if name not in studies.on_request)
         check_integer("jobs", command.jobs, 1, math.inf, "Make one figure after the other, or several at a time")
+        command.jobs = min(command.jobs, len(names))
         for name in names:
             as_figure(load(studies.figures, name, known))
         _check_used(command, {name: _configure(command, _load_study(studies, name, known)) for name in names})
@@ -90,7 +91,7 @@ def draw_figures(arguments: Sequence[str] | None, studies: Studies) -> int:
         page = _output(command, studies) / "index.html"
         print(f"Figures as they come: {page}", flush=True)
         entries: dict[str, Entry] = {}
-        for entry in _make_each(make, sorted(names, key=lambda n: n != studies.first), min(command.jobs, len(names))):
+        for entry in _make_each(make, sorted(names, key=lambda n: n != studies.first), command.jobs):
             entries[entry.name] = entry
             write(page, [entries[name] for name in names if name in entries], len(names) - len(entries))
     except JaxregError as error:
