@@ -140,7 +140,9 @@ def _standardize(X: Float[Array, "n p"], scale: Normalize, center: bool) -> _Sta
     safe = floor_power(largest)
     constant = highest == lowest if center else largest == 0
     if center or scale is not None:
-        columns, mean, rest = centre(X * (1 / safe), center)  # within [-4, 4], so that its squares do not overflow
+        columns = X * (1 / safe)  # within [-4, 4], so that its squares do not overflow
+    if center:
+        columns, mean, rest = centre(columns, (highest / 2 + lowest / 2) / safe)
     if scale is not None:
         squares = add_rows(columns * columns) / (X.shape[0] if scale == "std" else 1)
         norm = jnp.sqrt(jnp.where(constant, 1, squares))
@@ -160,20 +162,16 @@ def _standardize(X: Float[Array, "n p"], scale: Normalize, center: bool) -> _Sta
 
 
 def centre(
-    values: Float[Array, "n *rest"], center: bool = True
+    values: Float[Array, "n *rest"], near: Float[Array, "*rest"]
 ) -> tuple[Float[Array, "n *rest"], Float[Array, "*rest"], Float[Array, "*rest"] | None]:
-    """Values less their mean, the mean, and what rounding took from it. A mean of what is left is nearly exact.
+    """Values less their mean, the mean, and what rounding took from it: from `near`, the middle of all, it is not far.
 
-    Double precision needs neither a second correction nor what rounding took.
+    Double precision needs no second mean, of what is left; what rounding took from the first is known.
     """
-    if not center:
-        return values, jnp.zeros_like(values[0]), None
-    mean = average_rows(values)
+    offset = average_rows(values - near)
+    mean = near + offset
     if values.dtype == jnp.float64:
-        left = values - mean
-        rest = average_rows(left)
-        return left - rest, mean + rest, None
-    mean = mean + average_rows(values - mean)
+        return values - mean - (offset - (mean - near)), mean, None
     left = values - mean
     rest = average_rows(left)
     return left - rest, mean, rest
@@ -190,18 +188,17 @@ def floor_power(size: Float[Array, "*n"]) -> Float[Array, "*n"]:
     Not the nearest one: the reciprocal of that would be subnormal for the largest numbers there are, and so be lost.
     For the same reason it is never less than the smallest normal number. Zero, and what is not finite, count as 1/2.
 
-    Looked up digit by digit, not read from the bits: a TPU has no 64-bit floats, and its compiler, which makes them of
-    pairs of others, refuses to look at their bits, as `jnp.frexp` and `jnp.ldexp` do.
+    Halved and doubled, not read from the bits: a TPU has no 64-bit floats, and its compiler, which makes them of pairs
+    of others, refuses to look at their bits, as `jnp.frexp` and `jnp.ldexp` do.
     """
     size = lax.stop_gradient(size)
     limits = jnp.finfo(size.dtype)
-    base = 2 ** math.ceil(math.log2(limits.maxexp - limits.minexp) / 2)  # of the exponent, which has two digits
-    power, rest = jnp.ones_like(size), jnp.where((size > 0) & jnp.isfinite(size), size, 0.5) / 2
-    for exponents in (np.arange(limits.minexp, limits.maxexp, base), np.arange(base)):
-        powers = np.ldexp(1.0, exponents).astype(size.dtype).reshape(-1, *[1] * size.ndim)
-        digit = jnp.where(rest >= powers, powers, powers[0]).max(0)
-        power, rest = power * digit, rest / digit
-    return power
+    inverse, rest = jnp.ones_like(size), jnp.where((size > 0) & jnp.isfinite(size), size, 0.5) / 2
+    for digit in reversed(range(int(limits.maxexp).bit_length() - 1)):  # of the exponent
+        factor = 2.0 ** 2**digit
+        step = jnp.where(rest >= factor, 1 / factor, jnp.where(rest < 2 / factor, factor, 1)).astype(size.dtype)
+        inverse, rest = inverse * step, rest * step
+    return jnp.maximum(1 / inverse, limits.tiny)
 
 
 class Problem(NamedTuple):
@@ -230,10 +227,12 @@ def pose(X: _Numbers, y: _Numbers, normalize: Normalize, fit_intercept: bool) ->
     boundary.check_form(normalize, fit_intercept)
     X, y = boundary.read_data(X, y)
     design, length, rest, unit_x, finite_X = _standardize(X, normalize, fit_intercept)
-    highest, lowest = y.max(), y.min()
+    highest, lowest = lax.stop_gradient(y.max()), lax.stop_gradient(y.min())
     finite_y = jnp.isfinite(highest) & jnp.isfinite(lowest)
     unit = floor_power(jnp.maximum(highest, -lowest))
-    centred, mean, mean_rest = centre(y / unit, fit_intercept)
+    centred, mean, mean_rest = y / unit, None, None
+    if fit_intercept:
+        centred, mean, mean_rest = centre(centred, (highest / 2 + lowest / 2) / unit)
     varies = highest > lowest if fit_intercept else jnp.bool_(True)
     status = jnp.where(design.constant.any(), Status.CONSTANT_COLUMN, Status.OK).astype(jnp.int32)
     lost = ~design.constant & (length < _LEAST[jnp.dtype(X.dtype).name] * unit_x)

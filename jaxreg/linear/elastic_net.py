@@ -167,7 +167,8 @@ def elastic_net_path(
     valid = jnp.isfinite(alphas) & (alphas >= 0) & known
     strengths = jnp.where(valid, alphas, 1)
     order = jnp.argsort(-strengths)
-    coef, gap, dependent = _solve(problem.X, problem.y, strengths[order], jnp.where(known, l1_ratio, 1))
+    ratio, units = jnp.where(known, l1_ratio, 1), (problem.unit_x, problem.unit_y)
+    coef, gap, dependent = _solve(problem.X, problem.y, strengths[order], ratio, *units)
     status = jnp.where(dependent, int(Status.RANK_DEFICIENT), 0)  # `to_fit` certifies the gap
     back = jnp.argsort(order)
     status = jnp.where(valid, status[back], int(Status.INVALID)).astype(jnp.int32)

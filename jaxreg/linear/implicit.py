@@ -99,15 +99,15 @@ def attach_derivative(solve: Callable[..., Any]) -> Callable[..., Any]:
     """Give a solver along a grid the derivative of its solutions, forward and reverse, none of its iterations.
 
     Args:
-        solve: function of X, y, alphas and l1_ratio, standardized, that returns a NamedTuple with the field `coef`,
-            (alphas, p); its other fields get no derivative.
+        solve: function of X, y, alphas and l1_ratio, standardized, and of what moves no solution, that returns a
+            NamedTuple with the field `coef`, (alphas, p); its other fields get no derivative.
     """
     differentiable = jax.custom_jvp(solve)
 
     @differentiable.defjvp
     def differentiate_grid(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Any, Any]:
-        X, y, alphas, l1_ratio = primals
-        X_dot, y_dot, alphas_dot, ratio_dot = tangents
+        X, y, alphas, l1_ratio, *_ = primals
+        X_dot, y_dot, alphas_dot, ratio_dot, *_ = tangents
         solution = differentiable(*primals)
 
         def move(coef: Array, alpha: Array, alpha_dot: Array) -> Array:

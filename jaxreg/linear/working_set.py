@@ -10,7 +10,6 @@ from jaxtyping import Array, Bool, Float, Int32
 from jaxreg.linear.active_set import Active, correlate, dependence, index_of, invert, minimize, product, take, violation
 from jaxreg.linear.batching import when
 from jaxreg.linear.descent import descend
-from jaxreg.linear.design import find_power
 from jaxreg.linear.fit import tolerance
 from jaxreg.linear.homotopy import read_grid
 from jaxreg.linear.spectrum import Spectrum, decompose, multiply
@@ -70,7 +69,12 @@ class _Round(NamedTuple):
 
 
 def solve_grid(
-    X: Float[Array, "n p"], y: Float[Array, " n"], alphas: Float[Array, " alphas"], l1_ratio: Float[Array, ""]
+    X: Float[Array, "n p"],
+    y: Float[Array, " n"],
+    alphas: Float[Array, " alphas"],
+    l1_ratio: Float[Array, ""],
+    unit_x: Float[Array, ""],
+    unit_y: Float[Array, ""],
 ) -> Solution:
     r"""Minimize $\tfrac1{2n}\|y - Xb\|^2 + \alpha \rho \|b\|_1 + \tfrac12 \alpha (1 - \rho) \|b\|^2$ for each alpha.
 
@@ -85,13 +89,16 @@ def solve_grid(
         y: target, centred.
         alphas: strengths, in descending order.
         l1_ratio: $\rho$.
+        unit_x: a power of two near the largest number of X.
+        unit_y: one near the largest of y.
     """
     (n, p), epsilon = X.shape, float(jnp.finfo(X.dtype).eps)
-    unit_x, unit_y = find_power(X), find_power(y)
     X, y = X * (1 / unit_x), y / unit_y  # a product, as a quotient takes longer: both are exact
     width = min(p, max(WIDTH, 3 * n // 2))
     wide = width < p
-    size, length = jnp.sqrt(y @ y), jnp.sqrt((X * X).sum(0))
+    # Of a wide design all columns serve to choose some and to certify; the rest is done in single precision.
+    rough_X, rough_y = X.astype(jnp.float32), y.astype(jnp.float32)
+    size, length = jnp.sqrt(y @ y), jnp.sqrt((rough_X * rough_X).sum(0) if wide else (X * X).sum(0)).astype(X.dtype)
 
     def choose(coef: Float[Array, " p"], slope: Float[Array, " p"], l1: Float[Array, ""]) -> Int32[Array, " width"]:
         """The working set: columns in use, and those of the largest slopes; if in use are too many, the worst."""
@@ -102,10 +109,9 @@ def solve_grid(
         worth = jnp.where(crowded, violation(coef, slope, l1), promise)
         return lax.top_k(worth, width)[1].astype(jnp.int32)  # in double precision it would sort all
 
-    origin, correlation = jnp.zeros_like(X[0]), correlate(X, y)
+    origin, correlation = jnp.zeros_like(X[0]), correlate(rough_X, rough_y).astype(X.dtype) if wide else correlate(X, y)
     gram = jnp.zeros((width, width), X.dtype) if wide else _square(X)
     held = _Held(jnp.arange(width, dtype=jnp.int32), gram) if wide else None
-    rough_X, rough_y = X.astype(jnp.float32), y.astype(jnp.float32)
     weak = 10 * tolerance(X.dtype) * jnp.abs(correlation).max()
 
     def solve(before: _Point, alpha: Float[Array, ""]) -> tuple[_Point, Solution]:
@@ -131,24 +137,24 @@ def solve_grid(
             end = lax.while_loop(is_far, approach, start)
             moved = end.rounds > 0
             coef = jnp.where(moved, end.coef.astype(X.dtype), point.coef)
-
-            def measure(_: Float[Array, " p"], coef: Float[Array, " p"]) -> Float[Array, " p"]:
-                return correlate(X, y - product(X, coef)) - l2 * coef
-
-            return point._replace(coef=coef, slope=when(moved, measure, point.slope, coef)), moved
+            slope = jnp.where(moved, end.slope.astype(X.dtype), point.slope)
+            return point._replace(coef=coef, slope=slope), moved
 
         def renew(point: _Point) -> _Point:
             """A new working set, where there is a choice, and the inverse of its Gram matrix."""
             held = point.held
+            matrix, used, slope = gram, point.coef, point.slope
             if held is not None:
                 columns = choose(point.coef, point.slope, l1)
-                held = _Held(columns, _square(X[:, columns]))
-            matrix, used = gram if held is None else held.gram, _part(point.coef, held)
+                part, used = X[:, columns], point.coef[columns]
+                matrix = _square(part)
+                held = _Held(columns, matrix)
+                slope = correlate(part, y - product(X, point.coef)) - l2 * used
             inverse = invert(matrix, used != 0, l2)
             support = jnp.diagonal(inverse) > 0
             left_out = jnp.where(support, 0, used)  # columns that depend on others in use
             coef = _put(point.coef, held, jnp.where(support, used, 0))
-            slope = _put(point.slope, held, _part(point.slope, held) + product(matrix, left_out) + l2 * left_out)
+            slope = _put(point.slope, held, slope + product(matrix, left_out) + l2 * left_out)
             return _Point(coef, slope, support, inverse, point.l2, held)
 
         def improve(state: _Round) -> _Round:
@@ -203,9 +209,7 @@ def solve_grid(
     solution = when(~jnp.isfinite(solution.gap).all(), follow, solution, alphas)
     helpless = (l1 == 0) | ((l1 <= weak) & (solution.gap > tolerance(X.dtype)))
 
-    def solve_without_l1(exact: Solution, flat: Float[Array, " size"]) -> Solution:
-        """X comes flat: as it is, it would be copied into LAPACK's order, needed or not."""
-        X = flat.reshape(n, p)
+    def solve_without_l1(exact: Solution, X: Float[Array, "n p"]) -> Solution:
         spectrum = decompose(X)
         found = jax.vmap(lambda l1, l2: _solve_spectral(spectrum, X, y, l1, l2, size))(l1, l2)
         better = helpless & ((l1 == 0) | (found.gap < exact.gap))
@@ -213,7 +217,7 @@ def solve_grid(
             lambda new, old: jnp.where(better[:, None] if new.ndim > 1 else better, new, old), found, exact
         )
 
-    solution = when(helpless.any(), solve_without_l1, solution, X.reshape(-1))
+    solution = when(helpless.any(), solve_without_l1, solution, X)
     return solution._replace(coef=solution.coef * (unit_y / unit_x))
 
 
