@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int32
 
-_BLOCK = 32  # unknowns for which an inverse is solved at once
+_BLOCKS = (16, 32)  # unknowns for which an inverse is solved at once, of fewer than 200 and of more
 
 
 def take_in_turn(factor: Callable[[Array], Any]) -> Callable[[Array], Any]:
@@ -61,26 +61,27 @@ def _invert(
 ) -> Float[Array, "p p"]:
     """The inverse, with `otherwise` in place of pivots that do not exceed `least`, of the first unknowns or of all."""
     p = A.shape[0]
-    if p <= _BLOCK:
+    width = _BLOCKS[p >= 200]
+    if p <= width:
         return _invert_block(A, least, otherwise)
-    blocks = -(-p // _BLOCK)
-    numbers, room = jnp.arange(blocks * _BLOCK), (0, blocks * _BLOCK - p)
+    blocks = -(-p // width)
+    numbers, room = jnp.arange(blocks * width), (0, blocks * width - p)
     unit, least = jnp.diag((numbers >= p).astype(A.dtype)), jnp.pad(least, room)
 
     def sweep(block: Any, swept: Array) -> Array:
         """Solve for one block of unknowns: what was in their rows moves to their columns, and the reverse."""
         block = jnp.asarray(block, numbers.dtype)
-        first = block * _BLOCK
-        rows, bounds = (lax.dynamic_slice_in_dim(values, first, _BLOCK) for values in (swept, least))
-        inverse = _invert_block(lax.dynamic_slice_in_dim(rows, first, _BLOCK, 1), bounds, otherwise)
-        rows = jnp.where(numbers // _BLOCK == block, 0, rows)
+        first = block * width
+        rows, bounds = (lax.dynamic_slice_in_dim(values, first, width) for values in (swept, least))
+        inverse = _invert_block(lax.dynamic_slice_in_dim(rows, first, width, 1), bounds, otherwise)
+        rows = jnp.where(numbers // width == block, 0, rows)
         solved = jnp.matmul(inverse, rows, precision="highest")
         swept = swept - jnp.matmul(rows.T, solved, precision="highest")
         swept = lax.dynamic_update_slice_in_dim(swept, solved, first, 0)
         swept = lax.dynamic_update_slice_in_dim(swept, solved.T, first, 1)
         return lax.dynamic_update_slice(swept, -inverse, (first, first))
 
-    last = blocks if count is None else (count + _BLOCK - 1) // _BLOCK
+    last = blocks if count is None else (count + width - 1) // width
     return -lax.fori_loop(0, last, sweep, jnp.pad(A, room) + unit)[:p, :p]
 
 
