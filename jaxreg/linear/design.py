@@ -195,7 +195,7 @@ def floor_power(size: Float[Array, "*n"]) -> Float[Array, "*n"]:
     limits = jnp.finfo(size.dtype)
     inverse, rest = jnp.ones_like(size), jnp.where((size > 0) & jnp.isfinite(size), size, 0.5) / 2
     for digit in reversed(range(int(limits.maxexp).bit_length() - 1)):  # of the exponent
-        factor = 2.0 ** 2**digit
+        factor = 2.0**2**digit
         step = jnp.where(rest >= factor, 1 / factor, jnp.where(rest < 2 / factor, factor, 1)).astype(size.dtype)
         inverse, rest = inverse * step, rest * step
     return jnp.maximum(1 / inverse, limits.tiny)
