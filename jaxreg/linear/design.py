@@ -242,7 +242,7 @@ def pose(X: _Numbers, y: _Numbers, normalize: Normalize, fit_intercept: bool) ->
     # targets that share a design must go on sharing it. Zeros, too, for a target that is constant.
     X, centred = jnp.where(finite_X, design.X, 0), jnp.where(finite_y & varies, centred, 0)
     unit_y = find_power(centred) * unit
-    taken = mean * unit if fit_intercept else None
+    taken = None if mean is None else mean * unit
     mean_rest = jnp.zeros_like(unit) if mean_rest is None else mean_rest * unit
     return Problem(X, centred * unit, design, rest, taken, mean_rest, length, unit_x, unit_y, status)
 
