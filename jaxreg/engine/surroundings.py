@@ -21,9 +21,23 @@ from typing import Any
 import jax
 import numpy as np
 
-_LIBRARIES = {"jax", "jaxlib", "jaxreg", "numpy", "scipy", "optax", "flax", "pandas", "xarray", "sklearn", "torch"}
+_LIBRARIES = {"jax", "jaxlib", "jaxreg", "numpy", "scipy", "optax", "flax", "chex", "equinox", "jaxtyping", "beartype"}
+_LIBRARIES |= {
+    "pandas",
+    "xarray",
+    "zarr",
+    "dask",
+    "sklearn",
+    "torch",
+    "keras",
+    "tensorflow",
+    "matplotlib",
+    "tqdm",
+    "tyro",
+}
+_LIBRARIES |= {"pytest", "_pytest", "pluggy", "execnet", "pygments", "typeguard", "hypothesis", "IPython", "ipykernel"}
 _MACHINERY = {"logging", "threading", "_thread", "io", "_io", "asyncio", "concurrent", "multiprocessing", "weakref"}
-_MOST_THINGS = 10_000  # beyond, nothing is taken to be as it was
+_MOST_THINGS = 3_000  # beyond, nothing is taken to be as it was
 _count = itertools.count()
 
 
@@ -51,7 +65,7 @@ def find_changes(*roots: Any) -> str:
             known.first = known.first or state
             if state != known.first:
                 changed.append(f"{known.number}:{state}")
-    except (_TooManyError, RecursionError):
+    except Exception:  # too many things, or one that cannot be looked at, whatever its attributes raise
         return f"unknown {next(_count)}"
     return " ".join(sorted(changed))
 
@@ -86,8 +100,8 @@ class _Walk:
         """A text of a value: what it holds where it is a number, an array or a container, else its number."""
         if value is None or isinstance(value, bool | int | float | complex | str | bytes):
             return repr(value)
-        if isinstance(value, np.ndarray) and value.dtype != object:
-            return f"{value.dtype}{value.shape}{zlib.crc32(np.ascontiguousarray(value).data.cast('B'))}"
+        if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            return f"{value.dtype}{value.shape}{zlib.crc32(np.ascontiguousarray(value).view(np.uint8).data)}"
         if id(value) in within:
             return "itself"
         within = (*within, id(value))
@@ -194,12 +208,20 @@ def _is_closed(value: Any) -> bool:
     if isinstance(value, jax.Array | types.ModuleType | types.BuiltinFunctionType | np.ufunc):
         return True
     if isinstance(value, types.FunctionType):
-        return is_library(value) and not value.__closure__ and not vars(value)
+        return is_library(value) and (_is_own(value) or not (value.__closure__ or vars(value)))
     if type(value) is type(jax.numpy.sin):  # under jit
         return _is_closed(inspect.unwrap(value, stop=lambda held: isinstance(held, types.FunctionType)))
     if isinstance(value, type) or inspect.isroutine(value):
         return is_library(value)
     return type(value).__module__.partition(".")[0] in _MACHINERY
+
+
+def _is_own(function: types.FunctionType) -> bool:
+    """Whether a library itself made a function, and no decorator of it for a user."""
+    found: Any = sys.modules.get(function.__module__)
+    for name in function.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is function
 
 
 def _find(value: Any) -> _Thing | None:

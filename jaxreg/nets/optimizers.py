@@ -291,8 +291,12 @@ def _from_optax(whole: optax.GradientTransformation, params: Any, rate_at: Calla
     def step(params: Any, memory: Any, gradient: Any, t: Any, value: Any) -> tuple[Any, Any, Any]:
         objective, now = value
         with jax.numpy_dtype_promotion("standard"):
-            extra = {"value": now, "grad": gradient, "value_fn": objective}
-            extra["grad_fn"] = lambda params, _: jax.grad(objective)(params)
+            extra = {
+                "value": now,
+                "grad": gradient,
+                "value_fn": lambda params, grad_fn=None: objective(params),  # line searches hand on what is left over
+                "grad_fn": lambda params, _: jax.grad(objective)(params),
+            }
             extra = {name: one for name, one in extra.items() if takes_all or name in takes}
             updates, memory = whole.update(gradient, memory, params, **extra)
             moved = optax.apply_updates(params, updates)
