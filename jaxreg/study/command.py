@@ -12,7 +12,7 @@ from jaxreg.claims import format_ledger, judge, ledger
 from jaxreg.errors import JaxregError
 from jaxreg.study.catalogue import list_modules, load, open_folder
 from jaxreg.study.experiment import Experiment, as_experiment
-from jaxreg.study.report import describe, is_watched
+from jaxreg.study.report import describe, describe_adjusted, is_watched
 from jaxreg.study.settings import check_settings
 from jaxreg.study.tyro import import_tyro
 
@@ -54,7 +54,7 @@ def run_study(arguments: Sequence[str], package: str, prog: str) -> int:
         return 2
     print(module.report(dataset) if hasattr(module, "report") else f"{describe(dataset)}\n\n{dataset}")
     if judged:
-        print(f"\n{format_ledger(ledger(judged))}")
+        print(f"\n{format_ledger(ledger(judged))}\n\n{describe_adjusted(judged)}")
     return 0
 
 

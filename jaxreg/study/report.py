@@ -2,8 +2,12 @@
 
 import math
 import sys
+from collections.abc import Sequence
 
 import xarray as xr
+
+from jaxreg.claims import Claim, Verdict
+from jaxreg.stats import adjust_claims
 
 
 def describe(dataset: xr.Dataset) -> str:
@@ -19,6 +23,22 @@ def describe(dataset: xr.Dataset) -> str:
     diverged = dataset["diverged"]
     axes = " × ".join(f"{name} {size:,}" for name, size in diverged.sizes.items())
     return f"{math.prod(diverged.shape):,} runs ({axes}), {int(diverged.sum()):,} diverged"
+
+
+def describe_adjusted(judged: Sequence[tuple[Claim, Verdict]]) -> str:
+    """Say which verdicts are left when the p values of a study's claims are adjusted for their number (Holm).
+
+    >>> from jaxreg.claims import Above
+    >>> claims = [Claim(f"Rate {i} helps", "folklore", lambda dataset: None, Above(0)) for i in range(2)]
+    >>> verdicts = [Verdict(1.0, (low, 2.0 - low), 20, bound=Above(0)) for low in (0.02, 0.5)]
+    >>> print(describe_adjusted(list(zip(claims, verdicts))))
+    Adjusted for their number, 2 (Holm), 2 of 2 verdicts stay.
+    """
+    found = adjust_claims(judged)
+    decided = found["status"].values != "undecided"
+    lost = decided & (found["adjusted_status"].values == "undecided")
+    told = f"Adjusted for their number, {len(judged)} (Holm), {(decided & ~lost).sum()} of {decided.sum()} verdicts stay"
+    return f"{told}; undecided then: {'; '.join(found['claim'].values[lost])}." if lost.any() else f"{told}."
 
 
 def is_watched() -> bool:
