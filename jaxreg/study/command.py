@@ -54,7 +54,9 @@ def run_study(arguments: Sequence[str], package: str, prog: str) -> int:
         return 2
     print(module.report(dataset) if hasattr(module, "report") else f"{describe(dataset)}\n\n{dataset}")
     if judged:
-        print(f"\n{format_ledger(ledger(judged))}\n\n{describe_adjusted(judged)}")
+        print(f"\n{format_ledger(ledger(judged))}")
+    if len(judged) > 1:
+        print(f"\n{describe_adjusted(judged)}")
     return 0
 
 

@@ -32,12 +32,12 @@ def describe_adjusted(judged: Sequence[tuple[Claim, Verdict]]) -> str:
     >>> claims = [Claim(f"Rate {i} helps", "folklore", lambda dataset: None, Above(0)) for i in range(2)]
     >>> verdicts = [Verdict(1.0, (low, 2.0 - low), 20, bound=Above(0)) for low in (0.02, 0.5)]
     >>> print(describe_adjusted(list(zip(claims, verdicts))))
-    Adjusted for their number, 2 (Holm), 2 of 2 verdicts stay.
+    Adjusted for 2 claims (Holm), 2 of 2 verdicts stay.
     """
     found = adjust_claims(judged)
     decided = found["status"].values != "undecided"
     lost = decided & (found["adjusted_status"].values == "undecided")
-    told = f"Adjusted for their number, {len(judged)} (Holm), {(decided & ~lost).sum()} of {decided.sum()} verdicts stay"
+    told = f"Adjusted for {len(judged)} claims (Holm), {(decided & ~lost).sum()} of {decided.sum()} verdicts stay"
     return f"{told}; undecided then: {'; '.join(found['claim'].values[lost])}." if lost.any() else f"{told}."
 
 

@@ -133,7 +133,7 @@ def test_it_prints_runs_dimensions_and_ledger(package, capsys):
     (line,) = [line for line in out.splitlines() if line.startswith("holds")]
     assert "A coin shows heads at times  Bernoulli 1713" in line
     assert " 12 " in line
-    assert out.splitlines()[-1] == "Adjusted for their number, 1 (Holm), 1 of 1 verdicts stay."
+    assert "Adjusted" not in out  # one claim is no multiple test
 
 
 @pytest.mark.parametrize(
