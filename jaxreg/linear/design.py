@@ -166,15 +166,12 @@ def centre(
 ) -> tuple[Float[Array, "n *rest"], Float[Array, "*rest"], Float[Array, "*rest"] | None]:
     """Values less their mean, the mean, and what rounding took from it: from `near`, the middle of all, it is not far.
 
-    Double precision needs no second mean, of what is left; what rounding took from the first is known.
+    Double precision does not keep what rounding took.
     """
-    offset = average_rows(values - near)
-    mean = near + offset
-    if values.dtype == jnp.float64:
-        return values - mean - (offset - (mean - near)), mean, None
+    mean = near + average_rows(values - near)
     left = values - mean
     rest = average_rows(left)
-    return left - rest, mean, rest
+    return left - rest, *((mean + rest, None) if values.dtype == jnp.float64 else (mean, rest))
 
 
 def find_power(values: Float[Array, "..."], axis: int | None = None) -> Float[Array, "..."]:
