@@ -43,7 +43,7 @@ def uses_lapack(jaxpr: Jaxpr) -> bool:
 def take_lapack_in_turn(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` with the batches of matrices that a kernel of LAPACK would split taken piece after piece.
 
-    >>> import jax.numpy as jnp
+    >>> import jax
     >>> roots = take_lapack_in_turn(jax.vmap(jnp.linalg.cholesky))
     >>> roots(jnp.array([[[4.0]], [[9.0]]])).ravel().tolist()
     [2.0, 3.0]
