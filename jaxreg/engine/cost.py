@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var, jaxprs_in_params
 
+from jaxreg.engine.rewriting import holds
 from jaxreg.programs import count_scan
 
 UNKNOWN_LENGTH = 1000.0  # iterations of a loop that runs until something holds
@@ -57,14 +58,8 @@ def measure_cost(program: ClosedJaxpr, shared: Collection[int], seeded: Collecti
     products, operations, peak, loops = _measure(program, shared)
     hot, unseeded = _hottest(loops), _hottest(_measure(program, {*shared, *seeded})[3])
     turns = sum(loop.iterations for loop in loops)
-    return Cost(
-        hot, unseeded, peak, products, operations, turns, _is_open(program.jaxpr), _count_equations(program.jaxpr)
-    )
-
-
-def _is_open(jaxpr: Jaxpr) -> bool:
-    """Whether a loop at any depth runs until something holds."""
-    return any(e.primitive.name == "while" or any(map(_is_open, jaxprs_in_params(e.params))) for e in jaxpr.eqns)
+    is_open = holds(program.jaxpr, {"while"})
+    return Cost(hot, unseeded, peak, products, operations, turns, is_open, _count_equations(program.jaxpr))
 
 
 def _count_equations(jaxpr: Jaxpr) -> int:
