@@ -157,7 +157,8 @@ def _share_of_telling_runs(dataset: xr.Dataset) -> Estimate:
 
 def _gain_of_deep(dataset: xr.Dataset) -> Estimate | None:
     """Accuracy of B at its own learning rate minus that at the tutorial's, on the seeds that did not choose it."""
-    tuned, plain = tune(dataset, "raw"), held_out(select_tutorial(dataset, "raw"))
+    tuned = tune(dataset, "raw").drop_vars("learning_rate")
+    plain = held_out(select_tutorial(dataset, "raw"))
     both = xr.concat([runs.sel(network="B") for runs in (tuned, plain)], "rate").assign_coords(rate=["own", "0.1"])
     return gain("test_accuracy", "rate", "own", "0.1")(both)
 

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -35,7 +36,8 @@ def measure_convolutions(data: Dataset, members: int, repeats: int, torch: bool,
     goes into these products, the rest into laying out what they multiply, pooling and Adam.
     """
     say("measuring a convolutional network ...")
-    x, x_test = (part.reshape(-1, 28, 28, 1) for part in (data.x_train, data.x_test))
+    side = math.isqrt(data.x_train.shape[1])
+    x, x_test = (part.reshape(-1, side, side, 1) for part in (data.x_train, data.x_test))
     train = functools.partial(
         jr.nets.train,
         model=Convolutional(),
@@ -74,7 +76,8 @@ def _train_torch(seed: int, x: Any, y: Any, x_test: Any, y_test: Any) -> tuple[f
     for features in _FEATURES:
         parts += [layers.Conv2d(channels, features, 3, padding="same"), layers.ReLU(), layers.MaxPool2d(2)]
         channels = features
-    net = layers.Sequential(*parts, layers.Flatten(), layers.Linear(channels * 49, 10))
+    pooled = (x.shape[1] // 4) * (x.shape[2] // 4)
+    net = layers.Sequential(*parts, layers.Flatten(), layers.Linear(channels * pooled, 10))
     for part in net:
         if hasattr(part, "weight"):
             deviation = part.weight[0].numel() ** -0.5

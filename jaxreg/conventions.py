@@ -152,6 +152,7 @@ def from_skglm(name: str, alpha: Scalar, *, half: bool = False, **others: Any) -
     >>> from_skglm("SCAD", 0.1, gamma=3.7, half=True)
     SCAD(alpha=0.1, a=3.7)
     """
+    check_kind("name", name, str, "Give the name of a penalty of skglm")
     NOT_NEGATIVE.check("alpha", alpha, _REMEDY)
     strength = _factor(half) * alpha
     remedy = f"Give {', '.join(_SKGLM)} or WeightedGroupL2, with its own arguments"

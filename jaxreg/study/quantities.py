@@ -158,6 +158,8 @@ def ratio(
 def at(dataset: xr.Dataset, **values: Any) -> xr.Dataset:
     """The runs at one value of each named axis: a number, to its nearest neighbour within a millionth of it.
 
+    An axis of which every method has its own value stays as a coordinate of the methods, a single value does not.
+
     Args:
         dataset: of an experiment.
         **values: of each axis, one value, or the name of a variable that has one for each method, say.
@@ -182,7 +184,8 @@ def at(dataset: xr.Dataset, **values: Any) -> xr.Dataset:
         places = _find_places(known, wanted.values)
         if (places < 0).any():
             raise ArgumentError(axis, value, f"was not tried; {listed(known.tolist())} were", "Add it to the settings")
-        dataset = dataset.isel({axis: xr.DataArray(places, dims=wanted.dims)}).drop_vars(axis)
+        dataset = dataset.isel({axis: xr.DataArray(places, dims=wanted.dims)})
+        dataset = dataset if wanted.dims else dataset.drop_vars(axis)
     return dataset
 
 
