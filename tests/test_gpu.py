@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxreg as jr
-from experiments.landscape_benchmark import LIMIT, RATE, START, STEPS, make_refit_gradient
+from experiments.benchmarks.landscape import LIMIT, RATE, START, STEPS, make_refit_gradient
 from jaxreg.landscape import T2_LANDSCAPE, descend, fate
 
 pytestmark = [

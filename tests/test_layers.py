@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from jaxreg.study.catalogue import list_modules
+
 _ROOT = Path(__file__).parents[1]
 _TRAINING = {"jaxreg.engine", "jaxreg.nets", "jaxreg.hypergrad", "optax", "flax", "experiments"}
 _RUNNING = {"sweep", "plan", "seeds", "run", "train", "grad", "value_and_grad", "scan"}
@@ -14,6 +16,10 @@ _RUNNING = {"sweep", "plan", "seeds", "run", "train", "grad", "value_and_grad", 
 
 def _modules(folder):
     return sorted((_ROOT / folder).rglob("*.py"))
+
+
+def _name(path):
+    return str(path.relative_to(_ROOT))
 
 
 def _imports(path, root=_ROOT):
@@ -37,7 +43,7 @@ def _is_figure(path):
     return any(isinstance(node, ast.FunctionDef) and node.name == "draw" for node in tree.body)
 
 
-@pytest.mark.parametrize("path", _modules("jaxreg"), ids=lambda path: str(path.relative_to(_ROOT)))
+@pytest.mark.parametrize("path", _modules("jaxreg"), ids=_name)
 def test_jaxreg_imports_no_experiment_and_matplotlib_only_to_plot(path):
     banned = {"experiments", "paper_figures"}
     if "plotting" not in path.parts and path != _ROOT / "jaxreg" / "study" / "figures.py":  # the command that draws
@@ -45,14 +51,14 @@ def test_jaxreg_imports_no_experiment_and_matplotlib_only_to_plot(path):
     assert not [name for name in _imports(path) if _reaches(name, banned)]
 
 
-@pytest.mark.parametrize("path", _modules("experiments"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", _modules("experiments"), ids=_name)
 def test_experiments_do_not_draw(path):
     banned = {"matplotlib", "jaxreg.plotting", "jaxreg.study.figures", "paper_figures"}
     assert not [name for name in _imports(path) if _reaches(name, banned)]
     assert "plotting" not in {n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)}
 
 
-@pytest.mark.parametrize("path", [*filter(_is_figure, _modules("paper_figures"))], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*filter(_is_figure, _modules("paper_figures"))], ids=_name)
 def test_figures_do_not_train(path):
     assert not [name for name in _imports(path) if _reaches(name, _TRAINING) or name.rpartition(".")[2] in _RUNNING]
     called = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
@@ -60,9 +66,15 @@ def test_figures_do_not_train(path):
 
 
 def test_every_figure_draws_an_experiment():
-    figures = {path.stem for path in _modules("paper_figures") if _is_figure(path)}
-    assert {"learning_rate", "sgd_landscape"} <= figures
-    assert figures <= {path.stem for path in _modules("experiments")}
+    """The two packages have one layout: a figure is where its study is."""
+    figures, studies = (
+        {name: listed.path.partition(".")[2] for name, listed in list_modules(package, defining).items()}
+        for package, defining in (("paper_figures", "draw"), ("experiments", "run"))
+    )
+    assert figures == studies
+    assert {path.partition(".")[0] for path in studies.values()} == {
+        *("regression", "landscape", "networks", "penalties", "benchmarks"),
+    }
 
 
 @pytest.mark.parametrize(

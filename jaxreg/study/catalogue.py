@@ -5,42 +5,70 @@ import difflib
 import importlib
 import pkgutil
 import sys
-from collections.abc import Collection
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from jaxreg.errors import ArgumentError
 
 
-def list_modules(package: str, defining: str) -> dict[str, str]:
-    """Name and one-line summary of each module of `package` that defines the function `defining`, by name.
+class Listed(NamedTuple):
+    """A module that is a study or a figure."""
 
-    The modules are read, not imported: listing them costs nothing of what they import.
+    path: str
+    """What to import."""
+    summary: str
+    """The first line of what it says about itself."""
+
+    @property
+    def subject(self) -> str:
+        """The package that it is in."""
+        return self.path.rpartition(".")[0]
+
+
+def list_modules(package: str, defining: str) -> dict[str, Listed]:
+    """The modules of `package`, and of the packages in it, that define the function `defining`, by name.
+
+    A package that defines it is a module like any other, and what is in it is its own affair. All are read, not
+    imported: listing them costs nothing of what they import.
 
     Args:
         package: an importable package, as `"experiments"`.
         defining: name of a top-level function, as `"run"`.
 
-    >>> "quantities" in list_modules("jaxreg.study", "gain")
-    True
+    Raises:
+        ArgumentError: two modules of one name, or one that is no Python.
+
+    >>> list_modules("jaxreg.study", "gain")["quantities"].path
+    'jaxreg.study.quantities'
     """
-    found = {}
+    found: dict[str, Listed] = {}
     for folder in importlib.import_module(package).__path__:
-        for module in pkgutil.iter_modules([folder]):
-            path = Path(folder, module.name, "__init__.py") if module.ispkg else Path(folder, f"{module.name}.py")
-            try:
-                tree = ast.parse(path.read_text(encoding="utf-8"))
-            except (SyntaxError, UnicodeDecodeError) as error:
-                raise ArgumentError(
-                    "module", str(path), f"is no Python: {error}", "Mend it, or move it away"
-                ) from error
-            if any(isinstance(node, ast.FunctionDef) and node.name == defining for node in tree.body):
-                found[module.name] = (ast.get_docstring(tree) or "").partition("\n")[0]
+        for name, listed in _walk(Path(folder), package, defining):
+            if name in found:
+                constraint = f"is the name of {found[name].path} and of {listed.path}"
+                raise ArgumentError("module", name, constraint, "Give one of them another")
+            found[name] = listed
     return dict(sorted(found.items()))
 
 
-def load(package: str, name: str, known: Collection[str]) -> ModuleType:
-    """Import the module `name` of `package`.
+def _walk(folder: Path, package: str, defining: str) -> Iterator[tuple[str, Listed]]:
+    for module in pkgutil.iter_modules([str(folder)]):
+        path = folder / module.name / "__init__.py" if module.ispkg else folder / f"{module.name}.py"
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+        except (SyntaxError, UnicodeDecodeError) as error:
+            raise ArgumentError("module", str(path), f"is no Python: {error}", "Mend it, or move it away") from error
+        dotted = f"{package}.{module.name}"
+        if any(isinstance(node, ast.FunctionDef) and node.name == defining for node in tree.body):
+            yield module.name, Listed(dotted, (ast.get_docstring(tree) or "").partition("\n")[0])
+        elif module.ispkg:
+            yield from _walk(path.parent, dotted, defining)
+
+
+def load(package: str, name: str, known: Mapping[str, Listed]) -> ModuleType:
+    """Import the module `name` of those `known` in `package`.
 
     Raises:
         ArgumentError: `name` is not one of `known`; the remedy lists them, the closest first.
@@ -49,7 +77,7 @@ def load(package: str, name: str, known: Collection[str]) -> ModuleType:
         close = difflib.get_close_matches(name, known, n=1)
         guess = f"Did you mean {close[0]}? " if close else ""
         raise ArgumentError("name", name, f"is not one of the {package}", f"{guess}Known: {', '.join(sorted(known))}")
-    return importlib.import_module(f"{package}.{name}")
+    return importlib.import_module(known[name].path)
 
 
 def open_folder(folder: str | Path) -> str:

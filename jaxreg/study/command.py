@@ -3,14 +3,15 @@
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 import jaxreg
 from jaxreg.claims import format_ledger, judge, ledger
 from jaxreg.errors import JaxregError
-from jaxreg.study.catalogue import list_modules, load, open_folder
+from jaxreg.study.catalogue import Listed, list_modules, load, open_folder
 from jaxreg.study.experiment import Experiment, as_experiment
 from jaxreg.study.report import describe, describe_adjusted, is_watched
 from jaxreg.study.settings import check_settings
@@ -43,16 +44,32 @@ def run_study(arguments: Sequence[str], package: str, prog: str) -> int:
         if not arguments or arguments[0] in ("-h", "--help"):
             print(_list(known, prog))
             return 0
-        jaxreg.use_all_cores()
-        module = as_experiment(load(package, arguments[0], known))
-        command = _parse(module, f"{prog} {arguments[0]}", arguments[1:])
-        check_settings(command.config)
-        dataset = module.run(command.config, store=command.store, progress=is_watched())
-        judged = judge(getattr(module, "CLAIMS", ()), dataset)
+        module = load(package, arguments[0], known)
     except JaxregError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(module.report(dataset) if hasattr(module, "report") else f"{describe(dataset)}\n\n{dataset}")
+    return run_module(arguments[1:], module, f"{prog} {arguments[0]}")
+
+
+def run_module(arguments: Sequence[str], module: ModuleType, prog: str) -> int:
+    """Run the study that `module` is, print its result and its claims; return the exit code.
+
+    Args:
+        arguments: its options.
+        module: as `jaxreg.study.experiment.Experiment` says.
+        prog: how the command is called.
+    """
+    try:
+        jaxreg.use_all_cores()
+        study = as_experiment(module)
+        command = _parse(study, prog, arguments)
+        check_settings(command.config)
+        dataset = study.run(command.config, store=command.store, progress=is_watched())
+        judged = judge(getattr(study, "CLAIMS", ()), dataset)
+    except JaxregError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(study.report(dataset) if hasattr(study, "report") else f"{describe(dataset)}\n\n{dataset}")
     if judged:
         print(f"\n{format_ledger(ledger(judged))}")
     if len(judged) > 1:
@@ -60,10 +77,10 @@ def run_study(arguments: Sequence[str], package: str, prog: str) -> int:
     return 0
 
 
-def _list(known: dict[str, str], prog: str) -> str:
+def _list(known: Mapping[str, Listed], prog: str) -> str:
     """What is shown to whoever names no study."""
     width = max(map(len, known), default=0)
-    lines = [f"  {name:<{width}}  {summary}" for name, summary in known.items()]
+    lines = [f"  {name:<{width}}  {listed.summary}" for name, listed in known.items()]
     usage = f"usage: {prog} NAME [--preset PRESET] [--store PATH] [--FIELD VALUE ...]"
     return "\n".join([usage, "", *lines, "", f"{prog} NAME --help lists the fields of a study."])
 

@@ -10,7 +10,7 @@ import multiprocessing
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ from jaxreg.engine.lock import hold_lock
 from jaxreg.errors import ArgumentError, JaxregError, StoreError
 from jaxreg.plotting import save
 from jaxreg.plotting.animation import CONTROLS_HEIGHT, save_animation
-from jaxreg.study.catalogue import list_modules, load, open_folder
+from jaxreg.study.catalogue import Listed, list_modules, load, open_folder
 from jaxreg.study.experiment import PRESETS, Experiment, Figure, as_experiment, as_figure
 from jaxreg.study.page import Entry, Movie, write
 from jaxreg.study.report import describe, is_watched
@@ -86,8 +86,9 @@ def draw_figures(arguments: Sequence[str] | None, studies: Studies) -> int:
         command.jobs = min(command.jobs, len(names))
         for name in names:
             as_figure(load(studies.figures, name, known))
-        _check_used(command, {name: _configure(command, _load_study(studies, name, known)) for name in names})
-        make = functools.partial(_make, known=known, studies=studies, command=command)
+        runs = list_modules(studies.experiments, "run")
+        _check_used(command, {name: _configure(command, _load_study(studies, name, runs)) for name in names})
+        make = functools.partial(_make, known=known, runs=runs, studies=studies, command=command)
         page = _output(command, studies) / "index.html"
         print(f"Figures as they come: {page}", flush=True)
         entries: dict[str, Entry] = {}
@@ -104,7 +105,7 @@ def draw_figures(arguments: Sequence[str] | None, studies: Studies) -> int:
     return 0
 
 
-def _parse(arguments: Sequence[str] | None, known: dict[str, str], studies: Studies) -> argparse.Namespace:
+def _parse(arguments: Sequence[str] | None, known: Mapping[str, Listed], studies: Studies) -> argparse.Namespace:
     about = "Compute what is missing, draw the figures, and write them, and animations, beside a page that shows them."
     parser = argparse.ArgumentParser(prog=studies.prog, description=f"{about} Figures: {', '.join(known)}.")
     apart = f", but for {', '.join(sorted(studies.on_request))}" if studies.on_request else ""
@@ -122,8 +123,8 @@ def _parse(arguments: Sequence[str] | None, known: dict[str, str], studies: Stud
     return parser.parse_args(arguments)
 
 
-def _load_study(studies: Studies, name: str, known: dict[str, str]) -> Experiment:
-    return as_experiment(load(studies.experiments, name, known))
+def _load_study(studies: Studies, name: str, runs: Mapping[str, Listed]) -> Experiment:
+    return as_experiment(load(studies.experiments, name, runs))
 
 
 def _configure(command: argparse.Namespace, experiment: Experiment) -> Any:
@@ -167,9 +168,15 @@ def _start() -> None:
     jaxreg.use_all_cores()
 
 
-def _make(name: str, known: dict[str, str], studies: Studies, command: argparse.Namespace) -> Entry:
+def _make(
+    name: str,
+    known: Mapping[str, Listed],
+    runs: Mapping[str, Listed],
+    studies: Studies,
+    command: argparse.Namespace,
+) -> Entry:
     """Compute what is missing of one figure, draw it, write it, and collect what the page says about it."""
-    figure, experiment = as_figure(load(studies.figures, name, known)), _load_study(studies, name, known)
+    figure, experiment = as_figure(load(studies.figures, name, known)), _load_study(studies, name, runs)
     config = _configure(command, experiment)
     start = time.perf_counter()
     dataset = experiment.run(
@@ -188,7 +195,7 @@ def _make(name: str, known: dict[str, str], studies: Studies, command: argparse.
     width, height = drawing.get_size_inches()
     return Entry(
         name=name,
-        title=known[name].rstrip("."),
+        title=known[name].summary.rstrip("."),
         caption=figure.CAPTION,
         inches=(float(width), float(height)),
         runs=describe(dataset),

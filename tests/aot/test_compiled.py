@@ -15,8 +15,8 @@ import pytest
 
 import jaxreg as jr
 from experiments import compile as listing
-from experiments.nets_benchmark import BASE
-from experiments.recipes import learn
+from experiments.benchmarks.nets import BASE
+from experiments.benchmarks.recipes import learn
 from jaxreg.accelerators import TARGETS, compile_for
 from jaxreg.accelerators.compiling import export_chunk
 from jaxreg.accelerators.kernels import find_step

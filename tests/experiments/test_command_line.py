@@ -108,6 +108,27 @@ def _last_config(package):
     return sys.modules[f"{package}.coin"].CONFIGS[-1]
 
 
+def test_studies_are_found_in_packages_and_are_packages(package, tmp_path, capsys):
+    """In any depth; what is in the package of a study is no study."""
+    for place, text in {"games/__init__": "", "games/cards/__init__": _BENCHMARK, "games/cards/deck": _COIN}.items():
+        path = tmp_path / package / f"{place}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    known = list_modules(package, "run")
+    assert [(name, listed.subject) for name, listed in known.items()] == [
+        ("benchmark", package),
+        ("cards", f"{package}.games"),
+        ("coin", package),
+    ]
+    assert main(["cards"], package) == 0
+    assert capsys.readouterr().out == "3 seconds in all\n"
+    path.with_name("coin.py").write_text(_COIN)  # within a study: its own affair
+    assert main([], package) == 0
+    (tmp_path / package / "games" / "coin.py").write_text(_COIN)
+    assert main(["coin"], package) == 2
+    assert f"is the name of {package}.coin and of {package}.games.coin" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
 def test_without_a_name_it_lists_the_experiments(package, capsys, arguments):
     assert main(arguments, package) == 0

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.kernel_rates import measure_rates
+from experiments.benchmarks.kernel_rates import measure_rates
 from jaxreg.landscape import (
     DOUBLE_WELL,
     T2_LANDSCAPE,

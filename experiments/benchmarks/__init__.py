@@ -1,0 +1,1 @@
+"""How fast all this is, against what one would write instead: `python -m experiments.benchmarks [--device]`."""

@@ -1,0 +1,176 @@
+"""What the benchmark of an accelerator measures: entries that each take seconds and say what they found in rows."""
+
+import functools
+import importlib.util
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxreg as jr
+from experiments.benchmarks import linear as linear_benchmark
+from experiments.benchmarks.device.networks import (
+    PRECISIONS,
+    measure_networks,
+    measure_precision,
+    measure_torch_loop,
+    measure_torch_population,
+)
+from experiments.benchmarks.device.sizes import Sizes
+from experiments.benchmarks.kernel_rates import measure_rates
+from experiments.benchmarks.landscape import LIMIT, NOISY_STEPS, RATE, START, STEPS, make_refit_gradient
+from experiments.benchmarks.nets import measure_bandwidth
+from experiments.benchmarks.timing import best_product_rate, row, seconds, time_twice
+from jaxreg.landscape import DOUBLE_WELL, T2_LANDSCAPE, descend, fate, noisy_gradient
+from jaxreg.landscape.kernels import Kernel
+from jaxreg.linear import ridge
+
+KERNELS: tuple[Kernel, ...] = ("xla", "pallas")
+"""How populations on landscapes run, where `descend` lets one choose."""
+_LARGE = (262_144, 1_000_000)  # populations whose compiled programs are timed alone
+_CHAIN = 256  # multiply-adds on each number in registers: sixteen times what its way to and from memory takes
+
+
+class Entry(NamedTuple):
+    """One measurement: its name, the seconds that it may take, and what makes its rows."""
+
+    name: str
+    box: float
+    measure: Callable[[], list[dict[str, Any]]]
+
+
+def list_entries(sizes: Sizes) -> list[Entry]:
+    """All entries, the most telling first: what there is no time for is at the end."""
+    has = {name: importlib.util.find_spec(name) is not None for name in ("torch", "sklearn")}
+    walks = [("refit descent", measure_refit), ("noisy descent", measure_noisy)]
+    entries = [Entry("machine", 60, measure_machine), Entry("descents", 120, functools.partial(measure_walks, sizes))]
+    for runs in sorted(sizes.populations, key=lambda n: (n != 262_144, n)):
+        for name, measure in walks:
+            for kernel in reversed(KERNELS):
+                label = f"{name}, {runs:,} runs, {kernel}, whole sweep"
+                entries.append(Entry(label, 60, functools.partial(measure, label, runs, kernel)))
+    for members in sorted(sizes.networks, reverse=True):
+        name = f"T5 networks, {members:,}"
+        entries.append(Entry(name, 150, functools.partial(measure_networks, name, members, sizes)))
+    if has["torch"]:
+        entries.append(Entry("PyTorch loop", 60, functools.partial(measure_torch_loop, sizes)))
+        entries.append(Entry("torch.func.vmap", 60, functools.partial(measure_torch_population, sizes)))
+    for precision in PRECISIONS:
+        entries.append(Entry(f"precision {precision}", 60, functools.partial(measure_precision, precision, sizes)))
+    entries.append(Entry("ridge, float64", 60, functools.partial(measure_ridge, sizes.fits)))
+    if has["sklearn"]:
+        contests: dict[str, Callable[[int, int], Any]] = {
+            "ridge path, float64": linear_benchmark.contest_ridge,
+            "lasso path, float64": functools.partial(linear_benchmark.contest_lasso, by_lars=False),
+            "LARS, float64": functools.partial(linear_benchmark.contest_lars, shared=True),
+        }
+        for name, make in contests.items():
+            entries.append(Entry(name, 90, functools.partial(measure_contest, make, sizes)))
+    return entries
+
+
+# --- The machine ------------------------------------------------------------------------------------------------------
+
+
+def measure_machine() -> list[dict[str, Any]]:
+    """Its fastest matrix products, its memory bandwidth, and its multiply-adds in registers."""
+    kinds = {"highest": ("highest", jnp.float32), "default": ("default", jnp.float32), "bfloat16": (None, jnp.bfloat16)}
+    rows = [
+        row(f"best matrix product, {name}", best_product_rate(2, *kind) / 1e12, "TFLOP/s")
+        for name, kind in kinds.items()
+    ]
+    rows.append(row("memory bandwidth: scaling an array", measure_bandwidth(5) / 1e9, "GB/s"))
+    return [*rows, row("multiply-adds in registers", measure_multiply_adds() / 1e12, "10¹²/s")]
+
+
+def measure_multiply_adds() -> float:
+    """Float32 multiply-adds per second on numbers that stay in registers."""
+    count = 2**16 if jax.default_backend() == "cpu" else 2**26
+
+    @jax.jit
+    def chain(values: jax.Array) -> jax.Array:
+        for _ in range(_CHAIN):
+            values = values * jnp.float32(0.999) + jnp.float32(0.001)
+        return values
+
+    values = jnp.ones(count)
+    chain(values).block_until_ready()
+    return count * _CHAIN / min(seconds(lambda: chain(values)) for _ in range(5))
+
+
+# --- Landscapes -------------------------------------------------------------------------------------------------------
+
+
+def measure_walks(sizes: Sizes) -> list[dict[str, Any]]:
+    """The compiled programs of both descents alone; what a whole sweep takes beside them is the engine's."""
+    rows = []
+    large = [runs for runs in sizes.populations if runs in _LARGE]
+    for told in measure_rates(large or sizes.populations, 5, str):
+        for kernel in KERNELS:
+            rate = told[f"{kernel}_steps_per_s"]
+            if rate is not None:
+                name = f"{told['descent']} descent, {told['runs']:,} runs, {kernel}"
+                note = "" if told["same_fates"] is None else f"same fates in {told['same_fates']:.2%}"
+                rows.append(row(name, rate, "steps/s", compile_seconds=told[f"{kernel}_compile_s"], note=note))
+    return rows
+
+
+def measure_refit(name: str, runs: int, kernel: Kernel) -> list[dict[str, Any]]:
+    """Refit descent of tutorial T2: steps per second, and how the fates are spread."""
+    gradient = make_refit_gradient()
+
+    def fall(gradient: Any, *, seed: Any) -> dict[str, Any]:
+        end = descend(gradient, START, RATE, STEPS, seed=seed, limit=LIMIT, kernel=kernel)
+        return {"fate": fate(end.weight, T2_LANDSCAPE)}
+
+    sweep = functools.partial(jr.sweep, fall, {"seed": jr.seeds(runs)}, args=(gradient,), progress=False)
+    result, taken, compiling = time_twice(sweep)
+    shares = np.bincount(result["fate"].values, minlength=4) / runs
+    note = "fates " + ", ".join(f"{share:.3%}" for share in shares)
+    return [row(name, runs * STEPS / taken, "steps/s", seconds=taken, compile_seconds=compiling, note=note)]
+
+
+def measure_noisy(name: str, runs: int, kernel: Kernel) -> list[dict[str, Any]]:
+    """Descent with added noise in a double well: steps per second, and the mean and deviation of the ends."""
+
+    def wander(*, seed: Any) -> dict[str, Any]:
+        gradient = noisy_gradient(DOUBLE_WELL, 1.0)
+        return {"weight": descend(gradient, -1.0, 0.1, NOISY_STEPS, seed=seed, kernel=kernel).weight}
+
+    sweep = functools.partial(jr.sweep, wander, {"seed": jr.seeds(runs)}, progress=False)
+    result, taken, compiling = time_twice(sweep)
+    weight = result["weight"].values
+    note = f"ends {weight.mean():.4f} ± {weight.std():.4f}"
+    return [row(name, runs * NOISY_STEPS / taken, "steps/s", seconds=taken, compile_seconds=compiling, note=note)]
+
+
+# --- Linear models in float64 -----------------------------------------------------------------------------------------
+
+
+def measure_ridge(fits: int) -> list[dict[str, Any]]:
+    """Ridge fits of one design to many targets, in float64, checked against the normal equations."""
+    X, _ = linear_benchmark.make_legendre(1)
+
+    def fit(X: Any, *, seed: Any) -> dict[str, Any]:
+        y = jax.random.normal(seed, (X.shape[0],), X.dtype)
+        return {"coef": ridge(X, y, 0.1).coef, "target": y}
+
+    sweep = functools.partial(jr.sweep, fit, {"seed": jr.seeds(fits)}, args=(X,), x64=True, progress=False)
+    result, taken, compiling = time_twice(sweep)
+    y, coef = result["target"].values[:100], result["coef"].values[:100]
+    y = y - y.mean(1, keepdims=True)
+    residual = y @ X - coef @ (X.T @ X + 0.1 * np.eye(X.shape[1]))
+    worst = float(np.abs(residual).max())
+    if not worst < 1e-9:
+        raise AssertionError(f"the normal equations are missed by {worst:.1e}")
+    note = f"{X.shape[0]} × {X.shape[1]}, normal equations within {worst:.0e}"
+    return [
+        row(f"ridge, {fits:,} float64", fits / taken, "fits/s", seconds=taken, compile_seconds=compiling, note=note)
+    ]
+
+
+def measure_contest(make: Callable[[int, int], Any], sizes: Sizes) -> list[dict[str, Any]]:
+    """A population of linear models in float64 against a scikit-learn loop on the CPU."""
+    return [linear_benchmark.measure(make(sizes.datasets, sizes.loop), 1)]

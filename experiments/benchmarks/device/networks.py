@@ -1,0 +1,103 @@
+"""Tutorial T5's networks in the benchmark of an accelerator: populations, precisions of products, PyTorch."""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+import jaxreg as jr
+from experiments.benchmarks.device.sizes import Sizes
+from experiments.benchmarks.nets import BASE
+from experiments.benchmarks.recipes import learn
+from experiments.benchmarks.timing import row, time_twice
+from jaxreg.datasets import Dataset
+from jaxreg.errors import DataError
+
+PRECISIONS = {"float32": "highest", "tensorfloat32": "TF32_TF32_F32", "bfloat16": "BF16_BF16_F32"}
+"""Of the products in networks: what JAX calls them, which is recorded with every sweep."""
+_PIXELS = 28
+
+
+def load_images(sizes: Sizes) -> Dataset:
+    """MNIST where its files are at hand; else the embedded digits, enlarged to its size, as often as needed."""
+    if os.environ.get("JAXREG_DATA"):
+        try:
+            return jr.datasets.load("mnist", train=sizes.examples, test=sizes.tested)
+        except DataError:
+            pass
+    digits = jr.datasets.load("digits")
+    side = int(np.sqrt(digits.x_train.shape[1]))
+    places = np.arange(_PIXELS) * side // _PIXELS
+
+    def enlarge(images: Any, count: int) -> np.ndarray:
+        large = np.asarray(images).reshape(-1, side, side)[:, places][:, :, places].reshape(-1, _PIXELS**2)
+        return np.resize(large, (count, _PIXELS**2))
+
+    return digits._replace(
+        x_train=enlarge(digits.x_train, sizes.examples),
+        y_train=np.resize(digits.y_train, sizes.examples),
+        x_test=enlarge(digits.x_test, sizes.tested),
+        y_test=np.resize(digits.y_test, sizes.tested),
+    )
+
+
+def sweep_networks(members: int, sizes: Sizes, **more: Any) -> Callable[[], Any]:
+    """The sweep of tutorial T5's network over seeds."""
+    recipe = dataclasses.replace(BASE, epochs=sizes.epochs)
+    axes = {"seed": jr.seeds(members), "learning_rate": [recipe.learning_rate]}
+    return functools.partial(jr.sweep, learn(recipe, **more), axes, args=tuple(load_images(sizes)[:4]), progress=False)
+
+
+def measure_networks(name: str, members: int, sizes: Sizes) -> list[dict[str, Any]]:
+    """A population of tutorial T5's networks: runs and steps per second, shares of products and of bandwidth.
+
+    The bytes counted are those that no program can spare once a population has left the caches: every weight is read
+    for the forward and the backward pass, and read and written by the step.
+    """
+    result, taken, compiling = time_twice(sweep_networks(members, sizes))
+    layers = list(zip((_PIXELS**2, *BASE.hidden), (*BASE.hidden, 10), strict=True))
+    weights = sum(a * b + b for a, b in layers)
+    steps = sizes.epochs * -(-sizes.examples // BASE.batch_size)
+    recipe = dataclasses.replace(BASE, epochs=sizes.epochs)
+    work = recipe.operations(_PIXELS**2, 10, sizes.examples, sizes.tested) * members / taken
+    moved = 16 * weights * members * steps / taken
+    accuracy = result["accuracy"].values[:, 0, -1]
+    more = {"seconds": taken, "compile_seconds": compiling, "operations_per_second": work, "bytes_per_second": moved}
+    note = f"{members * steps / taken:,.0f} steps/s; accuracy {accuracy.mean():.4f} ± {accuracy.std():.4f}"
+    return [row(name, members / taken, "runs/s", note=note, **more)]
+
+
+def measure_precision(precision: str, sizes: Sizes) -> list[dict[str, Any]]:
+    """The accuracy of the same networks with products of less precision, and their rate."""
+    with jax.default_matmul_precision(PRECISIONS[precision]):
+        result, taken, compiling = time_twice(sweep_networks(sizes.compared, sizes))
+    accuracy = 100 * result["accuracy"].values[:, 0, -1]
+    told = {"seconds": taken, "compile_seconds": compiling, "accuracies": accuracy.tolist()}
+    note = f"test accuracy {accuracy.mean():.3f} % ± {accuracy.std(ddof=1):.3f} over {sizes.compared} seeds"
+    name = f"T5 networks, {sizes.compared}, {precision} products"
+    return [row(name, sizes.compared / taken, "runs/s", note=note, **told)]
+
+
+def measure_torch_loop(sizes: Sizes) -> list[dict[str, Any]]:
+    """A PyTorch loop on the same device, one network after the other."""
+    from experiments.benchmarks.torch_populations import choose_device, time_loop
+
+    recipe = dataclasses.replace(BASE, epochs=sizes.epochs)
+    taken, accuracy = time_loop(recipe, load_images(sizes), sizes.trained)
+    note = f"on {choose_device()}; accuracy {np.mean(accuracy):.4f}"
+    return [row("T5 network, PyTorch loop", 1 / taken, "runs/s", seconds=taken, note=note)]
+
+
+def measure_torch_population(sizes: Sizes) -> list[dict[str, Any]]:
+    """`torch.func.vmap` over stacked networks on the same device."""
+    from experiments.benchmarks.torch_populations import choose_device, time_population
+
+    recipe = dataclasses.replace(BASE, epochs=sizes.epochs)
+    taken, accuracy = time_population(recipe, load_images(sizes), sizes.functional)
+    note = f"on {choose_device()}; accuracy {np.mean(accuracy):.4f}"
+    name = f"T5 networks, {sizes.functional:,}, torch.func.vmap"
+    return [row(name, sizes.functional / taken, "runs/s", seconds=taken, note=note)]

@@ -1,0 +1,85 @@
+"""Tutorial T5's network in PyTorch on the device that it finds: one after the other, and stacked with `torch.func`."""
+
+import dataclasses
+import time
+from typing import Any
+
+import numpy as np
+
+from experiments.benchmarks.recipes import Recipe
+from experiments.benchmarks.rivals import train_torch
+from jaxreg.datasets import Dataset
+
+
+def choose_device() -> str:
+    """The GPU if PyTorch has one, else the CPU."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def time_loop(recipe: Recipe, data: Dataset, networks: int) -> tuple[float, list[float]]:
+    """Median seconds of a training, of as many after a first one, and the accuracies at their ends."""
+    train_one = train_torch(recipe, data, device=choose_device())
+    train_one(networks)
+    taken, accuracies = [], []
+    for seed in range(networks):
+        began = time.perf_counter()
+        accuracies.append(float(train_one(seed)[-1]))
+        taken.append(time.perf_counter() - began)
+    return float(np.median(taken)), accuracies
+
+
+def time_population(recipe: Recipe, data: Dataset, members: int) -> tuple[float, np.ndarray]:
+    """Seconds that `members` networks take at once, after one epoch of warming up, and their accuracies."""
+    train_population(dataclasses.replace(recipe, epochs=1), data, members)
+    began = time.perf_counter()
+    accuracy = train_population(recipe, data, members)
+    return time.perf_counter() - began, accuracy
+
+
+def train_population(recipe: Recipe, data: Dataset, members: int) -> np.ndarray:
+    """Test accuracy after the last epoch of stacked networks, as PyTorch's tutorial on model ensembling has it.
+
+    Every network shuffles by itself; plain SGD, sigmoid units and dropout as the recipe says.
+    """
+    import torch
+    from torch import nn
+    from torch.func import functional_call, grad, stack_module_state, vmap
+
+    device = torch.device(choose_device())
+    x, y, x_test, y_test = (torch.from_numpy(np.array(part)).to(device) for part in data[:4])
+    y, y_test = y.long(), y_test.long()
+
+    def build() -> Any:
+        sizes, parts = (x.shape[1], *recipe.hidden), []
+        for layer, units in enumerate(recipe.hidden):
+            parts += [nn.Linear(sizes[layer], units), nn.Sigmoid()]
+            if layer < len(recipe.dropout) and recipe.dropout[layer]:
+                parts.append(nn.Dropout(recipe.dropout[layer]))
+        model = nn.Sequential(*parts, nn.Linear(sizes[-1], 10)).to(device)
+        for part in model:
+            if isinstance(part, nn.Linear):
+                nn.init.xavier_uniform_(part.weight)
+                nn.init.zeros_(part.bias)
+        return model
+
+    models = [build() for _ in range(members)]
+    params, buffers = stack_module_state(models)
+    params = {name: value.detach() for name, value in params.items()}
+    model = models[0].train()
+    del models
+
+    def loss(params: Any, images: Any, labels: Any) -> Any:
+        return nn.functional.cross_entropy(functional_call(model, (params, buffers), (images,)), labels)
+
+    slope = vmap(grad(loss), randomness="different")
+    for _ in range(recipe.epochs):
+        order = torch.rand(members, len(x), device=device).argsort(1)
+        for index in order.split(recipe.batch_size, 1):
+            gradients = slope(params, x[index], y[index])
+            params = {name: value - recipe.learning_rate * gradients[name] for name, value in params.items()}
+    model.eval()
+    with torch.no_grad():
+        logits = vmap(lambda params: functional_call(model, (params, buffers), (x_test,)))(params)
+        return (logits.argmax(-1) == y_test).float().mean(1).cpu().numpy()

@@ -1,0 +1,1 @@
+"""SGD on landscapes (tutorial T2)."""

@@ -1,0 +1,1 @@
+"""Networks on images of digits (tutorials T3 and T5)."""

@@ -1,0 +1,276 @@
+"""What does an activation buy? Classes that no straight line separates, the derivatives, the network of tutorial T5."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+import jaxreg as jr
+from experiments.networks.tutorial_network import (
+    BATCH_SIZE,
+    DROPOUT,
+    HIDDEN,
+    LEARNING_RATE,
+    POINTS,
+    Images,
+    count_epochs,
+    count_overflow,
+    last_accuracy,
+    load_images,
+    require,
+)
+from jaxreg.claims import Above, Below, Claim, Estimate, estimate
+from jaxreg.errors import ArgumentError
+from jaxreg.nets import ACTIVATIONS, LOSSES, MLP, optimizers
+from jaxreg.nets.boundary import check_name
+from jaxreg.study import gain, share
+from jaxreg.study.settings import Seeds
+
+TUTORIAL = ("sigmoid", "relu")
+NONE = "identity"
+PATTERNS = ("ring", "xor")
+SOLVED = 0.95
+_EPOCHS = 3
+_POINTS = {"train": 400, "test": 1000}
+_PLANE_RATE = 0.03  # of Adam
+_INPUTS = np.linspace(-4, 4, 161, dtype=np.float32)
+_GRID = np.linspace(-1, 1, 41, dtype=np.float32)
+_RADIUS = np.sqrt(2 / np.pi)  # of the circle with half of the square's area
+_ANGLES = 180
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the study: a small network on points of the plane, and the network of tutorial T5 on images."""
+
+    dataset: Images = "digits"
+    """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
+    seeds: Seeds = 16
+    """Number of runs of each activation on the images; a seed has the same batches and dropout for each."""
+    plane_seeds: Seeds = 64
+    """Number of runs of each activation on each pattern of points; a seed has the same points for each."""
+    activations: tuple[str, ...] = (NONE, "sigmoid", "tanh", "softplus", "relu", "leaky_relu", "elu", "gelu")
+    """Activations of the hidden layers; with "identity" and the tutorial's "sigmoid" and "relu" among them."""
+    epochs: int | None = None
+    """Passes through the images; by default the tutorial's 3, and for the fewer digits 14, as many steps."""
+    hidden: tuple[int, ...] = HIDDEN
+    """Units of each hidden layer of the network for the images."""
+    plane_hidden: tuple[int, ...] = (16,)
+    """Units of each hidden layer of the network for the plane."""
+    plane_steps: int = 600
+    """Steps of Adam on all 400 points of the plane."""
+    learning_rate: float = LEARNING_RATE
+    """Learning rate of stochastic gradient descent on the images."""
+
+
+PRESETS = {
+    "quick": Config(seeds=2, plane_seeds=40, activations=(NONE, "sigmoid", "relu"), epochs=4, plane_steps=400),
+    "laptop": Config(),
+    "paper": Config("mnist", seeds=128, plane_seeds=1000, plane_steps=2000),
+}
+
+
+def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+    """Train with every activation, from every seed, on two patterns in the plane, and on images, raw and scaled.
+
+    Args:
+        config: settings.
+        store: directory that keeps the runs on images, to go on from; those in the plane are kept beside it.
+        progress: show progress bars.
+
+    Returns:
+        Dataset over `activation` of its `value` and `slope`, the derivative by automatic differentiation, over `input`.
+
+        Of the plane, over `pattern` ("ring" or "xor") and `plane_seed`: `plane_accuracy`, the share of new points that
+        are classified right, and `region`, the probability of class 1 over `horizontal` and `vertical`, both from -1
+        to 1; `best_line`, the share that the best straight line can classify right, over `pattern`; `plane_diverged`.
+
+        Of the images, over `pixels` ("raw" or "scaled") and `seed`: `test_accuracy` after each `epoch`; a network that
+        has overflowed says the first class of every image, and counts as doing so. As attributes, the `dataset` and the
+        number of hidden `plane_units`.
+
+    Raises:
+        ArgumentError: a setting outside its domain.
+    """
+    require("activations", config.activations, (NONE, *TUTORIAL))
+    for name in config.activations:
+        check_name("activations", name, ACTIVATIONS)
+    if len(set(config.activations)) < len(config.activations):
+        raise ArgumentError("activations", config.activations, "must differ", "Name each once")
+    data = load_images(config.dataset)
+    epochs = count_epochs(config.dataset, config.epochs, _EPOCHS)
+    activation = {"activation": jr.static(list(config.activations))}
+    images = jr.sweep(
+        partial(learn_images, hidden=config.hidden, learning_rate=config.learning_rate, epochs=epochs),
+        activation
+        | {
+            "pixels": jr.cases({"raw": {"scale": 1.0}, "scaled": {"scale": 1 / data.about.brightest}}),
+            "seed": jr.seeds(config.seeds),
+        },
+        args=data[:4],
+        dims={"test_accuracy": {"epoch": np.arange(1, epochs + 1)}},
+        store=store,
+        progress=progress,
+    )
+    plane = jr.sweep(
+        partial(learn_plane, hidden=config.plane_hidden, steps=config.plane_steps),
+        activation
+        | {
+            "pattern": jr.cases({name: {"is_ring": float(name == "ring")} for name in PATTERNS}),
+            "plane_seed": jr.seeds(config.plane_seeds),
+        },
+        dims={"region": {"horizontal": _GRID, "vertical": _GRID}},
+        store=None if store is None else Path(store).with_name(f"{Path(store).stem}-plane.zarr"),
+        progress=progress,
+    )
+    value, slope = zip(*map(differentiate, config.activations), strict=True)
+    functions = xr.Dataset(
+        {
+            "value": (("activation", "input"), np.array(value)),
+            "slope": (("activation", "input"), np.array(slope)),
+            "best_line": ("pattern", [find_best_line(pattern == "ring") for pattern in PATTERNS]),
+        },
+        {"input": _INPUTS},
+    )
+    parts = [images, plane.rename(diverged="plane_diverged"), functions]
+    whole = xr.merge(parts, join="exact", combine_attrs="override")
+    return whole.assign_attrs(dataset=config.dataset, plane_units=sum(config.plane_hidden))
+
+
+def learn_images(*data: Any, scale: Any, **settings: Any) -> dict[str, Any]:
+    """Test accuracy after each epoch of one training of the tutorial's network."""
+    x_train, y_train, x_test, y_test = data
+    shared: dict[str, Any] = {"dropout": DROPOUT, "batch_size": BATCH_SIZE, "evaluate_train": False}
+    history = jr.nets.train(x_train * scale, y_train, x_test * scale, y_test, **shared, **settings)
+    return {"test_accuracy": count_overflow(history["test_accuracy"], y_test)}
+
+
+def label(points: Any, is_ring: Any) -> Any:
+    """Class of each point: inside a circle that holds half of the square, or where both coordinates have one sign."""
+    inside = jnp.sum(points**2, -1) < _RADIUS**2
+    return jnp.where(is_ring > 0, inside, points[..., 0] * points[..., 1] > 0).astype(jnp.int32)
+
+
+def learn_plane(
+    *, plane_seed: Any, is_ring: Any, hidden: tuple[int, ...], activation: str, steps: int
+) -> dict[str, Any]:
+    """Accuracy on new points, and the probability of class 1 on a grid, of a small network trained on all points."""
+    streams = jr.randomness.split(plane_seed, "init", "points")
+    # In one draw: most of the compiling is random numbers.
+    points = jax.random.uniform(streams["points"], (sum(_POINTS.values()), 2), minval=-1, maxval=1)
+    train, test = points[: _POINTS["train"]], points[_POINTS["train"] :]
+    model = MLP(hidden, 2, activation)
+    targets = jax.nn.one_hot(label(train, is_ring), 2)
+    adam = optimizers.build("adam", None, None, None)
+
+    def lose(params: Any) -> Any:
+        return LOSSES["cross_entropy"](jnp.asarray(model.apply(params, train)), targets).mean()
+
+    def step(state: Any, _: None) -> tuple[Any, None]:
+        params, memory = state
+        direction, memory = adam.update(jax.grad(lose)(params), memory, params)
+        return (jax.tree.map(lambda w, d: w - _PLANE_RATE * d, params, direction), memory), None
+
+    params = model.init(streams["init"], train)
+    (params, _), _ = jax.lax.scan(step, (params, adam.init(params)), length=steps)
+    right = jnp.asarray(model.apply(params, test)).argmax(-1) == label(test, is_ring)
+    grid = jnp.stack(jnp.meshgrid(jnp.asarray(_GRID), jnp.asarray(_GRID), indexing="ij"), -1)
+    logits = jnp.asarray(model.apply(params, grid.reshape(-1, 2)))
+    region = jax.nn.softmax(logits)[:, 1].reshape(grid.shape[:2])
+    return {"plane_accuracy": right.mean(), "region": region}
+
+
+def differentiate(activation: str) -> tuple[Any, Any]:
+    """The activation and its derivative, at the inputs that the figure shows."""
+    function = ACTIVATIONS[activation]
+    return function(jnp.asarray(_INPUTS)), jax.vmap(jax.grad(function))(jnp.asarray(_INPUTS))
+
+
+def find_best_line(is_ring: bool) -> float:
+    """Largest share of the square that a straight line can classify right, by a search over its angle and offset.
+
+    >>> round(find_best_line(False), 2)
+    0.67
+    """
+    side = (np.arange(200) + 0.5) / 100 - 1
+    points = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+    right = 2 * np.asarray(label(points, float(is_ring))) - 1
+    best = 0.5
+    for angle in np.arange(_ANGLES) * np.pi / _ANGLES:
+        order = np.argsort(points @ np.array([np.cos(angle), np.sin(angle)]), kind="stable")
+        behind = np.cumsum(right[order])
+        # Class 1 behind the line and 0 beyond it, or the other way round.
+        best = max(best, 0.5 + abs(behind - behind[-1] / 2).max() / len(points))
+    return float(best)
+
+
+def _plane(dataset: xr.Dataset, activation: str) -> xr.Dataset:
+    """Accuracy in the plane, in per cent, and whether it is enough, for one activation and both patterns."""
+    runs = dataset[["plane_accuracy", "plane_diverged"]].sel(activation=activation)
+    runs = runs.rename(plane_seed="seed", plane_diverged="diverged")
+    return runs.assign(percent=100 * runs["plane_accuracy"], solved=runs["plane_accuracy"] >= SOLVED)
+
+
+def _excess_over_a_line(dataset: xr.Dataset) -> Estimate:
+    """Accuracy without activation minus that of the best line, where it is the larger, at half the error level."""
+    runs = _plane(dataset, NONE)
+    runs = runs.assign(excess=runs["percent"] - 100 * dataset["best_line"])
+    excess = jr.stats.mean(runs, "excess", dim="seed", level=0.975)
+    return estimate(excess.isel(pattern=int(excess["mean"].argmax("pattern"))), POINTS)
+
+
+def _share_solving(dataset: xr.Dataset, activation: str) -> Estimate:
+    """Share of seeds in which it solves both patterns."""
+    runs = _plane(dataset, activation)
+    both = {"solved": runs["solved"].all("pattern"), "diverged": runs["diverged"].any("pattern")}
+    return share("solved")(xr.Dataset(both))
+
+
+def _pixels(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
+    return last_accuracy(dataset).sel(pixels=pixels)
+
+
+_gain = partial(gain, "test_accuracy", "activation")
+_raw, _scaled = (partial(_pixels, pixels=pixels) for pixels in ("raw", "scaled"))
+
+
+CLAIMS = (
+    Claim(
+        "Without an activation, a network separates a ring, or an exclusive or, no better than the best straight line",
+        "tutorial T5",
+        _excess_over_a_line,
+        Below(1),
+    ),
+    *(
+        Claim(
+            f"With {name}, it learns both (95 % of new points right in more than 90 % of seeds)",
+            "tutorial T5",
+            partial(_share_solving, activation=activation),
+            Above(90),
+        )
+        for activation, name in (("sigmoid", "sigmoid"), ("relu", "ReLU"))
+    ),
+    Claim(
+        "The network of T5 is more accurate with sigmoid than without an activation (raw pixels)",
+        "tutorial T5, whose network has sigmoid",
+        _gain("sigmoid", NONE, runs=_raw),
+        Above(0),
+    ),
+    Claim(
+        "The network of T5 is more accurate with ReLU than with sigmoid (raw pixels)",
+        "tutorial T5, which draws both and compares neither",
+        _gain("relu", "sigmoid", runs=_raw),
+        Above(0),
+    ),
+    Claim(
+        "The network of T5 is more accurate with ReLU than with sigmoid (pixels from 0 to 1)",
+        "tutorial T5, carried over to the usual preparation",
+        _gain("relu", "sigmoid", runs=_scaled),
+        Above(0),
+    ),
+)

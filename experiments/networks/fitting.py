@@ -1,0 +1,253 @@
+"""When does a network under-fit, and when over-fit? Over epochs, over its size, and over the strength of L2 (T3)."""
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+import jaxreg as jr
+from experiments.networks.tutorial_network import Images
+from jaxreg.checks import check_integer
+from jaxreg.claims import Above, Below, Claim, Estimate, estimate
+from jaxreg.errors import ArgumentError
+from jaxreg.nets.boundary import check_strength
+from jaxreg.study import choose, gain, held_out
+from jaxreg.study.settings import ChoosingSeeds
+
+CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "weight_norm")
+_TRAIN = {"mnist": 6000, "digits": None}
+_VANISHED = 0.01
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the study: few training images and many epochs, so that a network can fit too well."""
+
+    dataset: Images = "digits"
+    """The 8 × 8 digits that come with jaxreg, or the first 6,000 training images of MNIST."""
+    seeds: ChoosingSeeds = 24
+    """Number of trainings in each case; a seed has the same batches in all, and the same initial weights at every λ."""
+    units: tuple[int, ...] = (1, 2, 4, 8, 16, 64, 256)
+    """Units of the one hidden layer, in increasing order; the largest network is trained with L2, too."""
+    l2: tuple[float, ...] = tuple(float(f"{10 ** (k / 2):.3g}") for k in range(-8, 3))
+    """Strengths of L2, α in ½ α Σw² beside the mean loss, in increasing order; 0 is always there. T3's λ is α m for m
+    training images."""
+    share: float = 0.8
+    """Share of the images that is left for validation."""
+    epochs: int = 200
+    """Passes through the training images."""
+    evaluate_every: int = 4
+    """Epochs from one record to the next."""
+    learning_rate: float = 0.003
+    """Learning rate of Adam."""
+    batch_size: int = 32
+    """Images per step."""
+    activation: str = "relu"
+    """Activation of the hidden layer."""
+
+
+PRESETS = {
+    "quick": Config(seeds=4, units=(1, 8, 64), l2=(0.01, 1.0), epochs=100, evaluate_every=5),
+    "laptop": Config(),
+    "paper": Config("mnist", seeds=64, units=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024), evaluate_every=1),
+}
+
+
+def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+    """Train networks of every size without penalty, and the largest with L2 of every strength.
+
+    Args:
+        config: settings.
+        store: directory that keeps the population, to go on from.
+        progress: show a progress bar.
+
+    Returns:
+        Dataset of `train_loss`, `validation_loss` (without the penalty), `train_accuracy`, `validation_accuracy` and
+        `weight_norm`, the Euclidean norm of all weights, over `case`, `seed` and `epoch`; `units` and `l2` of each case
+        are coordinates, by which `by_units` and `by_l2` select. As attributes, the `dataset` and its numbers of images.
+
+    Raises:
+        ArgumentError: a setting outside its domain.
+    """
+    for name, values in (("units", config.units), ("l2", config.l2)):
+        if not values or any(a >= b for a, b in itertools.pairwise(values)):
+            raise ArgumentError(name, values, "must be in increasing order", "Sort the values, and give each once")
+    for units in config.units:
+        check_integer("units", units, 1, math.inf, "Give the hidden layer at least one unit")
+    for alpha in config.l2:
+        check_strength("l2", alpha, "Give strengths such as 0.01")
+    if config.l2[0] == 0:
+        raise ArgumentError("l2", config.l2, "must be above 0", "Leave 0 out: it is always there")
+    points = [(units, 0.0) for units in config.units] + [(config.units[-1], alpha) for alpha in config.l2]
+    bundles = {f"{units} units, l2 {alpha:g}": {"hidden": (units,), "l2": alpha} for units, alpha in points}
+    data = jr.datasets.load(config.dataset, train=_TRAIN.get(config.dataset))
+    x, y, x_validation, y_validation = jr.datasets.split(data.x_train, data.y_train, share=config.share, seed=0)
+    names = ("epochs", "evaluate_every", "learning_rate", "batch_size", "activation")
+    recorded = {"epoch": np.arange(config.evaluate_every, config.epochs + 1, config.evaluate_every)}
+    result = jr.sweep(
+        partial(follow, **{name: getattr(config, name) for name in names}),
+        {"case": jr.cases(bundles), "seed": jr.seeds(config.seeds)},
+        args=(x, y, x_validation, y_validation),
+        dims=dict.fromkeys(CURVES, recorded),
+        store=store,
+        progress=progress,
+    )
+    sizes, strengths = ([point[place] for point in points] for place in (0, 1))
+    return result.assign_coords(units=("case", sizes), l2=("case", strengths)).assign_attrs(
+        dataset=config.dataset, train_images=len(y), validation_images=len(y_validation)
+    )
+
+
+def follow(x: Any, y: Any, x_validation: Any, y_validation: Any, **settings: Any) -> dict[str, Any]:
+    """The curves of one training by Adam."""
+    sets = {"x_validation": x_validation, "y_validation": y_validation}
+    history = jr.nets.train(x, y, **sets, optimizer="adam", **settings)
+    norm = jnp.sqrt((history["weight_norm"] ** 2).sum(-1))
+    return {name: history[name] for name in CURVES} | {"weight_norm": norm}
+
+
+def by_units(dataset: xr.Dataset) -> xr.Dataset:
+    """The cases without penalty, over `units`."""
+    chosen = dataset.isel(case=np.flatnonzero(dataset["l2"] == 0))
+    return chosen.swap_dims(case="units").drop_vars(["case", "l2"], errors="ignore")
+
+
+def by_l2(dataset: xr.Dataset) -> xr.Dataset:
+    """The cases of the largest network, over `l2`, from 0 on."""
+    chosen = dataset.isel(case=np.flatnonzero(dataset["units"] == dataset["units"].max()))
+    return chosen.swap_dims(case="l2").drop_vars(["case", "units"], errors="ignore")
+
+
+def add_errors(dataset: xr.Dataset) -> xr.Dataset:
+    """The same with `train_error` and `validation_error`, the shares of images that are not recognised, in per cent."""
+    shares = {f"{part}_error": 1 - dataset[f"{part}_accuracy"] for part in ("train", "validation")}
+    errors = {name: (100 * share).assign_attrs(units="%") for name, share in shares.items()}
+    losses = {name: dataset[name].assign_attrs(units="nats") for name in ("train_loss", "validation_loss")}
+    return dataset.assign(errors | losses)
+
+
+def _find_least(runs: xr.Dataset, name: str, dim: str) -> Any:
+    """Where the mean of every other seed is least; the last place is left out."""
+    return choose(runs.isel({dim: slice(-1)}), name, dim, least=True).item()
+
+
+def find_well_fitted(dataset: xr.Dataset) -> int:
+    """The size, below the largest, of the least mean validation loss after the last epoch, on every other seed."""
+    return int(_find_least(by_units(dataset).isel(epoch=-1), "validation_loss", "units"))
+
+
+def _rise_after_least(runs: xr.Dataset, name: str, dim: str) -> Estimate | None:
+    """By how much the last value along a dimension lies above the least of the others."""
+    last = runs[dim].values[-1].item()
+    return gain(name, dim, last, _find_least(runs, name, dim))(held_out(runs))
+
+
+def _least_fall(dataset: xr.Dataset) -> Estimate:
+    """The step in size at which the training loss falls least; all steps at once at the error level."""
+    runs = by_units(dataset).isel(epoch=-1)
+    sizes = runs["units"].values
+    level = 1 - 0.05 / max(len(sizes) - 1, 1)
+    steps = [
+        jr.stats.paired_difference(runs, "train_loss", "seed", "units", small, level).sel(units=large)
+        for small, large in itertools.pairwise(sizes)
+    ]
+    return max((estimate(step, "nats") for step in steps), key=lambda step: step.effect)
+
+
+def _rise_with_size(dataset: xr.Dataset, name: str) -> Estimate | None:
+    return _rise_after_least(add_errors(by_units(dataset)).isel(epoch=-1), name, "units")
+
+
+def _rise_of_curve(dataset: xr.Dataset, name: str) -> Estimate | None:
+    return _rise_after_least(add_errors(by_units(dataset)).isel(units=-1), name, "epoch")
+
+
+def _error_of_smallest(dataset: xr.Dataset) -> Estimate:
+    smallest = add_errors(by_units(dataset)).isel(epoch=-1, units=0)
+    return estimate(jr.stats.mean(smallest, "train_error", dim="seed"), "% of training images")
+
+
+def _share_of_norm(dataset: xr.Dataset) -> Estimate:
+    norm = by_l2(dataset)["weight_norm"].isel(epoch=-1)
+    broken = by_l2(dataset)["diverged"].isel(l2=[0, -1]).any("l2")
+    runs = xr.Dataset({"ratio": 100 * norm.isel(l2=-1, drop=True) / norm.isel(l2=0, drop=True), "diverged": broken})
+    return estimate(jr.stats.mean(runs, "ratio", dim="seed"), "% of the norm without penalty")
+
+
+def _share_of_ignorance(dataset: xr.Dataset) -> Estimate:
+    """Training loss at the largest λ in units of ln 10, what knowing nothing of ten classes costs."""
+    last = by_l2(dataset).isel(epoch=-1, l2=-1)
+    last = last.assign(share=100 * last["train_loss"] / math.log(10))
+    return estimate(jr.stats.mean(last, "share", dim="seed"), "% of ln 10")
+
+
+def _gain_of_some_l2(dataset: xr.Dataset, name: str) -> Estimate | None:
+    """Validation error or loss at the best λ above 0, chosen by every other seed, minus that without, by the others."""
+    runs = add_errors(by_l2(dataset)).isel(epoch=-1)
+    best = choose(runs.isel(l2=slice(1, None)), name, "l2", least=True).item()
+    return gain(name, "l2", best, 0.0)(held_out(runs))
+
+
+CLAIMS = (
+    Claim(
+        "An under-fitted network errs on its own training images: the smallest, on more than 10 % of them",
+        "tutorial T3",
+        _error_of_smallest,
+        Above(10),
+    ),
+    Claim("Training loss falls with every step in complexity", "tutorial T3", _least_fall, Below(0)),
+    Claim(
+        "Validation loss has its minimum at a medium complexity: the largest network's is higher",
+        "tutorial T3, of the loss",
+        partial(_rise_with_size, name="validation_loss"),
+        Above(0),
+    ),
+    Claim(
+        "Validation error has its minimum at a medium complexity: the largest network's is higher",
+        "tutorial T3",
+        partial(_rise_with_size, name="validation_error"),
+        Above(0),
+    ),
+    Claim(
+        "In training, the largest network's validation loss turns and rises",
+        "tutorial T3, of the loss",
+        partial(_rise_of_curve, name="validation_loss"),
+        Above(0),
+    ),
+    Claim(
+        "In training, the largest network's validation error turns and rises",
+        "tutorial T3",
+        partial(_rise_of_curve, name="validation_error"),
+        Above(0),
+    ),
+    Claim(
+        "A very large λ drives the weights to 0: to less than 1 % of their norm without penalty",
+        "tutorial T3",
+        _share_of_norm,
+        Below(100 * _VANISHED),
+    ),
+    Claim(
+        "With a very large λ the network under-fits: its training loss is that of knowing nothing, but for 5 %",
+        "tutorial T3",
+        _share_of_ignorance,
+        Above(95),
+    ),
+    Claim(
+        "Some λ in between makes the largest network err less on validation images",
+        "tutorial T3",
+        partial(_gain_of_some_l2, name="validation_error"),
+        Below(0),
+    ),
+    Claim(
+        "Some λ in between lowers the largest network's validation loss",
+        "tutorial T3, of the loss",
+        partial(_gain_of_some_l2, name="validation_loss"),
+        Below(0),
+    ),
+)

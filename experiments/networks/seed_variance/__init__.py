@@ -1,0 +1,221 @@
+"""Where does the scatter of accuracy over seeds come from, and how many seeds tell two settings apart?"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from scipy.special import ndtri
+
+import jaxreg as jr
+from experiments.networks.seed_variance.variances import (
+    BASELINE,
+    LEVEL,
+    SOURCES,
+    count_seeds,
+    jackknife,
+    list_runs,
+    measure_differences,
+    split_sources,
+    split_variances,
+    tabulate_seeds,
+)
+from jaxreg.claims import Above, Below, Claim, Estimate, Inside
+from jaxreg.nets.boundary import check_integer
+from jaxreg.study.settings import Seeds
+
+SETTINGS = {
+    BASELINE: {"learning_rate": 0.1, "dropout": 0.5, "l2": 0.0},
+    "learning rate 0.08": {"learning_rate": 0.08, "dropout": 0.5, "l2": 0.0},
+    "dropout 0.4": {"learning_rate": 0.1, "dropout": 0.4, "l2": 0.0},
+    "L2 0.001": {"learning_rate": 0.1, "dropout": 0.5, "l2": 1e-3},
+}
+FULL_TEST_SET = 10_000
+_SIZES = {"mnist": (6000, 10_000), "digits": (None, None)}
+_EPOCHS = {"mnist": 3, "digits": 14}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the study; network and training are those of tutorial T5."""
+
+    dataset: Literal["digits", "mnist"] = "digits"
+    """The 8 × 8 digits that come with jaxreg, or the first 6,000 training images of MNIST, as in T5, and all 10,000
+    test images."""
+    seeds: Seeds = 64
+    """Number of runs at each of four similar settings; a seed has the same randomness at all of them."""
+    levels: int = 7
+    """Number of initial weights, of orders of the batches and of dropout streams, every one with every other."""
+    epochs: int | None = None
+    """Passes through the training data; by default the tutorial's 3, and for the fewer digits 14, as many steps."""
+    hidden: tuple[int, ...] = (256, 128)
+    """Units of each hidden layer."""
+    batch_size: int = 32
+    """Images per step."""
+
+
+PRESETS = {
+    "quick": Config(seeds=16, levels=3, hidden=(64, 32)),
+    "laptop": Config(),
+    "paper": Config("mnist", seeds=256, levels=12),
+}
+
+
+def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+    """Train independent runs at four settings, and crossed ones at the tutorial's.
+
+    Args:
+        config: settings.
+        store: directory that keeps the independent runs, to go on from; the crossed ones are kept beside it.
+        progress: show a progress bar.
+
+    Returns:
+        Dataset of `test_correct`, whether a network gets a test image right, over `setting`, `seed` and `example`, and
+        `test_accuracy`, over the former two; and of `crossed_accuracy` over `init_seed`, `order_seed` and
+        `dropout_seed`, NaN where a run diverged. Dropout is off in all tests. From these, in squared percentage points
+        and over `setting`, the variance over seeds, `total`, and its parts `bernoulli` and `covariance`, with the
+        interval from `low` to `high`; and `seeds_needed`, of either setting, to see a `difference` in percentage points
+        from the tutorial's, by `design` ("paired" or "unpaired") and `test_images`.
+
+    Raises:
+        ArgumentError: a setting outside its domain.
+    """
+    check_integer("seeds", config.seeds, 3, math.inf, "Give three runs or more, to know how they scatter")
+    check_integer("levels", config.levels, 2, math.inf, "Give two levels or more, to know how they differ")
+    train, test = _SIZES.get(config.dataset, (None, None))
+    data = jr.datasets.load(config.dataset, train=train, test=test, scale=False)
+    epochs = _EPOCHS.get(config.dataset, 3) if config.epochs is None else config.epochs
+    learn_it = partial(learn, hidden=config.hidden, batch_size=config.batch_size, epochs=epochs)
+    beside = None if store is None else Path(store).with_name(f"{Path(store).stem}-crossed.zarr")
+    independent = jr.sweep(
+        learn_it,
+        {"setting": jr.cases(SETTINGS), "seed": jr.seeds(config.seeds)},
+        args=data[:4],
+        dims={"test_correct": ("example",)},
+        store=store,
+        progress=progress,
+    ).load()
+    crossed = jr.sweep(
+        partial(score, learn_it, **SETTINGS[BASELINE]),
+        {source: jr.seeds(config.levels) for source in SOURCES},
+        args=data[:4],
+        store=beside,
+        progress=progress,
+    ).load()
+    accuracy = crossed["test_accuracy"].where(~crossed["diverged"])
+    result = independent.assign(crossed_accuracy=accuracy).assign_attrs(dataset=config.dataset)
+    return result.assign(split_variances(result)).assign(seeds_needed=tabulate_seeds(result, FULL_TEST_SET))
+
+
+def learn(x_train: Any, y_train: Any, x_test: Any, y_test: Any, **settings: Any) -> dict[str, Any]:
+    """Train the network of T5 and ask it about every test image."""
+    options: dict[str, Any] = {"evaluate_train": False, "evaluate_every": settings["epochs"], "return_params": True}
+    params = jr.nets.train(x_train, y_train, **settings, **options)["params"]
+    logits: Any = jr.nets.MLP(settings["hidden"], classes=10).apply(params, x_test)
+    correct = logits.argmax(-1) == y_test
+    loss = jr.losses.softmax_cross_entropy(logits, y_test).mean()
+    return {"test_correct": correct, "test_accuracy": correct.mean(), "test_loss": loss}
+
+
+def score(learn_it: Callable[..., dict[str, Any]], *data: Any, **settings: Any) -> dict[str, Any]:
+    """The same with a key for each source, without the single images."""
+    scores = learn_it(*data, **settings)
+    return {name: value for name, value in scores.items() if name != "test_correct"}
+
+
+def _ratio_to_coins(dataset: xr.Dataset) -> Estimate:
+    parts = split_variances(dataset).sel(setting=BASELINE)
+    ratio, low, high = (float(parts[part] / parts["bernoulli"]) for part in ("total", "low", "high"))
+    return Estimate(ratio, (low, high), parts.attrs["n"], "of the coins' variance")
+
+
+def _seeds_for_a_tenth(dataset: xr.Dataset) -> Estimate:
+    def needed(runs: np.ndarray) -> float:
+        return float(count_seeds(0.1, measure_differences(runs, FULL_TEST_SET)[1]))
+
+    found = jackknife(needed, list_runs(dataset))
+    # What is foretold for more images may come out below 0.
+    effect, low, high = (max(number, 0.0) for number in (found.effect, *found.interval))
+    return Estimate(effect, (low, high), found.n, "seeds")
+
+
+def _seeds_for_a_point(dataset: xr.Dataset) -> Estimate:
+    def needed(runs: np.ndarray) -> float:
+        return float(count_seeds(1.0, measure_differences(runs)[1]))
+
+    return jackknife(needed, list_runs(dataset), "seeds")
+
+
+def _share_when_paired(dataset: xr.Dataset) -> Estimate:
+    def share(runs: np.ndarray) -> float:
+        paired, unpaired = measure_differences(runs)
+        return 100 * paired / unpaired
+
+    return jackknife(share, list_runs(dataset), "% of the seeds")
+
+
+def _ratio_of_sources(dataset: xr.Dataset) -> Estimate:
+    """Ratio of two components, with the interval of its logarithm; where one is not seen, nothing can be said."""
+    parts = split_sources(dataset)
+    pair = parts.sel(component=list(SOURCES[:2]))
+    n = int(parts["n"])
+    if not (pair["variance"] > 0).all():
+        return Estimate(math.nan, (-math.inf, math.inf), n)
+    first, second = (float(variance) for variance in pair["variance"])
+    half = float(ndtri(0.5 + LEVEL / 2)) * math.sqrt(((pair["standard_error"] / pair["variance"]) ** 2).sum())
+    ratio = first / second
+    return Estimate(ratio, (ratio * math.exp(-half), ratio * math.exp(half)), n)
+
+
+def _share_of_weights(dataset: xr.Dataset) -> Estimate:
+    """Share of the component of the initial weights; its error is that of the component."""
+    parts = split_sources(dataset)
+    mine = parts.sel(component=SOURCES[0])
+    total = float(np.maximum(parts["variance"], 0).sum())
+    half = 100 * float(ndtri(0.5 + LEVEL / 2) * mine["standard_error"]) / total if total > 0 else math.inf
+    share = 100 * float(mine["share"])
+    return Estimate(share, (share - half, share + half), int(parts["n"]), "% of the variance")
+
+
+CLAIMS = (
+    Claim(
+        "Accuracies scatter over seeds as if every test example were a coin of its own (variance within a factor of 2)",
+        "Jordan, Calibrated Chaos (2023)",
+        _ratio_to_coins,
+        Inside(0.5, 2),
+    ),
+    Claim(
+        "About 32 seeds of each (16 to 64) tell two settings 0.1 points apart, on 10,000 test images",
+        "rule of thumb for MNIST",
+        _seeds_for_a_tenth,
+        Inside(16, 64),
+    ),
+    Claim(
+        "One run of each setting is enough to see a difference of one percentage point",
+        "tutorial T5, which compares single runs",
+        _seeds_for_a_point,
+        Below(1),
+    ),
+    Claim(
+        "Runs that share their seeds tell two settings apart with fewer seeds than runs that do not",
+        "common random numbers: Glasserman and Yao (1992)",
+        _share_when_paired,
+        Below(100),
+    ),
+    Claim(
+        "Initial weights and the order of the data bring comparable variance (within a factor of 2)",
+        "Dodge et al., Fine-Tuning Pretrained Language Models (2020)",
+        _ratio_of_sources,
+        Inside(0.5, 2),
+    ),
+    Claim(
+        "Fixing the initial weights takes away more than half of the variance",
+        "common practice of comparing runs from the same initial weights",
+        _share_of_weights,
+        Above(50),
+    ),
+)

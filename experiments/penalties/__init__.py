@@ -1,0 +1,1 @@
+"""What penalties mean, and why squared error blurs (tutorial T4)."""

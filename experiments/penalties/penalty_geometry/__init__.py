@@ -1,0 +1,271 @@
+"""Does the L1 diamond touch the loss at a corner? Shapes of three penalties in two and more dimensions, tutorial T4."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+import jaxreg as jr
+from experiments.penalties.penalty_geometry.pictures import GRAM, OPTIMUM, PATH_WEIGHTS, follow_all, pad_pair, touch_all
+from experiments.penalties.penalty_geometry.shapes import (
+    LOSSES,
+    PENALTIES,
+    measure_loss,
+    share_of_corners,
+    share_of_zeros,
+)
+from jaxreg.checks import check_integer
+from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, estimate, exactly
+from jaxreg.errors import ArgumentError
+from jaxreg.linear.boundary import check_number
+from jaxreg.study import share
+from jaxreg.study.settings import Seeds
+
+_GRID = (-2.3, 2.9)
+_LOSSES = "% of losses"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the study."""
+
+    seeds: Seeds = 4000
+    """Number of random losses of each dimension and each kind of Gram matrix."""
+    dimensions: tuple[int, ...] = (2, 3, 5, 8, 16)
+    """Numbers of weights of the random losses."""
+    shares: tuple[float, ...] = tuple(k / 20 for k in range(1, 20))
+    """Strengths α for the random losses, as shares of that from which L1 has no weight left."""
+    alphas: tuple[float, ...] = (0.4, 1.0, 1.6)
+    """Strengths α whose shapes are drawn."""
+    path_seed: int = 3
+    """Seed of the one loss of five weights whose paths are drawn."""
+
+
+PRESETS = {
+    "quick": Config(seeds=1000, dimensions=(2, 4, 8), shares=tuple(k / 10 for k in range(1, 10))),
+    "laptop": Config(),
+    "paper": Config(seeds=40_000, dimensions=(2, 3, 5, 8, 16, 32)),
+}
+
+
+def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+    r"""Find where shapes of a given size touch a two-weight loss, and how often random losses are touched at a corner.
+
+    The penalties are $\alpha P(w)$ with $P(w) = \rho\|w\|_1 + \tfrac12(1 - \rho)\|w\|^2$: L1 (ρ = 1), elastic net
+    (ρ = ½) and L2 (ρ = 0). A shape is $P(w) \le s$; the s that belongs to α is that of the penalized solution.
+
+    Args:
+        config: settings.
+        store: directory that keeps the population, to go on from.
+        progress: show a progress bar.
+
+    Returns:
+        Dataset of
+
+        - the two-weight loss: `loss` over `second` and `first`, its `optimum` over `weight`; over `penalty` and
+          `alpha`: the `size` s of the shape, `touch` (`weight`), the minimum within it, and `touch_alpha`, the
+          multiplier found with it; over `penalty` and `fine_share`: `trace` (`weight`), all touching points;
+        - one loss of five weights: `path` over `penalty`, `fine_share` and `path_weight`, and `path_size`, the size of
+          the shape relative to the one that holds the minimum of the loss;
+        - random losses, over `loss_kind`, `dimension`, `seed`, `penalty` and `share`: `kept`, the number of weights
+          that are not exactly 0, and `size_at`, that of the shape; `gap`, the largest duality gap of a path;
+        - over `dimension` and `share`: `corner_exact`, how often L1 keeps one weight of an isotropic loss, and
+          `zero_exact`, how often it drops one, in closed form.
+
+    Raises:
+        ArgumentError: a setting outside its domain.
+    """
+    _check(config)
+    shares, ratios = np.array(config.shares), np.array(list(PENALTIES.values()))
+    population = jr.sweep(
+        partial(measure_loss, widest=max(config.dimensions)),
+        {
+            "loss_kind": jr.cases({name: {"spread": spread} for name, spread in LOSSES.items()}),
+            "dimension": list(config.dimensions),
+            "seed": jr.seeds(config.seeds),
+        },
+        args=(shares, ratios),
+        dims={
+            "kept": {"penalty": list(PENALTIES), "share": shares},
+            "size": {"penalty": list(PENALTIES), "share": shares},
+            "gap": {"penalty": list(PENALTIES)},
+        },
+        store=store,
+        x64=True,
+        progress=progress,
+    ).rename(size="size_at")
+    fine = np.concatenate([np.geomspace(1e-4, 0.02, 20, endpoint=False), np.linspace(0.02, 1, 80)])
+    with jax.enable_x64(True):
+        paths = follow_all(config.path_seed, config.alphas, fine, ratios)
+        touches = touch_all(*(jnp.asarray(part) for part in (*pad_pair(), paths["size"], ratios)))
+    axis = np.linspace(*_GRID, 141)
+    away = np.stack(np.meshgrid(axis, axis), -1) - np.array(OPTIMUM)
+    exact = [
+        [[share(dimension, at) for at in config.shares] for dimension in config.dimensions]
+        for share in (share_of_corners, share_of_zeros)
+    ]
+    return population.assign(
+        loss=(("second", "first"), np.einsum("abi,ij,abj->ab", away, GRAM, away) / 2),
+        optimum=("weight", list(OPTIMUM)),
+        size=(("penalty", "alpha"), paths["size"]),
+        touch=(("penalty", "alpha", "weight"), np.asarray(touches.coef[..., :2])),
+        touch_alpha=(("penalty", "alpha"), np.asarray(touches.alpha)),
+        trace=(("penalty", "fine_share", "weight"), paths["trace"]),
+        path=(("penalty", "fine_share", "path_weight"), paths["path"]),
+        path_size=(("penalty", "fine_share"), paths["path_size"]),
+        corner_exact=(("dimension", "share"), np.array(exact[0])),
+        zero_exact=(("dimension", "share"), np.array(exact[1])),
+    ).assign_coords(
+        first=axis,
+        second=axis,
+        weight=[1, 2],
+        alpha=list(config.alphas),
+        fine_share=fine,
+        path_weight=np.arange(1, PATH_WEIGHTS + 1),
+    )
+
+
+def _check(config: Config) -> None:
+    check_integer("seeds", config.seeds, 3, 10**9, "One loss has no distribution")
+    check_integer("path_seed", config.path_seed, 0, 2**32 - 1, "Give a seed such as 0")
+    for dimension in config.dimensions:
+        check_integer("dimensions", dimension, 2, 256, "Give numbers of weights such as (2, 5, 16)")
+    for fraction in config.shares:
+        check_number("shares", fraction, 1e-6, 1, "Give shares of the strength from which L1 has no weight left")
+    for alpha in config.alphas:
+        check_number("alphas", alpha, 1e-6, 2, "Beyond 2.24 the drawn diamond is a point")
+    for name in ("dimensions", "shares", "alphas"):
+        values = getattr(config, name)
+        if not values or (np.diff(values) <= 0).any():
+            raise ArgumentError(name, values, "must be one or more rising numbers", "Start with the smallest")
+
+
+def count_sparse(dataset: xr.Dataset) -> xr.Dataset:
+    """Whether each touching point is a corner (one weight kept), and has a zero at all; with `diverged`."""
+    kept = dataset["kept"]
+    return dataset[["diverged"]].assign(corner=kept == 1, zero=kept < dataset["dimension"])
+
+
+def _at(dataset: xr.Dataset, penalty: str, which: int, share: float = 0.5) -> xr.Dataset:
+    """One cell of the random losses: the first or the last dimension, and the strength nearest to a share."""
+    runs = count_sparse(dataset).sel(loss_kind="random", penalty=penalty).isel(dimension=which)
+    return runs.sel(share=share, method="nearest")
+
+
+def _share(runs: xr.Dataset, name: str) -> Estimate:
+    return share(name, of="losses")(runs)
+
+
+def _share_on_a_corner(dataset: xr.Dataset) -> Estimate:
+    """Mean over all strengths, loss by loss."""
+    runs = count_sparse(dataset).sel(loss_kind="random", penalty="L1", dimension=2)
+    runs = runs.assign(corner=100 * runs["corner"].mean("share"))
+    return estimate(jr.stats.mean(runs, "corner", dim="seed"), _LOSSES)
+
+
+def _share_at_half(name: str, penalty: str, which: int) -> Quantity:
+    def quantity(dataset: xr.Dataset) -> Estimate:
+        return _share(_at(dataset, penalty, which), name)
+
+    return quantity
+
+
+def _share_of_l2_on_an_axis(dataset: xr.Dataset) -> Estimate:
+    runs = count_sparse(dataset).sel(loss_kind="random", penalty="L2", dimension=2)
+    return _share(runs.assign(zero=runs["zero"].any("share")), "zero")
+
+
+def _gain_with_dimensions(dataset: xr.Dataset) -> Estimate:
+    runs = count_sparse(dataset).sel(loss_kind="random", penalty="L1").sel(share=0.5, method="nearest")
+    runs = runs.assign(zero=100.0 * runs["zero"]).transpose("seed", ...)
+    first, last = dataset["dimension"].values[[0, -1]]
+    gain = jr.stats.paired_difference(runs, "zero", "seed", "dimension", baseline=int(first))
+    return estimate(gain.sel(dimension=last), "percentage points")
+
+
+def _share_shrinking(dataset: xr.Dataset) -> Estimate:
+    runs = dataset.sel(loss_kind="random", penalty="L1", dimension=2)
+    runs = runs.assign(falls=(runs["size_at"].diff("share") < 0).all("share"))
+    return _share(runs, "falls")
+
+
+def _distance_from_closed_form(dataset: xr.Dataset) -> Estimate:
+    """Largest distance of a simulated share from the exact one over all cells, in standard errors."""
+    runs = count_sparse(dataset).sel(loss_kind="isotropic", penalty="L1")
+    n = int((~runs["diverged"]).sum("seed").min())
+    z = []
+    for name in ("corner", "zero"):
+        exact = dataset[f"{name}_exact"]
+        error = np.sqrt(exact * (1 - exact) / n) + 0.5 / n
+        z.append(float((abs(runs[name].mean("seed") - exact) / error).max()))
+    return exactly(max(z), n, "standard errors")
+
+
+_BOOK = "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, section 3.4.3"
+_HALF = "at half the α from which no weight is left"
+
+CLAIMS = (
+    Claim(
+        "The L1 touching point sits on a corner, so one of two weights is exactly 0 (more than half of random losses, "
+        "mean over all α)",
+        "tutorial T4, read as more often than not",
+        _share_on_a_corner,
+        Above(50),
+    ),
+    Claim(
+        f"The L1 touching point sits on a corner, so one of two weights is exactly 0 (in more than 95 % of random "
+        f"losses, {_HALF})",
+        "tutorial T4, to the letter",
+        _share_at_half("corner", "L1", 0),
+        Above(95),
+    ),
+    Claim(
+        f"In the largest dimension too it sits on a corner, all weights but one being 0 (more than half, {_HALF})",
+        "tutorial T4, carried over to many weights",
+        _share_at_half("corner", "L1", -1),
+        Above(50),
+    ),
+    Claim(
+        f"In the largest dimension some weight is exactly 0 (in more than 95 % of random losses, {_HALF})",
+        _BOOK,
+        _share_at_half("zero", "L1", -1),
+        Above(95),
+    ),
+    Claim(
+        f"With more dimensions there are more opportunities for a weight to be 0 (share of losses with a zero in the "
+        f"largest dimension less that in two, {_HALF})",
+        _BOOK,
+        _gain_with_dimensions,
+        Above(0),
+    ),
+    Claim(
+        f"The elastic net's shape has corners too: in the largest dimension some weight is exactly 0 (more than half, "
+        f"{_HALF}, which is a quarter of the elastic net's own)",
+        "Zou and Hastie, J. R. Stat. Soc. B 67 (2005)",
+        _share_at_half("zero", "elastic net", -1),
+        Above(50),
+    ),
+    Claim(
+        "The L2 touching point is not on an axis: no weight of two is exactly 0 at any α (but for 1 % of losses)",
+        "tutorial T4",
+        _share_of_l2_on_an_axis,
+        Below(1),
+    ),
+    Claim(
+        "A larger α is a smaller diamond (at all α, in more than 99 % of random losses)",
+        "tutorial T4",
+        _share_shrinking,
+        Above(99),
+    ),
+    Claim(
+        "For isotropic losses the shares of corners and of zeros are those of the closed form (control: in every cell "
+        "within 4.5 standard errors)",
+        "closed form",
+        _distance_from_closed_form,
+        Below(4.5),
+    ),
+)

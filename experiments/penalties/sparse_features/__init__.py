@@ -1,0 +1,279 @@
+"""Does the lasso find the bigrams that matter among 10,000? Random text and real docstrings, tutorial T4."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+import jaxreg as jr
+from experiments.penalties.sparse_features.designs import describe_versions, generate_corpus, read_corpus
+from experiments.penalties.sparse_features.fits import COMMON, LEADING, fit_sample
+from jaxreg.checks import check_integer
+from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, estimate
+from jaxreg.errors import ArgumentError
+from jaxreg.linear.boundary import check_number
+from jaxreg.study import share
+from jaxreg.study.settings import Seeds
+
+TASKS = {
+    "random text": {"corpus": 0, "labelled": 0.0},
+    "docstrings": {"corpus": 1, "labelled": 0.0},
+    "library": {"corpus": 1, "labelled": 1.0},
+}
+"""Which texts, and whether the target is the library of a docstring or made from features known to matter."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the study."""
+
+    seeds: Seeds = 20
+    """Number of samples of documents, supports and noise for each task and size."""
+    samples: tuple[int, ...] = (50, 100, 200)
+    """Numbers of documents that the lasso sees."""
+    words: int = 100
+    """Number of words of the random text; every ordered pair of them is a feature, and real text has as many."""
+    length: int = 200
+    """Words in a random document."""
+    documents: int = 2000
+    """Random documents to draw from."""
+    libraries: tuple[str, str] = ("numpy", "scipy")
+    """Installed packages whose docstrings are the real text."""
+    support: int = 8
+    """Number of features that matter, with coefficients of ±1 on features of variance 1."""
+    noise: float = 1.0
+    """Standard deviation of the noise on a target that is made."""
+    shares: tuple[float, ...] = tuple(float(f"{0.95 * 0.86**k:.3g}") for k in range(13))
+    """Strengths α, as shares of the one from which nothing is left, the largest first."""
+    held_out: int = 200
+    """Documents on which a fit is tried."""
+    corpus_seed: int = 0
+    """Seed of the random documents."""
+
+
+PRESETS = {
+    "quick": Config(
+        seeds=6,
+        samples=(50, 100),
+        words=32,
+        documents=200,
+        libraries=("scipy.linalg", "scipy.signal"),
+        support=5,
+        shares=tuple(float(f"{0.9 * 0.76**k:.3g}") for k in range(6)),
+        held_out=80,
+    ),
+    "laptop": Config(),
+    "paper": Config(seeds=200, samples=(50, 75, 100, 150, 200, 300, 400)),
+}
+
+
+def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+    r"""Draw documents, make a target from a few bigrams, and follow the lasso over all bigrams.
+
+    Features are 1 where a document contains a bigram, centred and scaled to variance 1 in the sample. Those that
+    matter are drawn from all that occur in 5 % to 50 % of the documents. The target of the task "library" is instead
+    1 or -1 as the docstring is from one library or the other: what the lasso selects then is what tells them apart.
+
+    Args:
+        config: settings.
+        store: directory that keeps the population, to go on from.
+        progress: show a progress bar.
+
+    Returns:
+        Dataset over `task`, `samples` and `seed` of, along `share`: `selected`, how many coefficients are not 0;
+        `found`, how many of those are of features that matter; `residual`, the mean squared residual; `right`, the
+        share of held-out documents on whose side of the mean the prediction is; and of `varying`, the number of
+        features that vary in the sample, `gap`, the largest duality gap, and `leading` (`place`), the features of the
+        largest coefficients at about 0.3 of the largest α. `chosen` is the place on `share` of the least extended BIC.
+        Over `corpus` and `feature`, `frequency`, the share of documents with it, and its `name`; `support` and `noise`;
+        the attribute `libraries` says which versions were read.
+
+    Raises:
+        ArgumentError: a setting outside its domain.
+    """
+    _check(config)
+    features = config.words**2
+    real = read_corpus(config.libraries, features)
+    generated = generate_corpus(config.documents, config.words, config.length, config.corpus_seed)
+    count = len(real.names)
+    corpora = [generated, real]
+    needed = max(config.samples) + config.held_out
+    documents = min(len(corpus.labels) for corpus in corpora)
+    check_integer("samples", needed, 2, documents, f"There are {documents} documents, to fit and to try on")
+    # A real text may have fewer bigrams than the random one: what is missing never occurs.
+    contains = [np.pad(corpus.contains, ((0, 0), (0, features - corpus.contains.shape[1]))) for corpus in corpora]
+    frequency = np.stack([part.mean(0) for part in contains])
+    for part in frequency:
+        common = int(((part >= COMMON[0]) & (part <= COMMON[1])).sum())
+        check_integer("support", config.support, 1, common, f"Only {common} features are common enough to matter")
+    starts = np.array([0, len(generated.labels)])
+    sizes = np.array([len(corpus.labels) for corpus in corpora])
+    shares = np.array(config.shares)
+    shapes = {"widest": max(config.samples), "held_out": config.held_out, "support": config.support}
+    result = jr.sweep(
+        partial(fit_sample, **shapes),
+        {"task": jr.cases(TASKS), "samples": list(config.samples), "seed": jr.seeds(config.seeds)},
+        args=(
+            np.concatenate(contains),
+            np.concatenate([corpus.labels for corpus in corpora]),
+            starts,
+            sizes,
+            frequency,
+            shares,
+            np.float64(config.noise),
+        ),
+        dims={
+            **{name: {"share": shares} for name in ("selected", "found", "residual", "right")},
+            "leading": {"place": np.arange(LEADING)},
+        },
+        store=store,
+        x64=True,
+        progress=progress,
+    )
+    names = np.array([[*corpus.names, *[""] * (features - len(corpus.names))] for corpus in corpora])
+    result = result.assign(
+        chosen=_choose(result, features),
+        frequency=(("corpus", "feature"), frequency),
+        name=(("corpus", "feature"), names),
+        support=config.support,
+        noise=config.noise,
+        real_features=count,
+    ).assign_coords(corpus=["random text", "docstrings"])
+    return result.assign_attrs(libraries=describe_versions(config.libraries))
+
+
+def _check(config: Config) -> None:
+    for name, least in (("seeds", 2), ("words", 4), ("length", 2), ("documents", 4), ("support", 1), ("held_out", 2)):
+        check_integer(name, getattr(config, name), least, 10**6, f"Give {getattr(Config, name)}")
+    for number in config.samples:
+        check_integer("samples", number, 4, 10**6, "Give numbers of documents such as (50, 100, 200)")
+    check_integer("corpus_seed", config.corpus_seed, 0, 2**32 - 1, "Give 0")
+    check_number("noise", config.noise, 0, 1e6, "Give a standard deviation such as 1")
+    for fraction in config.shares:
+        check_number("shares", fraction, 1e-3, 1, "Give shares of the α from which nothing is left")
+    if not config.samples or (np.diff(config.samples) <= 0).any():
+        raise ArgumentError("samples", config.samples, "must be one or more rising numbers", "Start with the smallest")
+    if len(config.shares) < 2 or (np.diff(config.shares) >= 0).any():
+        raise ArgumentError("shares", config.shares, "must be two or more falling numbers", "Start with the largest")
+
+
+def _choose(result: xr.Dataset, features: int) -> xr.DataArray:
+    r"""Where along the path $n \log(\text{RSS}/n) + \text{df}\,(\log n + 2 \log p)$ is least, df features being kept.
+
+    Source: Chen and Chen, Biometrika 95 (2008): the extended BIC with γ = 1.
+    """
+    n = result["samples"]
+    fit = n * np.log(result["residual"].where(result["residual"] > 0, np.nan))
+    score = fit + result["selected"] * (np.log(n) + 2 * math.log(features))
+    return score.fillna(np.inf).argmin("share")
+
+
+def measure_recovery(dataset: xr.Dataset) -> xr.Dataset:
+    """Precision, recall and exactness of the selected support along the path; with `diverged`.
+
+    The precision of an empty selection is not a number.
+    """
+    selected, found, support = dataset["selected"], dataset["found"], int(dataset["support"])
+    precision = (found / selected.where(selected > 0)).astype(float)
+    exact = (found == support) & (selected == support)
+    return dataset[["diverged"]].assign(precision=precision, recall=found / support, exact=exact)
+
+
+def at_chosen(dataset: xr.Dataset) -> xr.Dataset:
+    """What `measure_recovery` says at the α of least extended BIC."""
+    return measure_recovery(dataset).isel(share=dataset["chosen"])
+
+
+def at_most(dataset: xr.Dataset, share: float) -> xr.Dataset:
+    """`right` at the smallest α of the path that keeps no more than this share of all features; with `diverged`."""
+    few = dataset["selected"] <= share * dataset.sizes["feature"]
+    place = few.where(few.cumprod("share") > 0, False).sum("share") - 1  # before the first that keeps more
+    return dataset[["diverged"]].assign(right=dataset["right"].isel(share=place.clip(0)))
+
+
+def _share(runs: xr.Dataset, true: xr.DataArray) -> Estimate:
+    return share("true", of="samples")(runs.assign(true=true))
+
+
+def _share_on_path(task: str) -> Quantity:
+    def quantity(dataset: xr.Dataset) -> Estimate:
+        runs = measure_recovery(dataset).sel(task=task).isel(samples=-1)
+        return _share(runs, runs["exact"].any("share"))
+
+    return quantity
+
+
+def _share_chosen(task: str, *, exactly: bool) -> Quantity:
+    def quantity(dataset: xr.Dataset) -> Estimate:
+        runs = at_chosen(dataset).sel(task=task).isel(samples=-1)
+        return _share(runs, runs["exact"] if exactly else runs["recall"] == 1)
+
+    return quantity
+
+
+def _share_with_few(dataset: xr.Dataset) -> Estimate | None:
+    """Exact support anywhere on the path, with the fewest documents, if those are fewer than the threshold."""
+    runs = measure_recovery(dataset).sel(task="random text").isel(samples=0)
+    if int(runs["samples"]) > find_threshold(dataset):
+        return None
+    return _share(runs, runs["exact"].any("share"))
+
+
+def find_threshold(dataset: xr.Dataset) -> float:
+    """2 k log(p - k), the number of Gaussian samples from which the lasso finds k of p features."""
+    k, p = int(dataset["support"]), dataset.sizes["feature"]
+    return 2 * k * math.log(p - k)
+
+
+def _share_right(dataset: xr.Dataset) -> Estimate:
+    runs = at_most(dataset, 0.01).isel(samples=-1).sel(task="library")
+    runs = runs.assign(right=100 * runs["right"])
+    return estimate(jr.stats.mean(runs, "right", dim="seed"), "% of new docstrings")
+
+
+_T4 = "tutorial T4: sparse models for feature selection"
+_MOST = "more than half of samples, with the most documents"
+_BIC = f"{_MOST}, at the α of least extended BIC"
+
+CLAIMS = (
+    *(
+        claim
+        for task, text in (("random text", "random text"), ("docstrings", "real docstrings"))
+        for claim in (
+            Claim(
+                f"Sparse models select features: some α keeps exactly the bigrams that matter, of {text} ({_MOST})",
+                _T4,
+                _share_on_path(task),
+                Above(50),
+            ),
+            Claim(
+                f"Without knowing them one keeps all the bigrams that matter, of {text} ({_BIC})",
+                f"{_T4}, in practice",
+                _share_chosen(task, exactly=False),
+                Above(50),
+            ),
+            Claim(
+                f"Without knowing them one keeps all the bigrams that matter and no others, of {text} ({_BIC})",
+                f"{_T4}, in practice and to the letter",
+                _share_chosen(task, exactly=True),
+                Above(50),
+            ),
+        )
+    ),
+    Claim(
+        "With fewer than 2 k log(p - k) documents no α finds the support of random text (in more than half of samples)",
+        "Wainwright, IEEE Trans. Inf. Theory 55 (2009), proved for Gaussian features",
+        _share_with_few,
+        Below(50),
+    ),
+    Claim(
+        "At most 1 % of the bigrams put more than 75 % of new docstrings into the right library (mean, with the most "
+        "documents, at the smallest such α)",
+        _T4,
+        _share_right,
+        Above(75),
+    ),
+)

@@ -1,0 +1,224 @@
+"""Does weight decay shrink the weights at every step, and when is it L2 regularization? Tutorial T4 as a population."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+import jaxreg as jr
+from experiments.penalties.weight_decay.claims import CLAIMS as CLAIMS
+from experiments.penalties.weight_decay.claims import falls
+from experiments.penalties.weight_decay.runs import (
+    ENDS,
+    FORMS,
+    OPTIMIZERS,
+    SOLUTIONS,
+    Decay,
+    Problem,
+    descend,
+    follow_problem,
+    minimize_in_box,
+    reach_ends,
+)
+from jaxreg.checks import check_integer
+from jaxreg.errors import ArgumentError
+from jaxreg.linear.boundary import check_number
+from jaxreg.nets.optimizers import make_schedule
+from jaxreg.study.settings import Seeds
+
+PICTURE = Problem(np.array([[2.0, 0.6], [0.6, 0.8]]), np.array([[4.4], [2.6]]), np.array([[-0.6], [-1.0]]))
+"""The regression of two weights that is drawn, and where its runs start."""
+PICTURE_STRENGTH, PICTURE_DECAY = 1.5, 0.8
+"""Of the runs on it: λ through Adam, and the decay w past Adam, whose box is ‖θ‖∞ ≤ 1/w."""
+PAIRS = (
+    ("adam + l2", "ridge"),
+    ("momentum, decoupled", "weaker ridge"),
+    ("adamw", "box"),
+    ("adamw", "nearest ridge"),
+)
+"""Which end is compared with which solution."""
+_PICTURE_STEPS, _PICTURE_RATE = 20_000, 0.01
+_PICTURE_KEPT = np.unique(np.geomspace(1, _PICTURE_STEPS + 1, 150).round().astype(int)) - 1
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the study; a problem is a linear regression, with 1 the largest eigenvalue of X'X/m."""
+
+    seeds: Seeds = 1000
+    """Number of random problems that are followed step by step."""
+    ends: int = 200
+    """Number of random problems that are run to the end."""
+    strengths: tuple[float, ...] = (0.0, 2.0, 10.0, 40.0)
+    """Strengths λ; the factor of a step is 1 - αλ/m."""
+    beyond: float = 1.1
+    """A further λ, in units of m (2/α - 1), from which on gradient descent diverges."""
+    strength: float = 10.0
+    """The λ with which L2 in the loss, coupled and decoupled decay are compared."""
+    box: float = 0.5
+    """For AdamW: 1/w as share of the largest weight of least squares."""
+    learning_rate: float = 0.5
+    """α of gradient descent."""
+    comparison_rates: tuple[float, ...] = (0.5, 0.05, 0.05)
+    """Learning rates of SGD, momentum and Adam where the three forms are compared."""
+    end_rates: tuple[float, ...] = (0.05, 0.1)
+    """First learning rates of momentum and Adam in the runs to the end; they fall to 0 along a cosine."""
+    samples: int = 40
+    """Rows m of a problem."""
+    columns: int = 6
+    """Weights of a problem."""
+    batch_size: int = 8
+    """Rows of a mini-batch where the three forms are compared."""
+    steps: int = 100
+    """Steps of gradient descent, and of the comparison of forms."""
+    end_steps: int = 60_000
+    """Steps of the runs to the end: AdamW settles only after many times the 1000 of its longer memory."""
+
+
+PRESETS = {
+    "quick": Config(seeds=200, ends=40, end_steps=40_000),
+    "laptop": Config(),
+    "paper": Config(seeds=10_000, ends=2000),
+}
+
+
+def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+    """Follow gradient descent for each strength, compare three forms of decay, and run their optimizers to the end.
+
+    Args:
+        config: settings.
+        store: directory that keeps the runs of gradient descent, to go on from.
+        progress: show progress bars.
+
+    Returns:
+        Dataset of
+
+        - gradient descent, over `seed` and `strength` (the last is beyond stability): `norm` over `step`, of the
+          weights, and `norm_without` over `made`, what a step would have ended at without decay; `direction` and
+          `direction_exact` over `step` and `eigen`, the weights along the eigenvectors and their closed form; `off`,
+          how far the two are apart at most, relative to the weights; over `seed` and `eigen`: `eigenvalue`;
+          and `falls` over `made`, whether a step did not make the norm larger;
+        - over `seed`, `optimizer`, `form` and `made`: `apart`, the distance from L2 in the loss, relative to it;
+        - over `problem`: `end`, the weights of each `method`; `ridge`, each `solution`; `in_box`, the minimiser in the
+          box; and `distance` over `pair`, that of an end from a solution, relative to the solution;
+        - a regression of two weights: `picture_path` over `rule`, `picture_step` and `weight`, `picture_end` (the
+          solutions), `picture_gram` and `picture_optimum` (of the loss);
+        - `tutorial_rate`, `samples` and `critical`, the λ from which on gradient descent diverges.
+
+    Raises:
+        ArgumentError: a setting outside its domain, as a negative strength.
+    """
+    _check(config)
+    critical = config.samples * (2 / config.learning_rate - 1)
+    strengths = np.array([*config.strengths, config.beyond * critical])
+    sizes = {"samples": config.samples, "columns": config.columns}
+    steps, made = np.arange(config.steps + 1), np.arange(1, config.steps + 1)
+    eigen = {"eigen": np.arange(config.columns)}
+    over = {"strength": strengths, "step": steps}
+    comparison_rates = tuple(np.float64(rate) for rate in config.comparison_rates)
+    followed = jr.sweep(
+        partial(follow_problem, steps=config.steps, batch_size=config.batch_size, **sizes),
+        {"seed": jr.seeds(config.seeds)},
+        args=(strengths, np.float64(config.learning_rate), np.float64(config.strength), comparison_rates),
+        dims={
+            "norm": over,
+            "norm_without": {"strength": strengths, "made": made},
+            "off": {"strength": strengths},
+            "direction": over | eigen,
+            "direction_exact": over | eigen,
+            "eigenvalue": eigen,
+            "apart": {"optimizer": list(OPTIMIZERS), "form": list(FORMS), "made": made},
+        },
+        store=store,
+        x64=True,
+        progress=progress,
+    )
+    ends = _reach_ends(config, sizes, progress)
+    return followed.assign(
+        falls=falls(followed),
+        **cast(dict[str, Any], dict(ends.data_vars)),
+        **_draw_picture(),
+        critical=critical,
+        tutorial_rate=config.learning_rate,
+        samples=config.samples,
+    ).assign_coords(rule=list(ENDS[:2]))
+
+
+def _check(config: Config) -> None:
+    check_integer("columns", config.columns, 1, 1000, "Give 6")
+    check_integer("samples", config.samples, config.columns + 1, 100_000, "Give more rows than weights")
+    for name in ("strengths", "strength"):
+        for value in np.atleast_1d(getattr(config, name)):
+            check_number(name, value, 0, 1e6, "A penalty is 0 or more: a negative one makes weights grow")
+    critical = config.samples * (2 / config.learning_rate - 1) if config.learning_rate > 0 else 0
+    check_number("learning_rate", config.learning_rate, 1e-6, 1.9, "Give a rate below 2, such as 0.5")
+    if not config.strengths or (np.diff(config.strengths) <= 0).any() or config.strengths[-1] >= critical:
+        constraint = f"must be one or more rising numbers below m (2/α - 1) = {critical:g}"
+        raise ArgumentError("strengths", config.strengths, constraint, "Start with 0, the run without decay")
+    check_number("beyond", config.beyond, 1, 1e3, "Give a share of the critical strength such as 1.1")
+    check_number("box", config.box, 1e-3, 1, "Give a share of the largest weight such as 0.5")
+    for name, number in (("comparison_rates", len(OPTIMIZERS)), ("end_rates", 2)):
+        rates = getattr(config, name)
+        if len(rates) != number:
+            raise ArgumentError(name, rates, f"must be {number} learning rates", "Give one for each optimizer")
+        for rate in rates:
+            check_number(name, rate, 1e-6, 1.9, "Give a rate such as 0.05")
+    check_integer("batch_size", config.batch_size, 1, config.samples, "Give at most the rows that there are")
+    for name in ("seeds", "ends", "steps", "end_steps"):
+        check_integer(name, getattr(config, name), 1, 2**31 - 1, "Give 1 or more")
+
+
+def _reach_ends(config: Config, sizes: dict[str, int], progress: bool) -> xr.Dataset:
+    """The ends, the solutions and the distances of the one from the other."""
+    rates = tuple(np.float64(rate) for rate in config.end_rates)
+    over = {"end_weight": np.arange(config.columns)}
+    ends = jr.sweep(
+        partial(reach_ends, steps=config.end_steps, **sizes),
+        {"seed": jr.seeds(config.ends)},
+        args=(np.float64(config.strength), np.float64(config.box), rates),
+        dims={"end": {"method": list(ENDS)} | over, "ridge": {"solution": list(SOLUTIONS)} | over},
+        x64=True,
+        progress=progress,
+    ).rename(seed="problem")
+    data = zip(ends["X"].values, ends["y"].values, ends["bound"].values, strict=True)
+    in_box = (
+        ends["end"].isel(method=0, drop=True).copy(data=[minimize_in_box(X, y, float(bound)) for X, y, bound in data])
+    )
+    distances = []
+    for method, solution in PAIRS:
+        wanted = in_box if solution == "box" else ends["ridge"].sel(solution=solution, drop=True)
+        reached = ends["end"].sel({"method": method}, drop=True)  # in brackets: `method` is an argument of sel
+        distances.append(norm(reached - wanted) / norm(wanted))
+    distance = xr.concat(distances, "pair").assign_coords(pair=[" → ".join(pair) for pair in PAIRS])
+    return ends[["end", "ridge", "bound"]].assign(in_box=in_box, distance=distance)
+
+
+def norm(weights: xr.DataArray) -> xr.DataArray:
+    """Euclidean norm over the weights."""
+    return (weights**2).sum("end_weight") ** 0.5
+
+
+def _draw_picture() -> dict[str, Any]:
+    """Two weights: the paths of Adam with L2 and of AdamW, and where they should end."""
+    samples = len(PICTURE.X)
+    decay = Decay(np.zeros(2), np.array([PICTURE_STRENGTH / samples, 0]), np.array([0, PICTURE_DECAY]))
+    X, y = PICTURE.X, PICTURE.y[:, 0]
+    with jax.enable_x64(True):
+        problem, decay = jax.tree.map(jnp.asarray, (PICTURE, decay))
+        rate = make_schedule("cosine", jnp.asarray(_PICTURE_RATE), _PICTURE_STEPS)
+        moments = (jnp.arange(_PICTURE_STEPS), None)
+        both = jax.jit(jax.vmap(lambda each: descend("adam", problem, each, rate, moments, True)))
+        paths = np.asarray(both(decay))[:, _PICTURE_KEPT]
+    ridge = np.linalg.solve(X.T @ X + PICTURE_STRENGTH * np.eye(2), X.T @ y)
+    return {
+        "picture_path": (("rule", "picture_step", "weight"), paths),
+        "picture_end": (("rule", "weight"), np.stack([ridge, minimize_in_box(X, y, 1 / PICTURE_DECAY)])),
+        "picture_gram": (("weight", "other_weight"), X.T @ X),
+        "picture_optimum": ("weight", np.linalg.solve(X, y)),
+        "picture_box": 1 / PICTURE_DECAY,
+    }

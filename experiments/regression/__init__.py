@@ -1,0 +1,1 @@
+"""Polynomial regression and linear models (tutorial T1)."""

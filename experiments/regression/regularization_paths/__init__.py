@@ -1,0 +1,296 @@
+"""Which alpha should one take, and what does a wrong one cost? The paths of ridge and lasso over draws of the noise."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from scipy.stats import binom
+
+import jaxreg as jr
+from experiments.regression.regularization_paths.runs import PATHS, RULES, follow, predict_along
+from jaxreg.checks import check_integer
+from jaxreg.claims import Above, Below, Claim, Estimate, estimate, exactly
+from jaxreg.errors import ArgumentError
+from jaxreg.linear.boundary import check_number
+from jaxreg.linear.design import polynomial_features, standardize
+from jaxreg.linear.monte_carlo import decompose_error
+from jaxreg.linear.risk import ridge_risk
+from jaxreg.study import share
+from jaxreg.study.settings import ChoosingSeeds
+
+TRUTH = (0.0, 0.001, 0.001, -0.001)
+"""Coefficients of the tutorial's truth, lowest degree first."""
+LEAST_SQUARES, FIXED = "least squares", "best fixed α"
+"""What the rules are compared with: no penalty, and the one alpha of the least mean error over all draws."""
+_OF_PLAIN = "% of least squares' error"
+
+
+def _grid(low: int, high: int, per_decade: int) -> tuple[float, ...]:
+    """Powers of ten, to four digits, the largest first."""
+    return tuple(float(f"{10 ** (k / per_decade):.4g}") for k in range(high * per_decade, low * per_decade - 1, -1))
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the study: truth, points and noise of tutorial T1, and its monomials to degree 10 in place of 30.
+
+    Ten coefficients can be followed by eye, and depend on each other so much that penalties have work to do: on the
+    nearly orthogonal Legendre polynomials, the best ridge is 1 % better than least squares, and nothing is to be seen.
+    """
+
+    seeds: ChoosingSeeds = 1000
+    """Number of draws of the noise; all methods see the same ones."""
+    points: int = 50
+    """Points on an even grid from -10 to 10."""
+    degree: int = 10
+    """Highest power of x."""
+    noise: float = 0.05
+    """Standard deviation of the noise."""
+    folds: int = 5
+    """Folds of cross-validation, over rows shuffled anew in each draw."""
+    ridge_alphas: tuple[float, ...] = _grid(-6, 2, 8)
+    """Strengths of ridge, the largest first."""
+    lasso_alphas: tuple[float, ...] = _grid(-6, -1, 10)
+    """Strengths of the lasso, the largest first."""
+    norms: tuple[float, ...] = tuple(k / 8 for k in range(65))
+    """L1 norms at which coefficients are compared."""
+
+
+PRESETS = {
+    "quick": Config(seeds=100, ridge_alphas=_grid(-6, 2, 4), lasso_alphas=_grid(-6, -1, 5)),
+    "laptop": Config(),
+    "paper": Config(seeds=10_000),
+}
+
+
+def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+    """Follow both paths in every draw, choose alpha by every rule, and compare with the truth.
+
+    Coefficients are those of columns centred and of unit length. The error of a fit is its mean squared distance from
+    the truth at the points; an observation made there anew adds the variance of the noise.
+
+    Args:
+        config: settings.
+        store: directory that keeps the population, to go on from.
+        progress: show a progress bar.
+
+    Returns:
+        Dataset of, with m for "ridge" and for "lasso",
+
+        - over `seed`: `m_coef` (`m_alpha`, `power`); `m_coef_at_norm` (`norm`, `power`); `m_error` (`m_alpha`);
+          `m_gap`, the largest duality gap; `m_chosen` (`m_rule`), the alpha of each rule; `m_best`, that of least
+          error; `m_price` (`m_contender`), the error at the choice over the least error, minus 1, for least squares,
+          the best fixed alpha, and the rules; and `least_squares_error`;
+        - over `m_alpha`: `m_df`, the mean of the degrees of freedom, `m_bias2` and `m_variance` with their standard
+          errors `m_bias2_se`, `m_variance_se`; and the closed forms `ridge_exact_bias2`, `ridge_exact_variance`;
+        - `true_coef` over `power`, and `noise`.
+
+    Raises:
+        ArgumentError: a setting outside its domain.
+    """
+    _check(config)
+    alphas = {method: np.array(getattr(config, f"{method}_alphas")) for method in PATHS}
+    powers, norms = np.arange(1, config.degree + 1), np.array(config.norms)
+    x = np.linspace(-10, 10, config.points)
+    truth = np.polynomial.polynomial.polyval(x, TRUTH)
+    with jax.enable_x64(True):
+        X = np.asarray(polynomial_features(x, config.degree))
+        scale = np.asarray(standardize(X, "l2").scale)
+        exact = ridge_risk(X, truth, config.noise, alphas["ridge"], normalize="l2")
+    dims: dict[str, Any] = {}
+    for method, rules in RULES.items():
+        along = {f"{method}_alpha": alphas[method]}
+        dims[f"{method}_coef"] = along | {"power": powers}
+        dims[f"{method}_coef_at_norm"] = {"norm": norms, "power": powers}
+        dims[f"{method}_error"] = dims[f"{method}_df"] = along
+        dims[f"{method}_index"] = {f"{method}_rule": list(rules)}
+    axes = {"seed": jr.seeds(config.seeds)}
+    settings: dict[str, Any] = {"x64": True, "progress": progress}
+    shared = (X, truth, np.float64(config.noise), alphas)
+    follow_draw = partial(follow, folds=config.folds)
+    result = jr.sweep(follow_draw, axes, args=(*shared, norms), dims=dims, store=store, **settings)
+    for method, strengths in alphas.items():
+        along = {f"{method}_alpha": strengths}
+        predict = partial(predict_along, method=method)
+        with jax.enable_x64(True):  # so that the truth keeps its digits
+            split = decompose_error(predict, axes, truth, noise=config.noise, dims=along, args=shared, **settings)
+        parts = {f"{method}_{name}": split[name] for name in ("bias2", "variance", "bias2_se", "variance_se")}
+        result = _compare(result.assign(parts), method)
+    true_coef = np.zeros(config.degree)
+    true_coef[: len(TRUTH) - 1] = TRUTH[1:]
+    return result.assign(
+        ridge_exact_bias2=("ridge_alpha", np.asarray(exact.bias2)),
+        ridge_exact_variance=("ridge_alpha", np.asarray(exact.variance)),
+        true_coef=("power", true_coef * scale),
+        noise=config.noise,
+    )
+
+
+def _check(config: Config) -> None:
+    check_integer("seeds", config.seeds, 3, math.inf, "One draw has no distribution")
+    check_integer("degree", config.degree, len(TRUTH) - 1, 30, "Let the model hold the truth")
+    check_integer("points", config.points, config.degree + 2, math.inf, "Leave degrees of freedom for the noise")
+    check_integer("folds", config.folds, 2, config.points // 2, "Five or ten are usual")
+    check_number("noise", config.noise, 1e-6, 1e6, "Give a standard deviation such as 0.05")
+    for name in ("ridge_alphas", "lasso_alphas"):
+        values = getattr(config, name)
+        for value in values:
+            check_number(name, value, 1e-9, 1e9, "Give strengths such as 0.01")
+        if len(values) < 2 or (np.diff(values) >= 0).any():
+            raise ArgumentError(name, values, "must be two or more falling numbers", "Start with the largest")
+    if len(config.norms) < 2 or config.norms[0] < 0 or (np.diff(config.norms) <= 0).any():
+        raise ArgumentError("norms", config.norms, "must be two or more rising numbers from 0", "Give an even grid")
+
+
+def _compare(result: xr.Dataset, method: str) -> xr.Dataset:
+    """Add what the choices mean: their alphas, the best ones, and the price paid against these."""
+    over = f"{method}_alpha"
+    error, index = result[f"{method}_error"], result[f"{method}_index"]
+    fixed = int(error.mean("seed").argmin(over))
+    contenders = [LEAST_SQUARES, FIXED, *index[f"{method}_rule"].values]
+    paid = [result["least_squares_error"], error.isel({over: fixed})]
+    paid += [error.isel({over: index.sel({f"{method}_rule": rule})}) for rule in contenders[2:]]
+    prices = np.stack([part.values for part in paid], axis=1) / error.min(over).values[:, None] - 1
+    added = {
+        f"{method}_chosen": error[over][index].drop_vars(over),
+        f"{method}_best": error[over][error.argmin(over)].drop_vars(over),
+        f"{method}_price": (("seed", f"{method}_contender"), prices),
+        f"{method}_df": result[f"{method}_df"].mean("seed"),
+    }
+    coordinates = {f"{method}_contender": contenders}
+    return result.drop_vars(f"{method}_index").assign(added).assign_coords(coordinates)
+
+
+def measure_median(values: np.ndarray, unit: str = "", level: float = 0.95) -> Estimate:
+    """Median of independent draws with the interval between two of them that covers it at least at this level.
+
+    The number of draws below the median is binomial, whatever their distribution.
+
+    >>> measure_median(np.arange(1.0, 21.0))
+    Estimate(effect=10.5, interval=(6.0, 15.0), n=20, unit='')
+    """
+    ordered, n = np.sort(values), len(values)
+    below_low = int(binom.ppf((1 - level) / 2, n, 0.5))  # the largest rank (from 1) with enough draws above it
+    if below_low < 1:
+        return Estimate(float(np.median(ordered)), (-math.inf, math.inf), n, unit)
+    interval = (float(ordered[below_low - 1]), float(ordered[n - below_low]))
+    return Estimate(float(np.median(ordered)), interval, n, unit)
+
+
+def _share(dataset: xr.Dataset, true: xr.DataArray) -> Estimate:
+    draws = xr.Dataset({"true": true, "diverged": dataset["diverged"]})
+    return share("true", of="draws")(draws)
+
+
+def _share_alike(dataset: xr.Dataset, first: str, second: str) -> Estimate:
+    """Share of the draws in which the alphas of two rules for ridge are within a factor of two."""
+    chosen = dataset["ridge_chosen"].sel(ridge_rule=[first, second])
+    return _share(dataset, chosen.max("ridge_rule") <= 2 * chosen.min("ridge_rule"))
+
+
+def _price(dataset: xr.Dataset, method: str, contender: str) -> np.ndarray:
+    return 100 * dataset[f"{method}_price"].sel({f"{method}_contender": contender}).values[~dataset["diverged"].values]
+
+
+def _price_of_validation(dataset: xr.Dataset, method: str) -> Estimate:
+    return measure_median(_price(dataset, method, "CV"), "% above the least error")
+
+
+def _price_of_simplicity(dataset: xr.Dataset, method: str) -> Estimate:
+    more = _price(dataset, method, "CV, 1 SE") - _price(dataset, method, "CV")
+    return measure_median(more, "percentage points of the least error")
+
+
+def _distance_from_closed_form(dataset: xr.Dataset) -> Estimate:
+    """Largest distance of a Monte Carlo estimate from the closed form over all alphas, in standard errors."""
+    parts = [f"ridge_{name}" for name in ("bias2", "variance")]
+    exact = {part: dataset[part.replace("_", "_exact_")] for part in parts}
+    z = max(float((abs(dataset[part] - exact[part]) / dataset[f"{part}_se"]).max()) for part in parts)
+    return exactly(z, int((~dataset["diverged"]).sum()), "standard errors")
+
+
+def _change_by_a_penalty(dataset: xr.Dataset) -> Estimate:
+    """The alpha that is best on every other draw against least squares on the rest, draw by draw."""
+    error, plain = dataset["ridge_error"], dataset["least_squares_error"]
+    alpha = int(error.isel(seed=slice(0, None, 2)).mean("seed").argmin("ridge_alpha"))
+    change = xr.Dataset({"change": 100 * (error.isel(ridge_alpha=alpha) - plain) / float(plain.mean())})
+    return estimate(jr.stats.mean(change.isel(seed=slice(1, None, 2)), "change", dim="seed"), _OF_PLAIN)
+
+
+def _difference_of_methods(dataset: xr.Dataset) -> Estimate:
+    """Error of ridge minus that of the lasso, each at the alpha of its own cross-validation."""
+    plain = dataset["least_squares_error"]
+    errors = [(1 + _price(dataset, m, "CV") / 100) * dataset[f"{m}_error"].min(f"{m}_alpha") for m in PATHS]
+    change = xr.Dataset({"change": 100 * (errors[0] - errors[1]) / float(plain.mean())})
+    return estimate(jr.stats.mean(change, "change", dim="seed"), _OF_PLAIN)
+
+
+def _share_with_truth(dataset: xr.Dataset) -> Estimate:
+    """Share of the draws in which the lasso of least BIC has the terms of the truth and no other."""
+    coef = dataset["lasso_coef"].sel(lasso_alpha=dataset["lasso_chosen"].sel(lasso_rule="BIC"))
+    return _share(dataset, ((coef != 0) == (dataset["true_coef"] != 0)).all("power"))
+
+
+CLAIMS = (
+    Claim(
+        "Leave-one-out and generalized cross-validation choose nearly the same alpha for ridge (within a factor of 2, "
+        "in more than 90 % of draws)",
+        "folklore; Golub, Heath and Wahba (1979) derive one from the other",
+        partial(_share_alike, first="LOO", second="GCV"),
+        Above(90),
+    ),
+    Claim(
+        "Generalized cross-validation, which does not know the noise, chooses what Cp does (within a factor of 2, in "
+        "more than 90 % of draws)",
+        "Golub, Heath and Wahba, Technometrics 21 (1979)",
+        partial(_share_alike, first="GCV", second="Cp"),
+        Above(90),
+    ),
+    *(
+        Claim(
+            f"Choosing alpha by 5-fold cross-validation costs less than 25 % above the least error ({method}, median)",
+            "common practice; Hastie, Tibshirani and Friedman (2009), section 7.10",
+            partial(_price_of_validation, method=method),
+            Below(25),
+        )
+        for method in RULES
+    ),
+    *(
+        Claim(
+            f"The one-standard-error rule predicts nearly as well as the minimum (at most 10 points more; {method})",
+            "Breiman, Friedman, Olshen and Stone (1984), section 3.4.3; common practice",
+            partial(_price_of_simplicity, method=method),
+            Below(10),
+        )
+        for method in RULES
+    ),
+    Claim(
+        "Ridge's bias and variance are those of the closed form (at every alpha within four standard errors)",
+        "Hoerl and Kennard, Technometrics 12 (1970)",
+        _distance_from_closed_form,
+        Below(4),
+    ),
+    Claim(
+        "There is an alpha at which ridge has a smaller mean squared error than least squares",
+        "Hoerl and Kennard, Technometrics 12 (1970)",
+        _change_by_a_penalty,
+        Below(0),
+    ),
+    Claim(
+        "L2 recovers the truth better than L1, with alpha chosen by cross-validation for each",
+        "tutorial T1, whose alphas are fixed",
+        _difference_of_methods,
+        Below(0),
+    ),
+    Claim(
+        "L1 selects: the lasso of least BIC has the terms of the truth and no other (in more than half of draws)",
+        "tutorial T1, carried to its conclusion",
+        _share_with_truth,
+        Above(50),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Figures: SGD on landscapes (tutorial T2)."""

@@ -1,0 +1,1 @@
+"""Figures: Polynomial regression and linear models (tutorial T1)."""

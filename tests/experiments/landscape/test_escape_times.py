@@ -1,0 +1,225 @@
+"""The experiment on escape times: its cells, its population against its exact law, its theories, its claims."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from experiments.landscape.escape_times import BARRIER, CLAIMS, EXITS, LAWS, PRESETS, Config, compare, run
+from jaxreg.claims import judge
+from jaxreg.errors import ArgumentError
+from jaxreg.landscape import DOUBLE_WELL, PASSAGES, theory
+
+# The temperature of 0.1 at a rate of 0.15 is in both parts, as a batch of 1 and as one of 3.
+_SMALL = Config(
+    seeds=1000, temperatures=(0.2, 0.1), learning_rate=0.15, batch_sizes=(3, 12), rate_per_sample=0.05, temperature=0.1
+)
+_CELLS = ("cell", "exit")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("results") / "s.zarr"
+
+
+@pytest.fixture(scope="module")
+def result(store):
+    return run(_SMALL, store=store, progress=False).load()
+
+
+def test_presets_are_of_one_study():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+    for config in PRESETS.values():
+        assert config.horizon >= 6
+        assert 1 in config.batch_sizes
+        assert BARRIER / min(config.temperatures) >= 2.5
+        assert 2 * config.rate_per_sample <= 0.1  # ηh, where the diffusion is tested
+        assert config.rate_per_sample * max(config.batch_sizes) >= 0.6
+        for temperature in config.temperatures:
+            noise = math.sqrt(2 * temperature / config.learning_rate)
+            assert theory.temperature(config.learning_rate, noise) == pytest.approx(temperature)
+    assert PRESETS["laptop"].seeds >= 40_000  # 3 % in every cell at once
+
+
+def test_result_is_labelled(result):
+    assert dict(result.sizes) | {"curve_temperature": 0, "curve_rate": 0} == {
+        "cell": 4, "exit": 2, "seed": 1000, "law": 3, "curve_temperature": 0, "curve_rate": 0
+    }  # fmt: skip
+    assert result["part"].values.tolist() == ["temperature"] * 2 + ["rate"] * 2
+    assert result["exit"].values.tolist() == list(EXITS)
+    assert result["law"].values.tolist() == list(LAWS)
+    np.testing.assert_allclose(result["temperature"], [0.2, 0.1, 0.1, 0.1])
+    np.testing.assert_allclose(result["learning_rate"], [0.15, 0.15, 0.15, 0.6])
+    assert result["batch_size"].values.tolist() == [1, 1, 3, 12]
+    expected = theory.temperature(result["learning_rate"].values, result["noise"].values, result["batch_size"].values)
+    np.testing.assert_allclose(result["temperature"], expected)
+    assert json.loads(result.attrs["provenance"])
+    assert not result["diverged"].any()
+
+
+def test_times_are_those_of_the_exact_law(result):
+    """Within four standard errors, which are 1/√n of exponential times."""
+    error = result["theory"].sel(law="exact") / np.sqrt(result["passed"])
+    assert (abs(result["time"] - result["theory"].sel(law="exact")) < 4 * error).all()
+    assert (result["low"] < result["time"]).all()
+    assert (result["time"] < result["high"]).all()
+    assert float(result["numerical_error"]) < 1e-6
+
+
+@pytest.mark.parametrize("name", list(EXITS))
+def test_times_are_those_of_a_simulation_in_numpy(result, name):
+    """At the largest rate, where runs also jump to and fro."""
+    cell = result.isel(cell=3).sel(exit=name)
+    random, spread = np.random.default_rng(0), 0.6 * float(cell["noise"]) / math.sqrt(12)
+    w, steps = np.full(4000, -1.0), np.zeros(4000)
+    inside = w < EXITS[name]
+    while inside.any():
+        steps += inside
+        w = np.where(inside, w - 0.6 * (w**3 - w) + spread * random.normal(size=4000), w)
+        inside &= w < EXITS[name]
+    time = 0.6 * steps.mean()
+    assert abs(time / float(cell["theory"].sel(law="exact")) - 1) < 4 / math.sqrt(4000)
+    assert abs(time / float(cell["time"]) - 1) < 4 * math.sqrt(1 / 4000 + 1 / 1000)
+
+
+def test_estimates_count_what_was_given_up(result):
+    steps, status = result["steps"], result["status"]
+    censored = status == PASSAGES.index("censored")
+    assert 0 < censored.sel(exit="far side").sum() < 60  # exp(-6) of 4000 are 10
+    assert (steps.where(censored) == result["horizon"]).where(censored, True).all()
+    assert (steps <= result["horizon"]).all()
+    np.testing.assert_allclose(
+        result["time"],
+        (steps.sum("seed") / (status == 1).sum("seed") * result["learning_rate"]).transpose(*_CELLS),
+    )
+    np.testing.assert_array_equal(result["passed"], (status == 1).sum("seed"))
+    np.testing.assert_array_equal(result["passed"] + result["censored"] + result["lost"], np.full((4, 2), 1000))
+    expected = 6 * result["theory"].sel(law="exact", exit="far side") / result["learning_rate"]
+    np.testing.assert_array_equal(result["horizon"], np.ceil(expected))
+
+
+def test_only_the_noise_of_a_batch_matters_at_one_learning_rate(result):
+    """Batches of 1 and of 3, of the same temperature and seeds: the same runs, up to rounding."""
+    one, three = result["steps"].isel(cell=1).values, result["steps"].isel(cell=2).values
+    assert (one == three).mean() > 0.95
+    assert (one == result["steps"].isel(cell=0).values).mean() < 0.5
+
+
+def test_the_saddle_comes_before_the_far_side(result):
+    assert (result["steps"].sel(exit="saddle") <= result["steps"].sel(exit="far side")).all()
+
+
+def test_theories_are_those_of_their_functions(result):
+    diffusion, kramers = (result["theory"].sel(law=law) for law in LAWS[1:])
+    for cell in range(4):
+        temperature = float(result["temperature"][cell])
+        # Gardiner's double integral, by trapezoids
+        w = np.linspace(-3, 1, 8001)
+        height = (w**2 - 1) ** 2 / 4 / temperature
+        inner = np.concatenate([[0], np.cumsum(np.exp(-height[1:]) + np.exp(-height[:-1]))]) * 2.5e-4
+        outer = np.exp(height) * inner / temperature
+        for name, target in EXITS.items():
+            part = outer[(w > -1 - 1e-9) & (w < target + 1e-9)]
+            integral = (part.sum() - part[[0, -1]].mean()) * 5e-4
+            assert float(diffusion[cell].sel(exit=name)) == pytest.approx(integral, rel=1e-5)
+        formula = math.pi * math.sqrt(2) * math.exp(BARRIER / temperature)  # curvatures of 2 and -1
+        np.testing.assert_allclose(kramers[cell], [formula / 2, formula])
+    assert float(DOUBLE_WELL.value(0.0)) == BARRIER
+
+
+def test_curves_pass_through_the_cells(result):
+    for part, axis, cells in (("temperature", "temperature", slice(0, 2)), ("rate", "learning_rate", slice(2, 4))):
+        curve = result[f"{part}_curve"]
+        grid = result[f"curve_{part}"].values
+        for k in range(4)[cells]:
+            nearest = int(abs(grid - float(result[axis][k])).argmin())
+            assert grid[nearest] == pytest.approx(float(result[axis][k]))
+            np.testing.assert_allclose(
+                curve.isel({f"curve_{part}": nearest}).transpose("law", "exit"),
+                result["theory"].isel(cell=k),
+                rtol=1e-6,
+            )
+
+
+def test_comparison_holds_for_all_cells_at_once(result):
+    ratios = compare(result, "exact")
+    np.testing.assert_allclose(ratios["ratio"], result["time"] / result["theory"].sel(law="exact"))
+    width = np.log(ratios["high"] / ratios["low"]) / np.log(result["high"] / result["low"])
+    np.testing.assert_allclose(width, 2.734 / 1.96, rtol=0.01)  # normal quantiles of 5 % / 8 and of 5 %
+
+
+def _made(result, times, seeds=40_000):
+    """The result with exponential times of these means, over cell and exit, in place of its runs."""
+    level = (np.arange(seeds) + 0.5) / seeds
+    mean = (times / result["learning_rate"]).transpose(*_CELLS).values[..., None]
+    steps = np.round(-1000 * mean * np.log(1 - level)).astype(np.int64)
+    kept = result.drop_dims("seed").assign_coords(learning_rate=result["learning_rate"] / 1000)  # for finer times
+    return kept.assign(steps=((*_CELLS, "seed"), steps), status=((*_CELLS, "seed"), np.ones_like(steps)))
+
+
+def _verdicts(result, times, seeds=40_000):
+    return [verdict.status for _, verdict in judge(CLAIMS, _made(result, times, seeds))]
+
+
+def test_claims_hold_where_they_are_true(result):
+    theories = {law: result["theory"].sel(law=law, drop=True) for law in LAWS}
+    assert _verdicts(result, theories["exact"])[0] == "holds"
+    assert _verdicts(result, 1.06 * theories["exact"])[0] == "fails"
+    assert _verdicts(result, theories["exact"], seeds=1000)[0] == "undecided"
+    one_off = theories["exact"].copy()
+    one_off[2, 1] *= 1.08
+    assert _verdicts(result, one_off)[0] == "fails"
+    assert _verdicts(result, theories["Kramers"])[1] == "holds"
+    assert _verdicts(result, theories["diffusion"])[1:4] == ["fails", "holds", "holds"]
+    assert _verdicts(result, theories["Kramers"])[4:] == ["holds", "holds"]
+    kramers, _, *others = _verdicts(result, theories["exact"])[1:]
+    assert (kramers, *others) == ("fails",) * 4
+
+
+def test_claims_of_the_population(result):
+    judged = judge(CLAIMS, result)
+    assert judged[0][1].status == "undecided"  # too few runs for 3 %
+    assert judged[1][1].status == "fails"
+    assert judged[1][1].effect == pytest.approx(float(result["time"][1, 1] / result["theory"][2, 1, 1]))
+    assert judged[5][1].status == "fails"
+    assert judged[5][1].effect == pytest.approx(float(result["time"][3, 1] / result["time"][2, 1]))
+    assert judged[4][1].effect == pytest.approx(float(result["time"][1, 1] / result["time"][1, 0]))
+    for _, verdict in judged:
+        assert verdict.interval[0] < verdict.effect < verdict.interval[1]
+        assert 900 < verdict.n <= 1000
+    with pytest.raises(ArgumentError, match=r"0\.1"):
+        judge(CLAIMS, result.isel(cell=[0, 2, 3]))
+
+
+def test_more_seeds_continue_the_store(store, result):
+    more = run(dataclasses.replace(_SMALL, seeds=1100), store=store, progress=False).load()
+    xr.testing.assert_equal(more[["steps", "status"]].isel(seed=slice(1000)), result[["steps", "status"]])
+    assert (more["passed"] > result["passed"]).all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"seeds": 0}, "seeds"),
+        ({"temperatures": ()}, "temperatures"),
+        ({"temperatures": (0.1, 0.1)}, "temperatures"),
+        ({"temperatures": (0.1, 0.001)}, "temperatures"),
+        ({"temperatures": (np.nan,)}, "temperatures"),
+        ({"temperature": 0.0}, "temperature"),
+        ({"learning_rate": 1.0}, "learning_rate"),
+        ({"learning_rate": -0.1}, "learning_rate"),
+        ({"batch_sizes": ()}, "batch_sizes"),
+        ({"batch_sizes": (0, 1)}, "batch_sizes"),
+        ({"batch_sizes": (1.5,)}, "batch_sizes"),
+        ({"batch_sizes": (1, 20)}, "rate_per_sample"),
+        ({"rate_per_sample": np.nan}, "rate_per_sample"),
+        ({"horizon": 0.0}, "horizon"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(changed, named):
+    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
+        run(dataclasses.replace(_SMALL, **changed), progress=False)

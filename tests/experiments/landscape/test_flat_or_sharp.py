@@ -1,0 +1,241 @@
+"""The experiment on two equally deep minima: shares and histograms against laws found independently; its claims."""
+
+import dataclasses
+import itertools
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+from experiments.landscape.flat_or_sharp import (
+    BIN_EDGES,
+    BINS,
+    CLAIMS,
+    FLAT,
+    PRESETS,
+    SADDLE,
+    SHARP,
+    Config,
+    odds,
+    run,
+    visit,
+)
+from jaxreg.claims import judge
+from jaxreg.errors import ArgumentError
+from jaxreg.landscape import EQUAL_DEPTH_SEXTIC
+
+_SMALL = Config(seeds=100, learning_rates=(0.28, 0.2), temperature=0.07, burn_in=6, relaxations=20)
+_HEIGHT = np.polynomial.Polynomial(EQUAL_DEPTH_SEXTIC.coefficients)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("results") / "s.zarr"
+
+
+@pytest.fixture(scope="module")
+def result(store):
+    return run(_SMALL, store=store, progress=False).load()
+
+
+@pytest.fixture(scope="module", params=[0, 1], ids=["0.28", "0.2"])
+def chain(request, result):
+    """SGD at one learning rate on an even grid: its number, the grid, its law there, and its relaxation time."""
+    rate = _SMALL.learning_rates[request.param]
+    grid = np.linspace(-2.4, 2.4, 481)
+    spread = math.sqrt(2 * _SMALL.temperature * rate)
+    kernel = np.exp(-0.5 * ((grid - (grid - rate * _HEIGHT.deriv()(grid))[:, None]) / spread) ** 2)
+    kernel *= (grid[1] - grid[0]) / spread / math.sqrt(2 * math.pi)  # runs that leave the grid are lost
+    apart, starts = [], [abs(grid - SHARP).argmin(), abs(grid - FLAT).argmin()]
+    for _ in range(13):  # the law after 2, 4, 8, … steps
+        kernel = kernel @ kernel
+        one, other = (kernel[start] / kernel[start].sum() for start in starts)
+        apart.append(abs(one - other).sum())
+    return request.param, grid, one, 64 / math.log(apart[5] / apart[6])
+
+
+def test_presets_are_of_one_study():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+    for config in PRESETS.values():
+        assert len({config.temperature, Config().temperature}) == 1
+        assert min(config.learning_rates) <= 0.08
+        assert max(config.learning_rates) >= 0.24
+        assert config.burn_in >= 6
+    # √(8 / relaxations / runs), four of which make 3 %
+    assert math.sqrt(8 / Config().relaxations / (2 * Config().seeds)) < 0.0075
+
+
+def test_result_is_labelled(result):
+    sizes = {"learning_rate": 2, "start": 2, "seed": 100, "bin": BINS}
+    assert {name: result.sizes[name] for name in sizes} == sizes
+    np.testing.assert_allclose(result["learning_rate"], _SMALL.learning_rates)
+    assert result["start"].values.tolist() == ["sharp", "flat"]
+    assert json.loads(result.attrs["provenance"])
+    np.testing.assert_allclose((SHARP, FLAT), (-1, 1), atol=1e-9)
+    assert BIN_EDGES[BINS // 2] == SADDLE
+    np.testing.assert_allclose(result["bin"], (BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2)
+
+
+def test_laws_are_those_of_an_even_grid(result, chain):
+    number, grid, law, relaxation = chain
+    one = result.isel(learning_rate=number)
+    width = grid[1] - grid[0]
+    flat = law @ np.clip((grid + width / 2 - SADDLE) / width, 0, 1)  # part of a node's cell lies beyond the saddle
+    assert float(one["exact"]) == pytest.approx(flat / (1 - flat), rel=0.01)
+    density = np.interp(result["bin"], grid, law / width)
+    np.testing.assert_allclose(one["exact_density"], density, atol=0.01)
+    # Ways from minimum to minimum take somewhat longer than to forget the start.
+    assert 0.95 * relaxation < float(one["relaxation"]) < 1.5 * relaxation
+
+
+def test_law_of_the_diffusion(result):
+    w = np.linspace(-4, 4, 80_001)
+    weight = np.exp(-_HEIGHT(w) / _SMALL.temperature)
+    assert float(result["boltzmann"]) == pytest.approx(weight[w > SADDLE].sum() / weight[w < SADDLE].sum(), rel=1e-3)
+    inside = [weight[(w > low) & (w < high)].sum() for low, high in itertools.pairwise(BIN_EDGES)]
+    np.testing.assert_allclose(result["boltzmann_density"], inside / weight.sum() / 0.08, atol=5e-3)
+    curvature = _HEIGHT.deriv(2)
+    assert float(result["harmonic"]) == pytest.approx(math.sqrt(curvature(SHARP) / curvature(FLAT)))
+    assert float(result["temperature"]) == _SMALL.temperature
+
+
+def test_curve_passes_through_the_exact_ratios(result):
+    np.testing.assert_allclose(result["curve_rate"][[0, -1]], sorted(_SMALL.learning_rates))
+    np.testing.assert_allclose(result["ratio_curve"][[0, -1]], result["exact"][::-1])
+    assert (np.diff(result["ratio_curve"]) > 0).all()
+
+
+def test_shares_are_those_of_the_exact_law(result):
+    """From both starts, within four standard errors, of which there are few: relative to the ratio, 4 % each."""
+    for start in ("sharp", "flat"):
+        share = result["share"].sel(start=start)
+        n = np.isfinite(share).sum("seed")
+        error = share.std("seed", ddof=1) / np.sqrt(n)
+        exact = result["exact"] / (1 + result["exact"])
+        assert (abs(share.mean("seed") - exact) < 4 * error).all()
+        assert (error / exact / (1 - exact) < 0.1).all()
+
+
+def test_errors_are_as_planned(result):
+    share = result["share"].stack(run=("start", "seed"))
+    exact = result["exact"] / (1 + result["exact"])
+    relative = share.std("run", ddof=1) / exact / (1 - exact)
+    np.testing.assert_allclose(relative, math.sqrt(8 / _SMALL.relaxations), rtol=0.3)
+    np.testing.assert_array_equal(result["burn_in"], np.ceil(6 * result["relaxation"]))
+    visits = 4 * exact * (1 - exact)
+    np.testing.assert_array_equal(result["counted"], np.ceil(20 * result["relaxation"] / visits))
+
+
+def test_histograms_hold_the_shares_and_the_exact_density(result):
+    counts = result["counts"].transpose("learning_rate", "start", "seed", "bin")
+    lives = ~result["diverged"]
+    np.testing.assert_array_equal(lives, np.isfinite(result["share"]))
+    flat = counts[..., BINS // 2 :].sum("bin") / result["counted"]
+    sharp = counts[..., : BINS // 2].sum("bin") / result["counted"]
+    # What lies beyond the last bins is not stored, but is counted.
+    slack = 1 + 1e-5
+    assert (flat.where(lives, 0) <= result["share"].where(lives, 1) * slack).all()
+    assert (sharp.where(lives, 0) <= (1 - result["share"]).where(lives, 1) * slack + 1e-5).all()
+    assert float(abs(result["share"] - flat).where(lives).mean()) < 0.01
+    total = counts.where(lives, 0).sum(("start", "seed")) / (lives.sum(("start", "seed")) * result["counted"] * 0.08)
+    np.testing.assert_allclose(total, result["exact_density"], atol=0.05)
+
+
+def test_each_start_has_noise_of_its_own(result):
+    sharp, flat = (result["share"].sel(start=name) for name in ("sharp", "flat"))
+    assert (sharp != flat).mean() > 0.95
+    both = xr.corr(sharp, flat, dim="seed")
+    assert (abs(both) < 4 / math.sqrt(100)).all()
+
+
+def test_the_same_noise_makes_runs_meet():
+    """Which is why each start has its own."""
+    random, w, spread = np.random.default_rng(0), np.array([SHARP, FLAT]), math.sqrt(2 * 0.06 * 0.2)
+    for _ in range(5000):
+        w = w - 0.2 * _HEIGHT.deriv()(w) + spread * random.normal()
+    assert abs(w[1] - w[0]) < 1e-9
+
+
+def test_a_run_that_diverges_has_no_share():
+    weights = jnp.array([SHARP, FLAT])
+    settings = {"seed": jax.random.key(0), "learning_rate": 0.2, "place": 1, "burn_in": 2, "steps": 30}
+    gone = visit(weights, noise=100.0, **settings)
+    assert math.isnan(float(gone["share"]))
+    calm = visit(weights, noise=0.0, **settings)
+    assert float(calm["share"]) == 1
+    assert int(calm["counts"].sum()) == 28
+
+
+def test_odds_are_ratios_of_shares():
+    runs = xr.Dataset({"share": (("start", "seed"), [[0.5, 0.7, np.nan], [0.6, 0.6, 0.6]])})
+    found = odds(runs)
+    assert float(found["mean"]) == pytest.approx(1.5)
+    half = 2.7764451 * np.std([0.5, 0.7, 0.6, 0.6, 0.6], ddof=1) / math.sqrt(5)
+    assert float(found["low"]) == pytest.approx((0.6 - half) / (0.4 + half))
+    assert float(found["high"]) == pytest.approx((0.6 + half) / (0.4 - half))
+    assert (int(found["n"]), int(found["diverged"])) == (5, 1)
+    always = odds(xr.Dataset({"share": (("start", "seed"), [[1.0, 1.0]])}))
+    assert math.isinf(float(always["mean"]))
+
+
+def _statuses(result, ratios, scatter=0.01):
+    """Verdicts if the ratios of times were these, at the learning rates of 0.28 and 0.2."""
+    share = np.asarray(ratios) / (1 + np.asarray(ratios))
+    deviation = scatter * np.array([-1, 1])[:, None] * np.linspace(0.5, 1.5, 100)
+    shares = share[:, None, None] * (1 - share[:, None, None]) * deviation + share[:, None, None]
+    made = result.assign(share=(("learning_rate", "start", "seed"), shares))
+    return [verdict.status for _, verdict in judge(CLAIMS, made)]
+
+
+def test_claims_can_fall_either_way(result):
+    exact, boltzmann = result["exact"].values, float(result["boltzmann"])
+    assert _statuses(result, exact) == ["holds", "fails", "fails", "fails", "holds"]
+    assert _statuses(result, [boltzmann, boltzmann]) == ["holds"] * 4 + ["fails"]
+    assert _statuses(result, [exact[0], 0.9])[0] == "fails"
+    assert _statuses(result, [exact[0], 1.0])[0] == "undecided"
+    assert _statuses(result, exact * [1, 1.05])[4] == "fails"
+    assert _statuses(result, exact * [0.95, 1])[4] == "fails"
+    assert _statuses(result, exact, scatter=1)[4] == "undecided"
+
+
+def test_claims_of_the_population(result):
+    verdicts = [verdict for _, verdict in judge(CLAIMS, result)]
+    assert [verdict.status for verdict in verdicts[:4]] == ["holds", "fails", "fails", "fails"]
+    small, large = (float(odds(result.isel(learning_rate=k))["mean"]) for k in (1, 0))
+    effects = [small, small / float(result["boltzmann"]), large / float(result["boltzmann"]), large / small]
+    np.testing.assert_allclose([verdict.effect for verdict in verdicts[:4]], effects)
+    for verdict in verdicts:
+        assert verdict.interval[0] < verdict.effect < verdict.interval[1]
+        assert 100 < verdict.n <= 200
+
+
+def test_more_seeds_continue_the_store(store, result):
+    more = run(dataclasses.replace(_SMALL, seeds=102), store=store, progress=False).load()
+    names = ["share", "counts"]
+    xr.testing.assert_equal(more[names].isel(seed=slice(100)), result[names])
+    assert (more["counts"].isel(seed=slice(100, None)).sum("bin") > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"seeds": 0}, "seeds"),
+        ({"learning_rates": ()}, "learning_rates"),
+        ({"learning_rates": (0.2, 0.2)}, "learning_rates"),
+        ({"learning_rates": (0.2, 0.4)}, "learning_rates"),
+        ({"learning_rates": (0.0,)}, "learning_rates"),
+        ({"learning_rates": (np.nan,)}, "learning_rates"),
+        ({"temperature": 0.2}, "temperature"),
+        ({"temperature": 0.0}, "temperature"),
+        ({"burn_in": -1.0}, "burn_in"),
+        ({"relaxations": 0.0}, "relaxations"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(changed, named):
+    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
+        run(dataclasses.replace(_SMALL, **changed), progress=False)

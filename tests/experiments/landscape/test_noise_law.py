@@ -1,0 +1,243 @@
+"""The experiment on mini-batch noise: its counts, its estimates, its exact laws, its claims."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxreg as jr
+from experiments.landscape.noise_law import CLAIMS, PRESETS, Config, run
+from experiments.landscape.noise_law import runs as noise_runs
+from experiments.landscape.noise_law.runs import EDGES, count_sizes, median_size, tail_exponent
+from experiments.landscape.sgd_landscape import Config as Tutorial
+from experiments.landscape.sgd_landscape import make_data
+from jaxreg import sampling
+from jaxreg.claims import judge
+from jaxreg.errors import ArgumentError
+
+_SMALL = Config(
+    draws=20_000,
+    refit_sizes=(10, 40, 100),
+    weights=(0.0, 3.5),
+    runs=10_000,
+    burn_in=60,
+    steps=40,
+    relative_rates=(0.2, 0.5),
+    tail_rates=(0.9, 1.15),
+    momentum=0.8,
+    regression_sizes=(2,),
+    sample_sizes=(5,),
+)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(_SMALL, progress=False).load()
+
+
+def _verdicts(result):
+    return [verdict for _, verdict in judge(CLAIMS, result)]
+
+
+def test_presets():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+    assert PRESETS["paper"].runs >= 1_000_000
+    for config in PRESETS.values():
+        assert (config.points, config.noise) == (100, 0.2)
+        assert 100 in config.refit_sizes
+        assert min(config.tail_rates) < 1 < max(config.tail_rates)
+
+
+def test_result_is_labelled(result):
+    sizes = {"batch_size": 3, "weight": 2, "size": len(EDGES) - 1, "subset_size": 9, "setting": 4}
+    assert dict(result.sizes) == sizes | {"relative_rate": 2, "regression_size": 1, "tail_rate": 2}
+    assert (result["error_count"].sum("size") == 20_000).all()
+    assert int(result["draws"]) == 20_000
+    assert int(result["runs"]) == 10_000
+    assert not any(np.isnan(result[name]).any() for name in result.data_vars)
+    names = ["additive noise", "heavy ball, β = 0.8", "5 of 20 samples", "regression, B = 2"]
+    assert result["setting"].values.tolist() == names
+
+
+def test_errors_are_those_of_polyfit(result):
+    """The first draws of the first block, refitted by NumPy, against the bins that a block of them falls into."""
+    x, y = make_data(Tutorial())
+    places = np.array([0.0, 3.5])
+    slope = np.polynomial.Polynomial.fit(x, y, 6).deriv()(places)
+    words = sampling.random_words(jr.seeds(1).key(0), 2000, 10)
+    chosen = np.asarray(sampling.without_replacement(words, 100, axis=0)).T
+    found = [np.polynomial.Polynomial.fit(x[s], y[s], 6).deriv()(places) for s in chosen]
+    median = np.median(np.square(np.array(found) - slope), 0)
+    cell = result.sel(batch_size=10)
+    np.testing.assert_allclose(cell["typical_error"], median, rtol=4 * 2 * 0.6 * np.sqrt(1 / 2000 + 1 / 20_000))
+    largest = abs(np.array(found) - slope).max()
+    assert float(cell["largest_error"]) >= 0.999 * largest
+    assert float(result["largest_error"].sel(batch_size=100)) < 1e-11
+    assert (result["typical_error"].sel(batch_size=100) == 0).all()
+
+
+def test_typical_error_has_the_law_and_its_constant(result):
+    law, many = result["typical_law"], result.sel(batch_size=40)
+    np.testing.assert_allclose(law.sel(batch_size=10) / law.sel(batch_size=40), (0.9 / 2) / (0.6 / 32))
+    np.testing.assert_allclose(law.sel(batch_size=40), result["typical_constant"] * 0.6 / 32)
+    np.testing.assert_allclose(many["typical_error"], many["typical_law"], rtol=0.1)
+    assert (result["typical_low"] <= result["typical_error"]).all()
+    assert (many["typical_high"] > many["typical_error"]).all()
+
+
+def test_sizes_are_counted_where_they_are():
+    sizes = jnp.array([0.0, 1e-12, 1.01e-10, 1.01, 1.01, 99.0, 1e20, np.inf])
+    counts = np.asarray(jax.jit(count_sizes)(sizes))
+    at = {int(place): int(counts[place]) for place in np.flatnonzero(counts)}
+    assert at == {0: 3, 400: 2, 479: 1, 999: 2}
+    assert EDGES[400] == 1
+    assert EDGES[479] < 99 < EDGES[480]
+
+
+def test_median_and_exponent_of_known_samples():
+    random = np.random.default_rng(0)
+    for exponent in (1.0, 3.0):
+        sizes = random.pareto(exponent, 200_000) + 1
+        counts = np.histogram(sizes, EDGES)[0][None]
+        found, low, high = (float(part[0]) for part in tail_exponent(counts, 0.01))
+        assert low < exponent < high
+        kept = np.sort(sizes)[::-1][: round((found * 1.96 / (high - found)) ** 2)]
+        assert len(kept) <= 2000
+        assert found == pytest.approx(1 / np.log(kept / kept[-1]).mean(), rel=0.02)
+        middle, below, above = (float(part[0]) for part in median_size(counts))
+        assert middle == pytest.approx(np.median(sizes), rel=1e-3)
+        ordered = np.sort(sizes)
+        assert below == pytest.approx(ordered[100_000 - 438], rel=1e-3)
+        assert above == pytest.approx(ordered[100_000 + 438], rel=1e-3)
+    nothing = np.zeros((1, 1000), int)
+    nothing[0, 0] = 10
+    assert [float(part[0]) for part in tail_exponent(nothing, 0.01)] == [np.inf, 0, np.inf]
+    assert [float(part[0]) for part in median_size(nothing)] == [0, 0, 0]
+
+
+def test_variances_are_exact_within_four_standard_errors(result):
+    light = result["exact_exponent"] > 8
+    assert light.sum() == 7
+    z = (result["variance"] - result["exact_variance"]) / result["variance_error"]
+    assert (abs(z.where(light, 0)) < 4).all()
+    ratio = result["variance"] / result["exact_variance"]
+    assert (abs(ratio - 1) < 0.03).all()
+    assert (result["variance_low"] < result["variance"]).all()
+    assert (result["variance_high"] > result["variance"]).all()
+
+
+def test_exact_variances_by_hand(result):
+    rates = np.array([0.2, 0.5])
+    np.testing.assert_allclose(result["exact_variance"] / result["diffusion_variance"], [1 / (1 - rates)] * 4)
+    np.testing.assert_allclose(result["threshold"], [2, 3.6, 2, 1])
+    eta = [2 * rates, 3.6 * rates / 0.2, 2 * rates / 5 * 15 / 19, rates / 2]  # over 1 - β, and times the variance
+    np.testing.assert_allclose(result["diffusion_variance"], np.array(eta) / 2)
+
+
+def test_a_block_is_what_numpy_finds_of_the_recursion():
+    """Without randomness: noise of zero, from the minimum, stays there; and constant noise settles where it must."""
+    gradient = jr.landscape.location_gradient(np.array([1.0, 1.0]), 1)
+    quadratics = {"constant": noise_runs.Quadratic(gradient, 2.0, None)}
+    found = noise_runs.settle(
+        quadratics, jnp.array([0.25], jnp.float32), block=jax.random.key(0), setting="constant", burn_in=2, steps=3
+    )
+    path = 1 - 0.5 ** np.arange(1, 6)  # w after each step of a rate of 0.5 towards 1
+    np.testing.assert_allclose(found["mean_square"], [np.square(path[2:]).mean()], rtol=1e-6)
+    place = int(np.flatnonzero(found["count"][0])[0])
+    assert EDGES[place] <= path[-1] < EDGES[place + 1]
+    assert found["count"][0, place] == noise_runs.RUNS
+
+
+def test_tails_lie_on_both_sides_of_two(result):
+    tails = result.isel(regression_size=0)
+    np.testing.assert_allclose(tails["exact_tail"], [2.368, 1.571], atol=1e-3)
+    assert (tails["tail_low"] < tails["exact_tail"] * 1.1).all()
+    assert (tails["tail_high"] > tails["exact_tail"] * 0.9).all()
+
+
+def test_averages_over_subsets(result):
+    assert (result["volume_gap"] < 1e-12).all()
+    assert result["subsets"].values.tolist() == [165, 330, 462, 462, 330, 165, 55, 11, 1]
+    assert float(result["plain_gap"][-1]) < 1e-12
+    assert (result["plain_gap"][:-1] > 1e-3).all()
+
+
+def test_claims(result):
+    found = _verdicts(result)
+    assert [verdict.status for verdict in found[:4]] == ["fails", "fails", "holds", "holds"]
+    assert [verdict.status for verdict in found[4:9]] == ["fails", "fails", "fails", "holds", "fails"]
+    assert found[0].effect == pytest.approx(found[1].effect * 4 * (0.9 / 0.6) / 4, rel=1e-6)
+    assert 4 < found[1].effect < 6
+    assert found[4].effect > 100
+    assert found[8].effect == pytest.approx(2, rel=0.03)
+    assert all(verdict.interval[0] <= verdict.effect <= verdict.interval[1] for verdict in found)
+    assert found[7].n == 1980
+
+
+def _tuned(result, **changes):
+    """The result with some variables multiplied."""
+    return result.assign({name: result[name] * factor for name, factor in changes.items()})
+
+
+def test_claims_can_fall_either_way(result):
+    error = {f"typical_{part}": xr.where(result["batch_size"] == 10, 1 / 7.4, 1.0) for part in ("error", "low", "high")}
+    usual = _verdicts(_tuned(result, **error))
+    assert (usual[0].status, usual[2].status) == ("holds", "fails")
+    gaussian = np.diff(jax.scipy.special.erf(np.append(0, EDGES[1:]) / np.sqrt(2))) * 20_000
+    gaussian = result["error_count"] * 0 + xr.DataArray(gaussian, dims="size")
+    unit = result["typical_error"] * 0 + 0.6745**2
+    noise = result.assign(error_count=gaussian, typical_error=unit)
+    assert _verdicts(_tuned(noise, error_exponent=9, error_low=9, error_high=9))[5].status == "holds"
+    assert _verdicts(noise)[4].effect < 2  # a draw or two in 20,000
+    gaps = _verdicts(_tuned(result, plain_gap=1e-12, volume_gap=1e9, largest_error=1e4))
+    assert [gaps[place].status for place in (3, 6, 7)] == ["fails", "holds", "fails"]
+    off = dict.fromkeys(("variance", "variance_low", "variance_high"), 1.1)
+    assert _verdicts(_tuned(result, **off))[9].status == "fails"
+    slow = result.assign(diffusion_variance=result["exact_variance"] * 1.0)
+    ends = {"variance": 1.0, "variance_low": 0.999, "variance_high": 1.001}
+    settled = _verdicts(slow.assign({name: result["exact_variance"] * factor for name, factor in ends.items()}))
+    assert (settled[8].status, settled[9].status) == ("holds", "holds")
+    ends = {"tail": 1.0, "tail_low": 0.99, "tail_high": 1.01}
+    exact = _verdicts(result.assign({name: result["exact_tail"] * factor for name, factor in ends.items()}))
+    assert [exact[place].status for place in (10, 11, 12)] == ["fails", "holds", "holds"]
+    assert exact[11].effect == pytest.approx(1, abs=0.05)
+    light = _verdicts(_tuned(result, tail=3, tail_low=3, tail_high=3))
+    assert [light[place].status for place in (10, 11, 12)] == ["holds", "undecided", "fails"]
+
+
+def test_claims_that_nothing_was_measured_for_are_undecided(result):
+    assert _verdicts(result.sel(batch_size=[10, 40]))[3].status == "undecided"
+    heavy = result.assign(exact_exponent=result["exact_exponent"] * 0 + 3.0)
+    assert [_verdicts(heavy)[place].status for place in (8, 9)] == ["undecided", "undecided"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"draws": 0}, "draws"),
+        ({"runs": 0}, "runs"),
+        ({"steps": 0}, "steps"),
+        ({"burn_in": 1.5}, "burn_in"),
+        ({"refit_sizes": (6, 10, 40)}, "refit_sizes"),
+        ({"refit_sizes": (10, 40, 101)}, "refit_sizes"),
+        ({"refit_sizes": (8, 40)}, "refit_sizes"),
+        ({"weights": (0.0,)}, "weights"),
+        ({"weights": (3.5, np.inf)}, "weights"),
+        ({"weights": (3.5, 3.5)}, "weights"),
+        ({"relative_rates": (0.5, 1.0)}, "relative_rates"),
+        ({"relative_rates": (0.0,)}, "relative_rates"),
+        ({"tail_rates": ()}, "tail_rates"),
+        ({"tail_rates": (np.nan,)}, "tail_rates"),
+        ({"momentum": 1.0}, "momentum"),
+        ({"regression_sizes": (0,)}, "regression_sizes"),
+        ({"sample_sizes": (20,)}, "sample_sizes"),
+        ({"samples": 1}, "sample_sizes"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(changed, named):
+    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
+        run(dataclasses.replace(_SMALL, **changed), progress=False)

@@ -1,0 +1,295 @@
+"""The experiment on the landscape of T2: its data, its population, its control, its claims."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxreg as jr
+from experiments.landscape.operations import count_operations
+from experiments.landscape.sgd_landscape import CLAIMS, PRESETS, Config, make_data, run, shares
+from experiments.landscape.sgd_landscape.runs import BIN_EDGES, STEP_KINDS, histogram
+from jaxreg.claims import find_claim, judge
+from jaxreg.errors import ArgumentError, StoreError
+from jaxreg.landscape import FATES, T2_LANDSCAPE, descend, fate, refit_gradient
+from jaxreg.landscape.recurrence import differentiate, fit_recurrence
+
+_SMALL = Config(seeds=400, learning_rates=(0.03, 0.3), batch_sizes=(10, 100), initial_weights=(-4.0, 3.5), balls=400)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("results") / "s.zarr"
+
+
+@pytest.fixture(scope="module")
+def result(store):
+    return run(_SMALL, store=store, progress=False).load()
+
+
+def test_presets_keep_to_the_tutorial():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+    assert PRESETS["laptop"].seeds >= 10_000
+    assert PRESETS["paper"].seeds >= 100_000
+    assert PRESETS["laptop"].balls == PRESETS["quick"].balls == 10_000
+    for config in PRESETS.values():
+        assert config.start in config.initial_weights
+        assert config.batch_size in config.batch_sizes
+        assert (config.start, config.steps, config.batch_size, config.points, config.noise) == (3.5, 100, 10, 100, 0.2)
+        assert 0.3 in config.learning_rates
+        steps = np.diff(np.log(config.learning_rates))
+        np.testing.assert_allclose(steps, steps[0], rtol=1e-3)
+
+
+def test_data_are_those_of_the_tutorial():
+    x, y = make_data(Config())
+    np.testing.assert_array_equal(x, np.linspace(-10, 10, 100))
+    noise = y - np.polynomial.polynomial.polyval(x, T2_LANDSCAPE.coefficients)
+    assert abs(noise.std() - 0.2) < 4 * 0.2 / np.sqrt(200)
+    assert abs(noise.mean()) < 4 * 0.02
+    np.testing.assert_array_equal(y, make_data(Config(seeds=3))[1])
+    assert not np.array_equal(y, make_data(Config(data_seed=1))[1])
+
+
+def test_result_is_labelled(result):
+    expected = {"seed": 400, "learning_rate": 2, "step": 100, "point": 100, "batch_size": 2, "initial_weight": 2}
+    expected |= {"outcome": 4, "moment": 101, "bin": 140, "draw": 10, "power": 7, "kind": 3}
+    assert dict(result.sizes) == expected
+    assert result["outcome"].values.tolist() == list(FATES)
+    assert result["fate"].dims == ("seed", "learning_rate")
+    np.testing.assert_allclose(result["learning_rate"], [0.03, 0.3])
+    assert "prng" in result.attrs["provenance"]
+    assert json.loads(result.attrs["provenance"])
+    assert float(result["start"]) == 3.5
+
+
+def test_fates_belong_to_the_last_weights(result):
+    np.testing.assert_array_equal(result["fate"], fate(result["weight"].values, T2_LANDSCAPE))
+    gone = result["fate"] == FATES.index("diverged")
+    np.testing.assert_array_equal(gone, result["diverged"])
+    np.testing.assert_array_equal(gone, result["survived"] < 100)
+    assert np.isposinf(result["weight"].values[gone.values]).all()
+
+
+def test_population_is_that_of_the_tutorial(result):
+    """Shares that 20,000 runs of a reference in float64 gave, at four standard errors of 400."""
+    expected = {"global minimum": 0.566, "left": 0.018, "right": 0.109, "diverged": 0.306}
+    for name, share in expected.items():
+        found = float(shares(result, name)["proportion"].sel(learning_rate=0.3))
+        assert abs(found - share) < 4 * np.sqrt(share * (1 - share) / 400)
+
+
+def test_shares_add_up_and_count_every_run(result):
+    parts = [shares(result, name) for name in FATES]
+    np.testing.assert_allclose(sum(part["proportion"] for part in parts), 1.0)
+    assert all((part["n"] == 400).all() for part in parts)
+
+
+def test_control_is_descent_on_all_the_data(result):
+    x, y = make_data(_SMALL)
+    slope = np.polynomial.Polynomial.fit(x, y, 6).deriv()
+    for rate in (0.03, 0.3):
+        w = 3.5
+        path = [w := w - rate * slope(w) for _ in range(100)]
+        np.testing.assert_allclose(result["control"].sel(learning_rate=rate), path, rtol=1e-4)
+
+
+def test_claims(result):
+    (stays, stayed), (_, reached), (_, lived), (_, cheaper), (_, cheapest) = judge(CLAIMS, result)
+    assert "local solution" in stays.text
+    assert stayed.status == "holds"
+    assert stayed.effect < 0.01
+    assert lived.status == "fails"
+    assert abs(lived.effect - 30.6) < 4 * 100 * np.sqrt(0.306 * 0.694 / 400)
+    assert reached.n == lived.n == 400
+    assert reached.interval[0] < reached.effect < reached.interval[1]
+    assert (cheaper.status, cheapest.status) == ("holds", "fails")
+    assert 0.3 < cheaper.effect < 0.4
+    assert cheapest.effect > 100
+
+
+def test_cost_claims_can_fall_either_way(result):
+    dear = result.assign(operations=("kind", [200, 100, 300]))
+    assert [verdict.status for _, verdict in judge(CLAIMS[3:], dear)] == ["fails", "holds"]
+
+
+def test_operations_are_counted_in_loops_and_as_the_compiler_counts_them(result):
+    assert count_operations(lambda w: jax.lax.fori_loop(0, 5, lambda i, w: w * w + 1.0, w), jnp.ones(3)) == 5 * 7
+    assert count_operations(lambda w: jax.jit(lambda w: w.max() - w[::-1])(w), jnp.ones(3)) == 3 + 3
+    with pytest.raises(ValueError, match="ends on a condition"):
+        count_operations(lambda w: jax.lax.while_loop(lambda w: w < 9, lambda w: 2 * w, w), jnp.float32(1))
+    data = jnp.linspace(-1, 1, 100), jnp.ones(100), jnp.float32(1)
+
+    def refit(t, y, w):
+        return differentiate(fit_recurrence(t, y, 6), w)
+
+    compiled = jax.jit(refit).lower(*data).compile().cost_analysis()["flops"]
+    count = dict(zip(STEP_KINDS, result["operations"].values.tolist(), strict=True))
+    assert count["descent, refitting all data"] == count_operations(refit, *data)
+    assert abs(count["descent, refitting all data"] / compiled - 1) < 0.05
+    # 7 lengths, moments and overlaps of 3, 4 and 3 operations a point, less the last moment; 6 recurrences of 4.
+    assert abs(count["descent, refitting all data"] / (100 * (7 * 8 + 6 * 4)) - 1) < 0.1
+    assert count["descent, all data fitted once"] < 20
+
+
+def test_runs_that_left_their_basin_are_followed_until_they_do(result):
+    stayed, survived = result["stayed"].values, result["survived"].values
+    assert (stayed <= survived).all()
+    assert (stayed.min(), stayed.max()) == (0, 100)
+    still = result["fate"].values[stayed == 100]
+    assert (still == FATES.index("right")).all()
+    gradient = refit_gradient(*make_data(_SMALL), 6, 10)
+    path = result["member_path"].values
+    left = np.flatnonzero(np.asarray(fate(path, T2_LANDSCAPE)) != FATES.index("right"))[0]
+    assert int(result["stayed"].sel(seed=int(result["member"]), learning_rate=0.3)) == left
+    assert gradient.batch_size == result.sizes["draw"]
+
+
+def test_member_is_the_run_of_the_population_with_its_seed(result):
+    member = int(result["member"])
+    path = result["member_path"].values
+    at = {"seed": member, "learning_rate": 0.3}
+    np.testing.assert_allclose(path[-1], result["weight"].sel(at), rtol=1e-5)
+    assert int(result["fate"].sel(at)) == 0
+    assert (result["fate"].sel(learning_rate=0.3).values[:member] != 0).all()  # the first to arrive
+    gradient = refit_gradient(*make_data(_SMALL), 6, 10)
+    run_alone = descend(gradient, 3.5, 0.3, 100, seed=jr.seeds(1).key(member), record_every=1)
+    gap = abs(path - run_alone.path)  # two programs part a little where a refit is wild
+    assert np.median(gap) < 1e-5
+    assert gap.max() < 0.05
+
+
+def test_refits_are_those_of_polyfit_and_make_the_steps(result):
+    x, y = make_data(_SMALL)
+    w, path, gaps = 3.5, result["member_path"].values.astype(float), []
+    for chosen, coefficients, after in zip(
+        result["member_points"].values, result["member_refit"].values, path, strict=True
+    ):
+        assert len(set(chosen.tolist())) == 10
+        expected = np.polyfit(x[chosen], y[chosen], 6)
+        grid = np.linspace(-7, 7, 50)
+        heights = np.polynomial.polynomial.polyval(grid, coefficients)
+        np.testing.assert_allclose(heights, np.polyval(expected, grid), rtol=1e-6, atol=1e-6)
+        w = w - 0.3 * np.polyval(np.polyder(expected), w)
+        gaps.append(abs(w - after))
+        w = after
+    assert np.median(gaps) < 1e-6  # the run itself is in float32
+    assert max(gaps) < 0.02
+
+
+def test_balls_are_counted_where_they_are(result):
+    balls = result["balls"].transpose("moment", "outcome", "bin").values
+    total = balls.sum((1, 2)) + result["beyond"].sum("outcome").values + result["lost"].values
+    np.testing.assert_array_equal(total, 400)
+    assert balls[0, FATES.index("right"), np.searchsorted(BIN_EDGES, 3.5, side="right") - 1] == 400
+    ends = result.sel(learning_rate=0.3)
+    last = balls[-1].sum(-1) + result["beyond"].values[-1]
+    for number in range(3):
+        assert abs(last[number] - int((ends["fate"] == number).sum())) <= 1  # of other chunks
+    gone = [int((ends["survived"] < moment).sum()) for moment in range(101)]
+    assert abs(result["lost"].values - gone).max() <= 1
+    np.testing.assert_allclose(result["bin"], (BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2)
+
+
+def test_histogram_of_known_places():
+    paths = np.array([[0.04, 4.0], [-7.0, -8.0], [6.99, np.inf], [7.0, 0.0]], np.float32)
+    counted = histogram(paths, 3.5)
+    balls, beyond, lost = (np.asarray(counted[name][1]) for name in ("balls", "beyond", "lost"))
+    assert balls.sum((1, 2)).tolist() == [4, 3, 2]
+    assert beyond.tolist() == [[0, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0]]
+    assert lost.tolist() == [0, 0, 1]
+    assert balls[1, 1, 0] == balls[1, 2, 139] == balls[1, 0, 70] == balls[2, 0, 70] == balls[2, 2, 110] == 1
+
+
+def test_counts_of_fates_are_those_of_the_population(result):
+    count = result["fate_count"]
+    assert (count.sum("outcome") == 500).all()  # a whole block
+    share = count / 500
+    for number, name in enumerate(FATES):
+        found = share.sel(batch_size=10, initial_weight=3.5).isel(outcome=number)
+        expected = shares(result, name)["proportion"]
+        error = np.sqrt(expected * (1 - expected) * (1 / 400 + 1 / 500)) + 1e-3
+        assert (abs(found - expected) < 4 * error).all()
+    whole = count.sel(batch_size=100)  # all points: no randomness, the control
+    np.testing.assert_array_equal(whole.argmax("outcome"), result["control_fate"].transpose(*whole.dims[:-1]))
+    assert (whole.max("outcome") == 500).all()
+    assert set(result["control_fate"].sel(initial_weight=-4.0).values.tolist()) == {FATES.index("left")}
+
+
+def _altered(result, optimum, gone):
+    """The result with these shares of runs at the optimum and diverged, the rest at 4, at every learning rate."""
+    place = np.arange(400) / 400
+    numbers = np.where(place < optimum, 0, np.where(place < optimum + gone, 3, 2))
+    return result.assign(fate=(("seed", "learning_rate"), np.stack([numbers] * 2, axis=1)))
+
+
+@pytest.mark.parametrize(("optimum", "reached"), [(0.7, "holds"), (0.51, "undecided"), (0.3, "fails")])
+def test_claim_of_reaching_the_optimum_can_fall_either_way(result, optimum, reached):
+    assert find_claim(CLAIMS, "Started at 3.5").judge(_altered(result, optimum, 0.0)).status == reached
+
+
+@pytest.mark.parametrize(("gone", "lived"), [(0.0, "holds"), (0.01, "undecided"), (0.1, "fails")])
+def test_claim_of_staying_can_fall_either_way(result, gone, lived):
+    assert find_claim(CLAIMS, "A run of").judge(_altered(result, 0.5, gone)).status == lived
+
+
+def test_claim_about_the_control_fails_when_it_leaves(result):
+    left = result.assign(control=xr.where(result["step"] > 90, 0.05, result["control"]))
+    assert find_claim(CLAIMS, "Gradient descent on").judge(left).status == "fails"
+
+
+def test_claims_need_the_tutorials_learning_rate(result):
+    with pytest.raises(ArgumentError, match=r"0\.3"):
+        judge(CLAIMS, result.sel(learning_rate=[0.03]))
+
+
+def test_more_seeds_continue_the_stores(store, result):
+    more = run(dataclasses.replace(_SMALL, seeds=501), store=store, progress=False).load()
+    xr.testing.assert_equal(
+        more[["fate", "weight", "stayed"]].isel(seed=slice(400)), result[["fate", "weight", "stayed"]]
+    )
+    assert np.isfinite(more["weight"]).any("learning_rate").mean() > 0.9
+    added = more["fate_count"] - result["fate_count"]
+    assert (added >= 0).all()
+    assert (added.sum("outcome") == 500).all()  # another block
+    blocks = xr.open_zarr(store.with_name("s-fates.zarr"))
+    assert blocks["done"].all()
+    np.testing.assert_array_equal(blocks["fate_count"].isel(block=0), result["fate_count"])
+    with pytest.raises(StoreError):
+        run(dataclasses.replace(_SMALL, noise=0.1), store=store, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"learning_rates": (0.3, -0.1)}, "learning_rates"),
+        ({"learning_rates": (np.nan,)}, "learning_rates"),
+        ({"start": np.inf}, "start"),
+        ({"batch_size": 6}, "batch_size"),
+        ({"batch_size": 101}, "batch_size"),
+        ({"steps": 0}, "steps"),
+        ({"points": 6}, "degree"),
+        ({"seeds": 0}, "seeds"),
+        ({"balls": 0}, "balls"),
+        ({"balls": 10.5}, "balls"),
+        ({"batch_sizes": (10, 6)}, "batch_sizes"),
+        ({"batch_sizes": (101,)}, "batch_sizes"),
+        ({"batch_sizes": (10.0,)}, "batch_sizes"),
+        ({"batch_sizes": ()}, "batch_sizes"),
+        ({"batch_sizes": (10, 10)}, "batch_sizes"),
+        ({"initial_weights": (0.0, np.inf)}, "initial_weights"),
+        ({"initial_weights": (np.nan,)}, "initial_weights"),
+        ({"initial_weights": (1e6,)}, "initial_weights"),
+        ({"initial_weights": (1.0, 1.0)}, "initial_weights"),
+        ({"initial_weights": ()}, "initial_weights"),
+        ({"learning_rates": ()}, "learning_rates"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(changed, named):
+    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
+        run(dataclasses.replace(_SMALL, **changed), progress=False)

@@ -1,0 +1,246 @@
+"""The experiment on the scatter over seeds: its runs, its statistics, and its claims on results with a known answer."""
+
+import dataclasses
+import zlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats as laws
+
+import jaxreg as jr
+from experiments.networks.seed_variance import CLAIMS, PRESETS, SETTINGS, Config, run
+from experiments.networks.seed_variance.variances import (
+    SOURCES,
+    count_seeds,
+    jackknife,
+    list_runs,
+    measure_differences,
+    split_variances,
+    tabulate_seeds,
+)
+from jaxreg.claims import find_claim, judge
+from jaxreg.errors import ArgumentError
+
+_SMALL = Config(seeds=3, levels=2, epochs=2, hidden=(12,))
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(_SMALL, progress=False)
+
+
+def test_presets_keep_to_the_tutorial():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+    assert PRESETS["paper"].dataset == "mnist"
+    assert SETTINGS["T5"] == {"learning_rate": 0.1, "dropout": 0.5, "l2": 0.0}
+    for name in ("laptop", "paper"):
+        config = PRESETS[name]
+        assert (config.hidden, config.batch_size, config.epochs) == ((256, 128), 32, None)
+
+
+def test_result_is_labelled(result):
+    assert dict(result["test_correct"].sizes) == {"setting": 4, "seed": 3, "example": 500}
+    assert dict(result["crossed_accuracy"].sizes) == dict.fromkeys(SOURCES, 2)
+    assert dict(result["seeds_needed"].sizes) == {"setting": 4, "test_images": 2, "design": 2, "difference": 3}
+    assert result["test_images"].values.tolist() == [500, 10_000]
+    assert result["seeds_needed"].sel(setting="T5").isnull().all()
+    assert result.attrs["dataset"] == "digits"
+    assert not result["diverged"].any()
+    np.testing.assert_allclose(result["test_accuracy"], result["test_correct"].mean("example"), rtol=1e-6)
+
+
+def test_a_run_is_the_training_it_says(result):
+    """But for an image or two on the edge, which rounding may move."""
+    data = jr.datasets.load("digits", scale=False)
+
+    @jax.jit
+    def learn(init, order, dropout, rate):
+        keys = {"init_seed": init, "order_seed": order, "dropout_seed": dropout, "seed": init}
+        settings = {"learning_rate": 0.1, "dropout": rate, "hidden": (12,), "epochs": 2, "evaluate_train": False}
+        return jr.nets.train(*data[:4], **keys, **settings)["test_accuracy"][-1]
+
+    def key(axis, seed):
+        return jax.random.fold_in(jax.random.fold_in(jax.random.key(0), zlib.crc32(axis.encode())), seed)
+
+    for seed in (0, 1):
+        alone = learn(*[key("seed", seed)] * 3, jnp.float32(0.4))
+        np.testing.assert_allclose(result["test_accuracy"].sel(setting="dropout 0.4", seed=seed), alone, atol=0.0041)
+    levels = {"init_seed": 0, "order_seed": 1, "dropout_seed": 1}
+    alone = learn(*[key(*level) for level in levels.items()], jnp.float32(0.5))
+    np.testing.assert_allclose(result["crossed_accuracy"].sel(levels), alone, atol=0.0041)
+
+
+def test_every_source_changes_the_runs(result):
+    accuracy = result["crossed_accuracy"]
+    for source in SOURCES:
+        assert (accuracy.isel({source: 0}) != accuracy.isel({source: 1})).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeds": 2}, "seeds = 2: must be an integer from 3 on"),
+        ({"levels": 1}, "levels = 1: must be an integer from 2 on"),
+        ({"dataset": "minst"}, '"mnist"'),
+        ({"batch_size": 5000}, "batch_size = 5000: must be an integer from 1 to 1297"),
+        ({"epochs": 0}, "epochs = 0"),
+    ],
+)
+def test_bad_settings_are_refused(change, message):
+    with pytest.raises(ArgumentError) as refusal:
+        run(dataclasses.replace(_SMALL, **change), progress=False)
+    assert message in str(refusal.value)
+
+
+# --- Statistics, on runs that are drawn -------------------------------------------------------------------------------
+
+
+def _draw(seeds=64, examples=400, shared=0.0, own=1.0, sources=(1.0, 1.0, 1.0, 1.0), difficulty=2.0, levels=(6, 6, 6)):
+    """Runs that get an example right by a score: its difficulty, `shared` by a run, and by setting `own` noise.
+
+    Noise is common to the settings but for the part `own`. The crossed accuracies have effects of the given standard
+    deviations in points: of the three sources and of what is left.
+    """
+    random = np.random.default_rng(0)
+    hard = np.linspace(-0.5, 1, examples) * difficulty
+    common = random.normal(size=(1, seeds, examples)) * np.sqrt(1 - own)
+    noise = common + random.normal(size=(4, seeds, examples)) * np.sqrt(own)
+    correct = hard + noise + shared * random.normal(size=(4, seeds, 1)) > 0
+    init, order, dropout, rest = sources
+    grid = random.normal(size=levels) * rest
+    for axis, spread in enumerate((init, order, dropout)):
+        shape = [1, 1, 1]
+        shape[axis] = levels[axis]
+        grid = grid + spread * random.normal(size=shape)
+    dataset = xr.Dataset(
+        {
+            "test_correct": (("setting", "seed", "example"), correct),
+            "diverged": (("setting", "seed"), np.zeros((4, seeds), bool)),
+            "crossed_accuracy": (SOURCES, 0.9 + 0.01 * grid),
+        },
+        {"setting": list(SETTINGS), "seed": np.arange(seeds)},
+    )
+    return dataset.assign(split_variances(dataset))
+
+
+def test_seeds_needed_have_the_power_they_promise():
+    """Of many t-tests on so many pairs, about 80 % see the difference (the z in place of t costs a little)."""
+    needed = float(count_seeds(0.5, 2 * 1.0**2))
+    assert needed == pytest.approx((1.959964 + 0.841621) ** 2 * 2 / 0.25, rel=1e-5)
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(2, 4000, int(np.ceil(needed))))
+    seen = laws.ttest_ind(a + 0.5, b, axis=1).pvalue < 0.05
+    assert abs(seen.mean() - 0.8) < 0.03
+
+
+def test_differences_are_plain_variances_on_the_test_set_at_hand():
+    runs = list_runs(_draw(own=0.3))
+    accuracy = 100 * runs.mean(-1)
+    paired, unpaired = measure_differences(runs)
+    expected = np.mean([np.var(a - accuracy[0], ddof=1) for a in accuracy[1:]])
+    np.testing.assert_allclose(paired, expected)
+    variances = accuracy.var(-1, ddof=1)
+    np.testing.assert_allclose(unpaired, variances[0] + variances[1:].mean())
+    assert paired < 0.6 * unpaired
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.3])
+def test_a_larger_test_set_is_foretold(shared):
+    """From every tenth image, the variance on all of them, but for the sampling error of a variance."""
+    runs = list_runs(_draw(seeds=1000, examples=1000, shared=shared))
+    at_hand = measure_differences(runs[..., ::10])[1]
+    foretold = measure_differences(runs[..., ::10], images=1000)[1]
+    measured = measure_differences(runs)[1]
+    assert abs(foretold - measured) < 4 * np.sqrt(2 / 1000) * at_hand
+    assert shared > 0 or measured < 0.2 * at_hand
+
+
+def test_table_of_seeds_is_that_of_each_pair():
+    dataset = _draw(own=0.3)
+    table = tabulate_seeds(dataset, full=1000)
+    runs = list_runs(dataset)
+    for place, name in enumerate(SETTINGS):
+        if place:
+            for images in (400, 1000):
+                for design, variance in zip(
+                    ("paired", "unpaired"), measure_differences(runs[[0, place]], images), strict=True
+                ):
+                    cell = table.sel(setting=name, test_images=images, design=design)
+                    np.testing.assert_allclose(cell, count_seeds(np.array([0.1, 0.5, 1.0]), variance))
+
+
+def test_split_is_the_identity_with_the_interval_of_a_variance():
+    dataset = _draw(shared=0.2)
+    parts = split_variances(dataset)
+    accuracy = 100 * dataset["test_correct"].mean("example")
+    np.testing.assert_allclose(parts["total"], accuracy.var("seed", ddof=1))
+    np.testing.assert_allclose(parts["bernoulli"] + parts["covariance"], parts["total"])
+    for end, tail in (("low", 0.975), ("high", 0.025)):
+        np.testing.assert_allclose(parts[end], 63 * parts["total"] / laws.chi2.ppf(tail, 63))
+
+
+def test_jackknife_of_a_mean_is_the_t_interval():
+    runs = np.random.default_rng(0).integers(0, 2, (1, 20, 5)).astype(bool)
+    found = jackknife(lambda runs: float(runs.mean()), runs)
+    centre, interval, n = found.effect, found.interval, found.n
+    means = runs.mean((0, 2))
+    expected = laws.t.interval(0.95, 19, means.mean(), means.std(ddof=1) / np.sqrt(20))
+    assert n == 20
+    np.testing.assert_allclose(centre, means.mean())
+    np.testing.assert_allclose(interval, expected)
+
+
+def test_seeds_that_diverge_at_one_setting_are_left_out_of_all():
+    dataset = _draw()
+    gone = dataset["diverged"].copy()
+    gone[2, :5] = True
+    assert list_runs(dataset.assign(diverged=gone)).shape == (4, 59, 400)
+
+
+# --- Claims -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("drawn", "expected"),
+    [
+        ({"shared": 0.0}, {0: "holds", 2: "fails"}),
+        ({"shared": 0.5}, {0: "fails", 1: "fails", 2: "fails"}),
+        ({"own": 0.1, "examples": 2000, "difficulty": 60.0}, {0: "holds", 2: "holds", 3: "holds"}),
+        ({"own": 1.0, "shared": 0.3}, {3: "undecided"}),
+        ({"sources": (1.0, 1.0, 0.1, 0.1), "levels": (200, 200, 2)}, {4: "holds", 5: "undecided"}),
+        ({"sources": (2.0, 0.5, 0.1, 0.1), "levels": (100, 100, 2)}, {4: "fails", 5: "holds"}),
+        ({"sources": (0.3, 1.0, 1.0, 1.0), "levels": (100, 100, 2)}, {4: "fails", 5: "fails"}),
+        ({"sources": (0.0, 0.0, 1.0, 1.0)}, {4: "undecided", 5: "fails"}),
+    ],
+    ids=["coins", "together", "precise", "no_gain", "comparable", "weights", "order", "neither"],
+)
+def test_claims(drawn, expected):
+    judged = judge(CLAIMS, _draw(**drawn))
+    statuses = {place: verdict.status for place, (_, verdict) in enumerate(judged) if place in expected}
+    assert statuses == expected
+
+
+def test_seeds_for_a_tenth_of_a_point_on_ten_thousand_images():
+    """Coins with p(1 - p) of 0.02 ask for 2.80² · 2 · 0.02 / 10,000 / 0.001² = 31 seeds."""
+    random = np.random.default_rng(0)
+    correct = random.uniform(size=(4, 50, 10_000)) > 0.0204
+    dataset = _draw(seeds=50).drop_vars("test_correct")
+    verdict = find_claim(CLAIMS, "About 32 seeds").judge(
+        dataset.assign(test_correct=(("setting", "seed", "example"), correct))
+    )
+    assert (verdict.status, verdict.n) == ("holds", 50)
+    assert abs(verdict.effect - 31) < 4 * 31 * np.sqrt(2 / 50) / np.sqrt(2)
+
+
+def test_nobody_needs_fewer_than_no_seeds():
+    """Runs that get the same number right, each in its own way, foretell a negative variance."""
+    correct = np.stack([np.random.default_rng(seed).permutation(np.arange(50) > 5) for seed in range(160)])
+    dataset = _draw(seeds=40).drop_vars("test_correct")
+    verdict = find_claim(CLAIMS, "About 32 seeds").judge(
+        dataset.assign(test_correct=(("setting", "seed", "example"), correct.reshape(4, 40, 50)))
+    )
+    assert (verdict.status, verdict.effect, verdict.interval[0]) == ("fails", 0, 0)

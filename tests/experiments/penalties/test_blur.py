@@ -1,0 +1,308 @@
+"""Blur: centres against NumPy, exact class statistics and the energy identity, networks where the answer is known."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.stats import norm
+
+import jaxreg as jr
+from experiments.penalties.blur import CLAIMS, DECODERS, PRESETS, Config, run
+from experiments.penalties.blur import networks as blur_networks
+from experiments.penalties.blur.claims import SEPARATION
+from experiments.penalties.blur.images import describe_classes, measure_decoders, measure_energy
+from experiments.penalties.blur.samples import locate
+from jaxreg.claims import judge
+from jaxreg.errors import ArgumentError
+
+_SMALL = Config(
+    samples=6,
+    sample_size=51,
+    separations=(1.0, 6.0),
+    networks=2,
+    network_steps=600,
+    network_hidden=(16,),
+    decoders=2,
+    decoder_steps=600,
+    decoder_hidden=(32,),
+    draws=2,
+    learning_rate=0.01,
+)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(_SMALL, progress=False).load()
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = jr.datasets.load("digits")
+    return data.x_train.reshape(-1, 8, 8), data.y_train
+
+
+def test_presets():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+    assert PRESETS["paper"].dataset == "mnist"
+    for config in PRESETS.values():
+        assert SEPARATION in config.separations
+        assert {0.5, 0.7} <= set(config.upper_shares)
+
+
+def test_result_is_labelled(result):
+    assert result["value"].dims == ("separation", "sample", "entry")
+    assert result["position"].dims == ("upper_share", "loss", "network", "point", "draw")
+    assert result["image"].dims == ("decoder_loss", "decoder", "class", "image_draw", "row", "column")
+    assert result["decoder_loss"].values.tolist() == list(DECODERS) == ["squared", "absolute", "adversarial"]
+    assert result["loss"].values.tolist() == ["squared", "absolute", "mixture", "adversarial"]
+    assert result.attrs["dataset"] == "digits"
+    for population in ("samples", "networks", "decoders"):
+        assert not result[f"diverged_{population}"].any()
+
+
+# --- (a) ---
+
+
+def test_centres_are_mean_and_median_and_measures_are_those_of_the_sample(result):
+    values = result["value"].values
+    np.testing.assert_allclose(result["gaussian_centre"], values.mean(-1), atol=1e-12)
+    np.testing.assert_allclose(result["laplace_centre"], np.median(values, -1), atol=1e-12)
+    assert float(result["mean_gap"].max()) < 1e-12
+    one = result.isel(separation=1, sample=3)
+    values, centre = one["value"].values, one["value"].values.mean()
+    density = [norm.pdf(at, 3) + norm.pdf(at, -3) for at in (centre, 3)]
+    np.testing.assert_allclose(one["relative_density"], density[0] / density[1], rtol=1e-10)
+    np.testing.assert_allclose(one["near_centre"], np.mean(abs(values - centre) < 1))
+    law = norm(centre, values.std())
+    np.testing.assert_allclose(one["promised"], law.cdf(centre + 1) - law.cdf(centre - 1), rtol=1e-10)
+
+
+def test_mixture_components_are_in_order_and_likelier_than_one_gaussian(result):
+    assert (result["mixture_mean"].diff("component") >= 0).all()
+    np.testing.assert_allclose(result["mixture_weight"].sum("component"), 1, rtol=1e-12)
+    for sample in range(6):
+        one = result.sel(separation=6.0).isel(sample=sample)
+        parts = one["mixture_weight"].values * norm.pdf(
+            one["value"].values[:, None], one["mixture_mean"].values, one["mixture_width"].values
+        )
+        single = norm.logpdf(one["value"].values, one["gaussian_centre"], one["gaussian_width"])
+        assert np.log(parts.sum(-1)).mean() > single.mean()
+        near = abs(one["mixture_mean"].values - [-3, 3]).max() < 0.5
+        assert bool(one["both_found"]) == near
+    assert result["both_found"].sel(separation=6.0).any()
+
+
+@pytest.mark.parametrize(("loss", "expected"), [(jr.losses.gaussian, 2.5), (jr.losses.laplace, 1.0)])
+def test_locate(loss, expected):
+    assert abs(float(locate(loss, jnp.array([1.0, 0.0, 9.0, 1.0, 1.5]))) - expected) < 1e-6
+
+
+# --- (b) ---
+
+
+def test_networks_land_where_their_loss_says(result):
+    even = result.sel(upper_share=0.5)
+    assert (even["between"].sel(loss="squared") > 0.8).all()
+    position = result["position"]
+    away = abs(abs(position) - 1)
+    np.testing.assert_allclose(result["near"], (away < 0.25).mean(("point", "draw")))
+    assert (result["near"].sel(upper_share=0.7, loss="absolute") > 0.8).all()
+    assert (result["near"].sel(loss="mixture").mean("network") > 0.6).all()
+    assert (result["near"].sel(loss="adversarial").mean("network") > 0.5).all()
+    # One network, asked again, gives its answer again; a mixture and an adversary draw another.
+    spread = position.std("draw").mean(("upper_share", "network", "point"))
+    assert float(spread.sel(loss=["squared", "absolute"]).max()) < 1e-5
+    assert float(spread.sel(loss=["mixture", "adversarial"]).min()) > 0.1
+
+
+def test_mixture_draws_an_answer_as_often_as_it_is_given():
+    share = 0.75
+    x, y = jnp.ones((64, 1)), jnp.asarray(np.where(np.arange(64) < 64 * share, 1, -1)[:, None], jnp.float32)
+    predict = blur_networks.train(
+        jax.random.key(0), x, y, form="direct", choice=2, learning_rate=0.05, hidden=(), components=2, noise=0,
+        bounded=False, smoothness=0.0, steps=150, batch_size=16,
+    )  # fmt: skip
+    drawn = predict(jnp.ones((400, 1)), jax.random.key(1))
+    assert abs(float((drawn > 0).mean()) - share) < 0.1
+    assert float((abs(abs(drawn) - 1) < 0.25).mean()) > 0.9
+
+
+# --- (c) ---
+
+
+def test_energy_identity_holds_to_rounding(result, digits):
+    exact = describe_classes(*digits, 10)
+    total = exact["best_energy"].sel(statistic="mean") + exact["within_energy"]
+    np.testing.assert_allclose(exact["data_energy"], total, rtol=1e-13)
+    images, labels = (part if part.dtype == np.int32 else part.astype(np.float64) for part in digits)
+    variance = sum(
+        (labels == c).mean() * sum(np.diff(images[labels == c], axis=a).var(0).sum() for a in (1, 2)) for c in range(10)
+    )
+    np.testing.assert_allclose(exact["within_energy"], variance, rtol=1e-12)
+    np.testing.assert_allclose(result["data_energy"], measure_energy(images).mean(), rtol=1e-13)
+
+
+def test_no_other_image_is_better_than_mean_and_median(result, digits):
+    images, labels = digits
+    best = result["best"].values
+    for statistic, name, error in ((0, "squared", np.square), (1, "absolute", abs)):
+        expected = error(images.astype(float) - best[statistic][labels]).mean()
+        least = result[f"best_{name}_error"].isel(statistic=statistic)
+        np.testing.assert_allclose(least, expected, rtol=1e-12)
+        for other in (best[1 - statistic], best[statistic] + 0.02, best[statistic] * 0.95):
+            assert error(images.astype(float) - other[labels]).mean() > expected
+        assert (result[f"{name}_error"] > least).all()
+
+
+def test_decoders_reach_the_best_and_are_measured_on_all_images(result, digits):
+    excess = (
+        result["squared_error"].sel(decoder_loss="squared") / result["best_squared_error"].sel(statistic="mean") - 1
+    )
+    assert (excess < 0.005).all()
+    excess = result["absolute_error"].sel(decoder_loss="absolute")
+    assert (excess / result["best_absolute_error"].sel(statistic="median") - 1 < 0.01).all()
+    images, labels = digits
+    one = result["image"].sel(decoder_loss="adversarial").isel(decoder=1).values.astype(float)
+    errors = [images.astype(float) - one[labels, draw] for draw in (0, 1)]
+    measured = result.sel(decoder_loss="adversarial").isel(decoder=1)
+    np.testing.assert_allclose(measured["squared_error"], np.mean(np.square(errors)), rtol=1e-6)
+    np.testing.assert_allclose(measured["absolute_error"], abs(errors[0]).mean(), rtol=1e-6)
+    np.testing.assert_allclose(measured["psnr"], -10 * np.log10(np.mean(np.square(errors))), rtol=1e-6)
+    weights = np.bincount(labels) / len(labels)
+    np.testing.assert_allclose(measured["energy"], measure_energy(one).mean(1) @ weights, rtol=1e-6)
+
+
+def test_mean_itself_is_measured_as_the_best(digits):
+    exact = describe_classes(*digits, 10)
+    perfect = exact["best"].values[:, :, None]
+    measured = measure_decoders(perfect, *digits, exact)
+    np.testing.assert_allclose(measured["squared_error"][0], exact["best_squared_error"][0], rtol=1e-12)
+    np.testing.assert_allclose(measured["squared_error"][1], exact["best_squared_error"][1], rtol=1e-12)
+    np.testing.assert_allclose(measured["absolute_error"], exact["best_absolute_error"], rtol=1e-6)
+    np.testing.assert_allclose(measured["energy"], exact["best_energy"], rtol=1e-12)
+
+
+# --- What is refused ---
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sample_size": 0}, "sample_size = 0: must be an integer from 3"),
+        ({"sample_size": 50}, "sample_size = 50: must be odd"),
+        ({"pairs": 0}, "pairs = 0"),
+        ({"decoder_steps": 0}, "decoder_steps = 0"),
+        ({"separations": (-1.0,)}, "separations = -1.0"),
+        ({"upper_shares": (1.5,)}, "upper_shares = 1.5"),
+        ({"dataset": "minst"}, '"mnist"'),
+    ],
+)
+def test_bad_settings_are_refused(change, message):
+    with pytest.raises(ArgumentError) as refusal:
+        run(dataclasses.replace(_SMALL, **change), progress=False)
+    assert message in str(refusal.value)
+
+
+def test_empty_samples_are_refused_by_name(digits):
+    with pytest.raises(ArgumentError, match="sample = 'empty'"):
+        locate(jr.losses.gaussian, jnp.zeros(0))
+    with pytest.raises(ArgumentError, match="conditions = 'empty'"):
+        blur_networks.train(
+            jax.random.key(0), jnp.zeros((0, 1)), jnp.zeros((0, 1)), form="direct", choice=0, learning_rate=0.1,
+            hidden=(), components=0, noise=0, bounded=False, smoothness=0.0, steps=1, batch_size=1,
+        )  # fmt: skip
+    with pytest.raises(ArgumentError, match="none of class 10"):
+        describe_classes(*digits, 11)
+
+
+# --- Claims, on datasets whose verdict is known ---
+
+
+def _population(good=True, spread=0.01, runs=40):
+    """A dataset on which every claim holds, or on which every claim fails."""
+    random = np.random.default_rng(0)
+
+    def around(*values):
+        values = np.array(values, float)[..., None]
+        return values * np.exp(spread * random.normal(size=(*values.shape[:-1], runs)))
+
+    def mostly(share):
+        return np.tile(np.arange(runs) < share * runs, (2, 1))
+
+    samples, networks, decoders = (
+        ("separation", "sample"),
+        ("upper_share", "loss", "network"),
+        ("decoder_loss", "decoder"),
+    )
+    near = [0.05, 0.9, 0.9, 0.9] if good else [0.9, 0.1, 0.1, 0.1]
+    between = [0.9, 0.1, 0.1, 0.1] if good else [0.1, 0.9, 0.9, 0.9]
+    squared, absolute = (0.1001, 0.2001) if good else (0.11, 0.22)
+    return xr.Dataset(
+        {
+            "mean_gap": (samples, np.full((2, runs), 1e-15 if good else 1e-3)),
+            "median_gap": (samples, np.full((2, runs), 1e-15 if good else 1e-3)),
+            "gaussian_centre": (samples, random.normal(0 if good else 2.5, 0.01, (2, runs))),
+            "relative_density": (samples, around(0.9, 0.02 if good else 0.5)),
+            "both_found": (samples, mostly(1.0 if good else 0.5)),
+            "diverged_samples": (samples, np.zeros((2, runs), bool)),
+            "near": (networks, around(near, near)),
+            "between": (networks, around(between, between)),
+            "diverged_networks": (networks, np.zeros((2, 4, runs), bool)),
+            "squared_error": (decoders, around(squared, 0.2, 0.3) if not good else np.full((3, runs), squared)),
+            "absolute_error": (decoders, around(0.3, absolute, 0.3) if not good else np.full((3, runs), absolute)),
+            "energy": (decoders, around(*((4, 8, 10) if good else (8, 4, 3)))),
+            "psnr": (decoders, around(10, 9, 8)),
+            "diverged_decoders": (decoders, np.zeros((3, runs), bool)),
+            "best_energy": ("statistic", [4.0, 12.0 if good else 6.0]),
+            "best_squared_error": ("statistic", [0.1, 0.12]),
+            "best_absolute_error": ("statistic", [0.25, 0.2]),
+            "best_psnr": ("statistic", [10.0, 9.0 if good else 8.0]),
+            "data_energy": 10.0,
+            "count": ("class", [50, 50]),
+        },
+        {
+            "separation": [1.0, 6.0],
+            "upper_share": [0.5, 0.7],
+            "loss": ["squared", "absolute", "mixture", "adversarial"],
+            "decoder_loss": list(DECODERS),
+            "statistic": ["mean", "median"],
+        },
+    )
+
+
+def _verdicts(dataset):
+    return [verdict.status for _, verdict in judge(CLAIMS, dataset)]
+
+
+@pytest.mark.parametrize(("good", "runs", "expected"), [(True, 200, "holds"), (False, 200, "fails")])
+def test_claims_can_fall_either_way(good, runs, expected):
+    assert _verdicts(_population(good, runs=runs)) == [expected] * len(CLAIMS)
+
+
+def test_wide_intervals_decide_nothing_and_exact_numbers_still_do():
+    verdicts = _verdicts(_population(spread=3.0, runs=3))
+    by_text = {claim.text: status for claim, status in zip(CLAIMS, verdicts, strict=True)}
+    exact = [status for text, status in by_text.items() if "likelihood" in text or "class median" in text.lower()[:20]]
+    assert exact == ["holds"] * 4
+    assert verdicts.count("undecided") >= 5
+
+
+def test_diverged_runs_are_left_out():
+    dataset = _population(runs=200)
+    near = dataset["near"].copy()
+    near[0, 3, :20] = np.nan
+    gone = dataset["diverged_networks"].copy()
+    gone[0, 3, :20] = True
+    judged = judge(CLAIMS, dataset.assign(near=near, diverged_networks=gone))
+    (verdict,) = (verdict for claim, verdict in judged if claim.text.startswith("An adversarial loss picks"))
+    assert (verdict.status, verdict.n) == ("holds", 180)
+
+
+@pytest.mark.parametrize(("axis", "kept"), [("separation", 1.0), ("upper_share", 0.7)])
+def test_claims_need_their_settings(axis, kept):
+    with pytest.raises(ArgumentError, match=f"{axis}s = .* that the claims are about"):
+        judge(CLAIMS, _population().sel({axis: [kept]}))

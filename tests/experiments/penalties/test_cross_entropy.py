@@ -1,0 +1,152 @@
+"""The experiment on cross-entropy: worked example, slopes, escapes against gradient flow, kinks, claims."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.integrate import quad
+
+from experiments.penalties.cross_entropy import CLAIMS, LOSSES, PRESETS, UNITS, Config, flow_time, report, run, table
+from jaxreg.claims import judge
+from jaxreg.errors import ArgumentError
+
+_SMALL = Config(seeds=60, scales=(1.0, 4.0), steps=3000, networks=20)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(_SMALL, progress=False)
+
+
+def test_presets():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+
+
+def test_the_worked_example_by_hand(result):
+    for epsilon in _SMALL.epsilons:
+        row = result.sel(epsilon=epsilon)
+        expected = [-math.log(max(p if y else 1 - p, epsilon)) for p, y in zip((0.9, 0.2, 0.4, 0), (1, 0, 1, 1))]  # noqa: B905
+        np.testing.assert_allclose(row["example_loss"], expected, rtol=1e-12)
+        assert float(row["example_sum"]) == pytest.approx(sum(expected))
+    slope = result["example_slope"].sel(epsilon=1e-7).values
+    np.testing.assert_allclose(slope, [-1 / 0.9, 1 / 0.8, -1 / 0.4, 0.0], rtol=1e-12)
+    assert "| 0.001 | 0.1054 | 0.2231 | 0.9163 | 6.9078 | 8.1526 |" in table(result)
+    assert table(result) in report(result)
+
+
+def test_the_curve_is_the_clipped_logarithm(result):
+    for epsilon in (1e-10, 0.1):
+        p = result["p"].values
+        np.testing.assert_allclose(
+            result["curve"].sel(epsilon=epsilon), -np.log(np.clip(p, epsilon, 1 - epsilon)), rtol=1e-9
+        )
+
+
+def test_slopes_in_the_logit_are_their_formulas(result):
+    p = 1 / (1 + np.exp(-result["z"].values))
+    formulas = {"cross-entropy": p - 1, "squared error": 2 * (p - 1) * p * (1 - p)}
+    for loss, formula in formulas.items():
+        np.testing.assert_allclose(result["slope"].sel(loss=loss), formula, atol=1e-14)
+        np.testing.assert_allclose(result["slope_formula"].sel(loss=loss), formula, atol=1e-14)
+
+
+@pytest.mark.parametrize("start", [-0.5, -3.0, -9.0])
+def test_flow_times_are_integrals(start):
+    p = lambda z: 1 / (1 + math.exp(-z))  # noqa: E731
+    speeds = (lambda z: 1 - p(z), lambda z: 2 * p(z) * (1 - p(z)) ** 2)
+    for loss, speed in zip(LOSSES, speeds, strict=True):
+        expected, _ = quad(lambda z, speed=speed: 1 / speed(z), start, 0)
+        assert float(flow_time(start, loss)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_escapes_are_a_plain_loop(result):
+    for seed, scale in [(0, 1.0), (3, 4.0), (11, 4.0)]:
+        cell = result.sel(seed=seed, scale=scale)
+        for loss in LOSSES:
+            z, steps = float(cell["start"]), 0
+            assert z < 0
+            while z < 0 and steps <= _SMALL.steps:
+                p = 1 / (1 + math.exp(-z))
+                z += 0.1 * (1 - p) * (1 if loss == "cross-entropy" else 2 * p * (1 - p))
+                steps += 1
+            assert int(cell["escape_steps"].sel(loss=loss)) == steps
+
+
+def test_starts_have_the_scale(result):
+    start = result["start"]
+    np.testing.assert_allclose(start.sel(scale=4.0), 4 * start.sel(scale=1.0))
+    assert abs(float((start.sel(scale=1.0) ** 2).mean()) - 1) < 4 * math.sqrt(2 / 60)
+
+
+def test_softmax_and_kinks(result):
+    np.testing.assert_allclose(result["autodiff"], result["formula"], atol=1e-14)
+    np.testing.assert_allclose(result["formula"].sum("class"), 0, atol=1e-13)
+    assert (result["formula"] < 0).sum("class").values.tolist() == [1] * 20
+    largest = result["jump"].max("network")
+    assert float(largest.sel(units="sigmoid")) < 1e-4
+    assert float(result["jump"].sel(units="ReLU, one silent").min()) > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epsilons": (0.5,)}, "epsilons = 0.5: must lie in (0, 0.5)"),
+        ({"epsilons": (0.0, 1e-7)}, "epsilons = 0.0"),
+        ({"epsilons": (math.nan,)}, "epsilons = nan"),
+        ({"epsilons": ()}, "epsilons = (): must hold at least one number"),
+        ({"probabilities": (), "targets": ()}, "probabilities = ()"),
+        ({"probabilities": (0.5, 1.5, 0.1, 0.2)}, "probabilities = 1.5"),
+        ({"targets": (1, 0)}, "must be 0 or 1 for each of the 4"),
+        ({"targets": (1, 0, 2, 0)}, "targets"),
+        ({"scales": (1.0, 0.0)}, "scales"),
+        ({"learning_rate": math.inf}, "learning_rate = inf"),
+        ({"steps": 0}, "steps = 0"),
+    ],
+)
+def test_bad_settings_are_refused(change, message):
+    with pytest.raises(ArgumentError) as refusal:
+        run(dataclasses.replace(_SMALL, **change), progress=False)
+    assert message in str(refusal.value)
+
+
+# --- Claims, on datasets whose verdict is known -----------------------------------------------------------------------
+
+
+def _made(sums=(10.0, 10.01), ratio=50, off=1.0, gap=0.0, jumps=(1e-6, 1e-6, 1.0), seeds=400, start=-6.0):
+    cross, squared = 100, 100 * ratio
+    steps = np.broadcast_to([cross, squared], (seeds, 1, 2))
+    return xr.Dataset(
+        {
+            "example_sum": ("epsilon", list(sums)),
+            "start": (("seed", "scale"), np.full((seeds, 1), start)),
+            "escape_steps": (("seed", "scale", "loss"), steps),
+            "exact_time": (("seed", "scale", "loss"), 0.1 * off * steps),
+            "diverged": (("seed", "scale", "loss"), np.zeros((seeds, 1, 2), bool)),
+            "autodiff": (("network", "class"), np.full((seeds, 3), 0.25 + gap)),
+            "formula": (("network", "class"), np.full((seeds, 3), 0.25)),
+            "jump": (("network", "units"), np.broadcast_to(jumps, (seeds, 3))),
+            "steps": 100_000,
+            "learning_rate": 0.1,
+        },
+        {"epsilon": [1e-15, 1e-7], "scale": [4.0], "loss": list(LOSSES), "units": list(UNITS)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ("holds", "holds", "holds", "holds", "holds", "holds", "fails")),
+        ({"sums": (35.0, 17.0)}, ("fails", "holds", "holds", "holds", "holds", "holds", "fails")),
+        ({"ratio": 3, "off": 1.5}, ("holds", "fails", "fails", "holds", "holds", "holds", "fails")),
+        ({"gap": 1e-6}, ("holds", "holds", "holds", "fails", "holds", "holds", "fails")),
+        ({"jumps": (1.0, 1.0, 1e-6)}, ("holds", "holds", "holds", "holds", "fails", "fails", "holds")),
+        ({"start": -2.0}, ("holds", "undecided", "holds", "holds", "holds", "holds", "fails")),
+        ({"seeds": 2}, ("holds", "holds", "undecided", "holds", "undecided", "undecided", "fails")),
+    ],
+    ids=["as told", "clip matters", "no stall", "softmax wrong", "kinks", "no confident start", "few"],
+)
+def test_claims(settings, expected):
+    assert tuple(verdict.status for _, verdict in judge(CLAIMS, _made(**settings))) == expected

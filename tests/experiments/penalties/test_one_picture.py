@@ -1,0 +1,274 @@
+"""One picture: filters by runs in NumPy, marginalized losses, risks by matrices, claims that can fall either way."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.linalg import expm
+from scipy.optimize import brentq, minimize
+
+import jaxreg as jr
+from experiments.penalties.one_picture import CLAIMS, METHODS, PRESETS, Config, make_data, run, worst_filter
+from experiments.penalties.one_picture.runs import calibrate, find_bound, scale_columns, smooth
+from jaxreg import randomness
+from jaxreg.claims import find_claim, judge
+from jaxreg.errors import ArgumentError
+from jaxreg.linear import ridge_path, ridge_risk
+
+_SMALL = Config(seeds=64, draws=16, problems=60, fractions=(0.3, 0.7), points=16, columns=4, sgd_steps=600)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(_SMALL, progress=False).load()
+
+
+@pytest.fixture(scope="module")
+def problem():
+    X, mean = make_data(_SMALL)
+    return X, mean, calibrate(X, np.array([1.2, 2.8]), _SMALL.learning_rate)
+
+
+def test_presets():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+    assert PRESETS["quick"].seeds < Config().seeds < PRESETS["paper"].seeds
+
+
+def test_result_is_labelled(result):
+    assert result["error"].dims == ("method", "df")
+    assert result["filter"].dims == ("draw", "method", "df", "eigen")
+    assert result["flow"].dims == ("problem", "time")
+    assert result["path_filter"].dims == ("method", "fine_df", "eigen")
+    np.testing.assert_allclose(result["df"], [1.2, 2.8])
+    assert not result["diverged"].any()
+    assert not result["problem_diverged"].any()
+    assert (result["n"] == 64).all()
+
+
+def test_data_have_the_stated_scale():
+    X, mean = make_data(Config(signal=2.0))
+    np.testing.assert_allclose(np.linalg.norm(X, 2) ** 2 / len(X), 1)
+    np.testing.assert_allclose((mean**2).mean(), 4)
+    np.testing.assert_allclose(X @ np.linalg.lstsq(X, mean, rcond=None)[0], mean)
+    assert not np.array_equal(X, make_data(Config(design_seed=1))[0])
+
+
+def test_strengths_spend_the_wanted_degrees_of_freedom(problem):
+    X, _, strengths = problem
+    spent = np.trace(smooth(X, strengths, _SMALL.learning_rate), axis1=-2, axis2=-1)
+    np.testing.assert_allclose(spent[1:], [[1.2, 2.8]] * 3, rtol=1e-9)
+    np.testing.assert_allclose(spent[0], [1.2, 2.8], atol=0.2)
+    np.testing.assert_allclose(strengths.variance * len(X), strengths.alpha)
+
+
+def test_closed_forms_minimize_their_marginalized_losses(problem):
+    """Steps of descent one by one; the expected losses under noise and masks, minimized by SciPy."""
+    X, mean, strengths = problem
+    n, y = len(X), mean + np.random.default_rng(0).normal(size=len(X))
+    fits = smooth(X, strengths, _SMALL.learning_rate) @ y
+    for place in range(2):
+        theta = np.zeros(4)
+        for _ in range(strengths.steps[place]):
+            theta = theta - _SMALL.learning_rate * X.T @ (X @ theta - y) / n
+        np.testing.assert_allclose(fits[0, place], X @ theta, atol=1e-10)
+        keep = 1 / (1 + strengths.odds[place])
+        masks = np.array(np.meshgrid(*[[0, 1]] * 4)).reshape(4, -1).T
+        weight = np.prod(np.where(masks, keep, 1 - keep), axis=1)
+
+        def masked(theta, masks=masks, weight=weight, keep=keep):
+            return (weight * ((y[:, None] - X @ (masks * theta / keep).T) ** 2).sum(0)).sum()
+
+        def noisy(theta, variance=strengths.variance[place]):
+            return ((y - X @ theta) ** 2).sum() + n * variance * theta @ theta
+
+        for method, loss in ((2, masked), (3, noisy)):
+            least = minimize(loss, np.zeros(4), options={"gtol": 1e-9}).x
+            np.testing.assert_allclose(fits[method, place], X @ least, atol=1e-5)
+
+
+def test_closed_forms_are_those_of_the_library(problem, result):
+    X, mean, strengths = problem
+    fits = smooth(X, strengths, _SMALL.learning_rate) @ mean
+    scaled = scale_columns(X)
+    for design, alphas, method in ((X, strengths.alpha, 1), (scaled, strengths.odds, 2)):
+        coef = np.asarray(ridge_path(design, mean, alphas, fit_intercept=False).coef)
+        np.testing.assert_allclose(coef @ design.T, fits[method], atol=2e-5)
+        risk = ridge_risk(design, mean, _SMALL.noise, alphas, fit_intercept=False)
+        np.testing.assert_allclose(result["exact_bias2"][method], risk.bias2, rtol=1e-4)
+        np.testing.assert_allclose(result["exact_variance"][method], risk.variance, rtol=1e-4)
+
+
+def test_runs_have_their_filters(result):
+    exact, measured = result["exact_filter"], result["filter"]
+    for method in ("early stopping", "ridge"):
+        one = {"method": method}
+        np.testing.assert_allclose(measured.sel(one), exact.sel(one).broadcast_like(measured.sel(one)), atol=1e-9)
+    k = calibrate(make_data(_SMALL)[0], result["df"].values, _SMALL.learning_rate).steps
+    expected = 1 - (1 - _SMALL.learning_rate * result["eigenvalue"].values) ** k[:, None]
+    np.testing.assert_allclose(exact.sel({"method": "early stopping"}), expected)
+    for method in ("dropout", "input noise"):
+        one = {"method": method}
+        spread = measured.sel(one).std("draw", ddof=1) / 4
+        z = (measured.sel(one).mean("draw") - exact.sel(one)) / spread
+        assert abs(z).max() < 5  # of 16 draws, in 8 places
+        assert 0 < float(spread.max()) < 0.01
+
+
+def test_simulated_risks_are_the_closed_forms(result):
+    for part in ("bias2", "variance"):
+        z = (result[part] - result[f"exact_{part}"]) / result[f"{part}_se"]
+        assert abs(z).max() < 4, z
+    np.testing.assert_allclose(result["error"], result["bias2"] + result["variance"])
+    assert (result["error_se"] < 0.5 * result["error"]).all()
+
+
+def test_paths_join_the_points(result):
+    for name in ("df", "bias2", "variance"):
+        for method in METHODS[1:]:
+            path = result[f"path_{name}"].sel({"method": method})
+            at = np.interp(result["df"], path["fine_df"], path)
+            np.testing.assert_allclose(at, result[f"exact_{name}"].sel({"method": method}), rtol=0.02)
+    np.testing.assert_allclose(
+        result["path_coef"].sel({"method": "ridge"}), result["path_coef"].sel({"method": "input noise"})
+    )
+
+
+def test_relative_risks(result):
+    """Early on nothing is fitted, and in the end all is: the risks are equal; in between they are bounded."""
+    assert float(result["flow"].max()) <= find_bound()
+    assert float(result["flow"].max()) > 1.3
+    np.testing.assert_allclose(result["flow"].isel(time=0), 1, atol=0.05)
+    assert float(result["descent"].max()) > float(result["bound"])
+
+
+@pytest.mark.parametrize("place", [0, 7])
+def test_relative_risks_are_those_of_the_matrices(result, place):
+    """The problem of one seed again, with matrix exponentials and powers, and strengths by root finding."""
+    n, p = 16, 4
+    with jax.enable_x64(True):
+        key = randomness.split(jr.seeds(60).key(place), "problem")["problem"]
+        drawn = np.asarray(jax.random.normal(key, (n * p + 2 * p + 1,), np.float64))
+    X = drawn[: n * p].reshape(n, p) * 10 ** (0.75 * drawn[n * p : n * p + p])
+    X = X * np.sqrt(n) / np.linalg.norm(X, 2)
+    mean = X @ drawn[n * p + p : -1]
+    mean *= np.sqrt(n) * 10 ** (drawn[-1] - 1) / np.linalg.norm(mean)
+    eye, gram = np.eye(n), X.T @ X
+
+    def risk(hat):
+        return (((hat - eye) @ mean) ** 2).sum() + (hat**2).sum()
+
+    def ridge(alpha):
+        return X @ np.linalg.solve(gram + alpha * np.eye(p), X.T)
+
+    def flow(t):
+        return eye - expm(-t * X @ X.T / n)
+
+    def dropout(odds):
+        return X @ np.linalg.solve(gram + odds * np.diag(np.diag(gram)), X.T)
+
+    def at(family, df):
+        power = brentq(lambda power: np.trace(family(10**power)) - df, -6, 6)
+        return risk(family(10**power))
+
+    one = result.isel(problem=place)
+    for t in (1.0, 10.0):
+        np.testing.assert_allclose(one["flow"].sel(time=t, method="nearest"), risk(flow(t)) / risk(ridge(n / t)))
+    steps = eye - np.linalg.matrix_power(eye - X @ X.T / n, 3)
+    np.testing.assert_allclose(one["descent"].sel(count=3), risk(steps) / risk(ridge(n / 3)))
+    for fraction in (0.3, 0.6):
+        least, cell = at(ridge, p * fraction), one.sel(fraction=fraction, method="nearest")
+        np.testing.assert_allclose(cell["early"], at(flow, p * fraction) / least, rtol=0.03)
+        np.testing.assert_allclose(cell["dropout"], at(dropout, p * fraction) / least, rtol=0.03)
+
+
+def test_bound_is_the_largest_ratio_of_variances():
+    u = np.geomspace(1e-3, 1e3, 200_001)
+    ratio = ((1 - np.exp(-u)) * (1 + u) / u) ** 2
+    assert find_bound() == pytest.approx(ratio.max(), abs=1e-8)
+    assert round(find_bound(), 2) == 1.69
+
+
+def test_claims(result):
+    status = [verdict.status for _, verdict in judge(CLAIMS, result)]
+    assert status[0] == status[1] == status[2] == status[3] == "holds"
+    assert status[4] == status[6] == "fails"
+    assert float(worst_filter(result, "dropout")["n"]) == 16
+
+
+def _made_up(descent=0.0, dropout=0.0, noise=0.0, spread=1e-3, flow=1.6, steps=1.6, early=1.05, masked=1.05):
+    """Filters of 1/2 that are off by as much as asked for, and relative risks of 300 problems."""
+    wave = np.resize([-1.0, 1.0], 40)
+    filters = np.full((40, 4, 2, 3), 0.5)
+    filters[:, 0] += descent
+    for method, off in ((2, dropout), (3, noise)):
+        filters[:, method, 1, 2] += off
+        filters[:, method] += spread * wave[:, None, None]
+    risk = wave[0] * np.zeros(300)
+    return xr.Dataset(
+        {
+            "filter": (("draw", "method", "df", "eigen"), filters),
+            "exact_filter": (("method", "df", "eigen"), np.full((4, 2, 3), 0.5)),
+            "diverged": ("draw", np.zeros(40, bool)),
+            "flow": (("problem", "time"), (risk + flow)[:, None]),
+            "descent": (("problem", "count"), (risk + steps)[:, None]),
+            "early": (("problem", "fraction"), (risk + early)[:, None]),
+            "dropout": (("problem", "fraction"), (masked * np.exp(np.resize([-0.04, 0.04], 300)))[:, None]),
+            "problem_diverged": ("problem", np.zeros(300, bool)),
+            "bound": 1.6859,
+        },
+        {"method": list(METHODS), "df": [1.0, 2.0]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "changed", "status"),
+    [
+        *(
+            (k, {}, "holds")
+            for k in (
+                "gradient descent from",
+                "SGD with dropout",
+                "SGD with input",
+                "Gradient flow at",
+                "So have k",
+                "of freedom, early",
+                "of freedom, dropout",
+            )
+        ),
+        ("gradient descent from", {"descent": 1e-6}, "fails"),
+        ("SGD with dropout", {"dropout": 0.1}, "fails"),
+        ("SGD with dropout", {"spread": 0.1}, "undecided"),
+        ("SGD with input", {"noise": -0.1}, "fails"),
+        ("Gradient flow at", {"flow": 1.7}, "fails"),
+        ("So have k", {"steps": 1.7}, "fails"),
+        ("of freedom, early", {"early": 1.2}, "fails"),
+        ("of freedom, early", {"early": 1 / 1.2}, "fails"),
+        ("of freedom, dropout", {"masked": 2.0}, "fails"),
+        ("of freedom, dropout", {"masked": np.exp(0.1)}, "undecided"),
+    ],
+)
+def test_claims_can_fall_either_way(claim, changed, status):
+    assert find_claim(CLAIMS, claim).judge(_made_up(**changed)).status == status
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"noise": 0.0}, "noise"),
+        ({"signal": np.nan}, "signal"),
+        ({"learning_rate": 1.5}, "learning_rate"),
+        ({"columns": 1}, "columns"),
+        ({"points": 4}, "points"),
+        ({"sgd_steps": 1}, "sgd_steps"),
+        ({"draws": 2}, "draws"),
+        ({"fractions": (0.5, 0.2)}, "fractions"),
+        ({"fractions": ()}, "fractions"),
+        ({"fractions": (0.0, 0.5)}, "fractions"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(changed, named):
+    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
+        run(dataclasses.replace(_SMALL, **changed), progress=False)

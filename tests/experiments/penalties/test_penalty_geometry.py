@@ -1,0 +1,286 @@
+"""Shapes of penalties: touching points against SLSQP and projections, closed forms, claims that can fall either way."""
+
+import dataclasses
+import math
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.optimize import minimize
+from sklearn.linear_model import ElasticNet
+
+import jaxreg as jr
+from experiments.penalties.penalty_geometry import CLAIMS, PRESETS, Config, run
+from experiments.penalties.penalty_geometry.pictures import GRAM, OPTIMUM, pose_pair, touch_all
+from experiments.penalties.penalty_geometry.shapes import PENALTIES, draw_loss, share_of_corners, share_of_zeros
+from jaxreg.claims import find_claim, judge
+from jaxreg.errors import ArgumentError
+
+_SMALL = Config(seeds=400, dimensions=(2, 5), shares=(0.1, 0.5, 0.9))
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(_SMALL, progress=False).load()
+
+
+def _size(w, ratio):
+    return ratio * abs(w).sum() + (1 - ratio) / 2 * w @ w
+
+
+def _slsqp(gram, optimum, size, ratio):
+    """The constrained minimum in the positive and negative parts of the weights, where everything is smooth."""
+    p = len(optimum)
+
+    def loss(v):
+        away = v[:p] - v[p:] - optimum
+        slope = gram @ away
+        return away @ slope / 2, np.concatenate([slope, -slope])
+
+    def slack(v):
+        w = v[:p] - v[p:]
+        return size - ratio * v.sum() - (1 - ratio) / 2 * w @ w
+
+    def slack_slope(v):
+        w = v[:p] - v[p:]
+        return -ratio - (1 - ratio) * np.concatenate([w, -w])
+
+    start = np.full(2 * p, 0.1 * size)
+    found = minimize(
+        loss,
+        start,
+        jac=True,
+        bounds=[(0, None)] * 2 * p,
+        constraints={"type": "ineq", "fun": slack, "jac": slack_slope},
+        method="SLSQP",
+        options={"ftol": 1e-16, "maxiter": 500},
+    )
+    return found.x[:p] - found.x[p:]
+
+
+def _project_diamond(w, size):
+    """The nearest point with ‖w‖₁ ≤ size, by sorting (Duchi et al., 2008)."""
+    if abs(w).sum() <= size:
+        return w
+    ordered = np.sort(abs(w))[::-1]
+    excess = (np.cumsum(ordered) - size) / np.arange(1, len(w) + 1)
+    cut = excess[np.flatnonzero(ordered > excess)[-1]]
+    return np.sign(w) * np.maximum(abs(w) - cut, 0)
+
+
+def _project_circle(w, size):
+    return w * min(1, math.sqrt(2 * size) / max(np.linalg.norm(w), 1e-300))
+
+
+def test_presets():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+    assert 1000 <= PRESETS["quick"].seeds < Config().seeds < PRESETS["paper"].seeds
+
+
+def test_result_is_labelled(result):
+    assert result["kept"].dims == ("loss_kind", "dimension", "seed", "penalty", "share")
+    assert result["touch"].dims == ("penalty", "alpha", "weight")
+    assert not result["diverged"].any()
+    assert float(result["gap"].max()) < 1e-10
+
+
+def test_the_drawn_loss_is_that_of_the_data(result):
+    X, y = pose_pair()
+    np.testing.assert_allclose(X.T @ X / 2, GRAM, atol=1e-14)
+    np.testing.assert_allclose(np.linalg.solve(X, y), OPTIMUM)
+    at = {"first": 40, "second": 90}
+    w = np.array([result["first"][40], result["second"][90]])
+    np.testing.assert_allclose(result["loss"].isel(at), ((y - X @ w) ** 2).sum() / 4, rtol=1e-12)
+
+
+@pytest.mark.parametrize("penalty", list(PENALTIES))
+def test_touching_points_are_those_of_slsqp(result, penalty):
+    for alpha in _SMALL.alphas:
+        cell = result.sel(penalty=penalty, alpha=alpha)
+        other = _slsqp(np.array(GRAM), np.array(OPTIMUM), float(cell["size"]), PENALTIES[penalty])
+        np.testing.assert_allclose(cell["touch"], other, atol=1e-6)
+        np.testing.assert_allclose(_size(cell["touch"].values, PENALTIES[penalty]), cell["size"], rtol=1e-12)
+        np.testing.assert_allclose(cell["touch_alpha"], alpha, rtol=1e-9)
+
+
+@pytest.mark.parametrize("penalty", ["L1", "L2"])
+def test_touching_points_are_fixed_points_of_projected_descent(result, penalty):
+    project = {"L1": _project_diamond, "L2": _project_circle}[penalty]
+    for alpha in _SMALL.alphas:
+        size, w = float(result["size"].sel(penalty=penalty, alpha=alpha)), np.zeros(2)
+        for _ in range(500):
+            w = project(w - 0.5 * np.array(GRAM) @ (w - OPTIMUM), size)
+        np.testing.assert_allclose(result["touch"].sel(penalty=penalty, alpha=alpha), w, atol=1e-10)
+
+
+def test_constrained_optima_of_random_losses_are_those_of_slsqp():
+    """Five weights, three penalties, three sizes each, of which the last holds the minimum of the loss."""
+    random = np.random.default_rng(0)
+    ratios = np.array(list(PENALTIES.values()))
+    for _ in range(3):
+        X, optimum = random.normal(size=(10, 5)), random.normal(size=5)
+        sizes = np.array([[share * _size(optimum, ratio) for share in (0.2, 0.6, 1.1)] for ratio in ratios])
+        with jax.enable_x64(True):
+            found = touch_all(*(jax.numpy.asarray(part) for part in (X, X @ optimum, sizes, ratios)))
+            coef, alpha = np.asarray(found.coef), np.asarray(found.alpha)
+        for k, ratio in enumerate(ratios):
+            for j in (0, 1):
+                other = _slsqp(X.T @ X / 10, optimum, sizes[k, j], ratio)
+                np.testing.assert_allclose(coef[k, j], other, atol=1e-6)
+        assert (alpha[:, :2] > 0).all()
+        np.testing.assert_allclose(coef[:, 2], np.broadcast_to(optimum, (3, 5)), atol=1e-9)
+        np.testing.assert_array_equal(alpha[:, 2], 0)
+
+
+def test_population_is_that_of_scikit_learn(result):
+    shares = np.array(_SMALL.shares)
+    for k, dimension in enumerate(_SMALL.dimensions):
+        with jax.enable_x64(True):
+            X, y = map(np.asarray, draw_loss(jr.seeds(9).key(7), dimension, 1.0, 5))
+        X, y = X[: 2 * dimension, :dimension], y[: 2 * dimension]
+        scale = abs(X.T @ y).max()
+        for penalty in ("L1", "elastic net"):
+            ratio = PENALTIES[penalty]
+            for share in shares:
+                settings = {"fit_intercept": False, "tol": 1e-12, "max_iter": 10**6}
+                w = ElasticNet(alpha=share * scale / len(y), l1_ratio=ratio, **settings).fit(X, y).coef_
+                cell = result.isel(dimension=k).sel(loss_kind="random", seed=7, penalty=penalty, share=share)
+                assert int(cell["kept"]) == (w != 0).sum()
+                np.testing.assert_allclose(cell["size_at"], _size(w, ratio), rtol=1e-7)
+
+
+def test_random_losses_are_prefix_stable_and_isotropic_ones_have_no_correlation():
+    with jax.enable_x64(True):
+        X, y = map(np.asarray, draw_loss(jr.seeds(9).key(0), 3, 0.0, 5))
+        other = np.asarray(draw_loss(jr.seeds(9).key(0), 3, 1.0, 5)[0])
+    np.testing.assert_array_equal(X.T @ X, np.diag([1, 1, 1, 0, 0]))
+    np.testing.assert_array_equal(y[3:], 0)
+    assert (other[6:] == 0).all()
+    assert (other[:6, :3] != 0).all()
+
+
+def test_closed_forms_against_draws_of_numpy():
+    w = np.sort(abs(np.random.default_rng(0).normal(size=(200_000, 5))), axis=1)
+    for share in (0.2, 0.7):
+        for exact, simulated in (
+            (share_of_corners(5, share), w[:, -2] <= share * w[:, -1]),
+            (share_of_zeros(5, share), w[:, 0] <= share * w[:, -1]),
+        ):
+            assert abs(simulated.mean() - exact) < 4 * math.sqrt(exact * (1 - exact) / len(w)) + 1e-9
+    np.testing.assert_allclose(share_of_corners(2, 0.3), 4 / math.pi * math.atan(0.3))
+
+
+def test_isotropic_losses_meet_the_closed_form(result):
+    kept = result["kept"].sel(loss_kind="isotropic", penalty="L1")
+    for name, hit in (("corner_exact", kept == 1), ("zero_exact", kept < kept["dimension"])):
+        exact = result[name]
+        error = np.sqrt(exact * (1 - exact) / _SMALL.seeds)
+        assert (abs(hit.mean("seed") - exact) <= 4 * error + 1e-9).all()
+
+
+def test_paths_run_from_nothing_to_the_minimum(result):
+    for penalty in PENALTIES:
+        cell = result.sel(penalty=penalty)
+        np.testing.assert_allclose(cell["trace"].isel(fine_share=0), OPTIMUM, atol=1e-3)
+        assert (np.diff(cell["path_size"]) < 1e-12).all()
+        assert float(cell["path_size"][0]) > 0.99
+        assert float(cell["path_size"][-1]) < 1e-3
+    assert (result["trace"].sel(penalty="L1").isel(fine_share=-1) == 0).all()
+    zeros = (result["path"] == 0).any(("fine_share", "path_weight"))
+    np.testing.assert_array_equal(zeros, [True, True, False])
+
+
+def test_claims(result):
+    verdicts = [verdict.status for _, verdict in judge(CLAIMS, result)]
+    assert verdicts[0] == "holds"
+    assert verdicts[1:3] == ["fails", "fails"]
+    assert verdicts[3:] == ["holds"] * 6
+
+
+def _made_up(corner=0.99, zero=1.0, l2_zero=False, grows=False, off=0.0):
+    """1000 losses in dimensions 2 and 5; the same share of corners and zeros at every strength."""
+    n = 1000
+    kept = np.full((2, 2, n, 3, 2), 2)
+    kept[:, 1] = 5
+    kept[0, 0, : round(0.7 * n), :2] = 1
+    kept[:, 1, : round(zero * n), :2] = 3
+    for d in (0, 1):
+        kept[1, d, : round(corner * n), 0] = 1
+    if l2_zero:
+        kept[1, 0, ::10, 2] = 1
+    size = np.broadcast_to([2.0, 1.0], kept.shape).copy()
+    if grows:
+        size[1, 0, ::3, 0, 1] = 2.5
+    cell = ("loss_kind", "dimension", "seed", "penalty", "share")
+    corners = np.array([[0.7, 0.7], [1e-3, 1e-3]]) + off
+    zeros = np.array([[0.7, 0.7], [zero - 1e-3, zero - 1e-3]])
+    kept[0, 1, 0, 0] = 1
+    return xr.Dataset(
+        {
+            "kept": (cell, kept),
+            "size_at": (cell, size),
+            "diverged": (cell[:3], np.zeros((2, 2, n), bool)),
+            "corner_exact": (("dimension", "share"), corners),
+            "zero_exact": (("dimension", "share"), zeros),
+        },
+        {
+            "loss_kind": ["isotropic", "random"],
+            "dimension": [2, 5],
+            "seed": np.arange(n),
+            "penalty": list(PENALTIES),
+            "share": [0.5, 0.9],
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "changed", "status"),
+    [
+        ("than half of", {}, "holds"),
+        ("than half of", {"corner": 0.5}, "undecided"),
+        ("than half of", {"corner": 0.2}, "fails"),
+        ("weights is exactly 0 (in", {}, "holds"),
+        ("weights is exactly 0 (in", {"corner": 0.95}, "undecided"),
+        ("weights is exactly 0 (in", {"corner": 0.9}, "fails"),
+        ("largest dimension too", {}, "holds"),
+        ("largest dimension too", {"corner": 0.1}, "fails"),
+        ("In the largest dimension some", {}, "holds"),
+        ("In the largest dimension some", {"corner": 0.1, "zero": 0.5}, "fails"),
+        ("With more dimensions", {"corner": 0.3, "zero": 1.0}, "holds"),
+        ("With more dimensions", {"corner": 0.9, "zero": 0.2}, "fails"),
+        ("The elastic net's", {}, "holds"),
+        ("The elastic net's", {"zero": 0.5}, "undecided"),
+        ("The elastic net's", {"zero": 0.2}, "fails"),
+        ("The L2 touching", {}, "holds"),
+        ("The L2 touching", {"l2_zero": True}, "fails"),
+        ("A larger α", {}, "holds"),
+        ("A larger α", {"grows": True}, "fails"),
+        ("For isotropic losses", {}, "holds"),
+        ("For isotropic losses", {"off": 0.2}, "fails"),
+    ],
+)
+def test_claims_can_fall_either_way(claim, changed, status):
+    verdict = find_claim(CLAIMS, claim).judge(_made_up(**changed))
+    assert verdict.status == status, verdict
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"seeds": 2}, "seeds"),
+        ({"dimensions": (1, 2)}, "dimensions"),
+        ({"dimensions": (5, 2)}, "dimensions"),
+        ({"dimensions": ()}, "dimensions"),
+        ({"shares": (-0.1, 0.5)}, "shares"),
+        ({"shares": (0.5, 1.1)}, "shares"),
+        ({"alphas": (-0.4,)}, "alphas"),
+        ({"alphas": (2.5,)}, "alphas"),
+        ({"alphas": (1.0, 0.4)}, "alphas"),
+        ({"path_seed": -1}, "path_seed"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(changed, named):
+    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
+        run(dataclasses.replace(_SMALL, **changed), progress=False)

@@ -1,0 +1,296 @@
+"""Sparse features: designs of text, the lasso against scikit-learn on the same samples, claims either way."""
+
+import dataclasses
+import math
+from itertools import pairwise
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn.linear_model import Lasso
+
+import jaxreg as jr
+from experiments.penalties.sparse_features import (
+    CLAIMS,
+    PRESETS,
+    TASKS,
+    Config,
+    at_chosen,
+    at_most,
+    find_threshold,
+    run,
+)
+from experiments.penalties.sparse_features.designs import generate_corpus, read_corpus, read_docstrings
+from experiments.penalties.sparse_features.fits import COMMON
+from jaxreg.claims import find_claim, judge
+from jaxreg.errors import ArgumentError
+
+_SMALL = Config(
+    seeds=3,
+    samples=(30, 60),
+    words=20,
+    length=100,
+    documents=150,
+    libraries=("scipy.ndimage", "scipy.special"),
+    support=3,
+    shares=(0.9, 0.5, 0.3),
+    held_out=40,
+)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(_SMALL, progress=False).load()
+
+
+@pytest.fixture(scope="module")
+def corpora():
+    real = read_corpus(_SMALL.libraries, _SMALL.words**2)
+    return [generate_corpus(_SMALL.documents, _SMALL.words, _SMALL.length, _SMALL.corpus_seed), real]
+
+
+def test_presets():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+    assert Config().words ** 2 >= 10_000
+    assert PRESETS["quick"].seeds < Config().seeds < PRESETS["paper"].seeds
+
+
+def test_result_is_labelled(result, corpora):
+    assert dict(result.sizes) == {
+        "task": 3,
+        "samples": 2,
+        "seed": 3,
+        "share": 3,
+        "place": 8,
+        "corpus": 2,
+        "feature": 400,
+    }
+    assert not result["diverged"].any()
+    assert float(result["gap"].max()) < 1e-10
+    assert result.attrs["libraries"].startswith("scipy.ndimage ")
+    assert list(result["name"].sel(corpus="docstrings").values) == list(corpora[1].names)
+    assert int(result["real_features"]) == 400
+
+
+def test_random_text_has_the_words_that_were_drawn():
+    corpus = generate_corpus(documents=30, words=7, length=40, seed=4)
+    weight = 1 / np.arange(1, 8)
+    drawn = np.random.default_rng(4).choice(7, (30, 40), p=weight / weight.sum())
+    for row, words in zip(corpus.contains, drawn, strict=True):
+        expected = {f"w{first + 1} w{second + 1}" for first, second in pairwise(words)}
+        assert {corpus.names[k] for k in np.flatnonzero(row)} == expected
+
+
+def test_random_text_follows_zipf():
+    """Of independent pairs, a document of L words lacks one with a probability of about (1 - p)^(L - 1)."""
+    corpus = generate_corpus(documents=4000, words=30, length=60, seed=0)
+    weight = 1 / np.arange(1, 31)
+    pair = np.multiply.outer(weight, weight).ravel() / weight.sum() ** 2
+    distinct = np.flatnonzero(np.arange(900) // 30 != np.arange(900) % 30)  # "w1 w1 w1" has two that are not apart
+    expected = 1 - (1 - pair[distinct]) ** 59
+    error = np.sqrt(expected * (1 - expected) / 4000) + 0.01 * expected
+    assert (abs(corpus.contains.mean(0)[distinct] - expected) < 4.5 * error).all()
+
+
+def test_docstrings_are_words_without_code_and_without_the_libraries(corpora):
+    texts = read_docstrings("scipy.ndimage")
+    assert len(texts) > 30
+    assert all(len(words) >= 60 for words in texts)
+    assert not {"np", "numpy", "scipy"} & {word for words in texts for word in words}
+    convolve = [words for words in texts if "convolution" in words]
+    assert convolve
+    real = corpora[1]
+    assert (real.labels == -1).sum() == (real.labels == 1).sum()
+    counts = real.contains.sum(0)
+    assert (np.diff(counts) <= 0).all()
+    assert counts.min() > 1
+    assert len({column.tobytes() for column in real.contains.T}) == 400
+    row = {real.names[k] for k in np.flatnonzero(real.contains[0])}
+    assert row <= {f"{first} {second}" for first, second in pairwise(texts[0])}
+
+
+def _sample(seed, samples, task, corpora):
+    """The rows, features and target of one run, by its own draws, in plain NumPy."""
+    corpus = corpora[TASKS[task]["corpus"]]
+    total = sum(len(part.labels) for part in corpora)
+    widest, held_out = max(_SMALL.samples), _SMALL.held_out
+    with jax.enable_x64(True):
+        streams = jr.randomness.split(jr.seeds(9).key(seed), "documents", "support", "signs", "noise")
+        lots = np.asarray(jax.random.uniform(streams["documents"], (total,)))
+        order = np.argsort(lots + (np.arange(total) >= len(corpus.labels)))[: widest + held_out]
+        lot = np.asarray(jax.random.uniform(streams["support"], (400,)))
+        signs = np.where(np.asarray(jax.random.bernoulli(streams["signs"], 0.5, (_SMALL.support,))), 1, -1)
+        noise = np.asarray(jax.random.normal(streams["noise"], (widest + held_out,), np.float64))
+    X = corpus.contains[order].astype(float)
+    train = X[:samples]
+    deviation = train.std(0)
+    scaled = np.divide(X - train.mean(0), deviation, out=np.zeros_like(X), where=deviation > 0)
+    frequency = corpus.contains.mean(0)
+    common = (frequency >= COMMON[0]) & (frequency <= COMMON[1]) & (deviation > 0)
+    matters = np.argsort(-np.where(common, lot, -1))[: _SMALL.support]
+    y = corpus.labels[order] if TASKS[task]["labelled"] else scaled[:, matters] @ signs + _SMALL.noise * noise
+    y = y - y[:samples].mean()
+    return scaled[:samples], y[:samples], scaled[widest:], y[widest:], matters
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_paths_are_those_of_scikit_learn(result, corpora, task):
+    for samples in _SMALL.samples:
+        X, y, X_new, y_new, matters = _sample(1, samples, task, corpora)
+        largest = abs(X.T @ y).max() / samples
+        cell = result.sel(task=task, samples=samples, seed=1)
+        assert int(cell["varying"]) == (X.std(0) > 0).sum()
+        for share in _SMALL.shares:
+            fit = Lasso(alpha=share * largest, fit_intercept=False, tol=1e-10, max_iter=100_000).fit(X, y)
+            at = cell.sel(share=share)
+            kept = np.flatnonzero(fit.coef_)
+            # Columns that are equal in the sample share a coefficient there; here one of them has all of it.
+            apart = np.unique(np.round(X[:, kept].T * np.sign(X[0, kept])[:, None], 9), axis=0)
+            assert int(at["selected"]) == len(apart)
+            twins = (abs(X.T @ X[:, matters]) > samples - 1e-6).sum() - len(matters)
+            if not twins:
+                assert int(at["found"]) == np.isin(matters, kept).sum()
+            np.testing.assert_allclose(at["residual"], ((y - X @ fit.coef_) ** 2).mean(), rtol=1e-5)
+            np.testing.assert_allclose(at["right"], ((X_new @ fit.coef_ > 0) == (y_new > 0)).mean())
+        lead = Lasso(alpha=0.3 * largest, fit_intercept=False, tol=1e-10, max_iter=100_000).fit(X, y).coef_
+        assert cell["leading"].values[0] == abs(lead).argmax()
+
+
+def test_chosen_is_the_least_extended_bic(result):
+    for task in TASKS:
+        for samples in _SMALL.samples:
+            for seed in range(3):
+                cell = result.sel(task=task, samples=samples, seed=seed)
+                score = [
+                    samples * math.log(rss) + kept * (math.log(samples) + 2 * math.log(400))
+                    for rss, kept in zip(cell["residual"].values, cell["selected"].values, strict=True)
+                ]
+                assert int(cell["chosen"]) == int(np.argmin(score))
+    cell = {"task": "docstrings", "samples": 60, "seed": 2}
+    place = int(result["chosen"].sel(cell))
+    np.testing.assert_allclose(at_chosen(result)["recall"].sel(cell), result["found"].sel(cell)[place] / 3)
+
+
+def test_at_most_stops_before_the_first_that_keeps_more():
+    selected = np.array([[1, 5, 10, 11, 8], [11, 12, 13, 14, 15]])
+    right = np.arange(10.0).reshape(2, 5)
+    runs = xr.Dataset(
+        {
+            "selected": (("seed", "share"), selected),
+            "right": (("seed", "share"), right),
+            "name": ("feature", ["a"] * 100),
+        }
+    ).assign(diverged=("seed", [False, False]))
+    np.testing.assert_array_equal(at_most(runs, 0.1)["right"], [2, 5])
+
+
+def test_seeds_draw_samples_of_their_own(result):
+    for seed in (1, 2):
+        assert (result["residual"].isel(seed=0) != result["residual"].isel(seed=seed)).all()
+
+
+def _made_up(found=4, selected=4, early=2, right=0.9, first=20):
+    """40 samples of two sizes: what is found at the last α with many documents, and at the first with few."""
+    cell = ("task", "samples", "seed", "share")
+    shape = (3, 2, 40, 2)
+    tasks = list(TASKS)
+    numbers = {name: np.zeros(shape, int) for name in ("selected", "found")}
+    numbers["found"][:, 1, :, 1], numbers["selected"][:, 1, :, 1] = found, selected
+    numbers["found"][:, 0], numbers["selected"][:, 0] = early, early
+    rights = np.full(shape, right) + 0.001 * np.arange(40)[:, None]
+    return xr.Dataset(
+        {
+            "selected": (cell, numbers["selected"]),
+            "found": (cell, numbers["found"]),
+            "right": (cell, rights),
+            "chosen": (cell[:3], np.ones(shape[:3], int)),
+            "diverged": (cell[:3], np.zeros(shape[:3], bool)),
+            "name": (("corpus", "feature"), np.full((2, 1000), "a b")),
+            "support": 4,
+        },
+        {"task": tasks, "samples": [first, 400], "share": [0.9, 0.3]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "changed", "status"),
+    [
+        *(
+            (k, {}, "holds")
+            for k in (
+                "exactly the bigrams that matter, of random",
+                "all the bigrams that matter, of random",
+                "others, of random",
+                "exactly the bigrams that matter, of real",
+                "all the bigrams that matter, of real",
+                "others, of real",
+                "With fewer than",
+                "At most 1",
+            )
+        ),
+        *(
+            (k, {"selected": 9}, "fails")
+            for k in (
+                "exactly the bigrams that matter, of random",
+                "others, of random",
+                "exactly the bigrams that matter, of real",
+                "others, of real",
+            )
+        ),
+        *(
+            (k, {"selected": 9}, "holds")
+            for k in ("all the bigrams that matter, of random", "all the bigrams that matter, of real")
+        ),
+        *(
+            (k, {"found": 3}, "fails")
+            for k in ("all the bigrams that matter, of random", "all the bigrams that matter, of real")
+        ),
+        ("With fewer than", {"early": 4}, "fails"),
+        ("With fewer than", {"first": 100}, "undecided"),
+        ("At most 1", {"right": 0.6}, "fails"),
+        ("At most 1", {"right": 0.73}, "undecided"),
+    ],
+)
+def test_claims_can_fall_either_way(claim, changed, status):
+    verdict = find_claim(CLAIMS, claim).judge(_made_up(**changed))
+    assert verdict.status == status, verdict
+
+
+def test_half_of_the_samples_decide_nothing():
+    dataset = _made_up()
+    half = xr.where(dataset["seed"] % 2 == 0, dataset["found"], 0)
+    verdicts = judge(CLAIMS, dataset.assign(found=half.transpose(*dataset["found"].dims)))
+    assert [verdict.status for _, verdict in verdicts[:6]] == ["undecided"] * 6
+
+
+def test_claims_on_a_real_result(result):
+    verdicts = [verdict for _, verdict in judge(CLAIMS, result)]
+    assert all(verdict.n == 3 for verdict in verdicts if verdict.n)
+    np.testing.assert_allclose(find_threshold(result), 2 * 3 * math.log(397))
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"seeds": 1}, "seeds"),
+        ({"samples": (60, 30)}, "samples"),
+        ({"samples": (2, 30)}, "samples"),
+        ({"samples": ()}, "samples"),
+        ({"samples": (30, 149)}, "samples"),
+        ({"words": 3}, "words"),
+        ({"support": 0}, "support"),
+        ({"support": 400}, "support"),
+        ({"noise": -1.0}, "noise"),
+        ({"shares": (0.5, 0.9)}, "shares"),
+        ({"shares": (0.5, -0.1)}, "shares"),
+        ({"libraries": ("numpy", "numpy")}, "libraries"),
+        ({"libraries": ("scipy.special", "no_such_package")}, "libraries"),
+        ({"libraries": ("scipy.ndimage", "no.such.package")}, "libraries"),
+        ({"corpus_seed": -1}, "corpus_seed"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(changed, named):
+    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
+        run(dataclasses.replace(_SMALL, **changed), progress=False)

@@ -1,0 +1,269 @@
+"""Weight decay: descent in NumPy and PyTorch's rules by hand, solutions by other solvers, claims that can fall."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.optimize import minimize
+from sklearn.linear_model import Ridge
+
+import jaxreg as jr
+from experiments.penalties.weight_decay import CLAIMS, PICTURE, PICTURE_DECAY, PRESETS, Config, run
+from experiments.penalties.weight_decay.runs import MOMENTUM, make_problem, minimize_in_box
+from jaxreg import randomness
+from jaxreg.claims import find_claim, judge
+from jaxreg.errors import ArgumentError
+
+_make = jax.jit(make_problem, static_argnums=(1, 2))
+_SMALL = Config(seeds=24, ends=6, columns=4, samples=20, steps=40, end_steps=25_000)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(_SMALL, progress=False).load()
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """The data of seed 0, its weights to start from, and the rows of its mini-batches."""
+    seed = jr.seeds(24).key(0)
+    with jax.enable_x64(True):
+        X, y, start = map(np.asarray, _make(seed, 20, 4))
+        rows = np.asarray(jax.random.randint(randomness.split(seed, "order")["order"], (40, 8), 0, 20))
+    return X, y[:, 0], start[:, 0], rows
+
+
+def test_presets():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+    assert PRESETS["quick"].seeds < Config().seeds < PRESETS["paper"].seeds
+
+
+def test_result_is_labelled(result):
+    assert result["norm"].dims == ("seed", "strength", "step")
+    assert result["apart"].dims == ("seed", "optimizer", "form", "made")
+    assert result["end"].dims == ("problem", "method", "end_weight")
+    assert result["distance"].dims == ("pair", "problem")
+    assert float(result["critical"]) == 20 * (2 / 0.5 - 1)
+    assert not result["diverged"].any()
+
+
+def test_problems_have_the_stated_scale(problem):
+    X = problem[0]
+    np.testing.assert_allclose(np.linalg.norm(X, 2) ** 2 / 20, 1)
+
+
+def test_descent_is_the_tutorials_formula(result, problem):
+    X, y, theta, _ = problem
+    alpha, m = _SMALL.learning_rate, _SMALL.samples
+    for strength in result["strength"].values:
+        at, sizes, without = theta, [], []
+        for _ in range(41):
+            sizes.append(np.linalg.norm(at))
+            slope = sum((X[i] @ at - y[i]) * X[i] for i in range(m))
+            without.append(np.linalg.norm(at - alpha / m * slope))
+            at = at * (1 - alpha * strength / m) - alpha / m * slope
+        cell = result.sel(seed=0, strength=strength)
+        np.testing.assert_allclose(cell["norm"], sizes, rtol=1e-9)
+        np.testing.assert_allclose(cell["norm_without"], without[:-1], rtol=1e-9)
+        growth = np.array(sizes[1:]) / np.array(sizes[:-1]) - 1
+        clear = abs(growth) > 1e-10
+        np.testing.assert_array_equal(cell["falls"].values[clear], growth[clear] < 0)
+
+
+def test_every_direction_shrinks_by_its_factor(result):
+    np.testing.assert_allclose(result["direction"], result["direction_exact"], rtol=1e-8, atol=1e-10)
+    assert float(result["off"].max()) < 1e-11
+    one = result.isel(seed=3, strength=1)
+    factor = 1 - _SMALL.learning_rate * (one["eigenvalue"] + float(one["strength"]) / _SMALL.samples)
+    moved = one["direction"].diff("step")
+    ratio = moved.isel(step=5) / moved.isel(step=4)
+    np.testing.assert_allclose(ratio, factor, rtol=1e-6)
+
+
+def _train(problem, name, form, rate, steps=40):
+    """The optimizers by their formulas, decoupled decay being a factor 1 - w with w = αλ/m before the step."""
+    X, y, theta, rows = problem
+    c = _SMALL.strength / _SMALL.samples
+    memory, square, path = np.zeros(4), np.zeros(4), []
+    for k in range(steps):
+        slope = X[rows[k]].T @ (X[rows[k]] @ theta - y[rows[k]]) / 8
+        slope = slope + (c * theta if form != "decoupled" else 0)
+        if name == "sgd":
+            direction = slope
+        elif name == "momentum":
+            memory = MOMENTUM * memory + slope
+            direction = memory
+        else:
+            memory, square = 0.9 * memory + 0.1 * slope, 0.999 * square + 0.001 * slope**2
+            direction = memory / (1 - 0.9 ** (k + 1)) / (np.sqrt(square / (1 - 0.999 ** (k + 1))) + 1e-8)
+        theta = theta * (1 - rate * c if form == "decoupled" else 1) - rate * direction
+        path.append(theta)
+    return np.array(path)
+
+
+def test_forms_are_apart_as_their_formulas_say(result, problem):
+    for name, rate in zip(("sgd", "momentum", "adam"), _SMALL.comparison_rates, strict=True):
+        loss = _train(problem, name, "in the loss", rate)
+        apart = np.linalg.norm(_train(problem, name, "decoupled", rate) - loss, axis=1) / np.linalg.norm(loss, axis=1)
+        found = result["apart"].sel(seed=0, optimizer=name)
+        np.testing.assert_allclose(found.sel(form="decoupled"), apart, rtol=1e-6, atol=1e-12)
+        assert float(found.sel(form="coupled").max()) < 1e-12
+        assert (apart.max() < 1e-12) == (name == "sgd")
+
+
+def test_ends_are_those_of_other_solvers(result):
+    with jax.enable_x64(True):
+        for place in range(3):
+            X, y, _ = map(np.asarray, _make(jr.seeds(6).key(place), 20, 4))
+            one = result.sel(problem=place)
+            for solution, alpha in (("ridge", _SMALL.strength), ("weaker ridge", (1 - MOMENTUM) * _SMALL.strength)):
+                fit = Ridge(alpha=alpha, fit_intercept=False, tol=1e-12).fit(X, y[:, 0]).coef_
+                np.testing.assert_allclose(one["ridge"].sel(solution=solution), fit, rtol=1e-8)
+            for method, solution in (("adam + l2", "ridge"), ("momentum, decoupled", "weaker ridge")):
+                np.testing.assert_allclose(
+                    one["end"].sel({"method": method}), one["ridge"].sel(solution=solution), rtol=1e-4, atol=1e-5
+                )
+            bound = float(one["bound"])
+            least = np.linalg.lstsq(X, y[:, 0], rcond=None)[0]
+            assert bound == pytest.approx(_SMALL.box * abs(least).max())
+            box = minimize(
+                lambda w, X=X, y=y: ((X @ w - y[:, 0]) ** 2).sum(),
+                np.zeros(4),
+                jac=lambda w, X=X, y=y: 2 * X.T @ (X @ w - y[:, 0]),
+                method="L-BFGS-B",
+                bounds=[(-bound, bound)] * 4,
+                options={"ftol": 1e-15, "gtol": 1e-10},
+            ).x
+            np.testing.assert_allclose(one["in_box"], box, atol=1e-6)
+            assert abs(box).max() == pytest.approx(bound)
+            adamw = one["end"].sel({"method": "adamw"})
+            assert np.linalg.norm(adamw - box) < 0.03 * np.linalg.norm(box)
+            assert float(one["distance"].sel(pair="adamw → box")) == pytest.approx(
+                np.linalg.norm(adamw - box) / np.linalg.norm(box), abs=1e-5
+            )
+
+
+def test_picture_ends_where_it_should(result):
+    last = result["picture_path"].isel(picture_step=-1)
+    ends = result["picture_end"]
+    np.testing.assert_allclose(last.sel(rule="adam + l2"), ends.sel(rule="adam + l2"), atol=1e-6)
+    np.testing.assert_allclose(last.sel(rule="adamw"), ends.sel(rule="adamw"), rtol=0.02)
+    assert float(abs(ends.sel(rule="adamw")).max()) == pytest.approx(1 / PICTURE_DECAY)
+    np.testing.assert_allclose(PICTURE.X @ result["picture_optimum"].values, PICTURE.y[:, 0])
+
+
+def test_box_solver_leaves_least_squares_that_fit_in():
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(9, 3)), random.normal(size=9)
+    least = np.linalg.lstsq(X, y, rcond=None)[0]
+    np.testing.assert_allclose(minimize_in_box(X, y, 2 * abs(least).max()), least)
+    assert jnp.isfinite(minimize_in_box(X, y, 1e-3)).all()
+
+
+def test_claims(result):
+    status = [verdict.status for _, verdict in judge(CLAIMS, result)]
+    assert status[0] == "holds"
+    assert status[1] == status[5] == status[8] == status[9] == status[13] == "fails"
+    assert status[6] == status[7] == status[10] == status[11] == "holds"
+
+
+def _made_up(
+    off=0.0, grows=0, unhelpful=0, crossing=0, last_crossing=0, beyond=2.0, apart=(0, 0, 0), coupled=0.0, far=0.0
+):
+    """200 problems with norms that fall and are smaller for larger λ, except in as many as are asked for."""
+    n = 200
+    norm = np.multiply.outer(np.ones(n), np.multiply.outer([1.0, 0.8, 0.6], [1.0, 0.5, 0.25]))
+    norm[:, 2] = [1.0, 1.0, beyond]
+    norm[:crossing, 1, 1] = 2.0
+    norm[:last_crossing, 1, 2] = 2.0
+    without = norm[:, :, 1:] * 1.1
+    without[:unhelpful] /= 2
+    falls = np.ones((n, 3, 2), bool)
+    falls[:grows, 1, 0] = False
+    distances = np.zeros((n, 3, 3, 2))
+    distances[:, :, 1] = coupled
+    distances[:, :, 2] = np.array(apart)[:, None]
+    pairs = ["adam + l2 → ridge", "momentum, decoupled → weaker ridge", "adamw → box", "adamw → nearest ridge"]
+    return xr.Dataset(
+        {
+            "off": (("seed", "strength"), np.full((n, 3), off)),
+            "norm": (("seed", "strength", "step"), norm),
+            "norm_without": (("seed", "strength", "made"), without),
+            "falls": (("seed", "strength", "made"), falls),
+            "apart": (("seed", "optimizer", "form", "made"), distances),
+            "distance": (("pair", "problem"), np.full((4, 100), far)),
+            "diverged": ("seed", np.zeros(n, bool)),
+            "critical": 50.0,
+        },
+        {
+            "strength": [0.0, 10.0, 60.0],
+            "optimizer": ["sgd", "momentum", "adam"],
+            "form": ["in the loss", "coupled", "decoupled"],
+            "pair": pairs,
+            "step": [0, 1, 2],
+            "made": [1, 2],
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "changed", "status"),
+    [
+        ("θ ← θ(1", {}, "holds"),
+        ("θ ← θ(1", {"off": 1e-6}, "fails"),
+        ("Every step shrinks", {}, "holds"),
+        ("Every step shrinks", {"grows": 10}, "undecided"),
+        ("Every step shrinks", {"grows": 100}, "fails"),
+        ("Every step with", {}, "holds"),
+        ("Every step with", {"unhelpful": 10}, "undecided"),
+        ("Every step with", {"unhelpful": 100}, "fails"),
+        ("λ = faster", {}, "holds"),
+        ("λ = faster", {"crossing": 10}, "undecided"),
+        ("λ = faster", {"crossing": 100}, "fails"),
+        ("λ = smaller", {"crossing": 100}, "holds"),
+        ("λ = smaller", {"last_crossing": 100}, "fails"),
+        ("The factor 1", {}, "fails"),
+        ("The factor 1", {"beyond": 0.5}, "holds"),
+        ("For SGD, decoupled", {}, "holds"),
+        ("For SGD, decoupled", {"apart": (1e-3, 0, 0)}, "fails"),
+        ("Decay coupled into", {}, "holds"),
+        ("Decay coupled into", {"coupled": 1e-3}, "fails"),
+        ("With momentum too", {}, "holds"),
+        ("With momentum too", {"apart": (0, 0.5, 0)}, "fails"),
+        ("With Adam too", {}, "holds"),
+        ("With Adam too", {"apart": (0, 0, 0.5)}, "fails"),
+        *((k, {}, "holds") for k in ("Adam with L2", "Momentum β with", "AdamW with decay", "AdamW reaches the")),
+        *((k, {"far": 1e-3}, "fails") for k in ("Adam with L2", "Momentum β with")),
+        *((k, {"far": 0.1}, "fails") for k in ("AdamW with decay", "AdamW reaches the")),
+    ],
+)
+def test_claims_can_fall_either_way(claim, changed, status):
+    assert find_claim(CLAIMS, claim).judge(_made_up(**changed)).status == status
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"strengths": (-1.0, 2.0)}, "strengths"),
+        ({"strengths": (2.0, 1.0)}, "strengths"),
+        ({"strengths": ()}, "strengths"),
+        ({"strengths": (0.0, 61.0)}, "strengths"),
+        ({"strength": -1.0}, "strength"),
+        ({"beyond": 0.9}, "beyond"),
+        ({"box": 0.0}, "box"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"learning_rate": np.nan}, "learning_rate"),
+        ({"comparison_rates": (0.1,)}, "comparison_rates"),
+        ({"end_rates": (0.1, -1.0)}, "end_rates"),
+        ({"samples": 4}, "samples"),
+        ({"batch_size": 21}, "batch_size"),
+        ({"end_steps": 0}, "end_steps"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(changed, named):
+    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
+        run(dataclasses.replace(_SMALL, **changed), progress=False)

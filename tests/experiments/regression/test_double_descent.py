@@ -1,0 +1,175 @@
+"""The experiment on double descent: its fits against NumPy's, its curve, its claims, which can fall either way."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxreg as jr
+from experiments.regression.double_descent import (
+    ABLATIONS,
+    CLAIMS,
+    PRESETS,
+    VIEWS,
+    Config,
+    find_peak_height,
+    fit_draw,
+    run,
+)
+from jaxreg.claims import judge
+from jaxreg.errors import ArgumentError
+
+_SMALL = Config(seeds=60, critical=8, features=24, sizes=(2, 4, 8, 12, 16, 24), factors=(0.25, 1.0, 4.0))
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(_SMALL, progress=False).load()
+
+
+def test_presets():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+    assert PRESETS["paper"].seeds >= 10_000
+    for config in PRESETS.values():
+        assert {config.critical // 2, config.critical, 2 * config.critical} <= set(config.sizes)
+
+
+def test_result_is_labelled(result):
+    assert result["error"].dims == ("view", "seed", "size", "ablation")
+    assert result["ridge_error"].dims == ("view", "seed", "size", "factor")
+    assert result["view"].values.tolist() == list(VIEWS)
+    assert result["ablation"].values.tolist() == list(ABLATIONS)
+    assert result.attrs["critical"] == 8
+    assert not result["diverged"].any()
+
+
+@pytest.mark.parametrize(("view", "size"), [("model-wise", 3), ("model-wise", 12), ("sample-wise", 5)])
+def test_one_data_set_against_numpy(view, size):
+    """The rows and columns that belong to a size, cut out rather than set to zero, and fitted by pseudo-inverses."""
+    settings = {"critical": 8, "features": 24, "most": 16, "signal": 1.5, "noise": 0.3, "cutoff": 0.4}
+    factors = np.array([0.5, 1.0])
+    with jax.enable_x64(True):
+        seed = jax.random.key(3)
+        found = fit_draw(factors, seed=seed, size=np.int32(size), view=view, **settings)
+        streams = jr.randomness.split(seed, "features", "noise")
+        rows = 8 if view == "model-wise" else 16
+        drawn = np.asarray(jax.random.normal(streams["features"], (rows, 24), float))
+        noise = np.asarray(jax.random.normal(streams["noise"], (rows,), float))
+    n, p = (8, size) if view == "model-wise" else (size, 8)
+    b = np.full(24, 1.5 / np.sqrt(24))
+    X, y = drawn[:n, :p], (drawn @ b + 0.3 * noise)[:n]
+    left = 0.09 + (b[p:] ** 2).sum()
+    vectors = np.linalg.svd(X)[2][: (min(n, p) + 1) // 2]
+    off = np.linalg.pinv(X) @ y - b[:p]
+    expected = [
+        off @ off,
+        ((np.linalg.pinv(X, rcond=0.4) @ y - b[:p]) ** 2).sum(),
+        ((vectors @ off) ** 2).sum(),
+        ((np.linalg.pinv(X) @ X @ b[:p] - b[:p]) ** 2).sum(),
+    ]
+    np.testing.assert_allclose(found["error"], np.array(expected) + left, rtol=1e-9)
+    for factor, error in zip(factors, found["ridge_error"], strict=True):
+        alpha = factor * left * p / (b[:p] ** 2).sum()
+        ridge = np.linalg.solve(X.T @ X + alpha * np.eye(p), X.T @ y) - b[:p]
+        np.testing.assert_allclose(error, ridge @ ridge + left, rtol=1e-9)
+
+
+def test_theory_is_the_textbook_curve(result):
+    """Variance p/(n-p-1) and n/(p-n-1) times the noise left, plus what lies outside the rows, plus that noise."""
+    for view, (n, p) in (("model-wise", (8, 4)), ("model-wise", (8, 16)), ("sample-wise", (4, 8))):
+        left = 0.09 + 1 - p / 24
+        spread = p / (n - p - 1) if p < n else n / (p - n - 1)
+        unseen = max(0, p / 24 * (1 - n / p))
+        size = p if view == "model-wise" else n
+        expected = left * (1 + spread) + unseen
+        np.testing.assert_allclose(result["theory"].sel(view=view, size=size), expected)
+    assert np.isinf(result["theory"].sel(size=8)).all()
+
+
+def test_seeds_are_paired_over_sizes(result):
+    """Data sets are nested: with two columns less, ridge is much like before."""
+    error = result["ridge_error"].sel(view="sample-wise", factor=1.0)
+    assert np.corrcoef(error.sel(size=16), error.sel(size=24))[0, 1] > 0.3
+
+
+def test_all_three_ingredients_are_needed(result):
+    for view in VIEWS:
+        found = find_peak_height(result, view, "none")
+        height, (low, high), n = found.effect, found.interval, found.n
+        assert n == 60
+        assert low <= height <= high
+        assert low > 3
+        for ablation in ABLATIONS[1:]:
+            assert find_peak_height(result, view, ablation).effect < 1.5
+
+
+def test_claims(result):
+    verdicts = [verdict for _, verdict in judge(CLAIMS, result)]
+    assert len(verdicts) == 8
+    assert [verdict.n for verdict in verdicts] == [60] * 7 + [30]
+    assert verdicts[0].status == verdicts[1].status == "holds"
+    assert verdicts[2].effect < 4
+    assert verdicts[5].status == "holds"
+    assert verdicts[7].status != "fails"
+
+
+def _replace(result, name, values):
+    return result.assign({name: (result[name].dims, np.broadcast_to(values, result[name].shape))})
+
+
+def test_claims_of_a_peak_fall_where_there_is_none(result):
+    dip = np.where(result["size"] == 8, 0.7, 1)[:, None]
+    flat = dip * np.random.default_rng(0).uniform(1, 2, result["error"].shape)
+    verdicts = [verdict.status for _, verdict in judge(CLAIMS, _replace(result, "error", flat))]
+    assert verdicts[:2] == ["fails", "fails"]
+    assert verdicts[2] == "fails"  # and the theory is not met
+    assert verdicts[3:6] == ["holds", "holds", "holds"]
+
+
+def test_claims_of_ablations_fail_where_the_peak_stays(result):
+    plain = result["error"].sel(ablation=["none"]).values
+    verdicts = [verdict.status for _, verdict in judge(CLAIMS, _replace(result, "error", plain))]
+    assert verdicts[3:6] == ["fails", "fails", "fails"]
+
+
+def test_claims_of_ridge_fail_where_error_rises_or_another_strength_is_better(result):
+    rising = result["ridge_error"] + 0.3 * (result["size"] == 12)
+    assert judge(CLAIMS, _replace(result, "ridge_error", rising.transpose(*result["ridge_error"].dims)))[6][
+        1
+    ].status == ("fails")
+    better = result["ridge_error"] - 0.3 * (result["factor"] == 4.0)
+    found = judge(CLAIMS, _replace(result, "ridge_error", better.transpose(*result["ridge_error"].dims)))
+    assert found[7][1].status == "fails"
+
+
+@pytest.mark.slow
+def test_more_seeds_continue_the_store(tmp_path):
+    small = dataclasses.replace(_SMALL, seeds=4)
+    first = run(small, store=tmp_path / "s.zarr", progress=False).load()
+    more = run(dataclasses.replace(small, seeds=6), store=tmp_path / "s.zarr", progress=False).load()
+    xr.testing.assert_equal(more["error"].isel(seed=slice(4)), first["error"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"critical": 3}, "critical"),
+        ({"features": 23}, "features"),
+        ({"sizes": (2, 4, 8, 12, 24)}, "sizes"),
+        ({"sizes": (8, 4, 16)}, "sizes"),
+        ({"sizes": ()}, "sizes"),
+        ({"factors": (0.5, 2.0)}, "factors"),
+        ({"factors": (-1.0, 1.0)}, "factors"),
+        ({"factors": (1.0, np.nan)}, "factors"),
+        ({"signal": 0.0}, "signal"),
+        ({"noise": -0.1}, "noise"),
+        ({"noise": np.nan}, "noise"),
+        ({"cutoff": 1.5}, "cutoff"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(changed, named):
+    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
+        run(dataclasses.replace(_SMALL, **changed), progress=False)

@@ -1,0 +1,252 @@
+"""The experiment on T1: its data and fits against NumPy and scikit-learn, its population, its table, its claims."""
+
+import dataclasses
+import warnings
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+from numpy.polynomial import legendre, polynomial
+
+import jaxreg as jr
+from experiments.regression.polynomial_regression import CLAIMS, FITS, PRESETS, TRUTH, Config, kept, report, run, table
+from jaxreg.claims import find_claim, judge
+from jaxreg.errors import ArgumentError, StoreError
+
+_SMALL = Config(seeds=100)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(_SMALL, progress=False)
+
+
+def test_presets_keep_to_the_tutorial():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+    assert all(config.seeds >= 1000 for config in PRESETS.values())
+    for config in PRESETS.values():
+        numbers = (config.degree, config.points, config.test_points, config.noise)
+        assert numbers == (30, 50, 200, 0.05)
+        assert (config.ridge_alpha, config.lasso_alpha) == (0.5, 0.001)
+    x = np.linspace(-10, 10, 50)
+    np.testing.assert_allclose(polynomial.polyval(x, TRUTH), 0.001 * (-(x**3) + x**2 + x), rtol=1e-12, atol=1e-15)
+
+
+def test_result_is_labelled_and_in_float64(result):
+    assert dict(result.sizes) == {"basis": 2, "seed": 100, "fit": 3, "degree": 30, "x_test": 200, "x": 50}
+    assert result["fit"].values.tolist() == list(FITS)
+    assert result["degree"].values.tolist() == list(range(1, 31))
+    np.testing.assert_array_equal(result["x"], np.linspace(-10, 10, 50))
+    np.testing.assert_array_equal(result["x_test"], np.linspace(-10, 10, 200))
+    assert {result[name].dtype for name in ("y", "coef", "curve", "test_error")} == {np.dtype(np.float64)}
+    assert not result["diverged"].any()
+    assert float(result["noise"]) == 0.05
+
+
+def test_data_are_truth_and_noise_alike_in_both_bases(result):
+    noise = result["y"] - polynomial.polyval(result["x"], TRUTH)
+    np.testing.assert_array_equal(result["y"][0], result["y"][1])
+    count = noise[0].size
+    assert abs(float(noise.std()) - 0.05) < 4 * 0.05 / np.sqrt(2 * count)
+    assert abs(float(noise[0].mean())) < 4 * 0.05 / np.sqrt(count)
+    draws = noise.sel(basis="monomial").values
+    assert abs(np.corrcoef(draws)[np.triu_indices(100, 1)].mean()) < 4 / np.sqrt(50 * 100 * 99 / 2)
+
+
+def _columns(x, basis):
+    return x[:, None] ** np.arange(1, 31) if basis == "monomial" else legendre.legvander(x / 10, 30)[:, 1:]
+
+
+@pytest.mark.parametrize("basis", ["monomial", "legendre"])
+def test_fits_are_those_of_numpy_and_scikit_learn(result, basis):
+    """The objectives as the tutorial's library has them, on centred columns of unit length: predictions."""
+    linear = pytest.importorskip("sklearn.linear_model")
+    X, X_test = (_columns(result[name].values, basis) for name in ("x", "x_test"))
+    center, scale = X.mean(0), np.linalg.norm(X - X.mean(0), axis=0)
+    Z, Z_test = (X - center) / scale, (X_test - center) / scale
+    for seed in (0, 7):
+        one = result.sel(basis=basis, seed=seed)
+        y, mean = one["y"].values, float(one["y"].mean())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it drops a column whose correlation ties within rounding
+            path = linear.lars_path(Z, y - mean, method="lasso", alpha_min=0.001)
+        expected = {
+            "none": np.linalg.lstsq(Z, y - mean, rcond=None)[0],
+            "l2": linear.Ridge(alpha=0.5, fit_intercept=False).fit(Z, y - mean).coef_,
+            "l1": path[2][:, -1],
+        }
+        tolerance = {"none": 1e-4 if basis == "monomial" else 1e-9, "l2": 1e-9, "l1": 1e-9}
+        for fit, coef in expected.items():
+            found = one.sel(fit=fit)
+            size = np.abs(Z_test @ coef).max()
+            np.testing.assert_allclose(found["curve"] - mean, Z_test @ coef, atol=tolerance[fit] * size)
+            if fit != "none":
+                np.testing.assert_allclose(found["coef"] * scale, coef, rtol=1e-7, atol=1e-10)
+        np.testing.assert_array_equal(one["coef"].sel(fit="l1") == 0, expected["l1"] == 0)
+
+
+def test_errors_are_distances_from_data_and_truth(result):
+    truth = 0.001 * (-(result["x_test"] ** 3) + result["x_test"] ** 2 + result["x_test"])
+    np.testing.assert_allclose(result["truth"], truth, atol=1e-12)
+    np.testing.assert_allclose(
+        result["test_error"], np.sqrt(((result["curve"] - truth) ** 2).mean("x_test")).transpose(*result.gap.dims)
+    )
+    legendre_fit = result.sel(basis="legendre")
+    fitted = legendre_fit["intercept"] + legendre_fit["coef"] @ xr.DataArray(
+        _columns(result["x"].values, "legendre"), dims=("x", "degree")
+    )
+    train_error = np.sqrt(((fitted - legendre_fit["y"]) ** 2).mean("x"))
+    np.testing.assert_allclose(legendre_fit["train_error"], train_error, rtol=1e-8)
+    # Least squares on p coefficients and an intercept leaves n - p - 1 of n parts of the noise's variance.
+    squares = legendre_fit["train_error"].sel(fit="none") ** 2
+    expected = 0.05**2 * (50 - 31) / 50
+    assert abs(float(squares.mean()) - expected) < 4 * expected * np.sqrt(2 / 19 / 100)
+
+
+def test_least_squares_does_not_depend_on_the_basis_and_the_penalties_do(result):
+    curve = result["curve"]
+    none = curve.sel(fit="none")
+    np.testing.assert_allclose(none[0], none[1], atol=1e-5 * float(abs(none).max()))
+    assert float(abs(curve.sel(fit="l2")[0] - curve.sel(fit="l2")[1]).max()) > 0.1
+    assert not (kept(result)["kept"][0] == kept(result)["kept"][1]).all()
+
+
+def test_every_penalised_fit_is_certified(result):
+    gap = result["gap"].sel(fit=["l2", "l1"])
+    assert float(gap.min()) >= 0
+    assert float(gap.max()) < 1e-10
+
+
+def test_a_run_is_the_draw_of_its_seed(result):
+    key = jr.seeds(5).key(4)
+    with jax.enable_x64(True):
+        noise = 0.05 * np.asarray(jax.random.normal(key, (50,), np.float64))
+    expected = polynomial.polyval(np.linspace(-10, 10, 50), TRUTH) + noise
+    np.testing.assert_allclose(result["y"].sel(basis="monomial", seed=4), expected, atol=1e-14)
+
+
+def test_table_has_a_row_for_each_degree_and_a_column_for_each_fit(result):
+    lines = table(result).splitlines()
+    assert lines[0] == "| degree | no regularization | L2 | L1 |"
+    assert len(lines) == 2 + 30
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    assert [row[0] for row in cells] == [str(k) for k in range(1, 31)]
+    coef = result["coef"].sel(seed=0, basis="monomial").transpose("degree", "fit")
+    np.testing.assert_allclose(np.array(cells, float)[:, 1:], coef, rtol=1e-3)
+    np.testing.assert_array_equal(np.array(cells)[:, 1:] == "0", coef == 0)
+    assert table(result, seed=1) != table(result)
+    assert table(result) in report(result)
+    assert "200 runs (basis 2 × seed 100), 0 diverged" in report(result)
+
+
+# --- Claims -----------------------------------------------------------------------------------------------------------
+
+
+def test_claims_on_the_population(result):
+    verdicts = [verdict for _, verdict in judge(CLAIMS, result)]
+    assert [verdict.status for verdict in verdicts] == [
+        *("holds", "holds"),  # (a)
+        *("holds", "fails"),  # (b): by the lenient criterion, not by the strict one
+        *("holds", "fails"),  # (c): L1 is close, and closer than L2
+        *("fails", "holds"),  # (d): not to the letter, but by and large
+        *("holds", "fails"),  # (e): many zeros, not always in the right places
+    ]
+    assert all(verdict.n == 100 for verdict in verdicts)
+
+
+def test_effects_are_what_their_units_say(result):
+    ratio, worse, share, error, _, difference, all_smaller, smaller, zeros, found = (
+        verdict.effect for _, verdict in judge(CLAIMS, result)
+    )
+    draws = result.sel(basis="monomial")
+    none, l2, l1 = (draws.sel(fit=fit) for fit in FITS)
+    ratios = np.sqrt(none.test_error**2 + 0.0025) / none.train_error
+    assert ratio == pytest.approx(np.exp(np.log(ratios).mean()))
+    # The best constant is as far from the truth as the truth's standard deviation.
+    constant = np.sqrt(((draws.truth - draws.truth.mean()) ** 2).mean())
+    assert worse == pytest.approx(100 * (none.test_error > constant).mean())
+    assert share == pytest.approx(100 * (1 - (l2.test_error**2).mean() / constant**2))
+    assert error == pytest.approx(l2.test_error.mean() / 0.05)
+    assert difference == pytest.approx((l2.test_error - l1.test_error).mean())
+    less = abs(l2.coef) < abs(none.coef)
+    assert all_smaller == pytest.approx(100 * less.all("degree").mean())
+    assert smaller == pytest.approx(100 * less.mean())
+    assert zeros == pytest.approx(100 * (l1.coef == 0).mean())
+    assert found == pytest.approx(100 * (l1.coef.values[:, :3] != 0).all(1).mean())
+
+
+def _altered(result, **changes):
+    """The result with the fits' test errors, or coefficients, replaced by a function of them."""
+    return result.assign({name: change(result[name]) for name, change in changes.items()})
+
+
+def _of_fit(fit, change):
+    return lambda values: xr.where(values["fit"] == fit, change(values), values)
+
+
+@pytest.mark.parametrize(
+    ("claim", "changes", "status"),
+    [
+        (
+            "the fit overlearns",
+            {"test_error": _of_fit("none", lambda v: 0 * v), "train_error": lambda v: 0 * v + 0.06},
+            "fails",
+        ),
+        ("the fit would", {"test_error": _of_fit("none", lambda v: v / 20)}, "fails"),
+        ("truth well: it", {"test_error": _of_fit("l2", lambda v: 2 * v)}, "fails"),
+        ("truth well: to", {"test_error": _of_fit("l2", lambda v: v / 2)}, "holds"),
+        ("L1 comes close", {"test_error": _of_fit("l1", lambda v: 5 * v)}, "fails"),
+        ("the truth better", {"test_error": _of_fit("l1", lambda v: 10 * v)}, "holds"),
+        ("the truth better", {"test_error": lambda v: 0 * v + 0.07}, "fails"),
+        ("Every L2 coefficient", {"coef": _of_fit("none", lambda v: v + 1)}, "holds"),
+        ("L2 coefficients are", {"coef": _of_fit("l2", lambda v: v + 1)}, "fails"),
+        ("L1 sets many", {"coef": _of_fit("l1", lambda v: v + 1)}, "fails"),
+        ("L1 selects: the", {"coef": _of_fit("l1", lambda v: v + 1)}, "holds"),
+    ],
+)
+def test_every_claim_can_fall_the_other_way(result, claim, changes, status):
+    assert find_claim(CLAIMS, claim).judge(_altered(result, **changes)).status == status
+
+
+def test_claims_read_the_tutorials_basis_and_leave_diverged_draws_out(result):
+    other = result.where(result["basis"] == "monomial", 1e3).assign(
+        {name: result[name] for name in ("diverged", "truth", "noise")}
+    )
+    gone = result["diverged"] | (result["seed"] < 10)
+    assert [v for _, v in judge(CLAIMS, other)] == [v for _, v in judge(CLAIMS, result)]
+    assert {v.n for _, v in judge(CLAIMS, result.assign(diverged=gone))} == {90}
+
+
+# --- Settings and stores ----------------------------------------------------------------------------------------------
+
+
+def test_more_seeds_continue_the_store(tmp_path, result):
+    store = tmp_path / "s.zarr"
+    first = run(_SMALL, store=store, progress=False).load()
+    xr.testing.assert_equal(first.drop_attrs(), result.drop_attrs())
+    more = run(dataclasses.replace(_SMALL, seeds=110), store=store, progress=False).load()
+    xr.testing.assert_equal(more.isel(seed=slice(100)).drop_attrs(), first.drop_attrs())
+    assert np.isfinite(more["curve"][:, 100:]).all()
+    for change in ({"noise": 0.1}, {"ridge_alpha": 1.0}):
+        with pytest.raises(StoreError):
+            run(dataclasses.replace(_SMALL, **change), store=store, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"degree": 2}, "degree"),
+        ({"degree": 4.0}, "degree"),
+        ({"points": 1}, "points"),
+        ({"test_points": 0}, "test_points"),
+        ({"noise": -0.1}, "noise"),
+        ({"noise": np.nan}, "noise"),
+        ({"ridge_alpha": -1.0}, "ridge_alpha"),
+        ({"lasso_alpha": np.inf}, "lasso_alpha"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(changed, named):
+    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
+        run(dataclasses.replace(_SMALL, **changed), progress=False)

@@ -1,0 +1,267 @@
+"""The experiment on regularization paths: one draw against scikit-learn, the population against itself, its claims."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.stats import binom
+from sklearn.linear_model import Lasso, LinearRegression, Ridge
+from sklearn.model_selection import KFold
+
+import jaxreg as jr
+from experiments.regression.regularization_paths import (
+    CLAIMS,
+    FIXED,
+    LEAST_SQUARES,
+    PRESETS,
+    Config,
+    measure_median,
+    run,
+)
+from experiments.regression.regularization_paths.runs import RULES, at_norms, draw_target
+from jaxreg.claims import judge
+from jaxreg.errors import ArgumentError
+from jaxreg.sampling import shuffled_epoch
+
+_SMALL = Config(
+    seeds=60,
+    ridge_alphas=(1.0, 0.1, 0.01, 0.003, 0.001, 0.0001),
+    lasso_alphas=(0.1, 0.01, 0.003, 0.001, 0.0003),
+    norms=(0.0, 1.0, 2.0),
+)
+_X = np.linspace(-10, 10, 50)
+_TRUTH = 0.001 * (-(_X**3) + _X**2 + _X)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    return run(_SMALL, store=tmp_path_factory.mktemp("paths") / "s.zarr", progress=False).load()
+
+
+@pytest.fixture(scope="module")
+def first():
+    """Target and rows in their shuffled order, of the first draw."""
+    with jax.enable_x64(True):
+        seed = jax.random.fold_in(jr.randomness.split(jax.random.key(0), "seed")["seed"], 0)
+        y, folds = draw_target(_TRUTH, np.float64(0.05), seed)
+        return np.asarray(y), np.asarray(shuffled_epoch(folds, 50, 50).index[0])
+
+
+def _unit(X, like):
+    center = like.mean(0)
+    return (X - center) / np.linalg.norm(like - center, axis=0)
+
+
+_DESIGN = _X[:, None] ** np.arange(1, 11)
+_MODELS = {
+    "ridge": lambda alpha: Ridge(alpha, solver="svd"),
+    "lasso": lambda alpha: Lasso(alpha, tol=1e-12, max_iter=10_000_000),
+}
+
+
+def test_presets_keep_to_the_tutorial():
+    assert set(PRESETS) == {"quick", "laptop", "paper"}
+    assert PRESETS["laptop"] == Config()
+    assert PRESETS["laptop"].seeds >= 1000
+    for config in PRESETS.values():
+        assert (config.points, config.noise, config.folds) == (50, 0.05, 5)
+
+
+@pytest.mark.slow
+def test_one_draw_is_scikit_learns(result, first):
+    y, _ = first
+    draw = result.isel(seed=0)
+    A = _unit(_DESIGN, _DESIGN)
+    for method, alpha in (("ridge", 0.01), ("ridge", 1.0), ("lasso", 0.003), ("lasso", 0.001)):
+        fit = _MODELS[method](alpha).fit(A, y)
+        at = {f"{method}_alpha": alpha}
+        np.testing.assert_allclose(draw[f"{method}_coef"].sel(at), fit.coef_, rtol=1e-4, atol=1e-5)
+        error = ((fit.predict(A) - _TRUTH) ** 2).mean()
+        np.testing.assert_allclose(draw[f"{method}_error"].sel(at), error, rtol=1e-5)
+    plain = LinearRegression().fit(A, y).predict(A)
+    np.testing.assert_allclose(draw["least_squares_error"], ((plain - _TRUTH) ** 2).mean(), rtol=1e-8)
+
+
+@pytest.mark.slow
+def test_rules_choose_in_one_draw_what_a_loop_chooses(result, first):
+    y, order = first
+    A = _unit(_DESIGN, _DESIGN)
+    alphas = result["ridge_alpha"].values
+    errors = np.zeros((5, len(alphas)))
+    for fold, (train, test) in enumerate(KFold(5).split(order)):
+        train, test = order[train], order[test]
+        for k, alpha in enumerate(alphas):
+            fit = _MODELS["ridge"](alpha).fit(_unit(_DESIGN[train], _DESIGN[train]), y[train])
+            errors[fold, k] = ((fit.predict(_unit(_DESIGN[test], _DESIGN[train])) - y[test]) ** 2).mean()
+    mean, deviation = errors.mean(0), errors.std(0, ddof=1) / np.sqrt(5)
+    expected = {"CV": alphas[mean.argmin()]}
+    expected["CV, 1 SE"] = alphas[mean <= mean.min() + deviation[mean.argmin()]].max()
+    scores = {"LOO": [], "GCV": [], "Cp": []}
+    variance = ((y - LinearRegression().fit(A, y).predict(A)) ** 2).sum() / 39
+    for alpha in alphas:
+        hat = 1 / 50 + A @ np.linalg.solve(A.T @ A + alpha * np.eye(10), A.T)
+        residual = y - hat @ y
+        scores["LOO"].append(((residual / (1 - np.diag(hat))) ** 2).mean())
+        scores["GCV"].append(50 * (residual**2).sum() / (50 - np.trace(hat)) ** 2)
+        scores["Cp"].append((residual**2).sum() / variance + 2 * np.trace(hat))
+    expected |= {rule: alphas[np.argmin(score)] for rule, score in scores.items()}
+    chosen = result["ridge_chosen"].isel(seed=0)
+    assert {rule: float(chosen.sel(ridge_rule=rule)) for rule in RULES["ridge"]} == expected
+
+
+@pytest.mark.slow
+def test_population_is_labelled_exact_and_priced(result):
+    assert not result["diverged"].any()
+    assert float(result["lasso_gap"].max()) < 1e-10
+    np.testing.assert_array_equal(
+        result["lasso_chosen"].sel(lasso_rule="Cp"), result["lasso_chosen"].sel(lasso_rule="AIC")
+    )
+    for method in RULES:
+        error, price = result[f"{method}_error"], result[f"{method}_price"]
+        least = error.min(f"{method}_alpha")
+        over = {f"{method}_contender": "CV"}
+        at_choice = error.sel({f"{method}_alpha": result[f"{method}_chosen"].sel({f"{method}_rule": "CV"})})
+        np.testing.assert_allclose(price.sel(over), at_choice / least - 1, atol=1e-12)
+        plain = price.sel({f"{method}_contender": LEAST_SQUARES})
+        np.testing.assert_allclose(plain, result["least_squares_error"] / least - 1)
+        rules = price.drop_sel({f"{method}_contender": LEAST_SQUARES})
+        assert float(rules.min()) >= 0
+        fixed = price.sel({f"{method}_contender": FIXED})
+        assert any(np.allclose(fixed, error.isel({f"{method}_alpha": k}) / least - 1) for k in range(error.shape[1]))
+        np.testing.assert_array_equal(error.sel({f"{method}_alpha": result[f"{method}_best"]}), least)
+    np.testing.assert_allclose(abs(result["lasso_coef_at_norm"]).sum("power").sel(norm=1.0), 1.0, rtol=1e-5)
+    np.testing.assert_array_equal(result["lasso_df"], (result["lasso_coef"] != 0).sum("power").mean("seed"))
+
+
+@pytest.mark.slow
+def test_errors_split_into_bias_and_variance(result):
+    for method in RULES:
+        total = result[f"{method}_bias2"] + result[f"{method}_variance"]
+        np.testing.assert_allclose(total, result[f"{method}_error"].mean("seed"), rtol=1e-8)
+    for part in ("bias2", "variance"):
+        z = (result[f"ridge_{part}"] - result[f"ridge_exact_{part}"]) / result[f"ridge_{part}_se"]
+        assert float(abs(z).max()) < 4
+
+
+@pytest.mark.slow
+def test_claims_of_the_population(result):
+    verdicts = [verdict for _, verdict in judge(CLAIMS, result)]
+    assert len(verdicts) == 10
+    assert {verdict.n for verdict in verdicts} == {60, 30}
+    assert verdicts[6].status == verdicts[7].status == "holds"  # the closed form; some penalty helps
+    assert verdicts[8].status == "fails"  # L2 better than L1
+
+
+def _population(n=200):
+    """A dataset in which every claim holds."""
+    random = np.random.default_rng(0)
+    alphas = np.array([1.0, 0.5, 0.1])
+    error = np.array([0.5, 1.0, 2.0]) * random.uniform(0.9, 1.1, (n, 1))
+    coef = np.zeros((n, 3, 4))
+    coef[..., :2] = 1.0
+    data = {
+        "diverged": ("seed", np.zeros(n, bool)),
+        "least_squares_error": ("seed", random.uniform(1.9, 2.1, n)),
+        "true_coef": ("power", [1.0, 1.0, 0.0, 0.0]),
+        "lasso_coef": (("seed", "lasso_alpha", "power"), coef),
+    }
+    coordinates = {}
+    for method, rules in RULES.items():
+        contenders = [LEAST_SQUARES, FIXED, *rules]
+        price = np.full((n, len(contenders)), 0.1) + random.uniform(-0.01, 0.01, (n, len(contenders)))
+        data[f"{method}_error"] = (("seed", f"{method}_alpha"), error * (1 + (method == "lasso")))
+        data[f"{method}_chosen"] = (("seed", f"{method}_rule"), np.full((n, len(rules)), 0.5))
+        data[f"{method}_price"] = (("seed", f"{method}_contender"), price)
+        coordinates |= {f"{method}_alpha": alphas, f"{method}_rule": list(rules), f"{method}_contender": contenders}
+    for part in ("bias2", "variance"):
+        data[f"ridge_{part}"] = data[f"ridge_exact_{part}"] = ("ridge_alpha", np.ones(3))
+        data[f"ridge_{part}_se"] = ("ridge_alpha", np.full(3, 0.1))
+    return xr.Dataset(data, coordinates)
+
+
+def _spoil(dataset, number):
+    """What makes the claim of this number false, and no more than its neighbours."""
+    changed = dataset.copy(deep=True)
+    if number in (0, 1):
+        rule = ("LOO", "Cp")[number]
+        changed["ridge_chosen"].loc[{"ridge_rule": rule}] = 0.1
+    elif number in (2, 3):
+        method = ("ridge", "lasso")[number - 2]
+        changed[f"{method}_price"].loc[{f"{method}_contender": "CV"}] += 0.5
+    elif number in (4, 5):
+        method = ("ridge", "lasso")[number - 4]
+        changed[f"{method}_price"].loc[{f"{method}_contender": "CV, 1 SE"}] += 0.5
+    elif number == 6:
+        changed["ridge_exact_variance"][1] = 1.5
+    elif number == 7:
+        changed["least_squares_error"] *= 0.1
+    elif number == 8:
+        changed["lasso_error"] *= 0.1
+    else:
+        changed["lasso_coef"][:, 1, 3] = 0.1
+    return changed
+
+
+def test_every_claim_can_hold():
+    assert {verdict.status for _, verdict in judge(CLAIMS, _population())} == {"holds"}
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_every_claim_can_fail(number):
+    verdicts = [verdict.status for _, verdict in judge(CLAIMS, _spoil(_population(), number))]
+    assert verdicts[number] == "fails"
+    assert verdicts.count("fails") == 1
+
+
+def test_interval_of_the_median_covers():
+    random = np.random.default_rng(1)
+    for n in (6, 20, 101):
+        found = measure_median(np.arange(n))
+        middle, (low, high), size = found.effect, found.interval, found.n
+        assert (middle, size) == ((n - 1) / 2, n)
+        below = int(low)  # draws below the interval
+        assert 2 * binom.cdf(below, n, 0.5) <= 0.05 < 2 * binom.cdf(below + 1, n, 0.5)
+        assert low + high == n - 1
+    covered = [measure_median(random.exponential(size=40)).interval for _ in range(500)]
+    assert np.mean([low < np.log(2) < high for low, high in covered]) > 0.94
+    assert measure_median(np.arange(5)).interval == (-np.inf, np.inf)
+
+
+def test_coefficients_at_norms_are_on_the_path():
+    with jax.enable_x64(True):
+        path = np.array([[1.0, 0.0], [2.0, -1.0], [1.0, -1.5], [2.0, -4.0]])
+        found = at_norms(path, np.array([0.0, 0.5, 2.0, 3.0, 6.0, 100.0]))
+    expected = [[0, 0], [0.5, 0], [1.5, -0.5], [2, -1], [2, -4], [2, -4]]
+    np.testing.assert_allclose(np.delete(found, 3, 0), np.delete(expected, 3, 0))
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"seeds": 2}, "seeds"),
+        ({"degree": 2}, "degree"),
+        ({"points": 11}, "points"),
+        ({"noise": 0.0}, "noise"),
+        ({"folds": 1}, "folds"),
+        ({"ridge_alphas": (0.1, 1.0)}, "ridge_alphas"),
+        ({"ridge_alphas": (0.1,)}, "ridge_alphas"),
+        ({"lasso_alphas": (0.1, -1.0)}, "lasso_alphas"),
+        ({"lasso_alphas": (np.nan, 0.1)}, "lasso_alphas"),
+        ({"norms": (0.0,)}, "norms"),
+        ({"norms": (1.0, 0.5)}, "norms"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(changed, named):
+    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
+        run(dataclasses.replace(_SMALL, **changed), progress=False)
+
+
+def test_draws_of_noise_and_folds_are_separate_streams():
+    with jax.enable_x64(True):
+        key = jax.random.key(3)
+        y, folds = draw_target(_TRUTH, np.float64(0.05), key)
+        streams = jr.randomness.split(key, "noise", "folds")
+        assert bool(folds == streams["folds"])
+        np.testing.assert_allclose(y - _TRUTH, 0.05 * jax.random.normal(streams["noise"], (50,)))
