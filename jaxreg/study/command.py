@@ -12,6 +12,7 @@ import jaxreg
 from jaxreg.claims import format_ledger, judge, ledger
 from jaxreg.errors import JaxregError
 from jaxreg.study.catalogue import Listed, list_modules, load, open_folder
+from jaxreg.study.compiled import keep_programs
 from jaxreg.study.experiment import Experiment, as_experiment
 from jaxreg.study.report import describe, describe_adjusted, is_watched
 from jaxreg.study.settings import check_settings
@@ -64,8 +65,9 @@ def run_module(arguments: Sequence[str], module: ModuleType, prog: str) -> int:
         study = as_experiment(module)
         command = _parse(study, prog, arguments)
         check_settings(command.config)
-        dataset = study.run(command.config, store=command.store, progress=is_watched())
-        judged = judge(getattr(study, "CLAIMS", ()), dataset)
+        with keep_programs() as programs:
+            dataset = study.run(command.config, store=command.store, progress=is_watched())
+            judged = judge(getattr(study, "CLAIMS", ()), dataset)
     except JaxregError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -74,6 +76,7 @@ def run_module(arguments: Sequence[str], module: ModuleType, prog: str) -> int:
         print(f"\n{format_ledger(ledger(judged))}")
     if len(judged) > 1:
         print(f"\n{describe_adjusted(judged)}")
+    print(f"\n{programs}")
     return 0
 
 

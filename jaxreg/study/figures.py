@@ -29,6 +29,7 @@ from jaxreg.errors import ArgumentError, JaxregError, StoreError
 from jaxreg.plotting import save
 from jaxreg.plotting.animation import CONTROLS_HEIGHT, save_animation
 from jaxreg.study.catalogue import Listed, list_modules, load, open_folder
+from jaxreg.study.compiled import keep_programs
 from jaxreg.study.experiment import PRESETS, Experiment, Figure, as_experiment, as_figure
 from jaxreg.study.page import Entry, Movie, write
 from jaxreg.study.report import describe, is_watched
@@ -179,17 +180,17 @@ def _make(
     figure, experiment = as_figure(load(studies.figures, name, known)), _load_study(studies, name, runs)
     config = _configure(command, experiment)
     start = time.perf_counter()
-    dataset = experiment.run(
-        config, store=_open_store(name, config, command, studies), progress=command.jobs == 1 and is_watched()
-    )
-    rows = ledger(judge(getattr(experiment, "CLAIMS", ()), dataset))
+    store, is_shown = _open_store(name, config, command, studies), command.jobs == 1 and is_watched()
+    with keep_programs() as programs:
+        dataset = experiment.run(config, store=store, progress=is_shown)
+        rows = ledger(judge(getattr(experiment, "CLAIMS", ()), dataset))
     computed = time.perf_counter()
     drawing = figure.draw(dataset)
     save(drawing, _output(command, studies) / name)
     pyplot.close(drawing)
     movies = _save_animations(name, figure, dataset, _output(command, studies))
     drawn = time.perf_counter()
-    print(f"{name}: {computed - start:.1f} s computing, {drawn - computed:.1f} s drawing", flush=True)
+    print(f"{name}: {computed - start:.1f} s computing, {drawn - computed:.1f} s drawing; {programs}", flush=True)
     jax.clear_caches()  # programs of one figure serve no other: memory is that of the largest, not of all
     made = json.loads(dataset.attrs["provenance"])
     width, height = drawing.get_size_inches()

@@ -83,6 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--examples", type=int, default=300)
     parser.add_argument("--only", default="", help="a part of the functions' names")
+    parser.add_argument("--random", action="store_true", help="draw others each time: the same arguments by default")
     parser.add_argument("--valid", action="store_true", help="make the valid calls first")
     options = parser.parse_args()
     signal.signal(signal.SIGALRM, _stop)
@@ -106,7 +107,7 @@ def main() -> None:
     @settings(
         max_examples=options.examples,
         deadline=None,
-        derandomize=True,
+        derandomize=not options.random,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

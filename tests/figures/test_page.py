@@ -262,7 +262,7 @@ def test_call_writes_figures_page_and_results(packages, tmp_path, capsys):
     assert files == {"die.png", "die.pdf", "plain.png", "plain.pdf"}
     shown = capsys.readouterr().out
     assert str(out / "index.html") in shown
-    assert re.search(r"^die: .* s computing, .* s drawing$", shown, re.MULTILINE)
+    assert re.search(r"^die: .* s computing, .* s drawing; .* programs.*$", shown, re.MULTILINE)
     assert {path.name for path in out.glob("*.zarr")} == {"die-quick-digits.zarr", "plain-quick.zarr"}
 
 
