@@ -30,6 +30,7 @@ def _compile_quickly():
         os.environ["XLA_FLAGS"] = flags
 
 
+os.environ.setdefault("MPLBACKEND", "agg")
 if "XLA_FLAGS" not in os.environ:
     _compile_quickly()
 

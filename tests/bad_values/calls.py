@@ -11,9 +11,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import matplotlib
-
-matplotlib.use("agg")
 import numpy as np
 import optax
 import pandas as pd

@@ -1,9 +1,5 @@
 """Implicit curves: on them the equation holds, all of them are there, poles and jumps are not."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest

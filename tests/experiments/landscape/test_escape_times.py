@@ -31,8 +31,6 @@ def result(store):
 
 
 def test_presets_are_of_one_study():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     for config in PRESETS.values():
         assert config.horizon >= 6
         assert 1 in config.batch_sizes
@@ -199,27 +197,3 @@ def test_more_seeds_continue_the_store(store, result):
     more = run(dataclasses.replace(_SMALL, seeds=1100), store=store, progress=False).load()
     xr.testing.assert_equal(more[["steps", "status"]].isel(seed=slice(1000)), result[["steps", "status"]])
     assert (more["passed"] > result["passed"]).all()
-
-
-@pytest.mark.parametrize(
-    ("changed", "named"),
-    [
-        ({"seeds": 0}, "seeds"),
-        ({"temperatures": ()}, "temperatures"),
-        ({"temperatures": (0.1, 0.1)}, "temperatures"),
-        ({"temperatures": (0.1, 0.001)}, "temperatures"),
-        ({"temperatures": (np.nan,)}, "temperatures"),
-        ({"temperature": 0.0}, "temperature"),
-        ({"learning_rate": 1.0}, "learning_rate"),
-        ({"learning_rate": -0.1}, "learning_rate"),
-        ({"batch_sizes": ()}, "batch_sizes"),
-        ({"batch_sizes": (0, 1)}, "batch_sizes"),
-        ({"batch_sizes": (1.5,)}, "batch_sizes"),
-        ({"batch_sizes": (1, 20)}, "rate_per_sample"),
-        ({"rate_per_sample": np.nan}, "rate_per_sample"),
-        ({"horizon": 0.0}, "horizon"),
-    ],
-)
-def test_bad_settings_are_refused_by_name(changed, named):
-    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
-        run(dataclasses.replace(_SMALL, **changed), progress=False)

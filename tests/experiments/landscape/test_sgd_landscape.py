@@ -32,8 +32,6 @@ def result(store):
 
 
 def test_presets_keep_to_the_tutorial():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["laptop"].seeds >= 10_000
     assert PRESETS["paper"].seeds >= 100_000
     assert PRESETS["laptop"].balls == PRESETS["quick"].balls == 10_000
@@ -262,34 +260,3 @@ def test_more_seeds_continue_the_stores(store, result):
     np.testing.assert_array_equal(blocks["fate_count"].isel(block=0), result["fate_count"])
     with pytest.raises(StoreError):
         run(dataclasses.replace(_SMALL, noise=0.1), store=store, progress=False)
-
-
-@pytest.mark.parametrize(
-    ("changed", "named"),
-    [
-        ({"learning_rates": (0.3, -0.1)}, "learning_rates"),
-        ({"learning_rates": (np.nan,)}, "learning_rates"),
-        ({"start": np.inf}, "start"),
-        ({"batch_size": 6}, "batch_size"),
-        ({"batch_size": 101}, "batch_size"),
-        ({"steps": 0}, "steps"),
-        ({"points": 6}, "degree"),
-        ({"seeds": 0}, "seeds"),
-        ({"balls": 0}, "balls"),
-        ({"balls": 10.5}, "balls"),
-        ({"batch_sizes": (10, 6)}, "batch_sizes"),
-        ({"batch_sizes": (101,)}, "batch_sizes"),
-        ({"batch_sizes": (10.0,)}, "batch_sizes"),
-        ({"batch_sizes": ()}, "batch_sizes"),
-        ({"batch_sizes": (10, 10)}, "batch_sizes"),
-        ({"initial_weights": (0.0, np.inf)}, "initial_weights"),
-        ({"initial_weights": (np.nan,)}, "initial_weights"),
-        ({"initial_weights": (1e6,)}, "initial_weights"),
-        ({"initial_weights": (1.0, 1.0)}, "initial_weights"),
-        ({"initial_weights": ()}, "initial_weights"),
-        ({"learning_rates": ()}, "learning_rates"),
-    ],
-)
-def test_bad_settings_are_refused_by_name(changed, named):
-    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
-        run(dataclasses.replace(_SMALL, **changed), progress=False)

@@ -1,6 +1,5 @@
 """The experiment on layers and units: its population, and its claims on results with a known answer."""
 
-import dataclasses
 import zlib
 
 import jax
@@ -23,8 +22,6 @@ def result():
 
 
 def test_presets_keep_to_the_tutorial():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["paper"].dataset == "mnist"
     assert TUTORIAL == {"A": (256, 128), "B": (256, 128, 128, 128), "C": (256, 1568)}
     for name, config in PRESETS.items():
@@ -56,23 +53,6 @@ def test_parameters_are_those_of_the_network():
     for hidden in TUTORIAL.values():
         shapes = jax.eval_shape(MLP(hidden, 10).init, jax.random.key(0), np.zeros((1, 784), np.float32))
         assert count_parameters((784, *hidden, 10)) == sum(leaf.size for leaf in jax.tree.leaves(shapes))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"learning_rates": (0.3,)}, "must hold the tutorial's 0.1"),
-        ({"learning_rates": (0.1, -0.3)}, "learning_rates = -0.3"),
-        ({"b": ()}, "hidden = (): must have a layer"),
-        ({"c": (256, 0)}, "hidden = 0"),
-        ({"dataset": "minst"}, '"mnist"'),
-        ({"activation": "step"}, "activation = 'step'"),
-    ],
-)
-def test_bad_settings_are_refused(change, message):
-    with pytest.raises(ArgumentError) as refusal:
-        run(dataclasses.replace(_SMALL, **change), progress=False)
-    assert message in str(refusal.value)
 
 
 # --- Claims, on accuracies whose verdict is known ---------------------------------------------------------------------

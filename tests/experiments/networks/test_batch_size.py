@@ -1,7 +1,5 @@
 """Batch sizes: sampling theory for gradients, the trainings they say, claims on results with a known answer."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +10,6 @@ import jaxreg as jr
 from experiments.networks.batch_size import CLAIMS, PRESETS, PROTOCOLS, Config, run
 from experiments.networks.batch_size.runs import mislabel, plan
 from jaxreg.claims import find_claim
-from jaxreg.errors import ArgumentError
 from jaxreg.nets import train
 
 _SMALL = Config(images=64, batch_sizes=(16,), seeds=2, epochs=2, hidden=(6,), gradient_seeds=12, draws=50, repeats=2)
@@ -24,8 +21,6 @@ def result():
 
 
 def test_presets_keep_to_the_tutorial():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert (PRESETS["paper"].dataset, PRESETS["paper"].images) == ("mnist", None)
     assert {1, 16, 32, 64} <= set(Config().batch_sizes)
     for config in PRESETS.values():
@@ -86,25 +81,6 @@ def test_plans_make_the_updates_asked_for(batch_size):
     steps = epochs * -(-images // batch_size)
     assert abs(steps - 574) <= -(-images // batch_size) / 2
     assert plan(1297, batch_size, 14, None) == (1297, 14)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"batch_sizes": (1, 32)}, "batch_sizes = .* must increase and hold the tutorial's 16 and 64"),
-        ({"batch_sizes": (64, 16)}, "batch_sizes"),
-        ({"batch_sizes": (0, 16)}, "batch_sizes = 0"),
-        ({"batch_sizes": (16, 65)}, "batch_sizes = 65: must be an integer from 1 to 64"),
-        ({"wrong": 1.0}, "wrong = 1.0"),
-        ({"epochs": 0}, "epochs = 0"),
-        ({"learning_rate": -0.1}, "learning_rate = -0.1"),
-        ({"repeats": 1}, "repeats = 1"),
-        ({"dropout": 1.0}, "dropout = 1.0"),
-    ],
-)
-def test_bad_settings_are_refused(change, message):
-    with pytest.raises(ArgumentError, match=message):
-        run(dataclasses.replace(_SMALL, **change), progress=False)
 
 
 # --- Claims, on results whose verdict is known ------------------------------------------------------------------------

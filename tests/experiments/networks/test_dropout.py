@@ -1,6 +1,5 @@
 """The experiment on dropout: its population, accuracy with dropout on, and its claims on results that are known."""
 
-import dataclasses
 import zlib
 
 import jax
@@ -24,8 +23,6 @@ def result():
 
 
 def test_presets_keep_to_the_tutorial():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["paper"].dataset == "mnist"
     for config in PRESETS.values():
         assert (config.hidden, config.activation, config.learning_rate, config.scale) == ((256, 128), "sigmoid", 0.1, 0)
@@ -73,22 +70,6 @@ def test_accuracy_with_dropout_on_is_that_of_a_known_network():
     score = jax.jit(jax.vmap(lambda rate: score_with_dropout(model, params, x, y, jax.random.key(3), rate, 32)))
     expected = np.prod(1 - np.array(rates), axis=-1)
     assert (abs(np.array(score(rates)) - expected) <= 4 * np.sqrt(expected * (1 - expected) / n)).all()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"rates": (0.0, 0.5)}, "must hold the tutorial's 0.25"),
-        ({"rates": (0.0, 0.25, 0.5, 1.0)}, "dropout = 1.0"),
-        ({"hidden": (12,)}, "hidden = (12,): must have two layers or more"),
-        ({"dataset": "minst"}, '"mnist"'),
-        ({"learning_rate": -1.0}, "learning_rate = -1.0"),
-    ],
-)
-def test_bad_settings_are_refused(change, message):
-    with pytest.raises(ArgumentError) as refusal:
-        run(dataclasses.replace(_SMALL, **change), progress=False)
-    assert message in str(refusal.value)
 
 
 # --- Claims, on accuracies whose verdict is known ---------------------------------------------------------------------

@@ -1,14 +1,11 @@
 """The experiment on early stopping: its trainings and rules, and its claims on results with a known answer."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import xarray as xr
 
 from experiments.networks.early_stopping import CLAIMS, PRESETS, Config, find_best, find_turn, measure_gain, run
 from jaxreg.claims import judge
-from jaxreg.errors import ArgumentError
 
 _SMALL = Config(seeds=4, checked=4, patience=(1, 2), min_delta=(0.0, 0.02), epochs=8, hidden=(16,), batch_size=32)
 
@@ -19,8 +16,6 @@ def result():
 
 
 def test_presets_keep_to_the_tutorial():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["laptop"].seeds >= 32
     assert PRESETS["paper"].dataset == "mnist"
     for config in PRESETS.values():
@@ -69,25 +64,6 @@ def test_rules_are_those_of_their_labels(result):
         test = result["test_accuracy"].sel(seed=seed)
         expected = [test.sel(epoch=epoch) for epoch in (8, last, at)]
         np.testing.assert_array_equal(chosen["kept_accuracy"], expected)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"patience": (1, 3)}, "patience = (1, 3): must hold the tutorial's 2"),
-        ({"min_delta": (0.1,)}, "min_delta = (0.1,): must hold the tutorial's 0.0"),
-        ({"patience": (2, -1)}, "patience = -1: must be a whole number of 0 or more"),
-        ({"checked": 5}, "checked = 5: must lie from 1 to seeds = 4"),
-        ({"learning_rate": -1.0}, "learning_rate = -1.0"),
-        ({"dataset": "minst"}, '"mnist"'),
-        ({"batch_size": 5000}, "batch_size = 5000: must be an integer from 1 to 907"),
-        ({"epochs": 0}, "epochs = 0"),
-    ],
-)
-def test_bad_settings_are_refused(change, message):
-    with pytest.raises(ArgumentError) as refusal:
-        run(dataclasses.replace(_SMALL, **change), progress=False)
-    assert message in str(refusal.value)
 
 
 # --- Claims, on results whose verdict is known ------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The experiment on the number of epochs of T5: its population, and its claims on curves with a known answer."""
 
-import dataclasses
 import zlib
 from functools import partial
 
@@ -24,8 +23,6 @@ def result():
 
 
 def test_presets_keep_to_the_tutorial():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["paper"].dataset == "mnist"
     for config in PRESETS.values():
         assert (config.activation, config.learning_rate, config.batch_size) == ("sigmoid", 0.1, 32)
@@ -54,21 +51,6 @@ def test_a_shorter_training_is_the_beginning_of_the_longer_one(result):
 
 def test_scaled_pixels_are_other_ones(result):
     assert (result["train_loss"].sel(pixels="raw") != result["train_loss"].sel(pixels="scaled")).all()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"epochs": 59}, "epochs = 59: must be an integer from 60"),
-        ({"dataset": "minst"}, '"mnist"'),
-        ({"batch_size": 5000}, "batch_size = 5000: must be an integer from 1 to 1297"),
-        ({"learning_rate": -0.1}, "learning_rate = -0.1"),
-    ],
-)
-def test_bad_settings_are_refused(change, message):
-    with pytest.raises(ArgumentError) as refusal:
-        run(dataclasses.replace(_SMALL, **change), progress=False)
-    assert message in str(refusal.value)
 
 
 # --- Claims, on curves whose verdict is known -------------------------------------------------------------------------

@@ -24,8 +24,6 @@ def result():
 
 
 def test_presets_keep_to_the_tutorial():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["laptop"].seeds >= 32
     assert PRESETS["paper"].dataset == "mnist"
     for config in PRESETS.values():
@@ -87,25 +85,6 @@ def test_a_store_goes_on_with_more_seeds_and_refuses_another_network(tmp_path, r
     xr.testing.assert_allclose(grown.drop_attrs(), result.drop_attrs(), rtol=1e-5)
     with pytest.raises(StoreError):
         run(dataclasses.replace(_SMALL, dropout=0.25), store=store, progress=False)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"learning_rates": (0.1, -1.0)}, "learning_rates = -1.0: must be 0 or more, and finite"),
-        ({"dropout": 1.0}, "dropout = 1.0"),
-        ({"dataset": "minst"}, '"mnist"'),
-        ({"batch_size": 5000}, "batch_size = 5000: must be an integer from 1 to 1297"),
-        ({"activation": "step"}, "activation = 'step'"),
-        ({"epochs": 0}, "epochs = 0"),
-        ({"curvature": 0.0}, "curvature = 0.0: must be positive"),
-        ({"steps": 1}, "steps = 1"),
-    ],
-)
-def test_bad_settings_are_refused(change, message):
-    with pytest.raises(ArgumentError) as refusal:
-        run(dataclasses.replace(_SMALL, **change), progress=False)
-    assert message in str(refusal.value)
 
 
 # --- Claims, on accuracies whose verdict is known ---------------------------------------------------------------------

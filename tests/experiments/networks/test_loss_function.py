@@ -1,7 +1,5 @@
 """The experiment on the loss function: numbers by hand, slopes by closed form, claims on known results."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,7 +8,6 @@ import jaxreg as jr
 from experiments.networks.loss_function import CLAIMS, KINDS, PRESETS, Config, run, work_examples
 from experiments.networks.tuned_rates import find_best_rates, half_decades
 from jaxreg.claims import find_claim
-from jaxreg.errors import ArgumentError
 from jaxreg.nets import train
 
 _SMALL = Config(seeds=4, learning_rates=(0.1, 1.0), epochs=1, hidden=(6,))
@@ -22,8 +19,6 @@ def result():
 
 
 def test_presets_keep_to_the_tutorial():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["paper"].dataset == "mnist"
     for config in PRESETS.values():
         assert (config.hidden, config.activation, config.dropout, config.batch_size) == ((256, 128), "sigmoid", 0.5, 32)
@@ -60,21 +55,6 @@ def test_losses_and_slopes_of_two_classes_are_the_closed_forms():
     np.testing.assert_allclose(cross["gradient"], p - 1, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(squared["value"], (1 - p) ** 2, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(squared["gradient"], -2 * p * (1 - p) ** 2, rtol=1e-3, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"learning_rates": (0.1, -1.0)}, "learning_rates = -1.0"),
-        ({"learning_rates": (1.0,)}, "must hold the tutorial's 0.1"),
-        ({"seeds": 2}, "seeds = 2"),
-        ({"dropout": 1.0}, "dropout = 1.0"),
-    ],
-)
-def test_bad_settings_are_refused(change, message):
-    with pytest.raises(ArgumentError) as refusal:
-        run(dataclasses.replace(_SMALL, **change), progress=False)
-    assert message in str(refusal.value)
 
 
 # --- Claims, on accuracies whose verdict is known ---------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The case study of T3: its cases, early stopping on the baseline's curves, its table, and claims on known results."""
 
-import dataclasses
 import inspect
 import zlib
 from functools import partial
@@ -55,8 +54,6 @@ def result():
 
 
 def test_presets_keep_to_the_tutorial():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["laptop"].seeds >= 32
     for config in PRESETS.values():
         # Keras' l2(λ) is λ Σw², twice ours.
@@ -148,26 +145,6 @@ def test_the_table_holds_accuracies_and_paired_gains(result):
         assert float(row[3]) == round(100 * float((gain > 0).mean()))
     assert text in report(result)
     assert f"ends after {float(result['last_epoch'].mean()):.1f} of 6 epochs" in report(result)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"dataset": "minst"}, '"mnist"'),
-        ({"train": 2000}, "train = 2000: must be an integer from 1 to 1297"),
-        ({"epsilon": 0.0}, "epsilon = 0.0: must be positive"),
-        ({"patience": -1}, "patience = -1"),
-        ({"epochs": 0}, "epochs = 0: must be an integer from 1"),
-        ({"dropout": 1.0}, "dropout = 1.0: must lie in [0, 1)"),
-        ({"l1": -1e-4}, "l1 = -0.0001"),
-        ({"rotation": 50.0}, "rotation = 50.0"),
-        ({"batch_size": 1000}, "batch_size = 1000: must be an integer from 1 to 907"),
-    ],
-)
-def test_bad_settings_are_refused(change, message):
-    with pytest.raises(ArgumentError) as refusal:
-        run(dataclasses.replace(_SMALL, **change), progress=False)
-    assert message in str(refusal.value)
 
 
 # --- Early stopping and claims, on curves whose verdict is known ------------------------------------------------------

@@ -1,7 +1,5 @@
 """The experiment on optimizers: its population, and its claims on results with a known answer."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,7 +8,6 @@ import jaxreg as jr
 from experiments.networks.optimizer import CLAIMS, DEFAULTS, PRESETS, Config, run
 from experiments.networks.tuned_rates import find_best_rates, half_decades
 from jaxreg.claims import find_claim, judge
-from jaxreg.errors import ArgumentError, SweepError
 from jaxreg.nets import train
 from jaxreg.nets.optimizers import OPTIMIZERS
 
@@ -25,8 +22,6 @@ def result():
 
 
 def test_presets_keep_to_the_tutorial():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["paper"].dataset == "mnist"
     assert set(Config().optimizers) == set(DEFAULTS) == set(OPTIMIZERS)
     for config in PRESETS.values():
@@ -50,23 +45,6 @@ def test_a_run_is_the_training_it_says(result, name, options):
     alone = train(*data[:4], seed=jr.seeds(4).key(2), learning_rate=0.01, **settings, **options)
     here = result.sel(optimizer=name, seed=2, learning_rate=0.01)
     np.testing.assert_allclose(here["test_loss"], alone["test_loss"], rtol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"optimizers": ("sgdd",)}, "optimizers = 'sgdd': must be one of adagrad, adam"),
-        ({"learning_rates": (0.01, -1.0)}, "learning_rates = -1.0"),
-        ({"learning_rates": (0.01, 0.1)}, "must hold the defaults 0.001, 0.01"),
-        ({"seeds": 3}, "seeds = 3"),
-        ({"momentum": 1.0}, "momentum = 1.0"),
-        ({"weight_decay": -1.0}, "decoupled_weight_decay = -1.0"),
-    ],
-)
-def test_bad_settings_are_refused(change, message):
-    with pytest.raises((ArgumentError, SweepError)) as refusal:  # a sweep collects what its cases refuse
-        run(dataclasses.replace(_SMALL, **change), progress=False)
-    assert message in str(refusal.value)
 
 
 # --- Claims, on accuracies whose verdict is known ---------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The experiment on the scatter over seeds: its runs, its statistics, and its claims on results with a known answer."""
 
-import dataclasses
 import zlib
 
 import jax
@@ -22,7 +21,6 @@ from experiments.networks.seed_variance.variances import (
     tabulate_seeds,
 )
 from jaxreg.claims import find_claim, judge
-from jaxreg.errors import ArgumentError
 
 _SMALL = Config(seeds=3, levels=2, epochs=2, hidden=(12,))
 
@@ -33,8 +31,6 @@ def result():
 
 
 def test_presets_keep_to_the_tutorial():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["paper"].dataset == "mnist"
     assert SETTINGS["T5"] == {"learning_rate": 0.1, "dropout": 0.5, "l2": 0.0}
     for name in ("laptop", "paper"):
@@ -78,22 +74,6 @@ def test_every_source_changes_the_runs(result):
     accuracy = result["crossed_accuracy"]
     for source in SOURCES:
         assert (accuracy.isel({source: 0}) != accuracy.isel({source: 1})).any()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"seeds": 2}, "seeds = 2: must be an integer from 3 on"),
-        ({"levels": 1}, "levels = 1: must be an integer from 2 on"),
-        ({"dataset": "minst"}, '"mnist"'),
-        ({"batch_size": 5000}, "batch_size = 5000: must be an integer from 1 to 1297"),
-        ({"epochs": 0}, "epochs = 0"),
-    ],
-)
-def test_bad_settings_are_refused(change, message):
-    with pytest.raises(ArgumentError) as refusal:
-        run(dataclasses.replace(_SMALL, **change), progress=False)
-    assert message in str(refusal.value)
 
 
 # --- Statistics, on runs that are drawn -------------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """Blur: centres against NumPy, exact class statistics and the energy identity, networks where the answer is known."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,8 +43,6 @@ def digits():
 
 
 def test_presets():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["paper"].dataset == "mnist"
     for config in PRESETS.values():
         assert SEPARATION in config.separations
@@ -187,24 +183,6 @@ def test_mean_itself_is_measured_as_the_best(digits):
 
 
 # --- What is refused ---
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"sample_size": 0}, "sample_size = 0: must be an integer from 3"),
-        ({"sample_size": 50}, "sample_size = 50: must be odd"),
-        ({"pairs": 0}, "pairs = 0"),
-        ({"decoder_steps": 0}, "decoder_steps = 0"),
-        ({"separations": (-1.0,)}, "separations = -1.0"),
-        ({"upper_shares": (1.5,)}, "upper_shares = 1.5"),
-        ({"dataset": "minst"}, '"mnist"'),
-    ],
-)
-def test_bad_settings_are_refused(change, message):
-    with pytest.raises(ArgumentError) as refusal:
-        run(dataclasses.replace(_SMALL, **change), progress=False)
-    assert message in str(refusal.value)
 
 
 def test_empty_samples_are_refused_by_name(digits):

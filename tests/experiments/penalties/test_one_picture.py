@@ -1,7 +1,5 @@
 """One picture: filters by runs in NumPy, marginalized losses, risks by matrices, claims that can fall either way."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ from experiments.penalties.one_picture import CLAIMS, METHODS, PRESETS, Config, 
 from experiments.penalties.one_picture.runs import calibrate, find_bound, scale_columns, smooth
 from jaxreg import randomness
 from jaxreg.claims import find_claim, judge
-from jaxreg.errors import ArgumentError
 from jaxreg.linear import ridge_path, ridge_risk
 
 _SMALL = Config(seeds=64, draws=16, problems=60, fractions=(0.3, 0.7), points=16, columns=4, sgd_steps=600)
@@ -32,8 +29,6 @@ def problem():
 
 
 def test_presets():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["quick"].seeds < Config().seeds < PRESETS["paper"].seeds
 
 
@@ -252,23 +247,3 @@ def _made_up(descent=0.0, dropout=0.0, noise=0.0, spread=1e-3, flow=1.6, steps=1
 )
 def test_claims_can_fall_either_way(claim, changed, status):
     assert find_claim(CLAIMS, claim).judge(_made_up(**changed)).status == status
-
-
-@pytest.mark.parametrize(
-    ("changed", "named"),
-    [
-        ({"noise": 0.0}, "noise"),
-        ({"signal": np.nan}, "signal"),
-        ({"learning_rate": 1.5}, "learning_rate"),
-        ({"columns": 1}, "columns"),
-        ({"points": 4}, "points"),
-        ({"sgd_steps": 1}, "sgd_steps"),
-        ({"draws": 2}, "draws"),
-        ({"fractions": (0.5, 0.2)}, "fractions"),
-        ({"fractions": ()}, "fractions"),
-        ({"fractions": (0.0, 0.5)}, "fractions"),
-    ],
-)
-def test_bad_settings_are_refused_by_name(changed, named):
-    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
-        run(dataclasses.replace(_SMALL, **changed), progress=False)

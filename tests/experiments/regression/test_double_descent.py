@@ -19,7 +19,6 @@ from experiments.regression.double_descent import (
     run,
 )
 from jaxreg.claims import judge
-from jaxreg.errors import ArgumentError
 
 _SMALL = Config(seeds=60, critical=8, features=24, sizes=(2, 4, 8, 12, 16, 24), factors=(0.25, 1.0, 4.0))
 
@@ -30,8 +29,6 @@ def result():
 
 
 def test_presets():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["paper"].seeds >= 10_000
     for config in PRESETS.values():
         assert {config.critical // 2, config.critical, 2 * config.critical} <= set(config.sizes)
@@ -151,25 +148,3 @@ def test_more_seeds_continue_the_store(tmp_path):
     first = run(small, store=tmp_path / "s.zarr", progress=False).load()
     more = run(dataclasses.replace(small, seeds=6), store=tmp_path / "s.zarr", progress=False).load()
     xr.testing.assert_equal(more["error"].isel(seed=slice(4)), first["error"])
-
-
-@pytest.mark.parametrize(
-    ("changed", "named"),
-    [
-        ({"critical": 3}, "critical"),
-        ({"features": 23}, "features"),
-        ({"sizes": (2, 4, 8, 12, 24)}, "sizes"),
-        ({"sizes": (8, 4, 16)}, "sizes"),
-        ({"sizes": ()}, "sizes"),
-        ({"factors": (0.5, 2.0)}, "factors"),
-        ({"factors": (-1.0, 1.0)}, "factors"),
-        ({"factors": (1.0, np.nan)}, "factors"),
-        ({"signal": 0.0}, "signal"),
-        ({"noise": -0.1}, "noise"),
-        ({"noise": np.nan}, "noise"),
-        ({"cutoff": 1.5}, "cutoff"),
-    ],
-)
-def test_bad_settings_are_refused_by_name(changed, named):
-    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
-        run(dataclasses.replace(_SMALL, **changed), progress=False)

@@ -12,7 +12,7 @@ from numpy.polynomial import legendre, polynomial
 import jaxreg as jr
 from experiments.regression.polynomial_regression import CLAIMS, FITS, PRESETS, TRUTH, Config, kept, report, run, table
 from jaxreg.claims import find_claim, judge
-from jaxreg.errors import ArgumentError, StoreError
+from jaxreg.errors import StoreError
 
 _SMALL = Config(seeds=100)
 
@@ -23,8 +23,6 @@ def result():
 
 
 def test_presets_keep_to_the_tutorial():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert all(config.seeds >= 1000 for config in PRESETS.values())
     for config in PRESETS.values():
         numbers = (config.degree, config.points, config.test_points, config.noise)
@@ -232,21 +230,3 @@ def test_more_seeds_continue_the_store(tmp_path, result):
     for change in ({"noise": 0.1}, {"ridge_alpha": 1.0}):
         with pytest.raises(StoreError):
             run(dataclasses.replace(_SMALL, **change), store=store, progress=False)
-
-
-@pytest.mark.parametrize(
-    ("changed", "named"),
-    [
-        ({"degree": 2}, "degree"),
-        ({"degree": 4.0}, "degree"),
-        ({"points": 1}, "points"),
-        ({"test_points": 0}, "test_points"),
-        ({"noise": -0.1}, "noise"),
-        ({"noise": np.nan}, "noise"),
-        ({"ridge_alpha": -1.0}, "ridge_alpha"),
-        ({"lasso_alpha": np.inf}, "lasso_alpha"),
-    ],
-)
-def test_bad_settings_are_refused_by_name(changed, named):
-    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
-        run(dataclasses.replace(_SMALL, **changed), progress=False)

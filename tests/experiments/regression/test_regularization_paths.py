@@ -1,7 +1,5 @@
 """The experiment on regularization paths: one draw against scikit-learn, the population against itself, its claims."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
@@ -22,7 +20,6 @@ from experiments.regression.regularization_paths import (
 )
 from experiments.regression.regularization_paths.runs import RULES, at_norms, draw_target
 from jaxreg.claims import judge
-from jaxreg.errors import ArgumentError
 from jaxreg.sampling import shuffled_epoch
 
 _SMALL = Config(
@@ -62,8 +59,6 @@ _MODELS = {
 
 
 def test_presets_keep_to_the_tutorial():
-    assert set(PRESETS) == {"quick", "laptop", "paper"}
-    assert PRESETS["laptop"] == Config()
     assert PRESETS["laptop"].seeds >= 1000
     for config in PRESETS.values():
         assert (config.points, config.noise, config.folds) == (50, 0.05, 5)
@@ -235,27 +230,6 @@ def test_coefficients_at_norms_are_on_the_path():
         found = at_norms(path, np.array([0.0, 0.5, 2.0, 3.0, 6.0, 100.0]))
     expected = [[0, 0], [0.5, 0], [1.5, -0.5], [2, -1], [2, -4], [2, -4]]
     np.testing.assert_allclose(np.delete(found, 3, 0), np.delete(expected, 3, 0))
-
-
-@pytest.mark.parametrize(
-    ("changed", "named"),
-    [
-        ({"seeds": 2}, "seeds"),
-        ({"degree": 2}, "degree"),
-        ({"points": 11}, "points"),
-        ({"noise": 0.0}, "noise"),
-        ({"folds": 1}, "folds"),
-        ({"ridge_alphas": (0.1, 1.0)}, "ridge_alphas"),
-        ({"ridge_alphas": (0.1,)}, "ridge_alphas"),
-        ({"lasso_alphas": (0.1, -1.0)}, "lasso_alphas"),
-        ({"lasso_alphas": (np.nan, 0.1)}, "lasso_alphas"),
-        ({"norms": (0.0,)}, "norms"),
-        ({"norms": (1.0, 0.5)}, "norms"),
-    ],
-)
-def test_bad_settings_are_refused_by_name(changed, named):
-    with pytest.raises(ArgumentError, match=rf"^{named}(\[\d+\])? = "):
-        run(dataclasses.replace(_SMALL, **changed), progress=False)
 
 
 def test_draws_of_noise_and_folds_are_separate_streams():

@@ -1,16 +1,9 @@
 """The figure of escape times: dots, bars and lines are those of the dataset."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.colors import to_hex
-
-from paper_figures.landscape.escape_times import CAPTION, draw
 
 _TEMPERATURES, _RATES = np.array([0.1, 0.2]), np.array([0.05, 0.2, 0.25, 0.6])
 _CURVE = np.linspace(0.1, 0.2, 5)
@@ -43,13 +36,6 @@ def dataset():
             "curve_rate": np.linspace(0.05, 0.6, 5),
         },
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    yield figure.axes
-    plt.close(figure)
 
 
 def _dots(axes):
@@ -110,8 +96,3 @@ def test_axes_say_what_they_show(panels):
     assert [text.get_text() for text in panels[0].get_legend().get_texts()] == ["to the far side", "to the saddle"]
     texts = [text.get_text() for text in panels[1].get_legend().get_texts()]
     assert texts == ["exact law of SGD", "diffusion", "Kramers"]
-
-
-def test_caption_says_what_bars_are():
-    for words in ("95 % interval", "n runs", "saddle", "far side", "(a)", "(b)", "(c)"):
-        assert words in CAPTION

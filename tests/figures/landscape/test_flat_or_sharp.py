@@ -1,16 +1,10 @@
 """The figure of the flat and the sharp minimum: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 from jaxreg import stats
-from paper_figures.landscape.flat_or_sharp import CAPTION, draw
 
 _RATES = np.array([0.2, 0.05, 0.28])
 _COUNTED = np.array([300, 500, 200])
@@ -43,13 +37,6 @@ def dataset():
             "curve_rate": [0.05, 0.1, 0.2, 0.28],
         },
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    yield figure.axes
-    plt.close(figure)
 
 
 def _dots(container):
@@ -114,8 +101,3 @@ def test_starts_are_compared_with_the_exact_law(panels, dataset):
         "start in the sharp one",
         "start in the flat one",
     ]
-
-
-def test_caption_says_what_bars_are():
-    for words in ("95 % Student t intervals", "n runs", "diverged", "(a)", "(b)", "(c)"):
-        assert words in CAPTION

@@ -1,15 +1,8 @@
 """The figure of mini-batch noise: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-
-from paper_figures.landscape.noise_law import CAPTION, draw
 
 _SIZES, _WEIGHTS = np.array([8, 10, 40, 100]), np.array([0.0, 3.5])
 _EDGES = 10.0 ** np.arange(-4, 4.0)
@@ -59,14 +52,6 @@ def dataset():
             "tail_rate": _TAIL_RATES,
         },
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _bars(axes, place):
@@ -133,8 +118,3 @@ def test_tails_are_drawn_beside_the_exact_ones(panels):
     np.testing.assert_allclose([index, low, high], [[7.0, 2.4, 1.7], [6.3, 2.16, 1.53], [8.4, 2.88, 2.04]])
     assert "2,500 runs" in axes.get_xlabel()
     assert exact.get_color() == axes.containers[0][0].get_color() == panels[2].containers[1][0].get_color()
-
-
-def test_caption_names_bands_and_panels():
-    for text in ("(a)", "(b)", "(c)", "95 %", "median", "0.3 %"):
-        assert text in CAPTION

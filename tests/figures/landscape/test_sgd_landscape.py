@@ -1,9 +1,5 @@
 """The figure of the landscape and its fates: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -13,7 +9,7 @@ from matplotlib.colors import to_hex
 from jaxreg import stats
 from jaxreg.landscape import T2_LANDSCAPE
 from jaxreg.plotting.animation import render
-from paper_figures.landscape.sgd_landscape import CAPTION, animations, draw
+from paper_figures.landscape.sgd_landscape import animations, draw
 
 _RATES = np.array([0.1, 0.3, 0.9])
 _STEPS = 5
@@ -74,14 +70,6 @@ def dataset():
             "bin": (_EDGES[1:] + _EDGES[:-1]) / 2,
         },
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _texts(axes):
@@ -154,11 +142,6 @@ def test_control_is_coloured_by_its_fate(panels, dataset):
 def _legend(panels):
     legend = _fates(panels).get_legend()
     return dict(zip(legend.get_texts(), legend.get_lines(), strict=True))
-
-
-def test_caption_says_what_the_bands_are():
-    assert "95 % Wilson intervals" in CAPTION
-    assert "n runs" in CAPTION
 
 
 def _panel(panels, letter):

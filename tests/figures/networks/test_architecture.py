@@ -1,9 +1,5 @@
 """The figure of layers and units: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -32,14 +28,6 @@ def dataset():
         {"network": list(_NETWORKS), "pixels": ["raw", "scaled"], "learning_rate": _RATES, "epoch": [1, 2, 3]},
         {"dataset": "mnist", "brightest": 255},
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _last(dataset):

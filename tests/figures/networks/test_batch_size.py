@@ -1,16 +1,11 @@
 """The figure of the batch size: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 from jaxreg import stats
-from paper_figures.networks.batch_size import CAPTION, draw
+from paper_figures.networks.batch_size import CAPTION
 
 _SIZES = np.array([1, 16, 64, 1297])
 _PROTOCOLS = ["equal epochs", "equal epochs, rate ∝ batch", "equal updates"]
@@ -35,14 +30,6 @@ def dataset():
         },
         {"protocol": _PROTOCOLS, "wrong": [0.0, 0.3], "batch_size": _SIZES},
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _labelled(axes):

@@ -1,9 +1,5 @@
 """The figure of dropout: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -31,14 +27,6 @@ def dataset():
         {"position": list(_POSITIONS), "seed": np.arange(12), "rate": _RATES, "epoch": [1, 2, 3]},
         {"dataset": "mnist"},
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _curves(axes):

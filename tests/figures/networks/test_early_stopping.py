@@ -1,9 +1,5 @@
 """The figure of early stopping: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -37,14 +33,6 @@ def dataset():
         _AXES | {"kept": ["end", "last", "best"], "seed": np.arange(_SEEDS), "epoch": epochs},
         {"dataset": "mnist"},
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _labelled(axes):

@@ -1,9 +1,5 @@
 """The figure of the number of epochs: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -29,14 +25,6 @@ def dataset():
     coords = {"pixels": ["raw", "scaled"], "seed": np.arange(_SEEDS), "epoch": _EPOCHS}
     about = {"dataset": "mnist", "train_images": 1500, "test_images": 6000}
     return xr.Dataset(curves | {"diverged": (("pixels", "seed"), diverged)}, coords, about)
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,5 @@
 """The figure of under- and over-fitting: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -39,14 +35,6 @@ def dataset():
     }
     about = {"dataset": "mnist", "train_images": 1200, "validation_images": 4800}
     return xr.Dataset(curves | {"diverged": (dims[:2], diverged)}, coords, about)
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _labelled(axes):

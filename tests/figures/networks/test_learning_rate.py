@@ -1,17 +1,12 @@
 """The figure of the learning rate: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.colors import to_hex
 
 from jaxreg import stats
-from paper_figures.networks.learning_rate import CAPTION, draw
+from paper_figures.networks.learning_rate import CAPTION
 
 _RATES = np.array([0.01, 0.0316, 0.1, 0.316, 1.0, 10.0])
 _SEEDS = 40
@@ -41,14 +36,6 @@ def dataset():
         | {"regime": list(_REGIMES), "parabola_rate": scaled / 4, "step": np.arange(31)},
         {"dataset": "mnist", "brightest": 255},
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _labelled(axes):

@@ -1,17 +1,12 @@
 """The figure of the loss functions: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.colors import to_hex
 
 from jaxreg import stats
-from paper_figures.networks.loss_function import CAPTION, draw
+from paper_figures.networks.loss_function import CAPTION
 
 _RATES = np.array([0.01, 0.1, 1.0])
 _KINDS = {"cross_entropy": "cross-entropy", "mean_squared_error": "mean squared error"}
@@ -37,14 +32,6 @@ def dataset():
         {"loss": list(_KINDS), "learning_rate": _RATES, "epoch": np.arange(1, 6), "probability": p},
         {"dataset": "mnist"},
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def test_worked_example_shows_predictions_targets_and_losses(panels):

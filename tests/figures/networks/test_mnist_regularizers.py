@@ -1,9 +1,5 @@
 """The figure of T3's case study: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -34,14 +30,6 @@ def dataset():
         {"case": _CASES, "seed": np.arange(_SEEDS), "epoch": _EPOCHS, "version": versions},
         {"dataset": "mnist", "label": "7"},
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def test_a_sample_is_shown_with_its_label(panels, dataset):

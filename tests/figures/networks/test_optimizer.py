@@ -1,17 +1,12 @@
 """The figure of the optimizers: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.colors import to_hex
 
 from jaxreg import stats
-from paper_figures.networks.optimizer import CAPTION, draw
+from paper_figures.networks.optimizer import CAPTION
 
 _RATES = np.array([0.001, 0.01, 0.1])
 _NAMES = {"sgd": "SGD", "momentum": "momentum", "adam": "Adam", "lion": "Lion"}
@@ -35,14 +30,6 @@ def dataset():
         {"optimizer": list(_NAMES), "seed": np.arange(12), "learning_rate": _RATES, "epoch": np.arange(1, 6)},
         {"dataset": "digits"},
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _labelled(axes):

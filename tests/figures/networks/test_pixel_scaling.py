@@ -1,9 +1,5 @@
 """The figure of unscaled pixels: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -39,14 +35,6 @@ def dataset():
         },
         {"dataset": "mnist", "brightest": 255},
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _points(axes):

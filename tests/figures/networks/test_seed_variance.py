@@ -2,10 +2,6 @@
 
 import itertools
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -51,14 +47,6 @@ def dataset():
         },
         {"dataset": "mnist"},
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _bars(axes):

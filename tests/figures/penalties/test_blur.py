@@ -1,9 +1,5 @@
 """The figure of blur: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -11,7 +7,7 @@ import xarray as xr
 from matplotlib.colors import to_hex
 
 from jaxreg import stats
-from paper_figures.penalties.blur import CAPTION, draw
+from paper_figures.penalties.blur import draw
 
 _LOSSES = ["squared", "absolute", "mixture", "adversarial"]
 _DECODERS = ["squared", "absolute", "adversarial"]
@@ -70,14 +66,6 @@ def _dataset(samples=20, networks=6, decoders=5):
 @pytest.fixture(scope="module")
 def dataset():
     return _dataset()
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _labelled(axes):
@@ -185,11 +173,6 @@ def test_nothing_leaves_the_page(panels):
         assert box.y0 >= -1
         assert box.x1 <= width + 1
         assert box.y1 <= height + 1
-
-
-def test_caption_says_what_bands_are():
-    for phrase in ("95 % Student t interval", "95 % Wilson interval", "training images", "n decoders"):
-        assert phrase in CAPTION
 
 
 def test_one_run_of_each_is_drawn():

@@ -1,9 +1,5 @@
 """The figure of the network from scratch: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -38,14 +34,6 @@ def _dataset(seeds=_SEEDS):
 @pytest.fixture(scope="module")
 def dataset():
     return _dataset()
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _lines(axes):

@@ -1,16 +1,11 @@
 """The figure of one picture: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 from jaxreg import stats
-from paper_figures.penalties.one_picture import CAPTION, choose_df, draw
+from paper_figures.penalties.one_picture import CAPTION, choose_df
 
 _METHODS = ["early stopping", "ridge", "dropout", "input noise"]
 _DF = np.array([0.6, 1.4, 2.4])
@@ -57,14 +52,6 @@ def dataset():
             "fraction": [0.2, 0.8],
         },
     ).assign(flow=lambda data: data["flow"].where(data["problem_diverged"] < 1, 9.0))
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _markers(axes, place):

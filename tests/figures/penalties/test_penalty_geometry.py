@@ -1,17 +1,12 @@
 """The figure of penalty shapes: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.colors import to_hex
 
 from jaxreg import stats
-from paper_figures.penalties.penalty_geometry import CAPTION, draw, trace_shape
+from paper_figures.penalties.penalty_geometry import CAPTION, trace_shape
 
 _PENALTIES = ["L1", "elastic net", "L2"]
 _RATIOS = [1.0, 0.5, 0.0]
@@ -52,14 +47,6 @@ def dataset():
             "share": _SHARES,
         },
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 @pytest.mark.parametrize("ratio", _RATIOS)

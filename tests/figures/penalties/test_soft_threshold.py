@@ -1,16 +1,11 @@
 """The figure of soft thresholds: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 from jaxreg import stats
-from paper_figures.penalties.soft_threshold import CAPTION, draw
+from paper_figures.penalties.soft_threshold import CAPTION
 
 _STRENGTHS = np.array([0.0, 0.5, 2.0])
 _X = np.linspace(-1.5, 2.5, 41)
@@ -60,14 +55,6 @@ def dataset():
             "z_curve": z_curve,
         },
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def test_every_objective_has_its_minimum_marked(panels, dataset):

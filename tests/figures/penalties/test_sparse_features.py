@@ -1,16 +1,11 @@
 """The figure of sparse features: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 from jaxreg import stats
-from paper_figures.penalties.sparse_features import CAPTION, draw
+from paper_figures.penalties.sparse_features import CAPTION
 
 _SHARES = np.array([0.9, 0.5, 0.3])
 _TASKS = ["random text", "docstrings", "library"]
@@ -44,14 +39,6 @@ def dataset():
         },
         {"task": _TASKS, "samples": [50, 100], "share": _SHARES, "corpus": ["random text", "docstrings"]},
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def test_frequencies_are_ranked(panels, dataset):

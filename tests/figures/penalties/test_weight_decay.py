@@ -1,17 +1,12 @@
 """The figure of weight decay: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.patches import Rectangle
 
 from jaxreg import stats
-from paper_figures.penalties.weight_decay import CAPTION, draw
+from paper_figures.penalties.weight_decay import CAPTION
 
 _STRENGTHS = np.array([0.0, 5.0, 20.0, 130.0])
 _STEPS = 30
@@ -53,14 +48,6 @@ def dataset():
             "rule": ["adam + l2", "adamw"],
         },
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def test_norms_and_their_closed_forms(panels, dataset):

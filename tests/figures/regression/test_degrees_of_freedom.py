@@ -1,16 +1,11 @@
 """The figure of degrees of freedom: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 from jaxreg import stats
-from paper_figures.regression.degrees_of_freedom import CAPTION, draw
+from paper_figures.regression.degrees_of_freedom import CAPTION
 
 _ALPHAS = np.array([0.1, 0.3, 1.0])
 
@@ -35,14 +30,6 @@ def dataset():
         },
         {"seed": np.arange(400), "alpha": _ALPHAS, "ridge_alpha": [1.0, 10.0], "step": [1, 2, 3, 4]},
     )
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _line(axes, label):

@@ -1,15 +1,11 @@
 """The figure of double descent: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
-from paper_figures.regression.double_descent import CAPTION, draw
+from paper_figures.regression.double_descent import draw
 
 _SIZES = np.array([2, 4, 8, 9, 16, 32])
 _ABLATIONS = ["none", "small singular values", "test rows", "residual"]
@@ -102,8 +98,3 @@ def test_peak_and_number_of_data_sets_are_marked(panels):
         assert any(set(np.asarray(line.get_xdata()).ravel()) == {8} for line in axes.lines)
     assert all("50 data sets" in axes.texts[0].get_text() for axes in panels[0])
     assert [axes.texts[-1].get_text() for axes in panels[1]] == ["$p = n$", "$n = p$"]
-
-
-def test_caption_says_what_band_bars_and_lines_are():
-    for part in ("5 % to the 95 % quantile", "one standard error", "medians", "infinite"):
-        assert part in CAPTION

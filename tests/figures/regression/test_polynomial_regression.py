@@ -1,9 +1,6 @@
 """The figure of the polynomial regression: what it shows is what the dataset says."""
 
 import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest

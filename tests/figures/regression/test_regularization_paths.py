@@ -1,15 +1,8 @@
 """The figure of regularization paths: what it shows is what the dataset says."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-
-from paper_figures.regression.regularization_paths import CAPTION, draw
 
 _RULES = {"ridge": ["LOO", "GCV", "Cp", "CV", "CV, 1 SE"], "lasso": ["Cp", "AIC", "BIC", "CV", "CV, 1 SE"]}
 _ALPHAS = {"ridge": np.geomspace(100, 1e-6, 13), "lasso": np.geomspace(0.1, 1e-5, 10)}
@@ -44,14 +37,6 @@ def dataset():
         coordinates |= {along: alphas, f"{method}_rule": rules, f"{method}_contender": contenders}
     data["lasso_price"][1][:, 1] = 0.0  # a price that a logarithmic axis cannot show
     return xr.Dataset(data, coordinates)
-
-
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
 
 
 def _titled(panels, start):
@@ -156,8 +141,3 @@ def test_prices_are_those_of_all_contenders(panels, dataset):
     assert axes.get_title(loc="left") == f"(c) Price, n = {_SEEDS} draws"
     assert axes.get_xlabel() == "price, %"
     assert [text.get_text() for text in axes.texts] == ["Ridge", "Lasso"]
-
-
-def test_caption_says_what_bands_and_bars_are():
-    for part in ("5 % to 95 % bands", "n draws", "95 % intervals", "quartiles", "closed form", "0.1 %"):
-        assert part in CAPTION

@@ -1,0 +1,53 @@
+"""What all studies have in common: presets of one kind, settings that are refused by name, claims that can be told."""
+
+import dataclasses
+
+import pytest
+
+from jaxreg.errors import JaxregError
+from jaxreg.study.catalogue import list_modules, load
+from jaxreg.study.experiment import PRESETS, as_experiment
+from jaxreg.study.settings import check_settings
+from tests.experiments.refusals import REFUSED
+
+_STUDIES = {
+    name: listed
+    for name, listed in list_modules("experiments", "run").items()
+    if not listed.path.startswith("experiments.benchmarks")
+}
+_REFUSALS = [(key.partition(".")[2], *refused) for key, table in REFUSED.items() for refused in table]
+
+
+def _load(name):
+    return as_experiment(load("experiments", name, _STUDIES))
+
+
+def test_every_study_refuses_something():
+    assert {name for name, *_ in _REFUSALS} == set(_STUDIES)
+
+
+@pytest.mark.parametrize("name", _STUDIES)
+def test_presets_are_settings_that_are_allowed_and_the_laptops_is_the_default(name):
+    study = _load(name)
+    assert tuple(study.PRESETS) == PRESETS
+    assert study.PRESETS["laptop"] == study.Config()
+    for config in study.PRESETS.values():
+        check_settings(config)
+
+
+@pytest.mark.parametrize("name", _STUDIES)
+def test_claims_have_words_of_their_own_and_a_source(name):
+    claims = _load(name).CLAIMS
+    assert claims
+    assert len({claim.text for claim in claims}) == len(claims)
+    assert all(claim.text and claim.source for claim in claims)
+
+
+@pytest.mark.parametrize(("name", "change", "message"), _REFUSALS)
+def test_bad_settings_are_refused_by_name(name, change, message):
+    """A message of one word is the argument that the refusal names; others are among its words."""
+    study = _load(name)
+    with pytest.raises(JaxregError) as refusal:
+        study.run(dataclasses.replace(study.PRESETS["quick"], **change), progress=False)
+    told = str(refusal.value)
+    assert told.startswith((f"{message} = ", f"{message}[")) if message.isidentifier() else message in told

@@ -1,0 +1,31 @@
+"""What all figures have in common: a caption that says what bands, bars and lines are."""
+
+import re
+
+import pytest
+
+from jaxreg.study.catalogue import list_modules, load
+from jaxreg.study.experiment import as_figure
+
+_FIGURES = {
+    name: listed
+    for name, listed in list_modules("paper_figures", "draw").items()
+    if not listed.path.startswith("paper_figures.benchmarks")
+}
+_WORDS = {
+    "blur": ("95 % Student t interval", "95 % Wilson interval", "training images", "n decoders"),
+    "cross_entropy": tuple(f"({letter})" for letter in "abcdefghi"),
+    "double_descent": ("5 % to the 95 % quantile", "one standard error", "medians", "infinite"),
+    "escape_times": ("95 % interval", "n runs", "saddle", "far side", "(a)", "(b)", "(c)"),
+    "flat_or_sharp": ("95 % Student t intervals", "n runs", "diverged", "(a)", "(b)", "(c)"),
+    "noise_law": ("(a)", "(b)", "(c)", "95 %", "median", "0.3 %"),
+    "regularization_paths": ("5 % to 95 % bands", "n draws", "95 % intervals", "quartiles", "closed form", "0.1 %"),
+    "sgd_landscape": ("95 % Wilson intervals", "n runs"),
+}
+
+
+@pytest.mark.parametrize("name", _FIGURES)
+def test_captions_say_what_bands_are(name):
+    caption = as_figure(load("paper_figures", name, _FIGURES)).CAPTION
+    assert re.search(r"\d+ % .*(interval|quantile|Wilson|band)|standard error", caption, re.DOTALL)
+    assert not [words for words in _WORDS.get(name, ()) if words not in caption]
