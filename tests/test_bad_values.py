@@ -26,6 +26,5 @@ def test_a_few_hundred_bad_arguments_are_refused():
 
 
 @pytest.mark.campaign
-@pytest.mark.slow
 def test_five_thousand_bad_arguments_are_refused():
     _spoil("--examples", "5000", "--valid", "--random")

@@ -57,7 +57,6 @@ CODE = textwrap.dedent(
 
 
 @pytest.mark.campaign
-@pytest.mark.slow
 @pytest.mark.parametrize("devices", [2, 8])
 @pytest.mark.parametrize(("n", "runs"), [(40, 48), (10, 2000)])
 def test_twenty_functions_of_lapack_do_not_hang_on_several_devices(devices, n, runs):

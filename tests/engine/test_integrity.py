@@ -60,7 +60,6 @@ def test_any_damage_is_named_and_only_what_was_hit_is_computed_again(tmp_path, s
 
 
 @pytest.mark.campaign
-@pytest.mark.slow
 def test_damage_of_a_hundred_kinds(tmp_path):
     outcome = try_damage(100, tmp_path, random.Random(7))
     assert outcome.survived == outcome.tried == 100, str(outcome)
@@ -68,7 +67,6 @@ def test_damage_of_a_hundred_kinds(tmp_path):
 
 
 @pytest.mark.campaign
-@pytest.mark.slow
 def test_kills_at_random_file_operations_leave_the_bytes_of_a_whole_sweep():
     """In a process of its own, which forks before JAX runs."""
     ended = subprocess.run([sys.executable, str(SCRIPT), "kills", "8", "1"], capture_output=True, text=True)

@@ -36,7 +36,6 @@ FIRST, LAST = 10.0, 15.0  # seconds
 
 
 @pytest.mark.campaign
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "attempt"), [(CODE, 0), (CODE, 1), (OPEN, 1), (OPEN, 2)], ids=["for", "for again", "while", "while again"]
 )

@@ -230,7 +230,7 @@ for name in known:
     load("experiments", name, known)
 print(json.dumps([jax.device_count(), [m for m in sys.modules if m.startswith("matplotlib")], len(known)]))
 """
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=_ROOT, env=environment, capture_output=True, text=True, check=True
     )

@@ -104,5 +104,5 @@ assert bool((found["loo"] > 0).all())
 @pytest.mark.slow
 def test_designs_on_several_devices_do_not_hang():
     """Given a whole batch, jaxlib's SVD waits for the threads that it keeps busy: most often within 500 designs."""
-    environment = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
     subprocess.run([sys.executable, "-c", _MANY_DESIGNS], env=environment, timeout=300, check=True)

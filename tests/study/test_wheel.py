@@ -27,7 +27,7 @@ def installed(tmp_path_factory):
 def call(installed, tmp_path_factory):
     """`python ...` with the wheel in an empty folder: exit code, output, errors, and that folder."""
     home = tmp_path_factory.mktemp("home")
-    environment = {**os.environ, "PYTHONPATH": str(installed), "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    environment = {**os.environ, "PYTHONPATH": str(installed), "JAX_PLATFORMS": "cpu"}
 
     def run(*arguments):
         command = [sys.executable, *arguments]
