@@ -31,6 +31,7 @@ def _compile_quickly():
 
 
 os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # of the workers: threads that compile leave their arenas full of holes
 if "XLA_FLAGS" not in os.environ:
     _compile_quickly()
 
