@@ -14,6 +14,7 @@ import jaxlib
 from jax.experimental.compilation_cache import compilation_cache
 
 from jaxreg.datasets.download import cache_folder
+from jaxreg.engine.provenance import read_setting
 
 LARGEST = 2**30  # bytes of kept programs
 _EVENTS = {
@@ -60,10 +61,10 @@ def keep_programs(folder: Path | None = None) -> Iterator[Programs]:
     """
     programs = Programs()
     with contextlib.ExitStack() as restored:
-        if jax.config.jax_enable_compilation_cache:
+        if read_setting("jax_enable_compilation_cache"):
             jax.monitoring.register_event_listener(programs.count)
             restored.callback(jax.monitoring.unregister_event_listener, programs.count)
-            if jax.config.jax_compilation_cache_dir is None:
+            if read_setting("jax_compilation_cache_dir") is None:
                 _keep_in(folder or programs_folder(), restored)
         yield programs
 
@@ -73,7 +74,7 @@ def _keep_in(folder: Path, restored: contextlib.ExitStack) -> None:
     if not _prepare(folder):
         return
     for name, value in {_SHORTEST: 0.0, "jax_compilation_cache_dir": str(folder)}.items():
-        restored.callback(jax.config.update, name, getattr(jax.config, name))
+        restored.callback(jax.config.update, name, read_setting(name))
         jax.config.update(name, value)
     compilation_cache.reset_cache()  # JAX opens a folder once
     restored.callback(compilation_cache.reset_cache)
