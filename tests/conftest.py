@@ -46,19 +46,19 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it to what it starts in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_ENOUGH = 1.2e9  # bytes of a process above which its programs are dropped
+_ENOUGH = 1.5e9  # bytes of a process above which its programs are dropped
 
 
 def _resident():
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     except OSError:
-        return _ENOUGH
+        return 0
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def _forget_programs():
-    """Drop all programs after a module that leaves the process large: those of the whole suite would fill gigabytes."""
+    """Drop all programs after a test that leaves the process large: those of the whole suite would fill gigabytes."""
     yield
     if _resident() >= _ENOUGH:
         jax.clear_caches()

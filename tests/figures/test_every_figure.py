@@ -23,9 +23,11 @@ _WORDS = {
     "sgd_landscape": ("95 % Wilson intervals", "n runs"),
 }
 
+_EXACT = {"cross_entropy"}  # curves of formulas: nothing scatters
+
 
 @pytest.mark.parametrize("name", _FIGURES)
 def test_captions_say_what_bands_are(name):
     caption = as_figure(load("paper_figures", name, _FIGURES)).CAPTION
-    assert re.search(r"\d+ % .*(interval|quantile|Wilson|band)|standard error", caption, re.DOTALL)
+    assert name in _EXACT or re.search(r"\d+ % .*(interval|quantile|Wilson|band)|standard error", caption, re.DOTALL)
     assert not [words for words in _WORDS.get(name, ()) if words not in caption]

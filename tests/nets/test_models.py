@@ -17,6 +17,7 @@ import jaxreg as jr
 from jaxreg import losses
 from jaxreg.errors import ArgumentError, JaxregError
 from jaxreg.nets import MLP, Augmentation, EarlyStopping, train
+from tests.marks import slow
 
 _RANDOM = np.random.default_rng(0)
 _N, _M, _CLASSES = 24, 10, 3
@@ -78,7 +79,9 @@ class Normalized(nnx.Module):
         return self.out(self.dropout(x))
 
 
-@pytest.mark.parametrize("settings", [{}, {"l2": 0.1, "proximal_l1": 1e-3}, {"optimizer": "adam", "evaluate_every": 2}])
+@pytest.mark.parametrize(
+    "settings", [{}, slow({"l2": 0.1, "proximal_l1": 1e-3}), slow({"optimizer": "adam", "evaluate_every": 2})]
+)
 def test_a_pair_of_functions_trains_as_the_built_in_network(settings):
     own = {"hidden": (5,), "classes": _CLASSES, "model": None}
     _same(_train(**settings), _train(**settings, **own))
@@ -112,6 +115,7 @@ def test_running_means_are_carried_and_used():
     np.testing.assert_allclose(run["train_loss"][-1], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_module_of_nnx_keeps_its_state_and_draws_by_its_seed():
     settings = {"model": Normalized, "epochs": 3, "learning_rate": 0.01}
     run, again = _train(**settings), _train(**settings)
@@ -150,6 +154,7 @@ def test_a_module_that_is_told_whether_it_trains_is_told():
     assert abs(run["train_loss"][0] - np.log(_CLASSES)) > 1e-3  # of the logits, which are 0 in training only
 
 
+@pytest.mark.slow
 def test_a_population_of_modules_is_its_members():
     images = _RANDOM.normal(size=(_N, 4, 4, 1)).astype(np.float32)
     run = functools.partial(train, model=Convolution(), batch_size=8, epochs=2, record=("train_loss",))
@@ -164,13 +169,14 @@ def test_a_population_of_modules_is_its_members():
 
 def test_images_and_colour_are_augmented_as_planes():
     """One channel: as rows. Three: each moves like the others."""
+    augment = jax.jit(jr.nets.augment)
     change = Augmentation(shift=1.0, rotation=10.0, erasing=0.5)
     images = jax.random.uniform(_KEY, (5, 6, 4, 3))
-    grey = jr.nets.augment(_KEY, images[..., 1], change)
-    rows = jr.nets.augment(_KEY, images[..., 1].reshape(5, -1), Augmentation(**_fields(change), shape=(6, 4)))
+    grey = augment(_KEY, images[..., 1], change)
+    rows = augment(_KEY, images[..., 1].reshape(5, -1), Augmentation(**_fields(change), shape=(6, 4)))
     np.testing.assert_array_equal(grey.reshape(5, -1), rows)
-    np.testing.assert_allclose(jr.nets.augment(_KEY, images, change)[..., 1], grey, atol=1e-6)
-    noisy = jr.nets.augment(_KEY, images, Augmentation(noise=1.0)) - images
+    np.testing.assert_allclose(augment(_KEY, images, change)[..., 1], grey, atol=1e-6)
+    noisy = augment(_KEY, images, Augmentation(noise=1.0)) - images
     assert abs(np.corrcoef(noisy[..., 0].ravel(), noisy[..., 1].ravel())[0, 1]) < 0.5
     with pytest.raises(ArgumentError, match="must be"):
         jr.nets.augment(_KEY, images, Augmentation(shift=1.0, shape=(4, 6)))
@@ -213,6 +219,7 @@ class Normal(linen.Module):
         return linen.Dense(_CLASSES)(linen.BatchNorm(use_running_average=use_running_average, momentum=0.0)(x))
 
 
+@pytest.mark.slow
 def test_flags_that_are_attributes_are_set_and_what_is_frozen_stays():
     still = {"learning_rate": 0.0, "epochs": 1, "return_params": True}
     told, frozen = (_train(model=Counting(True, held), **still) for held in (False, True))
@@ -316,7 +323,7 @@ def test_several_labels_at_once():
         train(_X, target + 2.0, seed=_KEY, learning_rate=1.0, **settings)
 
 
-@pytest.mark.parametrize("smoothing", [None, 0.1])
+@pytest.mark.parametrize("smoothing", [slow(None), 0.1])
 def test_one_hot_rows_train_as_labels(smoothing):
     rows = np.eye(_CLASSES, dtype=np.float32)
     _same(_train(label_smoothing=smoothing), _train(y=rows[_Y], w=rows[_W], label_smoothing=smoothing))
@@ -341,6 +348,10 @@ def test_weights_of_examples_are_repetitions_of_them():
         rtol=1e-5,
     )
     _same(_train(class_weight={1: 0.5}), _train(sample_weight=np.where(_Y == 1, 0.5, 1.0)))
+
+
+@pytest.mark.slow
+def test_weights_of_classes_in_rows_and_of_two_classes_are_those_of_their_examples():
     rows = np.eye(_CLASSES, dtype=np.float32)
     halved = _train(class_weight=[1.0, 0.5, 1.0], y=rows[_Y], w=rows[_W])
     _same(halved, _train(sample_weight=np.where(_Y == 1, 0.5, 1.0)))
@@ -370,6 +381,7 @@ def test_steps_are_recorded():
 # --- Optimizers -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_transformations_of_optax_are_those_by_name():
     _same(_train(optimizer=optax.sgd(0.3), learning_rate=None), _train(), rtol=1e-5)
     _same(_train(optimizer=lambda learning_rate: optax.adam(learning_rate)), _train(optimizer="adam"), rtol=1e-4)
@@ -426,12 +438,13 @@ def test_every_number_of_an_optimizer_can_be_swept():
     assert len(np.unique(result["train_loss"])) == 8
 
 
-@pytest.mark.parametrize("optimizer", [optax.polyak_sgd(max_learning_rate=0.5), optax.lbfgs()])
+@pytest.mark.parametrize("optimizer", [optax.polyak_sgd(max_learning_rate=0.5), slow(optax.lbfgs())])
 def test_an_optimizer_that_looks_at_the_loss(optimizer):
     run = _train(optimizer=optimizer, learning_rate=None, epochs=10, batch_size=_N)
     assert run["train_loss"][-1] < run["train_loss"][0]
 
 
+@pytest.mark.slow
 def test_what_an_optimizer_asks_for_is_its_own():
     _same(_train(optimizer=optax.sgd, momentum=0.5), _train(optimizer="momentum", momentum=0.5), rtol=1e-5)
     decayed = _train(optimizer=optax.adamw, weight_decay=0.1)
@@ -573,6 +586,7 @@ def test_refused(settings, message, monkeypatch):
     assert message in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_refused_in_a_sweep_too():
     with pytest.raises(JaxregError, match="must take inputs"):
         jr.sweep(

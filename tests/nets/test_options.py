@@ -127,6 +127,7 @@ def test_every_strength_has_an_effect_and_no_program_of_its_own(name):
     assert _strengths._cache_size() == 1
 
 
+@pytest.mark.slow
 def test_momentum_zero_is_plain_descent():
     plain = jax.jit(lambda: _train(seed=_KEY, epochs=1))()
     for optimizer in ("momentum", "nesterov"):

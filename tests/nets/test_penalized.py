@@ -13,6 +13,7 @@ import jaxreg as jr
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import On, train
 from jaxreg.penalties import L1, L2, ElasticNet, GroupLasso, MaxNorm, kernels_only
+from tests.marks import slow
 
 _RANDOM = np.random.default_rng(0)
 _X = _RANDOM.normal(size=(24, 6)).astype(np.float32)
@@ -31,7 +32,7 @@ def _same(run, other):
 @pytest.mark.parametrize(
     ("penalties", "short"),
     [
-        (L2(0.1), {"l2": 0.1}),
+        slow(L2(0.1), {"l2": 0.1}),
         ([L1(0.01), L2(0.1)], {"l1": 0.01, "l2": 0.1}),
         ({"hidden_*": L2(0.1), "output/weight": L2(0.1)}, None),
         (On(L2(0.1), ("*/weight",)), {"l2": 0.1}),
