@@ -1,4 +1,4 @@
-"""The command line of the figures: `python -m paper_figures [NAME ...] [--preset quick] [--dataset digits]`."""
+"""The command line of the figures: `python -m paper_figures [NAME ...] [--all] [--preset quick] [--dataset digits]`."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,12 @@ STUDIES = Studies(
     output=_HOME / "output",
     results=_HOME.parent / "results",
     on_request=frozenset({"benchmark"}),  # it measures for minutes
-    first="network_from_scratch",
+    tour={  # one of each subject, as large as decides its claims
+        "network_from_scratch": "quick",
+        "sgd_landscape": "quick",
+        "learning_rate": "quick",
+        "degrees_of_freedom": "quick",
+    },
 )
 
 if __name__ == "__main__":

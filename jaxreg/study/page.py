@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -46,6 +47,10 @@ class Entry:
     """What made the numbers: nested names and values."""
     movies: Sequence[Movie] = ()
     """Its animations."""
+    subject: str = ""
+    """What it belongs to; figures of one subject follow each other."""
+    preset: str = ""
+    """How large the study was; "quick" is said beside the figure."""
 
 
 def write(path: Path, entries: Sequence[Entry], missing: int = 0) -> None:
@@ -59,31 +64,69 @@ def render(entries: Sequence[Entry], missing: int = 0) -> str:
     """The page as HTML that needs nothing but the files of figures and animations beside it.
 
     Args:
-        entries: the figures, from top to bottom.
+        entries: the figures, from top to bottom, those of a subject together.
         missing: how many are still being made; the page says so, and reads itself again until there are none.
     """
     template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     return template.substitute(
         refresh=f'<meta http-equiv="refresh" content="{_REFRESH_SECONDS}">\n' if missing else "",
         progress=f"<p>{missing} more to come: this page reads itself again.</p>\n" if missing else "",
-        contents="\n".join(map(_render_link, entries)),
+        filters=_render_filters(entries),
+        gallery="\n".join(_render_subject(*group) for group in groupby(entries, lambda entry: entry.subject)),
         articles="\n".join(map(_render_article, entries)),
     )
 
 
-def _render_link(entry: Entry) -> str:
-    counts = Counter(row["status"] for row in entry.ledger)
-    verdicts = " · ".join(f"{status} {counts[status]}" for status in _MARKS if counts[status])
-    return f'<li><a href="#{escape(entry.name)}">{escape(entry.title)}</a> <span>{verdicts or "no claims"}</span></li>'
+def _count(entries: Iterable[Entry]) -> Counter[str]:
+    return Counter(row["status"] for entry in entries for row in entry.ledger)
+
+
+def _render_filters(entries: Sequence[Entry]) -> str:
+    """Buttons that show all claims, or those of one verdict; the style sheet hides the others."""
+    counts = _count(entries)
+    words = {"all": f"all {counts.total()}"} | {
+        status: f'<span class="{status}">{mark} {status} {counts[status]}</span>' for status, mark in _MARKS.items()
+    }
+    return "\n".join(
+        f'<label><input type="radio" name="show" id="show-{key}"{" checked" * (key == "all")}> {text}</label>'
+        for key, text in words.items()
+    )
+
+
+def _render_subject(subject: str, entries: Iterable[Entry]) -> str:
+    cards = list(entries)
+    head = f"<h2>{escape(subject)}</h2>\n" if subject else ""
+    links = "\n".join(map(_render_card, cards))
+    return f'<section class="{_list_verdicts(cards)}">\n{head}<ul>\n{links}\n</ul>\n</section>'
+
+
+def _list_verdicts(entries: Iterable[Entry]) -> str:
+    """Classes for the filters: the verdicts that there are."""
+    return " ".join(f"has-{status}" for status in _MARKS if _count(entries)[status])
+
+
+def _render_card(entry: Entry) -> str:
+    counts = _count([entry])
+    verdicts = " ".join(
+        f'<span class="{status}" title="{status}">{mark} {counts[status]}</span>'
+        for status, mark in _MARKS.items()
+        if counts[status]
+    )
+    name, title = escape(entry.name), escape(entry.title)
+    return f"""<li class="{_list_verdicts([entry])}">
+<a href="#{name}"><img src="{name}.png" alt="" loading="lazy">{title}</a>
+<span class="verdict">{verdicts or "no claims"}</span></li>"""
 
 
 def _render_article(entry: Entry) -> str:
     name = escape(entry.name)
     width, height = (round(_PIXELS_PER_INCH * inches) for inches in entry.inches)
-    return f"""<article id="{name}">
+    few = '<p class="quick">Quick preset: few runs, wide intervals.</p>\n' if entry.preset == "quick" else ""
+    return f"""<article id="{name}" class="{_list_verdicts([entry])}">
 <h2>{escape(entry.title)}</h2>
-<figure>
-<a href="{name}.png"><img src="{name}.png" width="{width}" height="{height}" alt="{escape(entry.title)}"></a>
+{few}<figure>
+<a href="{name}.png">
+<img src="{name}.png" width="{width}" height="{height}" alt="{escape(entry.title)}" loading="lazy"></a>
 <figcaption><p>{escape(entry.caption)}</p></figcaption>
 </figure>
 <p class="quiet">{escape(entry.runs)} · <a href="{name}.pdf">PDF</a></p>
@@ -129,7 +172,7 @@ def _render_verdict(row: Mapping[str, Any]) -> str:
         "n": ("number n", f"{row['n']:,}"),
     }
     columns = (f'<td data-label="{name}" class="{kind}">{text}</td>' for name, (kind, text) in cells.items())
-    return f"<tr>{''.join(columns)}</tr>"
+    return f'<tr class="has-{status}">{"".join(columns)}</tr>'
 
 
 def _render_number(value: float | None, missing: str) -> str:

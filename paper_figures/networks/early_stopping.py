@@ -65,7 +65,7 @@ def _draw_losses(axes: Axes, dataset: xr.Dataset) -> None:
     )
     axes.set_title(f"(a) {_NAMES.get(dataset.attrs['dataset'], dataset.attrs['dataset'])}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(loc="center right", bbox_to_anchor=(1, 0.3))
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2, columnspacing=0.8)
 
 
 def _draw_epochs(axes: Axes, dataset: xr.Dataset) -> None:

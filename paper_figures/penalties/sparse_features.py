@@ -107,13 +107,14 @@ def _draw_exact(axes: Axes, dataset: xr.Dataset, recovery: xr.Dataset) -> None:
             x = shift * summary["samples"].values
             plotting.band(axes, x, summary, color=color, linestyle=line, marker=marker, label=label, markersize=3)
     k, p = int(dataset["support"]), dataset.sizes["feature"]
-    axes.axvline(2 * k * np.log(p - k), color="black", linewidth=0.8, linestyle=":")
-    axes.set(xscale="log", xlabel="documents", ylabel="exactly the support", ylim=(-0.03, 1.05))
+    axes.axvline(2 * k * np.log(p - k), ymax=0.8, color="black", linewidth=0.8, linestyle=":")
+    axes.set(xscale="log", xlabel="documents", ylabel="exactly the support", ylim=(-0.03, 1.25))  # room for the legend
+    axes.set_yticks(np.linspace(0, 1, 6))
     axes.set_xticks(dataset["samples"].values, [str(number) for number in dataset["samples"].values])
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_title(f"(d) Exact, {k} of {p:,} features")
-    axes.legend(loc="upper left", labelspacing=0.2)
+    axes.legend(loc="upper left", ncols=2, columnspacing=0.8)
 
 
 def _draw_prediction(axes: Axes, dataset: xr.Dataset) -> None:

@@ -13,18 +13,19 @@ from jaxreg import plotting, stats
 
 CAPTION = (
     "Ridge and lasso on the cubic of tutorial T1, in monomials to degree 10 whose columns are centred and of unit "
-    "length, over n draws of the noise. (a) Coefficients over α and over their L1 norm: medians and 5 % to 95 % bands "
-    "of the draws, grey those of powers 4 to 10, dotted the truth; above, (mean) degrees of freedom, placed at the "
-    "median norm. (b) Error of predicting new observations at the points: Monte Carlo estimates (dots, at every third "
-    "α) with 95 % intervals, mostly hidden by the dots; lines are the closed form for ridge and join all estimates for "
-    "the lasso; below, the α that each rule chooses. (c) Price of the choice: how much further, squared, the fit is "
-    "from the truth than at the best α of its draw (below 0.1 % drawn at 0.1 %). In (b) and (c) ticks are medians, "
-    "thick bars quartiles and thin lines 5 % to 95 % of the draws; 1 SE is the one-standard-error rule, and AIC "
-    "chooses as Cp."
+    "length, over n draws of the noise. (a), (b) Coefficients over α and over their L1 norm: medians and 5 % to 95 % "
+    "bands of the draws, grey those of powers 4 to 10, dotted the truth; above, (mean) degrees of freedom, placed at "
+    "the median norm. (c), (d) Error of predicting new observations at the points: Monte Carlo estimates (dots, at "
+    "every third α) with 95 % intervals, mostly hidden by the dots; lines are the closed form for ridge and join all "
+    "estimates for the lasso; below, the α that each rule chooses. (e) Price of the choice: how much further, "
+    "squared, the fit is from the truth than at the best α of its draw (below 0.1 % drawn at 0.1 %). In (c) to (e) "
+    "ticks are medians, thick bars quartiles and thin lines 5 % to 95 % of the draws; 1 SE is the one-standard-error "
+    "rule, and AIC chooses as Cp."
 )
 
 _METHODS = {"ridge": 0.5, "lasso": 0.001}
 """With the alphas of the tutorial."""
+_LETTERS = {"ridge": ("a", "c"), "lasso": ("b", "d")}
 _TERMS = {1: plotting.COLORS.blue, 2: plotting.COLORS.green, 3: plotting.COLORS.vermillion}
 _PARTS = {"bias2": ("bias²", plotting.COLORS.vermillion), "variance": ("variance", plotting.COLORS.blue)}
 _GREY = "0.65"
@@ -66,7 +67,7 @@ def _draw_paths(by_alpha: Axes, by_norm: Axes, dataset: xr.Dataset, method: str)
     _draw_coefficients(by_norm, dataset, f"{method}_coef_at_norm", "norm")
     by_alpha.set(xscale="log", xlim=(alphas.max(), alphas.min()), xticks=_decades(alphas), xlabel="α")
     by_norm.set(xlim=(0, dataset["norm"].max()), xlabel="L1 norm")
-    by_alpha.set_title(f"(a) {method.capitalize()}; df above")
+    by_alpha.set_title(f"({_LETTERS[method][0]}) {method.capitalize()}; df above")
     for axes, places in ((by_alpha, alphas), (by_norm, norm)):
         _mark_degrees(axes, places, df)
 
@@ -115,7 +116,7 @@ def _draw_error(axes: Axes, dataset: xr.Dataset, method: str) -> None:
     at = (_METHODS[method], 1.3e-6)
     axes.annotate("T1", at, (-2, 0), textcoords="offset points", ha="right", fontsize=7, color="0.4")
     axes.set(xscale="log", yscale="log", ylim=(1e-6, 1), xlim=(alphas.max(), alphas.min()))
-    axes.set_title(f"(b) {method.capitalize()}")
+    axes.set_title(f"({_LETTERS[method][1]}) {method.capitalize()}")
     axes.tick_params(labelbottom=False)
 
 
@@ -148,7 +149,7 @@ def _draw_prices(axes: Axes, dataset: xr.Dataset) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     count = plotting.count_runs(xr.Dataset({"n": int((~dataset["diverged"]).sum())}), "draws")
-    axes.set_title(f"(c) Price, {count}")
+    axes.set_title(f"(e) Price, {count}")
 
 
 def _draw_spread(axes: Axes, row: float, values: np.ndarray, color: str) -> None:

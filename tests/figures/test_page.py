@@ -95,7 +95,7 @@ import matplotlib.pyplot as plt
 from jaxreg import plotting
 
 CAPTION = "Throws of a die; the line is <em>not</em> a band."
-DRAWN = []
+DRAWN, FIGURES = [], []
 
 
 def draw(dataset):
@@ -103,6 +103,7 @@ def draw(dataset):
     with plotting.style():
         figure, axes = plt.subplots(figsize=(plotting.COLUMN_WIDTH, 2.0))
         axes.plot(dataset["weight"], dataset["eyes"].mean("seed"))
+    FIGURES.append(figure)
     return figure
 '''
 
@@ -137,7 +138,7 @@ def packages(tmp_path, monkeypatch):
 class _Page(HTMLParser):
     """Elements, texts and references of a page; unbalanced tags fail."""
 
-    _VOID = frozenset({"meta", "img", "link", "br"})
+    _VOID = frozenset({"meta", "img", "link", "br", "input"})
 
     def __init__(self, source):
         super().__init__()
@@ -200,7 +201,43 @@ def test_page_shows_every_verdict_in_words_with_effect_interval_and_n():
         ["It heals", "T2", "✗ fails", "−2", "−3 to −1", "−0.5 to 1", "20"],
         ["It hums", "T3", "? undecided", "not measured", "−∞ to ∞", "< 7", "0"],
     ]
-    assert "holds 1 · fails 1 · undecided 1" in _Page(render([_entry()])).text
+
+
+def test_gallery_shows_verdicts_at_a_glance_by_subject():
+    of = {"subject": "Networks & more"}
+    source = render([_entry(**of), _entry(name="other", ledger=[], **of), _entry(name="alone", subject="Rest")])
+    page = _Page(source[source.index("<nav") : source.index("</nav>") + len("</nav>")])
+    assert (page.tags.count("section"), page.tags.count("li"), page.tags.count("img")) == (2, 3, 3)
+    verdicts = "✓ 1 ✗ 1 ? 1"
+    assert page.text.count(verdicts) == 2
+    assert page.text == f"Networks & more A die {verdicts} A die no claims Rest A die {verdicts}"
+    assert _Page(source).text.count("Networks & more") == 1
+    assert "<h2></h2>" not in render([_entry()])
+
+
+def test_claims_can_be_filtered_by_verdict():
+    """By the style sheet alone: what has none of the chosen verdict is hidden, be it a row, a figure or its card."""
+    source = render([_entry(), _entry(name="other", ledger=[])])
+    page = _Page(source)
+    assert "all 3 ✓ holds 1 ✗ fails 1 ? undecided 1" in page.text
+    for status in ("holds", "fails", "undecided"):
+        assert f'id="show-{status}"' in source
+        rule = f"body:has(#show-{status}:checked) :is(section, li, article, .ledger tbody tr):not(.has-{status})"
+        assert rule in source
+        assert f'<tr class="has-{status}">' in source
+    assert source.count('<li class="has-holds has-fails has-undecided">') == 1
+    assert '<article id="die" class="has-holds has-fails has-undecided">' in source
+    assert '<article id="other" class="">' in source
+
+
+def test_a_quick_figure_says_that_it_is_one(packages, tmp_path):
+    assert "Quick preset: few runs" in _Page(render([_entry(preset="quick")])).text
+    assert "Quick preset" not in _Page(render([_entry(preset="laptop")])).text
+    for preset in ("quick", "laptop"):
+        assert _main(["plain", "--preset", preset, "--out", str(tmp_path / preset)], *packages) == 0
+    (quick, laptop) = sys.modules[f"{packages[0]}.plain"].FIGURES
+    assert quick.get_supxlabel() == "quick preset: few runs"
+    assert laptop.get_supxlabel() == ""
 
 
 def test_page_needs_nothing_from_elsewhere():
@@ -301,11 +338,60 @@ def test_the_page_is_written_after_every_figure(packages, tmp_path, monkeypatch)
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_figures_made_before_an_error_are_on_the_page(packages, tmp_path, capsys):
-    command = ["plain", "die", "--jobs", "1", "--dataset", "mnist", "--seeds", "13", "--out", str(tmp_path)]
+def test_what_one_figure_stumbles_over_does_not_lose_the_others(packages, tmp_path, capsys):
+    """An error that jaxreg foresees, told in a line, and a fault of a study, told in full."""
+    (tmp_path / packages[0] / "faulty.py").write_text(_FIGURE)
+    (tmp_path / packages[1] / "faulty.py").write_text(_EXPERIMENT.replace("    PROGRESS.append", "    nothing.append"))
+    command = ["die", "faulty", "plain", "--jobs", "1", "--dataset", "mnist", "--seeds", "13", "--out", str(tmp_path)]
     assert _main(command, *packages) == 2
-    assert "is truncated" in _error(capsys)
-    assert _Page((tmp_path / "index.html").read_text(encoding="utf-8")).tags.count("article") == 1
+    first, second, *_, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("error: die: mnist = 'train.gz': is truncated")
+    assert second == "error: faulty: Traceback (most recent call last):"
+    assert "nothing" in last or not last
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert _Page(page).tags.count("article") == 1
+    assert "refresh" not in page
+
+
+def test_settings_that_cannot_be_judged_are_refused_before_any_figure_is_made(packages, tmp_path, capsys):
+    experiment = tmp_path / packages[1] / "plain.py"
+    text = experiment.read_text().replace("    seeds: int = 3", "    seeds: Seeds = 3")
+    experiment.write_text(
+        text.replace("import jaxreg as jr\n", "import jaxreg as jr\nfrom jaxreg.study.settings import Seeds\n")
+    )
+    assert _main(["die", "plain", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path / "out")], *packages) == 2
+    assert "plain: seeds = 1: must be whole and 2 or more" in _error(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_names_it_is_a_tour_that_says_what_is_next(packages, tmp_path, capsys):
+    figures, experiments = packages
+    studies = Studies(experiments, figures, "figures", tmp_path / "o", tmp_path / "r", tour={"plain": "laptop"})
+    assert draw_figures([], studies) == 0
+    assert [config.seeds for config, _ in sys.modules[f"{experiments}.plain"].CONFIGS] == [3]
+    shown = capsys.readouterr().out
+    assert f"to open in a browser: {(tmp_path / 'o' / 'index.html').resolve()}" in shown
+    assert "All 2 figures, of few runs each, in some minutes: figures --all" in shown
+    assert f"{experiments}.die" not in sys.modules
+    assert draw_figures(["--all", "--jobs", "1"], studies) == 0
+    assert [config.seeds for config, _ in sys.modules[f"{experiments}.plain"].CONFIGS] == [3, 2]
+    shown = capsys.readouterr().out
+    assert shown.index("plain: ") < shown.index("die: ")  # the tour's first
+    assert "--all" not in shown
+    assert draw_figures(["--preset", "paper"], studies) == 0
+    assert [config.seeds for config, _ in sys.modules[f"{experiments}.plain"].CONFIGS] == [3, 2, 9]
+
+
+def test_studies_of_one_subject_stand_together_on_the_page(packages, tmp_path):
+    for package in packages:
+        folder = tmp_path / package / "games"
+        folder.mkdir()
+        (folder / "__init__.py").write_text('"""Games, and more.\n\nOf chance.\n"""\n')
+        (tmp_path / package / "die.py").rename(folder / "die.py")
+    assert _main(["--jobs", "1", "--out", str(tmp_path)], *packages) == 0
+    page = _Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert page.text.count("Games, and more") == 1
+    assert page.tags.count("section") == 2
 
 
 @pytest.mark.parametrize("watched", [False, True])
@@ -417,7 +503,7 @@ def test_an_option_that_no_figure_has_is_refused(packages, tmp_path, capsys):
 def test_an_error_of_jaxreg_is_one_line_with_its_remedy(packages, tmp_path, capsys):
     command = ["die", "--dataset", "mnist", "--seeds", "13", "--out", str(tmp_path / "out")]
     assert _main(command, *packages) == 2
-    assert _error(capsys) == "error: mnist = 'train.gz': is truncated. Delete it and try again.\n"
+    assert _error(capsys) == "error: die: mnist = 'train.gz': is truncated. Delete it and try again.\n"
 
 
 def test_results_of_other_code_are_refused_until_fresh(packages, tmp_path, capsys):

@@ -74,12 +74,17 @@ def test_degrees_of_freedom_are_where_they_are_reached(panels, dataset):
         assert "df" in axes.get_title(loc="left")
 
 
+def test_each_letter_is_that_of_one_panel(panels):
+    titles = [axes.get_title(loc="left") for axes in panels]
+    assert sorted(title[:3] for title in titles if title) == ["(a)", "(b)", "(c)", "(d)", "(e)"]
+
+
 def _of(dataset, method):
     return dataset[f"{method}_alpha"].values, dataset[f"{method}_df"].values
 
 
 def test_errors_are_monte_carlo_on_the_closed_form(panels, dataset):
-    ridge, lasso = _titled(panels, "(b)")
+    (ridge,), (lasso,) = _titled(panels, "(c)"), _titled(panels, "(d)")
     for axes, method in ((ridge, "ridge"), (lasso, "lasso")):
         for container, part in zip(axes.containers, ("bias2", "variance"), strict=True):
             dots, _, (bars,) = container.lines
@@ -131,13 +136,13 @@ def test_choices_are_the_quantiles_of_the_draws(panels, dataset):
 
 
 def test_prices_are_those_of_all_contenders(panels, dataset):
-    (axes,) = _titled(panels, "(c)")
+    (axes,) = _titled(panels, "(e)")
     rows = _spreads(axes)
     expected = [(m, name) for m in _RULES for name in dataset[f"{m}_contender"].values if name != "AIC"]
     assert [row[0] for row in rows] == [name for _, name in expected]
     for (method, name), (_, thin, thick, median) in zip(expected, rows, strict=True):
         price = np.maximum(100 * dataset[f"{method}_price"].sel({f"{method}_contender": name}), 0.1)
         np.testing.assert_allclose([*thin, *thick, median], np.quantile(price, [0.05, 0.95, 0.25, 0.75, 0.5]))
-    assert axes.get_title(loc="left") == f"(c) Price, n = {_SEEDS} draws"
+    assert axes.get_title(loc="left") == f"(e) Price, n = {_SEEDS} draws"
     assert axes.get_xlabel() == "price, %"
     assert [text.get_text() for text in axes.texts] == ["Ridge", "Lasso"]
