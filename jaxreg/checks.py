@@ -167,6 +167,16 @@ def check_key(name: str, value: Any) -> None:
         raise ArgumentError(name, value, "must be a typed PRNG key", remedy)
 
 
+def check_words(name: str, words: Any) -> None:
+    """Refuse what are no random words.
+
+    Raises:
+        ArgumentError: no array of uint32.
+    """
+    if not isinstance(words, jax.Array | np.ndarray) or words.dtype != np.uint32:
+        raise ArgumentError(name, words, "must hold 32-bit words, uint32", "Give randomness.random_words(...)")
+
+
 def check_choice(name: str, value: Any, known: Iterable[Any], remedy: str = "Choose one of these") -> None:
     """Refuse what is none of the known values, and list them.
 

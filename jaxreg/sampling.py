@@ -1,6 +1,6 @@
-"""Mini-batches: shuffled epochs, K of N without replacement, and the random words that they are made from."""
+"""Mini-batches: shuffled epochs, and K of N without replacement from random words."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,14 +8,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int32, Integer, Key, UInt32
 
-from jaxreg.checks import Domain, check_integer, check_key, check_kind, check_same_shape
-from jaxreg.errors import ArgumentError
+from jaxreg.checks import check_integer, check_key, check_kind, check_words
 
 _WORD_BITS = 32
 _TIES = 1e-4  # expected pairs of examples in an epoch whose order is not drawn
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-_PARITY = 0x1BD11BDA
-STEP = Domain(0, 2**32 - 1, whole=True)
 
 
 class Batches(NamedTuple):
@@ -136,7 +132,7 @@ def without_replacement(bits: UInt32[Array, "..."], population: int, axis: int =
 
     Source: Bentley and Floyd, A sample of brilliance, Communications of the ACM 30 (1987) 754-757.
     """
-    _check_words("bits", bits)
+    check_words("bits", bits)
     check_integer("axis", axis, -bits.ndim, bits.ndim - 1, "Say which axis holds the words")
     count = bits.shape[axis]
     _check_choice(population, count)
@@ -158,12 +154,6 @@ def _check_choice(population: int, count: int) -> None:
     check_integer("count", count, 1, population, f"Choose fewer of the population of {population}")
 
 
-def _check_words(name: str, words: Any) -> None:
-    """Refuse what are no random words."""
-    if not isinstance(words, jax.Array | np.ndarray) or words.dtype != np.uint32:
-        raise ArgumentError(name, words, f"must hold {_WORD_BITS}-bit words, uint32", "Give random_words(...)")
-
-
 def _multiply_high(a: UInt32[Array, "..."], b: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
     """The upper 32 bits of a · b, without 64-bit integers, from products of 16-bit halves."""
     half, low = jnp.uint32(16), jnp.uint32(0xFFFF)
@@ -175,65 +165,3 @@ def _multiply_high_by_half(a: UInt32[Array, "..."], b: UInt32[Array, "..."]) -> 
     """The same for b < 2¹⁶, with half of the operations; nothing overflows."""
     half, low = jnp.uint32(16), jnp.uint32(0xFFFF)
     return ((a >> half) * b + (((a & low) * b) >> half)) >> half
-
-
-def random_words(
-    key: Key[Array, ""], steps: int, width: int, first: int | Integer[Array, ""] = 0
-) -> UInt32[Array, "width steps"]:
-    """Random words for a block of steps, the same whatever the blocks: those of step t depend on key and t alone.
-
-    The words of step t are `jax.random.bits(key, (T, width))[t]` for any T > t. Written out, the twenty rounds of
-    threefry become one loop over registers, which on a CPU is 3 to 7 times faster than `jax.random.bits`.
-
-    Args:
-        key: a typed PRNG key. One that is not threefry2x32 seeds a threefry key, with its own first words.
-        steps: length of the block.
-        width: words per step; `width` times the last step must stay below 2³².
-        first: number of the first step; may be traced.
-
-    Returns:
-        The words, one column per step.
-
-    >>> key = jax.random.key(0)
-    >>> whole = random_words(key, steps=6, width=4)
-    >>> bool((whole == jax.random.bits(key, (6, 4)).T).all())
-    True
-    >>> bool((random_words(key, steps=2, width=4, first=3) == whole[:, 3:5]).all())
-    True
-
-    Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (2011).
-    """
-    check_integer("steps", steps, 0, 2**_WORD_BITS - 1, "Give a number of steps")
-    check_integer("width", width, 0, (2**_WORD_BITS - 1) // max(steps, 1), "Give a number of words per step")
-    STEP.check("first", first, "Give the number of a step")
-    step = lax.broadcasted_iota(jnp.uint32, (width, steps), 1) + jnp.asarray(first).astype(jnp.uint32)
-    counter = step * jnp.uint32(width) + lax.broadcasted_iota(jnp.uint32, (width, steps), 0)
-    schedule = key_schedule(key)
-    return scramble(schedule[0], schedule[1], counter)
-
-
-def key_schedule(key: Key[Array, ""]) -> UInt32[Array, "2"]:
-    """The two words that a threefry key is made of; of another key, its own first words."""
-    check_key("key", key)
-    is_threefry = str(jax.random.key_impl(key)) == "threefry2x32"
-    return jax.random.key_data(key) if is_threefry else jax.random.bits(key, (2,), jnp.uint32)
-
-
-def scramble(
-    first: UInt32[Array, "*#shape"], second: UInt32[Array, "*#shape"], counter: UInt32[Array, "*shape"]
-) -> UInt32[Array, "*shape"]:
-    """The random words that belong to counters, for the two words of a threefry key: twenty rounds of threefry2x32."""
-    for name, words in (("first", first), ("second", second), ("counter", counter)):
-        _check_words(name, words)
-    for name, words in (("first", first), ("second", second)):
-        if np.ndim(words):
-            check_same_shape(name, np.shape(words), "counter", np.shape(counter))
-    keys = (first, second, first ^ second ^ jnp.uint32(_PARITY))
-    a, b = jnp.broadcast_to(keys[0], counter.shape), counter + keys[1]
-    for group in range(5):
-        for rotation in _ROTATIONS[group % 2]:
-            a = a + b
-            b = a ^ ((b << jnp.uint32(rotation)) | (b >> jnp.uint32(_WORD_BITS - rotation)))
-        a = a + keys[(group + 1) % 3]
-        b = b + keys[(group + 2) % 3] + jnp.uint32(group + 1)
-    return a ^ b

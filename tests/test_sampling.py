@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxreg import sampling
+from jaxreg import randomness, sampling
 from jaxreg.errors import ArgumentError
 
 _WORD = 2**32
@@ -158,17 +158,17 @@ def test_impossible_epochs_are_refused(size, batch_size):
 def test_words_are_those_of_jax_whatever_the_block():
     key = jax.random.key(11)
     whole = np.asarray(jax.random.bits(key, (50, 7)))
-    np.testing.assert_array_equal(sampling.random_words(key, 50, 7).T, whole)
-    block = jax.jit(sampling.random_words, static_argnums=(1, 2))
+    np.testing.assert_array_equal(randomness.random_words(key, 50, 7).T, whole)
+    block = jax.jit(randomness.random_words, static_argnums=(1, 2))
     for first in (0, 13, 40):
         np.testing.assert_array_equal(block(key, 10, 7, jnp.int32(first)).T, whole[first : first + 10])
 
 
 def test_words_of_another_kind_of_key_are_words_all_the_same():
-    words = np.asarray(sampling.random_words(jax.random.key(11, impl="rbg"), 20_000, 3))
+    words = np.asarray(randomness.random_words(jax.random.key(11, impl="rbg"), 20_000, 3))
     bits = (words[..., None] >> np.arange(32, dtype=np.uint32)) & 1
     assert abs(bits.mean((0, 1)) - 0.5).max() < 5 / 2 / math.sqrt(words.size)
-    other = np.asarray(sampling.random_words(jax.random.key(12, impl="rbg"), 20_000, 3))
+    other = np.asarray(randomness.random_words(jax.random.key(12, impl="rbg"), 20_000, 3))
     assert not (words == other).any()
 
 
@@ -177,7 +177,7 @@ def test_members_of_a_population_draw_as_they_do_alone():
     for draw in (
         lambda key: sampling.choose(key, 20, 6),
         lambda key: sampling.shuffled_epoch(key, 100, 30),
-        lambda key: sampling.random_words(key, 9, 4),
+        lambda key: randomness.random_words(key, 9, 4),
     ):
         together = jax.jit(jax.vmap(draw))(keys)
         for i, key in enumerate(keys):
@@ -187,7 +187,7 @@ def test_members_of_a_population_draw_as_they_do_alone():
 
 def test_kernels_lower_for_every_platform():
     def draw(key):
-        words = sampling.random_words(key, 8, 4)
+        words = randomness.random_words(key, 8, 4)
         return sampling.shuffled_epoch(key, 100, 30), sampling.without_replacement(words, 20, axis=0)
 
     exported = jax.export.export(jax.jit(draw), platforms=("cpu", "cuda", "tpu"))(jax.random.key(0))

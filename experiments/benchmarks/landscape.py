@@ -18,7 +18,7 @@ import jaxreg as jr
 from experiments.benchmarks.linear import Contest, measure
 from experiments.benchmarks.timing import compare, row
 from experiments.landscape.operations import count_operations
-from jaxreg import sampling
+from jaxreg import randomness, sampling
 from jaxreg.landscape import (
     DOUBLE_WELL,
     T2_LANDSCAPE,
@@ -28,7 +28,7 @@ from jaxreg.landscape import (
     noisy_gradient,
     refit_gradient,
 )
-from jaxreg.normals import random_normals
+from jaxreg.randomness import random_normals
 
 DEGREE, BATCH, STEPS, START, RATE = 6, 10, 100, 3.5, 0.3
 """Of tutorial T2."""
@@ -109,7 +109,7 @@ def draw_points(keys: Array, steps: int) -> Array:
     """Numbers of the points that runs with these keys draw: (runs, steps, BATCH)."""
 
     def draw(key: Array) -> Array:
-        return sampling.without_replacement(sampling.random_words(key, steps, BATCH), POINTS, axis=0).T
+        return sampling.without_replacement(randomness.random_words(key, steps, BATCH), POINTS, axis=0).T
 
     return jax.vmap(draw)(keys)
 
@@ -223,7 +223,7 @@ def contest_least_squares(runs: int, batched: int) -> Contest:
 
 def draw_words(*, seed: Any) -> dict[str, Any]:
     """The random words of one run of refit descent, and nothing else but what keeps XLA from leaving them out."""
-    words = sampling.random_words(seed, STEPS, BATCH)
+    words = randomness.random_words(seed, STEPS, BATCH)
     return {"word": lax.reduce(words, np.uint32(0), jnp.bitwise_xor, (0, 1))}
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxreg as jr
-from jaxreg import linear, losses, nets, penalties, sampling
+from jaxreg import linear, losses, nets, penalties, randomness, sampling
 from jaxreg.landscape import (
     DOUBLE_WELL,
     descend,
@@ -21,7 +21,7 @@ from jaxreg.landscape import (
     regression_gradient,
 )
 from jaxreg.nets import scratch
-from jaxreg.normals import random_normals
+from jaxreg.randomness import random_normals
 
 RUNS = 64
 _ROWS, _COLUMNS = 24, 6
@@ -175,7 +175,7 @@ def _rest() -> dict[str, Kernel]:
         return {"index": batches.index, "chosen": sampling.choose(seed, 100, 10)}
 
     def draw(*, seed: Any) -> dict[str, Any]:
-        return {"words": sampling.random_words(seed, 10, 4), "normals": random_normals(seed, 10, 4)}
+        return {"words": randomness.random_words(seed, 10, 4), "normals": random_normals(seed, 10, 4)}
 
     def lose(values: Any, *, seed: Any) -> dict[str, Any]:
         guess = jax.random.normal(seed, values.shape, values.dtype)

@@ -10,12 +10,12 @@ from jax import lax
 from jaxtyping import Array, Float, Integer, Key, Real, UInt32
 from numpy.polynomial.polynomial import Polynomial as HostPolynomial
 
-from jaxreg import sampling
+from jaxreg import randomness, sampling
 from jaxreg.checks import NOT_NEGATIVE, check_integer
 from jaxreg.landscape import boundary
 from jaxreg.landscape.polynomial import Polynomial, Weight, as_float, check_landscape
 from jaxreg.landscape.recurrence import Recurrence, differentiate, fit_recurrence
-from jaxreg.normals import as_normals, random_normals
+from jaxreg.randomness import as_normals, random_normals
 from jaxreg.values import register_value
 
 _Points = Float[Array | np.ndarray, " points"]
@@ -144,7 +144,7 @@ class RefitGradient:
 
     def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> Recurrence:
         """The refits of a block of steps, less the full fit: see `Gradient`."""
-        return self.read(sampling.random_words(seed, steps, self.batch_size, first))
+        return self.read(randomness.random_words(seed, steps, self.batch_size, first))
 
     @property
     def words(self) -> int:

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Integer, Key, Real, UInt32
 
-from jaxreg import sampling
+from jaxreg import randomness, sampling
 from jaxreg.checks import NOT_NEGATIVE, check_integer, read_array
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.polynomial import Points, Weight, as_float
-from jaxreg.normals import as_normals
+from jaxreg.randomness import as_normals
 from jaxreg.values import register_value
 
 _FAR = 10.0  # half widths from zero at which samples are counted from their middle: one digit of float32
@@ -41,7 +41,7 @@ class RegressionGradient:
 
     def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> RegressionBatch:
         """The mini-batches of a block of steps; given the x, the mean of x times label noise is one normal number."""
-        return self.read(sampling.random_words(seed, steps, self.words, first))
+        return self.read(randomness.random_words(seed, steps, self.words, first))
 
     @property
     def words(self) -> int:
@@ -103,7 +103,7 @@ class LocationGradient:
 
     def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> Float[Array, " steps"]:
         """The means of the mini-batches of a block of steps."""
-        return self.read(sampling.random_words(seed, steps, self.words, first))
+        return self.read(randomness.random_words(seed, steps, self.words, first))
 
     @property
     def words(self) -> int:

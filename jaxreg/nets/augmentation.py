@@ -13,9 +13,8 @@ from jaxtyping import Array, Bool, Float, Integer, Key
 from jaxreg import randomness
 from jaxreg.checks import POSITIVE, Domain, check_integer, check_key, is_number, read_floats
 from jaxreg.errors import ArgumentError
-from jaxreg.normals import random_normals
 from jaxreg.penalties import Scalar
-from jaxreg.sampling import STEP, random_words
+from jaxreg.randomness import STEP, random_normals, random_words
 from jaxreg.values import register_value
 
 # What strengths must stay below, or may just reach.

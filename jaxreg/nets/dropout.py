@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Integer, Key
 
 from jaxreg.checks import Domain, check_integer, check_kind, read_array, read_floats
 from jaxreg.penalties import Scalar
-from jaxreg.sampling import random_words
+from jaxreg.randomness import random_words
 
 _LEVELS = 2**16  # a rate is a multiple of 1 / _LEVELS: one random word decides about two units
 

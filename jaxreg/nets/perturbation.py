@@ -8,8 +8,8 @@ from jaxtyping import Array, Float, Integer, Key, PyTree
 
 from jaxreg.nets.augmentation import Augmentation, augment
 from jaxreg.nets.dropout import keep_mask, multiplier
-from jaxreg.normals import random_normals
 from jaxreg.penalties import Scalar
+from jaxreg.randomness import random_normals
 
 # Numbers of the streams that are split off the keys of an epoch; hidden layers have those from 0 on.
 _INPUT_DROPOUT, _INPUT_NOISE, _GRADIENT_NOISE = 2**31, 0, 1

@@ -442,9 +442,11 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "sampling.shuffled_epoch": lambda: {"key": KEY, "size": 5, "batch_size": 2, "drop_last": False},
     "sampling.choose": lambda: {"key": KEY, "population": 5, "count": 2},
     "sampling.without_replacement": lambda: {"bits": jax.random.bits(KEY, (3,)), "population": 5, "axis": -1},
-    "sampling.random_words": lambda: {"key": KEY, "steps": 2, "width": 3, "first": 0},
-    "sampling.key_schedule": lambda: {"key": KEY},
-    "sampling.scramble": lambda: {
+    "randomness.random_normals": lambda: {"key": KEY, "steps": 2, "width": 3, "first": 0},
+    "randomness.as_normals": lambda: {"words": jnp.arange(3, dtype=jnp.uint32)},
+    "randomness.random_words": lambda: {"key": KEY, "steps": 2, "width": 3, "first": 0},
+    "randomness.key_schedule": lambda: {"key": KEY},
+    "randomness.scramble": lambda: {
         "first": jnp.uint32(1),
         "second": jnp.uint32(2),
         "counter": jnp.arange(3, dtype=jnp.uint32),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from jaxreg import sampling
+from jaxreg import randomness, sampling
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import FATES, T2_LANDSCAPE, Polynomial, descend, fate, full_gradient, refit_gradient
 
@@ -27,7 +27,7 @@ def _population(keys):
 
 def _reference(keys, stop=1e6):
     """Last weights from least squares in float64, of y itself, on the points that `refit_gradient` draws."""
-    words = jax.jit(jax.vmap(lambda key: sampling.random_words(key, _STEPS, 10)))(keys)
+    words = jax.jit(jax.vmap(lambda key: randomness.random_words(key, _STEPS, 10)))(keys)
     chosen = np.asarray(sampling.without_replacement(words, 100, axis=1))
     w = np.full(len(keys), _START)
     for t in range(_STEPS):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxreg import sampling
+from jaxreg import randomness, sampling
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import (
     T2_LANDSCAPE,
@@ -42,7 +42,7 @@ def _at_each(gradient, drawn, w):
 @partial(jax.jit, static_argnums=(1, 2))
 def _chosen(key, steps, batch_size, population=100):
     """The points that a refit gradient draws, one row a step."""
-    words = sampling.random_words(key, steps, batch_size)
+    words = randomness.random_words(key, steps, batch_size)
     return sampling.without_replacement(words, population, axis=0).T
 
 

@@ -9,7 +9,7 @@ import pytest
 from jax.sharding import PartitionSpec
 
 import jaxreg as jr
-from jaxreg import sampling
+from jaxreg import randomness
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import (
     DOUBLE_WELL,
@@ -65,7 +65,7 @@ class _Words:
     words: int = 3
 
     def draw(self, seed, first, steps):
-        return self.read(sampling.random_words(seed, steps, self.words, first))
+        return self.read(randomness.random_words(seed, steps, self.words, first))
 
     def read(self, words):
         return ((words[-1] << jnp.uint32(self.shift)) >> jnp.uint32(8)).astype(jnp.float32)
@@ -170,7 +170,7 @@ class _Ripples:
     words = 1
 
     def draw(self, seed, first, steps):
-        return self.read(sampling.random_words(seed, steps, 1, first))
+        return self.read(randomness.random_words(seed, steps, 1, first))
 
     def read(self, words):
         return (words[0] >> jnp.uint32(31)).astype(jnp.float32)

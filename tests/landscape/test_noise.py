@@ -11,7 +11,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.landscape.gradients import Gradient, NoisyGradient, noisy_gradient
 from jaxreg.landscape.polynomial import DOUBLE_WELL, Polynomial
 from jaxreg.landscape.regression import location_gradient, regression_gradient
-from jaxreg.normals import random_normals
+from jaxreg.randomness import random_normals
 
 _KEY = jax.random.key(5)
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from experiments.landscape.operations import count_operations
-from jaxreg import sampling
+from jaxreg import randomness, sampling
 from jaxreg.landscape import FATES, T2_LANDSCAPE, Descent, FullGradient, RefitGradient, descend, fate
 from jaxreg.landscape.recurrence import Recurrence, differentiate, fit_recurrence
 
@@ -82,7 +82,7 @@ def record_refits(gradient: RefitGradient, *, seed: Any, steps: int) -> dict[str
         `points` (steps, batch_size), and `correction` (steps, degree + 1), ascending coefficients in the standardized
         variable of the refit less the fit to all the data.
     """
-    words = sampling.random_words(seed, steps, gradient.batch_size)
+    words = randomness.random_words(seed, steps, gradient.batch_size)
     chosen = sampling.without_replacement(words, len(gradient.nodes), axis=0)
     return {"points": chosen.T, "correction": expand(gradient.draw(seed, 0, steps)).T}
 

@@ -22,7 +22,7 @@ from jaxreg.datasets import one_hot
 from jaxreg.errors import ArgumentError
 from jaxreg.images import peak_signal_to_noise
 from jaxreg.linear.boundary import check_number
-from jaxreg.normals import random_normals
+from jaxreg.randomness import random_normals
 
 DECODERS = tuple(name for name in LOSSES if name != "mixture")
 _POINTS = np.linspace(-0.9, 0.9, 19)  # where the networks are asked

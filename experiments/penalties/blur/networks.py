@@ -12,8 +12,7 @@ import optax
 import jaxreg as jr
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import MLP
-from jaxreg.normals import random_normals
-from jaxreg.sampling import random_words
+from jaxreg.randomness import random_normals, random_words
 
 LOSSES: dict[str, dict[str, Any]] = {
     "squared": {"form": "direct", "choice": 0},

@@ -14,7 +14,7 @@ from scipy.special import erf
 import jaxreg as jr
 from experiments.penalties.blur.networks import adam
 from jaxreg.errors import ArgumentError
-from jaxreg.normals import random_normals
+from jaxreg.randomness import random_normals
 
 _HALVINGS = 80
 _RATE = 0.05  # of Adam, in units of the logits, of a hump's width, and of its logarithm

@@ -12,7 +12,7 @@ from jax import lax
 from jax.experimental import pallas as pl
 from jax.extend.core import ClosedJaxpr
 
-from jaxreg import sampling
+from jaxreg import randomness
 from jaxreg.landscape.kernels.arrays import NotInKernelError, as_array, gather_objects
 from jaxreg.landscape.kernels.numbers import MOST_OPERATIONS, Evaluator, Memory, count_operations, spread
 from jaxreg.landscape.kernels.targets import Mosaic, Triton, choose_target
@@ -79,7 +79,7 @@ def launch(platform: str | None, operands: Sequence[Any], step: Step, levels: Le
         flags = tuple(level[i] for _, level in levels)
         array = _flatten(operands[i], flags, sizes, runs)
         if i == first:
-            array = (jax.vmap(sampling.key_schedule) if any(flags) else sampling.key_schedule)(array)
+            array = (jax.vmap(randomness.key_schedule) if any(flags) else randomness.key_schedule)(array)
         is_carried, is_batched = i > first + step.fixed, any(flags)
         if isinstance(target, Mosaic) and is_carried and array.ndim == 0:  # else it cannot carry it through a loop
             array, is_batched = jnp.broadcast_to(array, (runs,)), True
@@ -148,7 +148,7 @@ def _make_kernel(outside: Mosaic | Triton, parts: Sequence[_Operand], step: Step
         def advance(number: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
             counter = number.astype(jnp.uint32) * jnp.uint32(step.words)
             words = [
-                sampling.scramble(keys[0], keys[1], spread(counter + jnp.uint32(i), target.tile))
+                randomness.scramble(keys[0], keys[1], spread(counter + jnp.uint32(i), target.tile))
                 for i in range(step.words)
             ]
             carried = dict(memories) | {place: as_array(value) for place, value in zip(slots, state, strict=True)}

@@ -14,7 +14,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.passage import Passage
 from jaxreg.landscape.space.surface import Landscape
-from jaxreg.normals import random_normals
+from jaxreg.randomness import random_normals
 
 _BLOCK = 128  # steps whose noise is drawn at once
 _REMEDY = "Give one such as optax.adam(0.1)"

@@ -12,7 +12,7 @@ from experiments.landscape.noise_law import runs as noise_runs
 from experiments.landscape.noise_law.runs import EDGES, count_sizes, median_size, tail_exponent
 from experiments.landscape.sgd_landscape import Config as Tutorial
 from experiments.landscape.sgd_landscape import make_data
-from jaxreg import sampling
+from jaxreg import randomness, sampling
 from jaxreg.claims import judge
 
 _SMALL = Config(
@@ -63,7 +63,7 @@ def test_errors_are_those_of_polyfit(result):
     x, y = make_data(Tutorial())
     places = np.array([0.0, 3.5])
     slope = np.polynomial.Polynomial.fit(x, y, 6).deriv()(places)
-    words = sampling.random_words(jr.seeds(1).key(0), 2000, 10)
+    words = randomness.random_words(jr.seeds(1).key(0), 2000, 10)
     chosen = np.asarray(sampling.without_replacement(words, 100, axis=0)).T
     found = [np.polynomial.Polynomial.fit(x[s], y[s], 6).deriv()(places) for s in chosen]
     median = np.median(np.square(np.array(found) - slope), 0)
