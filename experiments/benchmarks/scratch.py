@@ -11,10 +11,9 @@ import numpy as np
 
 import jaxreg as jr
 from experiments.benchmarks.timing import compare, median_seconds, row
-from experiments.penalties.network_from_scratch import follow
+from experiments.penalties.network_from_scratch import STEPS, TOY_INPUTS, TOY_TARGETS, follow
 from jaxreg.engine.execute import make_mesh
 from jaxreg.nets import scratch
-from jaxreg.nets.scratch import STEPS, TOY_INPUTS, TOY_TARGETS
 
 UNITS = 4
 SAME = 1e-3

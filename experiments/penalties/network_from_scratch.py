@@ -15,11 +15,16 @@ from jaxreg.claims import Above, Below, Claim, Estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import scratch
 from jaxreg.nets.boundary import check_strength
-from jaxreg.nets.scratch import STEPS, TOY_INPUTS, TOY_TARGETS
 from jaxreg.study import choose, gain, held_out, share
 from jaxreg.study.report import describe
 from jaxreg.study.settings import ChoosingSeeds
 
+TOY_INPUTS = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32)
+"""Inputs of tutorial T4, one example a row; the last column is 1 and takes the place of a bias."""
+TOY_TARGETS = np.array([[0], [1], [1], [0]], np.float32)
+"""Its targets: whether exactly one of the first two inputs is 1, which no straight line separates."""
+STEPS = 1500
+"""Its iterations."""
 TUTORIAL_RATE = 1.0
 TUTORIAL_LEAST = 0.0
 CLOSE = 0.1

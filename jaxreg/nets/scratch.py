@@ -18,15 +18,6 @@ from jaxreg.checks import FINITE, check_integer, check_kind, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_seed, check_strength
 
-TOY_INPUTS = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32)
-"""Inputs of tutorial T4, one example a row; the last column is 1 and takes the place of a bias."""
-
-TOY_TARGETS = np.array([[0], [1], [1], [0]], np.float32)
-"""Targets of tutorial T4: whether exactly one of the first two inputs is 1, which no straight line separates."""
-
-STEPS = 1500
-"""Iterations of tutorial T4."""
-
 _ROUNDING = 16  # units in the last place by which an output may be off: see `train`
 
 
@@ -94,8 +85,8 @@ def predict(weights: Weights, x: Float[Array | np.ndarray, "n features"]) -> Flo
         weights: $W_1$ and $W_2$.
         x: inputs, one example a row.
 
-    >>> predict(Weights(jnp.zeros((3, 4)), jnp.zeros((4, 1))), TOY_INPUTS)[0]
-    Array([0.5], dtype=float32)
+    >>> predict(Weights(jnp.zeros((3, 4)), jnp.zeros((4, 1))), jnp.ones((1, 3)))
+    Array([[0.5]], dtype=float32)
     """
     x = _read(weights, x)
     return jax.nn.sigmoid(jax.nn.sigmoid(x @ weights.hidden) @ weights.output)
@@ -106,7 +97,7 @@ def sum_of_squares(
 ) -> Float[Array, ""]:
     r"""The loss $L = \sum_i (o_i - y_i)^2$ over examples and outputs, with neither ½ nor mean.
 
-    >>> sum_of_squares(Weights(jnp.zeros((3, 4)), jnp.zeros((4, 1))), TOY_INPUTS, TOY_TARGETS)
+    >>> sum_of_squares(Weights(jnp.zeros((3, 4)), jnp.zeros((4, 1))), jnp.ones((4, 3)), jnp.zeros((4, 1)))
     Array(1., dtype=float32)
     """
     x = _read(weights, x)
@@ -133,9 +124,9 @@ def backpropagate(
     Returns:
         The loss of `sum_of_squares` at `weights`, and its derivative in each weight.
 
-    >>> loss, gradient = backpropagate(draw_weights(jax.random.key(0)), TOY_INPUTS, TOY_TARGETS)
-    >>> bool(jnp.allclose(gradient.hidden, jax.grad(sum_of_squares)(draw_weights(jax.random.key(0)), TOY_INPUTS,
-    ...     TOY_TARGETS).hidden, atol=1e-6))
+    >>> weights, x, y = draw_weights(jax.random.key(0)), jnp.eye(3), jnp.zeros((3, 1))
+    >>> loss, gradient = backpropagate(weights, x, y)
+    >>> bool(jnp.allclose(gradient.hidden, jax.grad(sum_of_squares)(weights, x, y).hidden, atol=1e-6))
     True
 
     Source: Rumelhart, Hinton and Williams, Nature 323 (1986) 533-536.
@@ -156,7 +147,7 @@ def train(
     y: Float[Array | np.ndarray, "n outputs"],
     learning_rate: ScalarLike = 1.0,
     *,
-    steps: int = STEPS,
+    steps: int,
     record_every: int = 1,
 ) -> Training:
     r"""Gradient descent on all examples at once, $W \leftarrow W - \eta\, \partial L / \partial W$, as in tutorial T4.
@@ -170,7 +161,7 @@ def train(
         x: inputs, one example a row.
         y: targets from 0 to 1, one row an example.
         learning_rate: $\eta \ge 0$; the tutorial has none, which is 1.
-        steps: iterations (static).
+        steps: iterations (static), 1,500 in the tutorial.
         record_every: steps from one recorded loss to the next, a divisor of `steps` (static).
 
     Returns:
@@ -179,11 +170,13 @@ def train(
     Raises:
         ArgumentError: an argument is outside its domain, or shapes do not fit.
 
-    >>> end = train(draw_weights(jax.random.key(0)), TOY_INPUTS, TOY_TARGETS)
+    >>> x = jnp.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], jnp.float32)  # a column of ones is the bias
+    >>> y = jnp.array([[0], [1], [1], [0]], jnp.float32)  # which no straight line separates
+    >>> end = train(draw_weights(jax.random.key(0)), x, y, steps=1500)
     >>> end.predictions.round().ravel().tolist(), end.loss.shape
     ([0.0, 1.0, 1.0, 0.0], (1501,))
     """
-    check_integer("steps", steps, 1, 2**31 - 1, f"Give {STEPS}, as the tutorial")
+    check_integer("steps", steps, 1, 2**31 - 1, "Give 1500, as the tutorial")
     check_integer("record_every", record_every, 1, steps, "Give 1 to record every step")
     if steps % record_every:
         raise ArgumentError("record_every", record_every, f"must divide steps = {steps}", "Give 1, or a divisor")

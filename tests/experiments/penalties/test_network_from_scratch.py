@@ -7,10 +7,20 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments.benchmarks import scratch as scratch_benchmark
-from experiments.penalties.network_from_scratch import CLAIMS, PRESETS, Config, assess, curve, report, run, table
+from experiments.penalties.network_from_scratch import (
+    CLAIMS,
+    PRESETS,
+    TOY_INPUTS,
+    TOY_TARGETS,
+    Config,
+    assess,
+    curve,
+    report,
+    run,
+    table,
+)
 from jaxreg.claims import judge
 from jaxreg.nets import scratch
-from jaxreg.nets.scratch import TOY_INPUTS, TOY_TARGETS
 
 _SMALL = Config(seeds=40, learning_rates=(1.0, 30.0), least_weights=(0.0,))
 
@@ -21,6 +31,8 @@ def result():
 
 
 def test_presets_keep_to_the_tutorial():
+    assert TOY_INPUTS.tolist() == [[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]]
+    assert TOY_TARGETS.ravel().tolist() == [0, 1, 1, 0]
     for config in PRESETS.values():
         assert (config.units, config.steps) == (4, 1500)
         assert 1.0 in config.learning_rates
@@ -31,7 +43,7 @@ def test_presets_keep_to_the_tutorial():
 def test_the_run_of_seed_0_learns_the_table(result):
     one = result.sel(seed=0, learning_rate=1.0, least_weight=0.0)
     start = scratch.draw_weights(jr.seeds(1).key(0))
-    alone = scratch.train(start, TOY_INPUTS, TOY_TARGETS, record_every=25)
+    alone = scratch.train(start, TOY_INPUTS, TOY_TARGETS, steps=1500, record_every=25)
     np.testing.assert_allclose(one["loss"], alone.loss, rtol=1e-3)
     assert one["step"].values[[0, -1]].tolist() == [0, 1500]
     np.testing.assert_allclose(one["prediction"], [0, 1, 1, 0], atol=0.05)
