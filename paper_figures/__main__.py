@@ -14,11 +14,11 @@ STUDIES = Studies(
     output=_HOME / "output",
     results=_HOME.parent / "results",
     on_request=frozenset({"benchmark"}),  # it measures for minutes
-    tour={  # one of each subject, as large as decides its claims
+    tour={  # one of each subject that decides all its claims, the quickest first
         "network_from_scratch": "quick",
+        "activation": "quick",
         "sgd_landscape": "quick",
-        "learning_rate": "quick",
-        "degrees_of_freedom": "quick",
+        "double_descent": "quick",
     },
 )
 

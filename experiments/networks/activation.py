@@ -69,7 +69,7 @@ class Config:
 
 
 PRESETS = {
-    "quick": Config(seeds=2, plane_seeds=40, activations=(NONE, "sigmoid", "relu"), epochs=4, plane_steps=400),
+    "quick": Config(seeds=8, plane_seeds=40, activations=(NONE, "sigmoid", "relu"), epochs=4, plane_steps=400),
     "laptop": Config(),
     "paper": Config("mnist", seeds=128, plane_seeds=1000, plane_steps=2000),
 }
