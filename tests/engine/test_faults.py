@@ -360,6 +360,7 @@ INTERRUPTS = textwrap.dedent(
 )
 
 
+@pytest.mark.slow
 def test_a_hundred_interrupts_are_all_heard():
     done = subprocess.run([sys.executable, "-c", INTERRUPTS], capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == "swallowed []", done.stdout + done.stderr[-2000:]

@@ -137,11 +137,12 @@ def test_a_problem_goes_back_to_the_units_of_its_data():
 def test_members_of_a_batch_that_are_not_finite_are_zeros_with_a_status():
     X, y = np.stack([_X] * 3), np.stack([_Y] * 3)
     X[1, 4, 2], y[2, 0] = np.inf, np.nan
-    problems = jax.vmap(lambda X, y: pose(X, y, "l2", True))(X, y)
+    problems = jax.jit(jax.vmap(lambda X, y: pose(X, y, "l2", True)))(X, y)
     np.testing.assert_array_equal(problems.status, [0, Status.INVALID, Status.INVALID])
     assert np.isfinite(problems.X).all()
     assert np.isfinite(problems.y).all()
-    fits = jax.vmap(lambda p: to_fit(p, jnp.zeros(4), jnp.zeros(()), jnp.int32(Status.NOT_CONVERGED)))(problems)
+    done = jnp.zeros(4), jnp.zeros(()), jnp.int32(Status.NOT_CONVERGED)
+    fits = jax.jit(jax.vmap(lambda problem: to_fit(problem, *done)))(problems)
     np.testing.assert_array_equal(fits.status, [Status.NOT_CONVERGED, Status.INVALID, Status.INVALID])
     assert np.isnan(fits.intercept[1:]).all()
 

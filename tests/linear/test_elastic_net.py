@@ -12,6 +12,7 @@ from sklearn.linear_model import enet_path
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import Status, polynomial_features, working_set
 from jaxreg.linear.elastic_net import alpha_max, elastic_net, elastic_net_path, lasso, lasso_path
+from tests.marks import slow
 
 N, P = 20, 6  # a solver takes seconds to compile for a shape and a precision: tests share them
 GRID = np.geomspace(1.0, 1e-3, 12)
@@ -202,7 +203,7 @@ def test_single_precision_says_where_it_falls_short():
     assert not short[:, 0].any()
 
 
-@pytest.mark.parametrize("p", [60, 400])
+@pytest.mark.parametrize("p", [slow(60), 400])
 def test_designs_wider_than_tall(double, p):
     assert 60 < working_set.WIDTH < 400
     X, y = make_data(p=p)
@@ -217,6 +218,7 @@ def test_designs_wider_than_tall(double, p):
         assert certify(X, y, coef, alpha, 1.0) <= 1e-13
 
 
+@pytest.mark.slow
 def test_wide_designs_far_from_the_start_are_solved_alone_and_in_a_batch(double):
     """One strength each, so far down that descent finds most of the support."""
     generator = np.random.default_rng(3)
@@ -327,7 +329,7 @@ def test_compiles_once_for_all_numbers():
     assert solve._cache_size() == 1
 
 
-@pytest.mark.parametrize("p", [P, 400])
+@pytest.mark.parametrize("p", [P, slow(400)])
 def test_lowers_for_every_platform(p):
     shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((3, N, p), (3, N), (3,))]
     solve = jax.jit(jax.vmap(jax.grad(lambda X, y, alpha: lasso(X, y, alpha).coef.sum(), (0, 1, 2))))
@@ -398,6 +400,8 @@ def test_bad_input_is_refused_before_tracing():
             assert type(caught.value).__name__ == "TypeCheckError"
 
 
-def test_integers_are_converted():
-    X, y = np.arange(12).reshape(6, 2) ** 2 % 7, np.arange(6)
-    np.testing.assert_allclose(lasso(X, y, 1).coef, lasso(X.astype(float), y.astype(float), 1.0).coef)
+def test_integers_are_converted(double):
+    X, y, alphas = np.arange(N * P).reshape(N, P) ** 2 % 7, np.arange(N), np.arange(1, 1 + len(GRID))
+    expected = elastic_net_path(X.astype(float), y.astype(float), alphas.astype(float), 1.0)
+    np.testing.assert_allclose(elastic_net_path(X, y, alphas, 1).coef, expected.coef)
+    assert (expected.coef != 0).any()

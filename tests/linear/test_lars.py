@@ -513,6 +513,7 @@ def _path_of_noise(X, signal, *, seed):
     return {"knots": path.valid.sum(), "coef": path.at(0.001).coef, "y": y, "status": path.status}
 
 
+@pytest.mark.slow
 def test_a_sweep_over_two_devices_gives_the_same_paths():
     X = np.polynomial.legendre.legvander(_T1_X / 10, 30)[:, 1:]
     result = jr.sweep(_path_of_noise, {"seed": jr.seeds(10)}, args=(X, _TRUTH), x64=True, progress=False)

@@ -242,6 +242,7 @@ def test_member_alone_is_member_of_the_population():
     assert np.isnan(population.gap[3])
 
 
+@pytest.mark.slow
 def test_lowers_for_every_platform_in_both_precisions():
     for wide in (False, True):
         with jax.enable_x64(wide):

@@ -230,6 +230,7 @@ def test_derivative_in_alpha_is_the_closed_form_also_at_zero_and_twice():
         np.testing.assert_allclose(twice, 2 * inverse @ inverse @ b, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_derivatives_of_the_path():
     """Coefficients as `ridge`; leave-one-out in alpha and y, repeated singular values or not."""
     grad = jax.jit(jax.jacfwd(lambda alphas: ridge_path(_REPEATED, _Y[:12], alphas)))
@@ -313,6 +314,7 @@ def test_one_compilation_serves_every_strength():
     assert fit._cache_size() == 1
 
 
+@pytest.mark.slow
 def test_lowers_for_every_platform_in_both_precisions():
     def study(X, y, alphas):
         return jax.value_and_grad(lambda X: ridge(X, y, 0.5).coef.sum())(X), ridge_path(X, y, alphas)

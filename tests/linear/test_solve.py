@@ -13,6 +13,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.linear import Huber, Logistic, Multinomial, Poisson, Squared, Status, solve, solve_alpha_max, solve_path
 from jaxreg.penalties import L1, L2, MCP, SCAD, Box, ElasticNet, GroupLasso, SparseGroupLasso, Weighted, positive
 from jaxreg.values import register_value
+from tests.marks import slow
 
 N, P = 40, 6
 GROUPS = [[0, 3], [1, 2, 5], [4]]
@@ -134,14 +135,19 @@ def test_the_gap_bounds_the_distance_from_the_minimum(loss):
         assert excess <= float(gap) < 40 * scale
 
 
-def test_squared_with_l1_is_the_lasso_and_an_elastic_net_the_elastic_net():
+@pytest.mark.parametrize("normalize", [slow(None), slow("l2"), "std"])
+def test_squared_with_l1_is_the_lasso(normalize):
     X, targets = _data()
     y, alphas = targets["squared"], np.array([0.01, 0.3, 0.1])
-    for normalize in (None, "l2", "std"):
-        ours = solve_path(X, y, alphas, "squared", L1(1.0), normalize=normalize)
-        theirs = linear.lasso_path(X, y, alphas, normalize=normalize)
-        np.testing.assert_allclose(ours.coef, theirs.coef, atol=1e-10)
-        np.testing.assert_allclose(ours.intercept, theirs.intercept, atol=1e-10)
+    ours = solve_path(X, y, alphas, "squared", L1(1.0), normalize=normalize)
+    theirs = linear.lasso_path(X, y, alphas, normalize=normalize)
+    np.testing.assert_allclose(ours.coef, theirs.coef, atol=1e-10)
+    np.testing.assert_allclose(ours.intercept, theirs.intercept, atol=1e-10)
+
+
+def test_squared_with_an_elastic_net_is_the_elastic_net():
+    X, targets = _data()
+    y = targets["squared"]
     ours = solve(X, y, Squared(), ElasticNet(0.1, 0.3), fit_intercept=False)
     np.testing.assert_allclose(ours.coef, linear.elastic_net(X, y, 0.1, 0.3, fit_intercept=False).coef, atol=1e-10)
 
@@ -285,7 +291,7 @@ class Plain(Own):
         return jnp.where(w != 0, jnp.abs(g + self.alpha * jnp.sign(w)), at_zero)
 
 
-def test_a_penalty_of_ones_own_is_solved_followed_and_differentiated():
+def test_a_penalty_of_ones_own_is_solved_and_followed():
     X, targets = _data()
     y, alphas = targets["logistic"], np.array([0.1, 0.05])
     theirs = solve_path(X, y, alphas, Logistic(), L1(1.0))
@@ -294,12 +300,18 @@ def test_a_penalty_of_ones_own_is_solved_followed_and_differentiated():
     np.testing.assert_allclose(fit.coef, theirs.coef[1], atol=1e-9)
     assert np.isinf(float(fit.gap))
     assert float(fit.residual) < 1e-9
+    with pytest.raises(ArgumentError, match="alpha"):
+        solve_path(X, y, alphas, Logistic(), penalties.MaxNorm(1.0))
+
+
+@pytest.mark.slow
+def test_a_penalty_of_ones_own_is_differentiated():
+    X, targets = _data()
+    y = targets["logistic"]
     slope = jax.jacfwd(lambda alpha: solve(X, y, Logistic(), Own(alpha)).coef)(0.05)
     np.testing.assert_allclose(
         slope, jax.jacfwd(lambda alpha: solve(X, y, Logistic(), L1(alpha)).coef)(0.05), atol=1e-8
     )
-    with pytest.raises(ArgumentError, match="alpha"):
-        solve_path(X, y, alphas, Logistic(), penalties.MaxNorm(1.0))
 
 
 class Cosh(linear.DataLoss):
