@@ -5,8 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import jax
+
 from experiments.benchmarks import benchmark, device
+from jaxreg.engine.provenance import read_setting
 from jaxreg.study.command import run_module
+
+_CACHE = "jax_enable_compilation_cache"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,7 +31,12 @@ def main(arguments: Sequence[str]) -> int:
     if own.fresh:
         (store / benchmark.JSON_NAME).unlink(missing_ok=True)
     options = ["--preset", own.preset, "--store", str(store)]
-    return run_module([*options, *fields], benchmark, "python -m experiments.benchmarks")
+    kept = read_setting(_CACHE)
+    jax.config.update(_CACHE, False)  # else the times of compiling would be those of looking up
+    try:
+        return run_module([*options, *fields], benchmark, "python -m experiments.benchmarks")
+    finally:
+        jax.config.update(_CACHE, kept)
 
 
 if __name__ == "__main__":

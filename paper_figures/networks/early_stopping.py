@@ -24,6 +24,7 @@ _HEIGHT = 2.8
 _TUTORIAL = {"monitor": "accuracy", "patience": 2, "min_delta": 0.0}
 _TUTORIAL_EPOCHS = 5
 _SHOWN = 20  # the training loss falls on and on: below this part of the lowest validation loss, it is not shown
+_ROOM = 4  # factor above the highest loss: for the legend
 _LOSSES = {
     "train_loss": ("training", plotting.COLORS.black),
     "validation_loss": ("validation", plotting.COLORS.purple),
@@ -59,13 +60,17 @@ def _draw_losses(axes: Axes, dataset: xr.Dataset) -> None:
     axes.annotate(f"turns at {turn}", (turn, 1), (-2, -1), ("data", "axes fraction"), "offset points", **_HINT)
     axes.set(
         yscale="log",
-        ylim=(float(means["validation_loss"].min()) / _SHOWN, None),
+        ylim=(
+            float(means["validation_loss"].min()) / _SHOWN,
+            _ROOM * max(float(mean.max()) for mean in means.values()),
+        ),
         ylabel="loss, nats",
         xlabel=f"epoch\n{plotting.count_runs(summary, 'seeds')}",
     )
     axes.set_title(f"(a) {_NAMES.get(dataset.attrs['dataset'], dataset.attrs['dataset'])}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2, columnspacing=0.8)
+    above: dict[str, Any] = {"frameon": True, "framealpha": 1.0, "edgecolor": "none"}  # hides the dotted line
+    axes.legend(loc="upper right", bbox_to_anchor=(1, 0.95), borderaxespad=0.2, **above)
 
 
 def _draw_epochs(axes: Axes, dataset: xr.Dataset) -> None:

@@ -98,7 +98,7 @@ def _draw_seeds(axes: Axes, dataset: xr.Dataset) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.7g}"))
     axes.set(ylim=(0.8, float(needed.max()) * _ROOM), title="(c) Seeds to tell them apart")
-    axes.legend(loc="upper right", fontsize=6)
+    axes.legend(loc="upper right", fontsize=6, labelspacing=0.25, borderaxespad=0.1)
 
 
 def _draw_needed(axes: Axes, seeds: xr.DataArray, label: str, **look: Any) -> None:

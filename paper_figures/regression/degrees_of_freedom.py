@@ -59,7 +59,8 @@ def _draw_lasso(axes: Axes, dataset: xr.Dataset) -> None:
     axes.set(xscale="log", xlabel="strength $\\alpha$", ylabel="degrees of freedom", ylim=(-0.5, None))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_title("(a) Lasso")
-    axes.legend(title=plotting.count_runs(covariance, "draws"), title_fontsize=7)
+    count = plotting.count_runs(covariance, "draws")
+    axes.legend(loc="lower left", title=count, title_fontsize=6.5, fontsize=6.5, handlelength=1.1, borderaxespad=0.1)
 
 
 def _draw_difference(axes: Axes, dataset: xr.Dataset) -> None:

@@ -56,8 +56,8 @@ def draw(dataset: xr.Dataset) -> Figure:
             axes[1, column].set(xlabel=_VIEWS[view][0], title=f"({letters[1]}) One ingredient less")
         for row in axes:
             row[0].set_ylabel("test error")
-        axes[0, 0].legend(loc="upper left")
-        axes[1, 0].legend(loc="upper left")
+        axes[0, 0].legend(loc="upper left", handlelength=1.1, fontsize=6.5, borderaxespad=0.1)
+        figure.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 

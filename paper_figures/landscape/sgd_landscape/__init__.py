@@ -1,5 +1,7 @@
 """Where SGD ends on the landscape of tutorial T2, how long it lasts, and what batch size and start change."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
@@ -36,6 +38,7 @@ CAPTION = (
 )
 
 _HEIGHT = 5.6
+_BELOW: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.22), "fontsize": 6, "borderaxespad": 0}
 _SHOWN_RATES = {0.1: ":", RATE: "-", 0.9: "--"}
 _GONE = {0.1: 0.8, 0.5: 1.6}  # diverged shares that contours follow, and the widths of these
 _SHARES = LinearSegmentedColormap.from_list("shares", ["white", PALETTE[0]])
@@ -104,7 +107,8 @@ def _draw_fates(axes: Axes, dataset: xr.Dataset) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.tick_params(labelbottom=False)
     title = f"n = {int(summary['n'].min()):,} runs each"
-    axes.legend(title=title, loc="center left", bbox_to_anchor=(0, 0.45), title_fontsize=7, alignment="left")
+    small: dict[str, Any] = {"fontsize": 6.5, "title_fontsize": 6.5, "handlelength": 1.1, "borderaxespad": 0.1}
+    axes.legend(title=title, loc="center left", bbox_to_anchor=(0, 0.44), alignment="left", **small)
 
 
 def _draw_control(axes: Axes, dataset: xr.Dataset) -> None:
@@ -128,7 +132,7 @@ def _draw_survival(axes: Axes, dataset: xr.Dataset) -> None:
         for rate, line in styles.items():
             plotting.band(axes, "step", _survival(dataset, name, rate), color=color, linestyle=line)
     handles = [Line2D([], [], color="0.3", linestyle=line, label=f"α = {rate:.2g}") for rate, line in styles.items()]
-    axes.legend(handles=handles, loc="center right", bbox_to_anchor=(1.02, 0.4), handlelength=1.8, labelspacing=0.3)
+    axes.legend(handles=handles, ncols=3, handlelength=1.5, columnspacing=0.8, **_BELOW)
     axes.text(0.97 * steps, 0.97, "not yet diverged", color=PALETTE[3], ha="right", fontsize=7)
     axes.text(0.1 * steps, 0.08, "still in the\nstart's basin", color=PALETTE[2], fontsize=7)
     axes.set(xlabel="step", ylabel="share of runs", xlim=(0, steps), ylim=(0, 1.05), title="(c) Survival")
@@ -155,7 +159,7 @@ def _draw_batch_sizes(axes: Axes, dataset: xr.Dataset) -> None:
     handles = [
         Line2D([], [], color=PALETTE[3], linewidth=w, label=f"{100 * gone:g} % diverged") for gone, w in _GONE.items()
     ]
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, (len(rows) - 1) / len(rows)), fontsize=6)
+    axes.legend(handles=handles, ncols=2, handlelength=1.1, columnspacing=0.8, **_BELOW)
     names = [*map(str, dataset["batch_size"].values), "all"]
     axes.set(xscale="log", xlabel="learning rate α", ylabel="points per step", title=f"(d) Start at {start:g}")
     axes.set_yticks(range(len(rows)), names)
