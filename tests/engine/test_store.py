@@ -27,6 +27,7 @@ from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import StoreError
 from tests.engine import killed_sweep
 from tests.engine.runs import counted_compilations, descend
+from tests.marks import slow
 
 POINTS = np.linspace(-1, 1, 50, dtype=np.float32)
 AXES = {"seed": jr.seeds(10), "learning_rate": [0.1, 0.5]}
@@ -345,8 +346,10 @@ def test_sigterm_writes_what_came_in_says_how_to_resume_and_leaves_no_note(tmp_p
     assert not (store / NOTE).exists()
 
 
-@pytest.mark.parametrize("swallowing", [False, True])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "swallowing"),
+    [(signal.SIGINT, True), (signal.SIGTERM, False), slow(signal.SIGINT, False), slow(signal.SIGTERM, True)],
+)
 def test_no_signal_is_swallowed(tmp_path, monkeypatch, swallowing, number):
     """An interrupt within a destructor is ignored by Python: the store raises it again. A hundred, at many moments."""
     store, moments = tmp_path / "s.zarr", random.Random(0)
