@@ -20,6 +20,7 @@ from experiments.networks.tutorial_network import (
     Images,
     count_epochs,
     count_overflow,
+    describe_data,
     last_accuracy,
     load_images,
     require,
@@ -139,7 +140,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     )
     parts = [images, plane.rename(diverged="plane_diverged"), functions]
     whole = xr.merge(parts, join="exact", combine_attrs="override")
-    return whole.assign_attrs(dataset=config.dataset, plane_units=sum(config.plane_hidden))
+    return whole.assign_attrs(**describe_data(config.dataset), plane_units=sum(config.plane_hidden))
 
 
 def learn_images(*data: Any, scale: Any, **settings: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from experiments.networks.tutorial_network import (
     Images,
     choose_best,
     count_epochs,
+    describe_data,
     last_accuracy,
     lead,
     load_images,
@@ -107,7 +108,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     return result.assign(
         parameters=("network", [count_parameters((pixels, *hidden, _CLASSES)) for hidden in networks.values()]),
         layers=("network", ["-".join(map(str, hidden)) for hidden in networks.values()]),
-    ).assign_attrs(dataset=config.dataset, brightest=data.about.brightest)
+    ).assign_attrs(**describe_data(config.dataset), tutorial_rate=LEARNING_RATE, brightest=data.about.brightest)
 
 
 def learn(*data: Any, scale: Any, **settings: Any) -> dict[str, Any]:

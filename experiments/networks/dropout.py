@@ -19,6 +19,7 @@ from experiments.networks.tutorial_network import (
     POINTS,
     Images,
     count_epochs,
+    describe_data,
     load_images,
     require,
 )
@@ -100,7 +101,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         store=store,
         progress=progress,
     )
-    return result.assign_attrs(dataset=config.dataset)
+    return result.assign_attrs(**describe_data(config.dataset))
 
 
 def _place(hidden: int) -> dict[str, np.ndarray]:

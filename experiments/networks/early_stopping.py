@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
+from experiments.networks.tutorial_network import describe_data
 from jaxreg.claims import Above, Below, Claim, Estimate, Inside, estimate, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import stopping
@@ -115,7 +116,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         compiled_last_epoch=("checked", np.where(stopped := compiled["stopped_epoch"].values, stopped, epochs)),
         compiled_best_epoch=("checked", compiled["best_epoch"].values),
         checked=compiled["seed"].values,
-    ).assign_attrs(dataset=config.dataset, images=len(x), batch_size=settings["batch_size"])
+    ).assign_attrs(**describe_data(config.dataset), images=len(x), batch_size=settings["batch_size"])
 
 
 def follow(*data: Any, **settings: Any) -> dict[str, Any]:

@@ -10,7 +10,16 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.networks.tutorial_network import BATCH_SIZE, HIDDEN, LEARNING_RATE, Images, lead, load_images, prepare
+from experiments.networks.tutorial_network import (
+    BATCH_SIZE,
+    HIDDEN,
+    LEARNING_RATE,
+    Images,
+    describe_data,
+    lead,
+    load_images,
+    prepare,
+)
 from jaxreg.checks import check_integer
 from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.errors import ArgumentError
@@ -84,7 +93,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         progress=progress,
     )
     sizes = {"train_images": len(data.y_train), "test_images": len(data.y_test)}
-    return result.assign_attrs(dataset=config.dataset, **sizes)
+    return result.assign_attrs(**describe_data(config.dataset), **sizes)
 
 
 def follow(

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.networks.tutorial_network import Images
+from experiments.networks.tutorial_network import Images, describe_data
 from jaxreg.checks import check_integer
 from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.errors import ArgumentError
@@ -100,7 +100,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     )
     sizes, strengths = ([point[place] for point in points] for place in (0, 1))
     return result.assign_coords(units=("case", sizes), l2=("case", strengths)).assign_attrs(
-        dataset=config.dataset, train_images=len(y), validation_images=len(y_validation)
+        **describe_data(config.dataset), train_images=len(y), validation_images=len(y_validation)
     )
 
 

@@ -110,7 +110,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         progress=progress,
     )
     return result.assign(parabola).assign_attrs(
-        dataset=config.dataset, brightest=data.about.brightest, classes=len(data.about.classes)
+        **t5.describe_data(config.dataset), brightest=data.about.brightest, classes=len(data.about.classes)
     )
 
 

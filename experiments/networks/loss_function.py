@@ -102,7 +102,11 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         progress=progress,
     )
     best = tuned_rates.find_best_rates(result)
-    return result.assign(work_examples()).assign(best_rate=best).assign_attrs(dataset=config.dataset)
+    return (
+        result.assign(work_examples())
+        .assign(best_rate=best)
+        .assign_attrs(**t5.describe_data(config.dataset), tutorial_rate=t5.LEARNING_RATE)
+    )
 
 
 def follow(*data: Any, **settings: Any) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     return result.assign(
         default_rate=("optimizer", [DEFAULTS[name] for name in config.optimizers]),
         best_rate=tuned_rates.find_best_rates(result),
-    ).assign_attrs(dataset=config.dataset)
+    ).assign_attrs(**t5.describe_data(config.dataset))
 
 
 def follow(*data: Any, optimizer: str, momentum: float, weight_decay: float, **settings: Any) -> dict[str, Any]:

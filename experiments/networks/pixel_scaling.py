@@ -19,6 +19,7 @@ from experiments.networks.tutorial_network import (
     Images,
     count_epochs,
     count_overflow,
+    describe_data,
     last_accuracy,
     load_images,
     require,
@@ -102,7 +103,9 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         store=store,
         progress=progress,
     )
-    return result.assign_attrs(dataset=config.dataset, brightest=data.about.brightest)
+    return result.assign_attrs(
+        **describe_data(config.dataset), tutorial_rate=LEARNING_RATE, brightest=data.about.brightest
+    )
 
 
 def prepare(x_train: Any, brightest: int) -> dict[str, dict[str, float]]:

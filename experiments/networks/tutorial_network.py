@@ -19,6 +19,7 @@ POINTS = "percentage points"
 
 Images = Literal["digits", "mnist"]
 
+_TITLES = {"mnist": "MNIST", "digits": "Digits"}
 _SIZES = {"mnist": (6000, 1000), "digits": (None, None)}
 _PASSES = {"mnist": 1.0, "digits": 6000 / 1297}
 
@@ -34,6 +35,11 @@ def load_images(dataset: str, *, scale: bool = False, train: int | None = None, 
     """
     sizes = _SIZES.get(dataset, (None, None))
     return jr.datasets.load(dataset, train=train or sizes[0], test=test or sizes[1], scale=scale)
+
+
+def describe_data(dataset: str) -> dict[str, str]:
+    """What a result says of its data, as attributes: their name, and a title for figures."""
+    return {"dataset": dataset, "title": _TITLES.get(dataset, dataset)}
 
 
 def prepare(x_train: Any, x_test: Any, pixels: str, brightest: int) -> tuple[Any, Any]:

@@ -20,7 +20,6 @@ CAPTION = (
 
 _HEIGHT = 4.9
 _NAMES = {"leaky_relu": "leaky ReLU", "relu": "ReLU", "elu": "ELU", "gelu": "GELU"}
-_SETS = {"digits": "Digits", "mnist": "MNIST"}
 _PATTERNS = {"ring": "ring", "xor": "exclusive or"}
 _SOLVED = 0.95
 _SHOWN_SEEDS = 64
@@ -97,7 +96,7 @@ def _label(figure: Figure, axes: np.ndarray, dataset: xr.Dataset) -> None:
     for row, (pattern, name) in enumerate(_PATTERNS.items(), start=1):
         line = 100 * float(dataset["best_line"].sel(pattern=pattern))
         axes[row, 0].set_ylabel(f"({'bc'[row - 1]}) {name}\nline: {line:.0f} %\n{count}")
-    name = _SETS.get(dataset.attrs["dataset"], dataset.attrs["dataset"])
+    name = dataset.attrs["title"]
     last = plotting.count_runs(_summarise(dataset, "test_accuracy", "seed"), "seeds")
     axes[3, 0].set_ylabel(f"(d) {name}\ntest accuracy, %\n{last}")
     handles, labels = axes[3, 0].get_legend_handles_labels()

@@ -20,7 +20,6 @@ CAPTION = (
 )
 
 _HEIGHT = 2.9
-_TUTORIAL_RATE = 0.1
 _SHOWN_SEEDS = 64
 _LOOKS = {
     "A": (plotting.COLORS.blue, "o"),
@@ -28,7 +27,6 @@ _LOOKS = {
     "C": (plotting.COLORS.green, "s"),
 }
 _PIXELS = {"raw": "none", "scaled": "full"}
-_NAMES = {"digits": "Digits", "mnist": "MNIST"}
 _TICKS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 _TOP = 1.3  # of the highest accuracy possible: room for the legend
 
@@ -39,9 +37,9 @@ def draw(dataset: xr.Dataset) -> Figure:
     last = last.assign(percent=100 * last["test_accuracy"])
     with plotting.style():
         figure, axes = plt.subplots(1, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT), sharey=True, width_ratios=(1.2, 1, 1))
-        _draw_networks(axes[0], dataset, last.sel(learning_rate=_TUTORIAL_RATE, method="nearest"))
-        name = _NAMES.get(dataset.attrs["dataset"], dataset.attrs["dataset"])
-        axes[0].set_title(f"(a) {name}, learning rate 0.1")
+        rate = dataset.attrs["tutorial_rate"]
+        _draw_networks(axes[0], dataset, last.sel(learning_rate=rate, method="nearest"))
+        axes[0].set_title(f"(a) {dataset.attrs['title']}, learning rate {rate:g}")
         titles = (f"(b) Pixels 0…{dataset.attrs['brightest']}", "(c) Pixels 0…1")
         for panel, pixels, title in zip(axes[1:], _PIXELS, titles, strict=True):
             _draw_rates(panel, dataset, last.sel(pixels=pixels))
@@ -79,7 +77,7 @@ def _draw_rates(axes: Axes, dataset: xr.Dataset, runs: xr.Dataset) -> None:
         summary = stats.mean(runs.sel(network=network), "percent", dim="seed")
         label = f"{network}: {dataset['layers'].sel(network=network).item()}"
         plotting.band(axes, "learning_rate", summary, label=label, color=color, marker=mark, markersize=3)
-    axes.axvline(_TUTORIAL_RATE, ymax=1 / _TOP, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+    axes.axvline(dataset.attrs["tutorial_rate"], ymax=1 / _TOP, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
     low, high = float(runs["learning_rate"].min()) / 1.25, float(runs["learning_rate"].max()) * 1.25
     axes.set_xlim(low, high)
     axes.set(xscale="log", xlabel=f"learning rate\n{_count(runs)}")

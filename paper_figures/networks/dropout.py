@@ -32,7 +32,6 @@ _COLORS = {
 _MARKS = {"input": "o", "first hidden": "^", _LAST: "s", "every hidden": "D"}
 _SETS: dict[str, Any] = {"train_accuracy": {"linestyle": "--"}, "test_accuracy": {"linestyle": "-"}}
 _WITHOUT = plotting.COLORS.vermillion
-_NAMES = {"digits": "Digits", "mnist": "MNIST"}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
@@ -46,7 +45,7 @@ def draw(dataset: xr.Dataset) -> Figure:
     with plotting.style():
         figure, (curves, gap, gain) = plt.subplots(1, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT))
         _draw_curves(curves, percent.sel(position=_LAST))
-        curves.set_title(f"(a) {_NAMES.get(dataset.attrs['dataset'], dataset.attrs['dataset'])}")
+        curves.set_title(f"(a) {dataset.attrs['title']}")
         _draw_gap(gap, last)
         _draw_gain(gain, last)
     return figure

@@ -35,7 +35,6 @@ _MONITORS = {
 }
 _KEPT = {"last": {"marker": "o"}, "best": {"marker": "^", "markerfacecolor": "white"}}
 _HINT: dict[str, Any] = {"fontsize": 6, "color": "0.3", "ha": "right", "va": "top"}
-_NAMES = {"digits": "Digits", "mnist": "MNIST"}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
@@ -67,7 +66,7 @@ def _draw_losses(axes: Axes, dataset: xr.Dataset) -> None:
         ylabel="loss, nats",
         xlabel=f"epoch\n{plotting.count_runs(summary, 'seeds')}",
     )
-    axes.set_title(f"(a) {_NAMES.get(dataset.attrs['dataset'], dataset.attrs['dataset'])}")
+    axes.set_title(f"(a) {dataset.attrs['title']}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     above: dict[str, Any] = {"frameon": True, "framealpha": 1.0, "edgecolor": "none"}  # hides the dotted line
     axes.legend(loc="upper right", bbox_to_anchor=(1, 0.95), borderaxespad=0.2, **above)

@@ -20,13 +20,12 @@ _TUTORIAL_EPOCHS = (5, 10, 60)
 _HEIGHT = 4.4
 _TICKS = (1, 2, 5, 10, 20, 60, 120, 240)
 _LOOKS = {"train": ("training", plotting.COLORS.sky, "--"), "test": ("test", plotting.COLORS.vermillion, "-")}
-_NAMES = {"digits": "Digits", "mnist": "MNIST"}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw accuracy and loss over the epochs, for both kinds of pixels."""
     dataset = dataset.assign({f"{part}_percent": 100 * dataset[f"{part}_accuracy"] for part in _LOOKS})
-    name = _NAMES.get(dataset.attrs["dataset"], dataset.attrs["dataset"])
+    name = dataset.attrs["title"]
     titles = {"raw": f"{name}, pixels as they are", "scaled": f"{name}, pixels 0…1"}
     with plotting.style():
         figure, rows = plt.subplots(2, 2, figsize=(plotting.PAGE_WIDTH, _HEIGHT), sharex=True, sharey="col")

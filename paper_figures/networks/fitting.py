@@ -28,7 +28,6 @@ _LOOKS = {
     "validation": ("validation", plotting.COLORS.vermillion, "-"),
 }
 _KINDS = {"loss": "loss, nats", "error": "error, %", "weights": "norm of the weights"}
-_NAMES = {"digits": "Digits", "mnist": "MNIST"}
 _FLOOR = 0.01  # nats; what a training loss does below is no matter here
 _MARKS: dict[str, Any] = {"marker": "o", "markersize": 2.5}
 
@@ -48,7 +47,7 @@ def draw(dataset: xr.Dataset) -> Figure:
                 _draw_last(axes, runs.isel(epoch=-1), kind)
                 axes.set_title(f"({letter}) {kind.capitalize()} over {'size' if runs is sizes else 'L2'}")
         count = plotting.count_runs(stats.mean(dataset, "train_loss", dim="seed"), "seeds")
-        name = _NAMES.get(dataset.attrs["dataset"], dataset.attrs["dataset"])
+        name = dataset.attrs["title"]
         images = [f"{dataset.attrs[f'{part}_images']:,} {label}" for part, (label, _, _) in _LOOKS.items()]
         figure.suptitle(f"{name}: {' and '.join(images)} images; {count}", fontsize=8)
     return figure

@@ -26,7 +26,6 @@ _TOP = 1.14  # of the height that the curves need: room for the legend above the
 _LOOKS = {"raw": plotting.COLORS.blue, "scaled": plotting.COLORS.vermillion}
 _RATE_COLORS = (plotting.COLORS.purple, plotting.COLORS.black, plotting.COLORS.green, plotting.COLORS.vermillion)
 _ROOM = 0.25  # of the decades that the losses span: room for the legend above them
-_NAMES = {"digits": "Digits", "mnist": "MNIST"}
 _SHOWN_SEEDS = 32
 _REGIMES = (plotting.COLORS.purple, plotting.COLORS.green, plotting.COLORS.orange, plotting.COLORS.vermillion)
 _LIMITS = (0.5, 1.0, 2.0)  # of the regimes, in units of 1/h
@@ -96,7 +95,7 @@ def _draw_accuracy(axes: Axes, dataset: xr.Dataset) -> None:
         axes.axvline(rate, ymax=1 / _TOP, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
         axes.annotate("T5", (rate, 0), (2, 2), textcoords="offset points", fontsize=6, color="0.4")
     count = plotting.count_runs(stats.mean(dataset, "percent", dim="seed"), "seeds")
-    name = _NAMES.get(dataset.attrs["dataset"], dataset.attrs["dataset"])
+    name = dataset.attrs["title"]
     axes.set(xscale="log", ylim=(0, 100 * _TOP), yticks=range(0, 101, 20))
     axes.set(xlabel=f"learning rate\n{count}", ylabel="test accuracy, %")
     axes.set_title(f"(c) {name}, after {int(dataset['epoch'])} epochs")

@@ -23,8 +23,6 @@ _LOOKS = {
     "cross_entropy": ("cross-entropy", plotting.COLORS.blue),
     "mean_squared_error": ("mean squared error", plotting.COLORS.vermillion),
 }
-_NAMES = {"digits": "Digits", "mnist": "MNIST"}
-_TUTORIAL_RATE = 0.1
 
 
 def draw(dataset: xr.Dataset) -> Figure:
@@ -35,7 +33,7 @@ def draw(dataset: xr.Dataset) -> Figure:
         figure, panels = plt.subplots(2, 2, figsize=(plotting.PAGE_WIDTH, _HEIGHT))
         _draw_example(panels[0, 0], dataset)
         _draw_slopes(panels[0, 1], dataset)
-        _draw_rates(panels[1, 0], runs.isel(epoch=-1), dataset.attrs["dataset"])
+        _draw_rates(panels[1, 0], runs.isel(epoch=-1), dataset.attrs["title"])
         _draw_epochs(panels[1, 1], runs)
     return figure
 
@@ -79,12 +77,13 @@ def _draw_rates(axes: Axes, last: xr.Dataset, name: str) -> None:
     for kind, (label, color) in _LOOKS.items():
         summary = stats.mean(last.sel(loss=kind), "percent", dim="seed")
         plotting.band(axes, "learning_rate", summary, label=label, color=color, marker="o", markersize=2.5)
-    axes.axvline(_TUTORIAL_RATE, ymax=100 / 125, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
-    axes.annotate("T5", (_TUTORIAL_RATE, 0), (2, 2), textcoords="offset points", fontsize=6, color="0.4")
+    rate = last.attrs["tutorial_rate"]
+    axes.axvline(rate, ymax=100 / 125, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+    axes.annotate("T5", (rate, 0), (2, 2), textcoords="offset points", fontsize=6, color="0.4")
     count = plotting.count_runs(stats.mean(last, "percent", dim="seed"), "seeds")
     axes.set(xscale="log", ylim=(0, 125), yticks=range(0, 101, 20))
     axes.set(xlabel=f"learning rate\n{count}", ylabel="test accuracy, %")
-    axes.set_title(f"(c) {_NAMES.get(name, name)}, after {int(last['epoch'])} epochs")
+    axes.set_title(f"(c) {name}, after {int(last['epoch'])} epochs")
     axes.legend(loc="upper left", ncols=2)
 
 

@@ -18,7 +18,6 @@ CAPTION = (
 )
 
 _HEIGHT = 5.2
-_NAMES = {"digits": "Digits", "mnist": "MNIST"}
 _CURVES = {
     "baseline": (plotting.COLORS.black, "-"),
     "L2": (plotting.COLORS.blue, "--"),
@@ -42,7 +41,7 @@ def draw(dataset: xr.Dataset) -> Figure:
         accuracy = bottom.add_subplot(grid[0])
         gain = bottom.add_subplot(grid[1], sharey=accuracy)
         last = dataset[["test", "diverged"]].isel(epoch=-1)
-        _draw_accuracies(accuracy, last, dataset.attrs["dataset"])
+        _draw_accuracies(accuracy, last, dataset.attrs["title"])
         _draw_gains(gain, last)
         _draw_curves(bottom.add_subplot(grid[2]), dataset)
     return figure
@@ -79,7 +78,7 @@ def _draw_accuracies(axes: Axes, last: xr.Dataset, name: str) -> None:
         axes.plot(summary["mean"].sel(case=case), place, "|", color=_color(case), markersize=13, markeredgewidth=1.8)
     axes.set(yticks=range(len(cases)), yticklabels=cases, ylim=(len(cases) - 0.5, -0.5))
     axes.set(xlabel=f"test accuracy, %\n{_count(summary, 'seeds')}")
-    axes.set_title(f"(a) {_NAMES.get(name, name)}")
+    axes.set_title(f"(a) {name}")
     axes.tick_params(axis="y", length=0)
 
 

@@ -32,14 +32,13 @@ _LOOKS = {
 }
 _DASHED = ("nesterov", "adamw")  # they lie on momentum and Adam
 _ONE_STEP_SIZE = ("sgd", "momentum", "nesterov")
-_NAMES = {"digits": "Digits", "mnist": "MNIST"}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw accuracy over the rate for both families above; below, default against best, and learning curves."""
     last = dataset.isel(epoch=-1).assign(percent=100 * dataset["test_accuracy"].isel(epoch=-1))
     kinds = [str(kind) for kind in dataset["optimizer"].values]
-    name = _NAMES.get(dataset.attrs["dataset"], dataset.attrs["dataset"])
+    name = dataset.attrs["title"]
     with plotting.style():
         figure, panels = plt.subplots(2, 2, figsize=(plotting.PAGE_WIDTH, _HEIGHT))
         epochs = int(last["epoch"])

@@ -22,7 +22,6 @@ CAPTION = (
 )
 
 _HEIGHT = 4.9
-_TUTORIAL_RATE = 0.1
 _TICKS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 _LOOKS: dict[str, dict[str, Any]] = {
     "raw": {"color": plotting.COLORS.blue, "marker": "o"},
@@ -30,7 +29,6 @@ _LOOKS: dict[str, dict[str, Any]] = {
     "standardised": {"color": plotting.COLORS.green, "marker": "s"},
 }
 _ACTIVATIONS = {"sigmoid": "sigmoid", "relu": "ReLU"}
-_NAMES = {"digits": "Digits", "mnist": "MNIST"}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
@@ -39,9 +37,9 @@ def draw(dataset: xr.Dataset) -> Figure:
     last = last.assign(percent=100 * last["test_accuracy"])
     with plotting.style():
         figure, axes = plt.subplots(2, 2, figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        name = _NAMES.get(dataset.attrs["dataset"], dataset.attrs["dataset"])
-        _draw_flat(axes[0, 0], dataset[["flat", "diverged"]].sel(learning_rate=_TUTORIAL_RATE, method="nearest"))
-        axes[0, 0].set_title(f"(a) {name}, flat units")
+        rate = dataset.attrs["tutorial_rate"]
+        _draw_flat(axes[0, 0], dataset[["flat", "diverged"]].sel(learning_rate=rate, method="nearest"))
+        axes[0, 0].set_title(f"(a) {dataset.attrs['title']}, flat units")
         _draw_best(axes[0, 1], last)
         axes[0, 1].set_title("(b) Best learning rate")
         _draw_relu(axes[1, 0], last.sel(activation="relu"))
@@ -90,8 +88,9 @@ def _draw_best(axes: Axes, last: xr.Dataset) -> None:
             summary = stats.mean(best.sel(activation=activation, pixels=pixels), "log", dim="seed")
             powers = 10 ** summary[["mean", "low", "high"]]
             _draw_point(axes, group + (place - 1) * 0.2, powers, look)
-    axes.axhline(_TUTORIAL_RATE, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
-    axes.annotate("T5", (-0.5, _TUTORIAL_RATE), (2, 2), textcoords="offset points", fontsize=6, color="0.4")
+    rate = last.attrs["tutorial_rate"]
+    axes.axhline(rate, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+    axes.annotate("T5", (-0.5, rate), (2, 2), textcoords="offset points", fontsize=6, color="0.4")
     axes.set_xticks(range(len(_ACTIVATIONS)), list(_ACTIVATIONS.values()))
     low, high = float(last["learning_rate"].min()), float(last["learning_rate"].max())
     axes.set(xlim=(-0.5, len(_ACTIVATIONS) - 0.5), ylim=(low / 1.25, high * 1.25))
@@ -124,7 +123,7 @@ def _draw_gain(axes: Axes, last: xr.Dataset) -> None:
 
 
 def _label_rates(axes: Axes, runs: xr.Dataset) -> None:
-    axes.axvline(_TUTORIAL_RATE, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+    axes.axvline(runs.attrs["tutorial_rate"], color="0.6", linewidth=0.8, linestyle=":", zorder=0)
     low, high = float(runs["learning_rate"].min()), float(runs["learning_rate"].max())
     axes.set_xlim(low / 1.25, high * 1.25)
     axes.set(xscale="log", xlabel=f"learning rate\n{_count(runs, 'percent')}")

@@ -32,7 +32,6 @@ _PARTS = {
 _COLORS = (plotting.COLORS.blue, plotting.COLORS.vermillion, plotting.COLORS.green)
 _MARKERS = "s^D"
 _ROOM = 60  # factor above the largest number of seeds: for the legend
-_NAMES = {"digits": "digits", "mnist": "MNIST"}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
@@ -58,7 +57,7 @@ def _draw_components(axes: Axes, dataset: xr.Dataset) -> None:
     axes.set_yticks(place, names)
     axes.invert_yaxis()
     count = plotting.count_runs(parts, "runs")
-    axes.set(xlabel=f"variance, points²\n{count}", title=f"(a) Sources, {_name(dataset)}")
+    axes.set(xlabel=f"variance, points²\n{count}", title=f"(a) Sources, {dataset.attrs['title']}")
 
 
 def _draw_split(axes: Axes, dataset: xr.Dataset) -> None:
@@ -103,7 +102,3 @@ def _draw_seeds(axes: Axes, dataset: xr.Dataset) -> None:
 
 def _draw_needed(axes: Axes, seeds: xr.DataArray, label: str, **look: Any) -> None:
     axes.plot(seeds["difference"], seeds, label=label, linewidth=1.1, markersize=3, **look)
-
-
-def _name(dataset: xr.Dataset) -> str:
-    return _NAMES.get(dataset.attrs["dataset"], dataset.attrs["dataset"])

@@ -35,7 +35,6 @@ _STATISTICS = {"mean": plotting.COLORS.blue, "median": plotting.COLORS.green}
 _SHOWN_SEPARATION = 6.0
 _RANGE = 1.75  # of positions that are shown; what lies beyond is put into the last bin
 _BINS = np.linspace(-_RANGE, _RANGE, 57)
-_NAMES = {"digits": "digits", "mnist": "MNIST"}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
@@ -151,8 +150,7 @@ def _draw_pictures(axes: Axes, dataset: xr.Dataset) -> None:
     axes.set_xticks([k * (width + gap) + width / 2 - 0.5 for k in range(len(classes))], [str(c) for c in classes])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    name = _NAMES.get(dataset.attrs["dataset"], dataset.attrs["dataset"])
-    axes.set_title(f"(d) The label's image, {int(dataset['count'].sum()):,} {name}")
+    axes.set_title(f"(d) {dataset.attrs['title']}: the label's image, n = {int(dataset['count'].sum()):,}")
 
 
 def _draw_scatter(axes: Axes, dataset: xr.Dataset) -> None:

@@ -144,7 +144,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         "seconds": (("repeat", "batch_size"), time_epochs(*data[:2], sizes, config.repeats, **network)),
         "updates": (("protocol", "batch_size"), counts),
     }
-    about = {"dataset": config.dataset, "images": n, "epochs": epochs, "reference": reference}
+    about = {**t5.describe_data(config.dataset), "images": n, "epochs": epochs, "reference": reference}
     return _join(passes, steps, reference).assign(more).assign_attrs(about)
 
 

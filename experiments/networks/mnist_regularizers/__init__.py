@@ -13,7 +13,7 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks.mnist_regularizers.claims import CLAIMS as CLAIMS
 from experiments.networks.mnist_regularizers.claims import find_wins, last_accuracies, measure_gain
-from experiments.networks.tutorial_network import Images, load_images
+from experiments.networks.tutorial_network import Images, describe_data, load_images
 from jaxreg.checks import check_integer
 from jaxreg.claims import estimate
 from jaxreg.nets import stopping
@@ -129,7 +129,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     sizes = {"train_images": len(y), "validation_images": len(y_validation), "test_images": len(data.y_test)}
     sample = int(np.random.default_rng(0).integers(len(x)))
     pictures = _show(x[sample], whitening.apply(x[sample : sample + 1])[0], changes, data.about.image_shape)
-    about = {"dataset": config.dataset, "label": data.about.classes[y[sample]], **sizes}
+    about = {**describe_data(config.dataset), "label": data.about.classes[y[sample]], **sizes}
     return stop_early(result, rule).assign(sample=pictures).assign_attrs(about)
 
 

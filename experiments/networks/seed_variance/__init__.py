@@ -24,6 +24,7 @@ from experiments.networks.seed_variance.variances import (
     split_variances,
     tabulate_seeds,
 )
+from experiments.networks.tutorial_network import describe_data
 from jaxreg.claims import Above, Below, Claim, Estimate, Inside
 from jaxreg.nets.boundary import check_integer
 from jaxreg.study.settings import Seeds
@@ -107,7 +108,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         progress=progress,
     ).load()
     accuracy = crossed["test_accuracy"].where(~crossed["diverged"])
-    result = independent.assign(crossed_accuracy=accuracy).assign_attrs(dataset=config.dataset)
+    result = independent.assign(crossed_accuracy=accuracy).assign_attrs(**describe_data(config.dataset))
     return result.assign(split_variances(result)).assign(seeds_needed=tabulate_seeds(result, FULL_TEST_SET))
 
 

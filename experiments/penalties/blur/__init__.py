@@ -172,7 +172,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     parts = {name: part.rename(diverged=f"diverged_{name}") for name, part in parts.items()}
     # The losses are named along an axis of each part; what they set is the same and would clash.
     parts = {name: part.drop_vars(set(part.coords) - set(part.indexes)) for name, part in parts.items()}
-    return xr.merge(parts.values(), combine_attrs="override").assign_attrs(dataset=config.dataset)
+    return xr.merge(parts.values(), combine_attrs="override").assign_attrs(**t5.describe_data(config.dataset))
 
 
 def _beside(store: str | Path | None, name: str) -> Path | None:

@@ -39,7 +39,7 @@ def dataset():
             "vertical": side,
             "epoch": [1, 2, 3],
         },
-        {"dataset": "digits"},
+        {"dataset": "digits", "title": "Digits"},
     )
 
 

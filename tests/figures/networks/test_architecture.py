@@ -26,7 +26,7 @@ def dataset():
             "layers": ("network", ["256-128", "256-128-128-128", "256-1568"]),
         },
         {"network": list(_NETWORKS), "pixels": ["raw", "scaled"], "learning_rate": _RATES, "epoch": [1, 2, 3]},
-        {"dataset": "mnist", "brightest": 255},
+        {"dataset": "mnist", "title": "MNIST", "tutorial_rate": 0.1, "brightest": 255},
     )
 
 

@@ -25,7 +25,7 @@ def dataset():
     return xr.Dataset(
         accuracy | {"shown_accuracy": (cells, random.uniform(0.7, 0.8, shape)), "diverged": (cells, diverged)},
         {"position": list(_POSITIONS), "seed": np.arange(12), "rate": _RATES, "epoch": [1, 2, 3]},
-        {"dataset": "mnist"},
+        {"dataset": "mnist", "title": "MNIST"},
     )
 
 

@@ -31,7 +31,7 @@ def dataset():
             "diverged": ("seed", np.arange(_SEEDS) == 0),
         },
         _AXES | {"kept": ["end", "last", "best"], "seed": np.arange(_SEEDS), "epoch": epochs},
-        {"dataset": "mnist"},
+        {"dataset": "mnist", "title": "MNIST"},
     )
 
 

@@ -23,7 +23,7 @@ def dataset():
     diverged[0, 3] = True
     curves["test_loss"][1][0, 3] = np.nan
     coords = {"pixels": ["raw", "scaled"], "seed": np.arange(_SEEDS), "epoch": _EPOCHS}
-    about = {"dataset": "mnist", "train_images": 1500, "test_images": 6000}
+    about = {"dataset": "mnist", "title": "MNIST", "train_images": 1500, "test_images": 6000}
     return xr.Dataset(curves | {"diverged": (("pixels", "seed"), diverged)}, coords, about)
 
 

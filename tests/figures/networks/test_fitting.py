@@ -33,7 +33,7 @@ def dataset():
         "units": ("case", list(units)),
         "l2": ("case", list(strengths)),
     }
-    about = {"dataset": "mnist", "train_images": 1200, "validation_images": 4800}
+    about = {"dataset": "mnist", "title": "MNIST", "train_images": 1200, "validation_images": 4800}
     return xr.Dataset(curves | {"diverged": (dims[:2], diverged)}, coords, about)
 
 

@@ -34,7 +34,7 @@ def dataset():
         },
         {"pixels": ["raw", "scaled"], "seed": np.arange(_SEEDS), "learning_rate": _RATES, "epoch": [1, 2, 3]}
         | {"regime": list(_REGIMES), "parabola_rate": scaled / 4, "step": np.arange(31)},
-        {"dataset": "mnist", "brightest": 255},
+        {"dataset": "mnist", "title": "MNIST", "brightest": 255},
     )
 
 

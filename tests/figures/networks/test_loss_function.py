@@ -30,7 +30,7 @@ def dataset():
             "gradient": (("loss", "probability"), [p - 1, -2 * p * (1 - p) ** 2]),
         },
         {"loss": list(_KINDS), "learning_rate": _RATES, "epoch": np.arange(1, 6), "probability": p},
-        {"dataset": "mnist"},
+        {"dataset": "mnist", "title": "MNIST", "tutorial_rate": 0.1},
     )
 
 

@@ -28,7 +28,7 @@ def dataset():
             "sample": (("version", "row", "column"), random.uniform(0, 1, (3, 4, 5))),
         },
         {"case": _CASES, "seed": np.arange(_SEEDS), "epoch": _EPOCHS, "version": versions},
-        {"dataset": "mnist", "label": "7"},
+        {"dataset": "mnist", "title": "MNIST", "label": "7"},
     )
 
 

@@ -28,7 +28,7 @@ def dataset():
             "best_rate": ("optimizer", [0.1, 0.01, 0.001, 0.01]),
         },
         {"optimizer": list(_NAMES), "seed": np.arange(12), "learning_rate": _RATES, "epoch": np.arange(1, 6)},
-        {"dataset": "digits"},
+        {"dataset": "digits", "title": "Digits"},
     )
 
 

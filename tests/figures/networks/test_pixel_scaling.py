@@ -33,7 +33,7 @@ def dataset():
             "layer": [1, 2],
             "epoch": [1, 2, 3],
         },
-        {"dataset": "mnist", "brightest": 255},
+        {"dataset": "mnist", "title": "MNIST", "tutorial_rate": 0.1, "brightest": 255},
     )
 
 

@@ -45,7 +45,7 @@ def dataset():
             "difference": _DIFFERENCES,
             "seed": np.arange(20),
         },
-        {"dataset": "mnist"},
+        {"dataset": "mnist", "title": "MNIST"},
     )
 
 

@@ -59,7 +59,7 @@ def _dataset(samples=20, networks=6, decoders=5):
             "statistic": ["mean", "median"],
             "class": [0, 1, 2],
         },
-        {"dataset": "digits"},
+        {"dataset": "digits", "title": "Digits"},
     )
 
 
@@ -147,7 +147,7 @@ def test_pictures_are_those_of_the_dataset(panels, dataset):
                 sheet[9 * row : 9 * row + 8, 9 * label : 9 * label + 8], images.isel({"class": label})
             )
     assert [text.get_text() for text in axes.get_xticklabels()] == ["0", "1", "2"]
-    assert axes.get_title(loc="left") == "(d) The label's image, 1,500 digits"
+    assert axes.get_title(loc="left") == "(d) Digits: the label's image, n = 1,500"
 
 
 def test_scatter_shows_every_decoder_that_lived_and_the_best(panels, dataset):
