@@ -14,6 +14,7 @@ from jaxreg.landscape.descent import descend
 from jaxreg.landscape.gradients import noisy_gradient
 from jaxreg.landscape.polynomial import DOUBLE_WELL, QUADRATIC, T2_LANDSCAPE, Polynomial
 from jaxreg.landscape.regression import location_gradient, regression_gradient
+from tests.marks import slow
 
 _SAMPLES = np.random.default_rng(0).exponential(size=20)
 
@@ -44,7 +45,13 @@ _SETTINGS = {
 }
 
 
-@pytest.mark.parametrize(("simulate", "predict"), _SETTINGS.values(), ids=_SETTINGS)
+_QUICK = ("additive", "heavy ball")
+
+
+@pytest.mark.parametrize(
+    ("simulate", "predict"),
+    [pytest.param(*both, id=name) if name in _QUICK else slow(*both, id=name) for name, both in _SETTINGS.items()],
+)
 def test_variances_are_those_of_simulation(simulate, predict):
     """Within 4 standard errors and 1 %; the variances of the diffusion would be 14 % off or more."""
     w = simulate()
@@ -115,6 +122,7 @@ def test_the_tail_index_is_two_at_the_threshold_and_falls_with_the_rate():
         assert (theory.tail_index(rate, 2) == 0) == (logarithm(rate) >= 0)
 
 
+@pytest.mark.slow
 def test_simulated_tails_have_the_index():
     """Hill's estimate from the largest 0.1 % of the runs."""
     rate, size = 1.0, 3

@@ -14,6 +14,7 @@ from jaxreg.landscape.gradients import noisy_gradient
 from jaxreg.landscape.histogram import occupancy
 from jaxreg.landscape.passage import estimate_passage, first_passage
 from jaxreg.landscape.polynomial import DOUBLE_WELL, EQUAL_DEPTH_SEXTIC, QUADRATIC, Polynomial
+from tests.marks import slow
 
 _SADDLE = float(EQUAL_DEPTH_SEXTIC.critical_points[1])
 
@@ -28,7 +29,7 @@ def _escape(keys, learning_rate, noise):
     return jax.vmap(lambda key: first_passage(gradient, -1.0, learning_rate, 2048, seed=key, target=1.0))(keys)
 
 
-@pytest.mark.parametrize(("learning_rate", "temperature"), [(0.3, 0.1), (0.7, 0.05), (1.0, 0.1)])
+@pytest.mark.parametrize(("learning_rate", "temperature"), [(0.3, 0.1), slow(0.7, 0.05), slow(1.0, 0.1)])
 def test_escape_steps_are_those_of_simulation(learning_rate, temperature):
     """Within 4 standard errors and 3 %, from deep inside the regime of diffusion to far outside of it."""
     noise = _noise(learning_rate, temperature)
@@ -77,6 +78,7 @@ def test_escape_to_either_side_is_the_same_on_an_even_landscape():
     assert abs(left.steps / right.steps - 1) < 1e-9
 
 
+@pytest.mark.slow
 def test_runs_thrown_to_and_fro_count_when_they_first_stand_beyond():
     """With steps beyond 2 / h of the outer walls, runs leap over the target from the far side."""
     exact = theory.escape_steps(DOUBLE_WELL, -1.0, 2.5, 1.2, 0.6)
@@ -103,6 +105,7 @@ def test_the_law_on_a_quadratic_is_the_closed_form(learning_rate):
     np.testing.assert_allclose(law.probability(w[:-1], w[1:]), expected, rtol=1e-6, atol=1e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learning_rate", [0.1, 0.2])
 def test_occupancy_is_that_of_the_law(learning_rate):
     """Ratio of the two basins within 3 % and 4 standard errors, and every bin of the histogram."""
