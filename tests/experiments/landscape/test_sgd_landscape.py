@@ -18,7 +18,7 @@ from jaxreg.errors import ArgumentError, StoreError
 from jaxreg.landscape import FATES, T2_LANDSCAPE, descend, fate, refit_gradient
 from jaxreg.landscape.recurrence import differentiate, fit_recurrence
 
-_SMALL = Config(seeds=400, learning_rates=(0.03, 0.3), batch_sizes=(10, 100), initial_weights=(-4.0, 3.5), balls=400)
+_SMALL = Config(seeds=400, learning_rates=(0.03, 0.3), batch_sizes=(10, 20), initial_weights=(-4.0, 3.5), balls=400)
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,13 @@ def test_counts_of_fates_are_those_of_the_population(result):
         expected = shares(result, name)["proportion"]
         error = np.sqrt(expected * (1 - expected) * (1 / 400 + 1 / 500)) + 1e-3
         assert (abs(found - expected) < 4 * error).all()
-    whole = count.sel(batch_size=100)  # all points: no randomness, the control
+
+
+@pytest.mark.slow
+def test_batches_of_all_points_are_the_control():
+    """No randomness is left."""
+    result = run(dataclasses.replace(_SMALL, batch_sizes=(100,)), progress=False).load()
+    whole = result["fate_count"].sel(batch_size=100)
     np.testing.assert_array_equal(whole.argmax("outcome"), result["control_fate"].transpose(*whole.dims[:-1]))
     assert (whole.max("outcome") == 500).all()
     assert set(result["control_fate"].sel(initial_weight=-4.0).values.tolist()) == {FATES.index("left")}
@@ -246,6 +252,7 @@ def test_claims_need_the_tutorials_learning_rate(result):
         judge(CLAIMS, result.sel(learning_rate=[0.03]))
 
 
+@pytest.mark.slow
 def test_more_seeds_continue_the_stores(store, result):
     more = run(dataclasses.replace(_SMALL, seeds=501), store=store, progress=False).load()
     xr.testing.assert_equal(

@@ -220,6 +220,7 @@ def test_claims_read_the_tutorials_basis_and_leave_diverged_draws_out(result):
 # --- Settings and stores ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_more_seeds_continue_the_store(tmp_path, result):
     store = tmp_path / "s.zarr"
     first = run(_SMALL, store=store, progress=False).load()
