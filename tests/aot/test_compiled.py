@@ -26,6 +26,7 @@ from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.grid import choose_box
 from jaxreg.engine.reading import read_axes
 from jaxreg.engine.tracing import build_programs
+from tests.marks import slow
 
 pytestmark = pytest.mark.aot
 TIMEOUT = 900.0
@@ -35,6 +36,10 @@ SINGLE = (
     *("landscape.descend on noise", "landscape.descend on refits", "landscape.first_passage", "landscape.occupancy"),
     *("nets.train, penalties", "nets.augment", "nets.scratch"),
     *("sampling", "random words and normals", "losses", "penalties"),
+)
+FEW = (  # of each subject
+    *("linear.ridge_path", "linear.lasso_path", "landscape.descend on refits", "landscape.first_passage"),
+    *("nets.train, penalties", "nets.augment", "sampling"),
 )
 DOUBLE = ("linear.standardize", "linear.polynomial_features")
 SUBJECTS = {
@@ -52,21 +57,23 @@ def target(request):
     return request.param
 
 
-def is_chosen(label, precision):
-    return label in (SINGLE if precision == "float32" else DOUBLE)
+@pytest.mark.parametrize("single", [FEW, slow(SINGLE)], ids=["few", "one of each kind"])
+def test_public_kernels_compile(target, tmp_path, single):
+    def is_chosen(label, precision):
+        return label in (single if precision == "float32" else DOUBLE)
 
-
-def test_public_kernels_compile(target, tmp_path):
     listing.collect(listing.KERNELS, tmp_path, [TARGETS[target].platform], x64=False, wanted=is_chosen)
     items = [item for item in listing.read_lines(tmp_path / listing.MANIFEST) if not item["done"]]
     assert not [item for item in items if "error" in item]
-    assert len(items) == len(SINGLE) + len(DOUBLE)
+    assert len(items) == len(single) + len(DOUBLE)
     files = [(f"{item['label']} {item['precision']}", tmp_path / "programs" / item["file"]) for item in items]
     found = compile_files(TARGETS[target], files, TIMEOUT)
     assert not [str(program) for program in found if not program.fits]
 
 
-@pytest.mark.parametrize("study", SUBJECTS)
+@pytest.mark.parametrize(
+    "study", [study if study in ("escape_times", "fitting") else slow(study) for study in SUBJECTS]
+)
 def test_a_program_of_each_subject_compiles(target, study, tmp_path):
     if SUBJECTS[study] == "float64" and not TARGETS[target].has_float64:
         pytest.skip(f"takes {target}'s compiler minutes: a campaign")

@@ -51,6 +51,7 @@ def test_penalties_act_as_their_short_forms(penalties, short):
     _same(_train(penalties=penalties), _train(**short))
 
 
+@pytest.mark.slow
 def test_one_strength_a_layer_and_derivatives_in_each():
     def loss(alphas):
         each = {f"hidden_{i}/weight": L2(alpha) for i, alpha in enumerate(alphas)}
@@ -110,6 +111,7 @@ class Cubed:
         return jnp.sign(w) * jnp.where(t > 0, (jnp.sqrt(1 + 4 * t * size) - 1) / jnp.where(t > 0, 2 * t, 1), size)
 
 
+@pytest.mark.slow
 def test_one_penalty_serves_networks_and_linear_models():
     penalty = Cubed(0.5)
     target = (_X @ np.arange(6) / 6).astype(np.float32)

@@ -12,6 +12,7 @@ import jaxreg as jr
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import scratch
 from jaxreg.nets.scratch import Weights
+from tests.marks import slow
 
 TOY_INPUTS = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32)
 TOY_TARGETS = np.array([[0], [1], [1], [0]], np.float32)
@@ -24,7 +25,7 @@ def _problem(dtype, n=7, features=5, units=6, outputs=2):
     return Weights(*(jnp.asarray(w, dtype) for w in weights)), jnp.asarray(x, dtype), jnp.asarray(y, dtype)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("float64", 1e-12)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [slow("float32", 1e-6), ("float64", 1e-12)])
 def test_the_chain_rule_is_the_gradient(dtype, tolerance):
     with jax.enable_x64(dtype == "float64"):
         for weights, x, y in (

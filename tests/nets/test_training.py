@@ -11,6 +11,7 @@ from jaxreg import losses, objectives, penalties, randomness, sampling
 from jaxreg.datasets import load
 from jaxreg.nets import MLP, keep_mask, multiplier, train
 from jaxreg.nets.boundary import read_dropout
+from tests.marks import slow
 
 _FEATURES, _CLASSES, _HIDDEN = 6, 4, (9, 7)
 
@@ -98,8 +99,12 @@ def _reference(data, seed, learning_rate, rates, l2, batch_size, epochs):
 
 @pytest.mark.parametrize(
     ("batch_size", "rates", "l2"),
-    [(9, (None, None), None), (8, (0.25, 0.5), 0.01), (1, (0.1, 0.0), 0.003), (45, (0.5, 0.3), 0.02)],
-    ids=["even", "short_last_batch", "online", "full_batch"],
+    [
+        pytest.param(9, (None, None), None, id="even"),
+        pytest.param(8, (0.25, 0.5), 0.01, id="short_last_batch"),
+        slow(1, (0.1, 0.0), 0.003, id="online"),
+        slow(45, (0.5, 0.3), 0.02, id="full_batch"),
+    ],
 )
 def test_training_follows_an_independent_implementation(batch_size, rates, l2):
     with jax.enable_x64(True):
