@@ -76,7 +76,8 @@ def run_module(arguments: Sequence[str], module: ModuleType, prog: str) -> int:
         print(f"\n{format_ledger(ledger(judged))}")
     if len(judged) > 1:
         print(f"\n{describe_adjusted(judged)}")
-    print(f"\n{programs}")
+    if programs.needed:
+        print(f"\n{programs}")
     return 0
 
 
