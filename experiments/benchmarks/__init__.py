@@ -1,1 +1,4 @@
-"""How fast all this is, against what one would write instead: `python -m experiments.benchmarks [--device]`."""
+"""How fast all this is, against what one would write instead.
+
+`python -m experiments.benchmarks` measures; with --device, an accelerator.
+"""

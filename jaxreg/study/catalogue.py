@@ -67,6 +67,14 @@ def _walk(folder: Path, package: str, defining: str) -> Iterator[tuple[str, List
             yield from _walk(path.parent, dotted, defining)
 
 
+def name_subject(listed: Listed, package: str) -> str:
+    """What the package that a module is in says of itself in a line; nothing, if that is `package` itself."""
+    if listed.subject == package:
+        return ""
+    about = importlib.import_module(listed.subject).__doc__ or listed.subject.rpartition(".")[2]
+    return about.partition("\n")[0].rstrip(".")
+
+
 def load(package: str, name: str, known: Mapping[str, Listed]) -> ModuleType:
     """Import the module `name` of those `known` in `package`.
 

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Literal
 import jaxreg
 from jaxreg.claims import format_ledger, judge, ledger
 from jaxreg.errors import JaxregError
-from jaxreg.study.catalogue import Listed, list_modules, load, open_folder
+from jaxreg.study.catalogue import Listed, list_modules, load, name_subject, open_folder
 from jaxreg.study.compiled import keep_programs
 from jaxreg.study.experiment import Experiment, as_experiment
 from jaxreg.study.report import describe, describe_adjusted, is_watched
@@ -43,7 +44,7 @@ def run_study(arguments: Sequence[str], package: str, prog: str) -> int:
     try:
         known = list_modules(package, "run")
         if not arguments or arguments[0] in ("-h", "--help"):
-            print(_list(known, prog))
+            print(_list(known, package, prog))
             return 0
         module = load(package, arguments[0], known)
     except JaxregError as error:
@@ -81,10 +82,14 @@ def run_module(arguments: Sequence[str], module: ModuleType, prog: str) -> int:
     return 0
 
 
-def _list(known: Mapping[str, Listed], prog: str) -> str:
-    """What is shown to whoever names no study."""
+def _list(known: Mapping[str, Listed], package: str, prog: str) -> str:
+    """What is shown to whoever names no study: all of them, by subject."""
     width = max(map(len, known), default=0)
-    lines = [f"  {name:<{width}}  {listed.summary}" for name, listed in known.items()]
+    lines = []
+    for _, names in groupby(sorted(known, key=lambda name: known[name].subject), lambda name: known[name].subject):
+        group = [*names]
+        heading = name_subject(known[group[0]], package)
+        lines += [f"{heading}:"] * bool(heading) + [f"  {name:<{width}}  {known[name].summary}" for name in group]
     usage = f"usage: {prog} NAME [--preset PRESET] [--store PATH] [--FIELD VALUE ...]"
     return "\n".join([usage, "", *lines, "", f"{prog} NAME --help lists the fields of a study."])
 

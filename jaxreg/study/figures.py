@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import importlib
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from jaxreg.checks import check_integer
 from jaxreg.errors import ArgumentError, JaxregError
-from jaxreg.study.catalogue import Listed, list_modules, load, open_folder
+from jaxreg.study.catalogue import Listed, list_modules, load, name_subject, open_folder
 from jaxreg.study.experiment import PRESETS, Experiment, as_experiment, as_figure
 from jaxreg.study.making import Order, make_each, start
 from jaxreg.study.page import Entry, write
@@ -144,7 +143,7 @@ def _order(command: argparse.Namespace, known: Mapping[str, Listed], studies: St
             name=name,
             figure=known[name],
             study=runs[name],
-            subject=_name_subject(runs[name], studies),
+            subject=name_subject(runs[name], studies.experiments),
             preset=preset,
             config=config,
             store=_name_store(name, preset, config, command.out or studies.results),
@@ -154,14 +153,6 @@ def _order(command: argparse.Namespace, known: Mapping[str, Listed], studies: St
         )
     _check_used(command, {name: order.config for name, order in orders.items()})
     return orders
-
-
-def _name_subject(study: Listed, studies: Studies) -> str:
-    """What the package of a study says about itself; nothing, if it is that of all studies."""
-    if study.subject == studies.experiments:
-        return ""
-    about = importlib.import_module(study.subject).__doc__ or study.subject.rpartition(".")[2]
-    return about.partition("\n")[0].rstrip(".")
 
 
 def _configure(command: argparse.Namespace, name: str, preset: str, experiment: Experiment) -> Any:

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,12 @@ def make_each(orders: Collection[Order], jobs: int) -> Iterator[Entry | str]:
         return
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), start) as pool:
         try:
-            for made in as_completed([pool.submit(_try, order) for order in orders]):
-                yield made.result()
+            names = {pool.submit(_try, order): order.name for order in orders}
+            for made in as_completed(names):
+                try:
+                    yield made.result()
+                except BrokenProcessPool:  # as where memory is short
+                    yield f"{names[made]}: a process that makes figures was ended. --jobs 1 needs less memory."
         finally:
             pool.shutdown(cancel_futures=True)  # after an interruption, nothing more is begun
 

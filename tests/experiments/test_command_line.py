@@ -120,6 +120,14 @@ def test_studies_are_found_in_packages_and_are_packages(package, tmp_path, capsy
         ("cards", f"{package}.games"),
         ("coin", package),
     ]
+    (tmp_path / package / "games" / "__init__.py").write_text('"""Games of chance.\n\nAnd more.\n"""\n')
+    assert main([], package) == 0
+    assert capsys.readouterr().out.splitlines()[2:6] == [
+        "  benchmark  How fast is it?",
+        "  coin       How often does a biased coin show heads?",
+        "Games of chance:",
+        "  cards      How fast is it?",
+    ]
     assert main(["cards"], package) == 0
     assert capsys.readouterr().out == "3 seconds in all\n"
     path.with_name("coin.py").write_text(_COIN)  # within a study: its own affair

@@ -19,8 +19,10 @@ from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.lock import hold_lock
 from jaxreg.engine.sealing import write_files
 from jaxreg.study import page as page_module
+from jaxreg.study.catalogue import list_modules
 from jaxreg.study.figures import Studies, draw_figures
 from jaxreg.study.page import Entry, Movie, render
+from paper_figures.__main__ import STUDIES
 
 _EXPERIMENT = '''"""What a die shows."""
 
@@ -312,6 +314,14 @@ def test_figures_made_side_by_side_are_the_same(packages, tmp_path):
 
 
 @pytest.mark.slow
+def test_figures_whose_process_is_ended_are_named(packages, tmp_path, capsys):
+    experiment = tmp_path / packages[1] / "die.py"
+    experiment.write_text(experiment.read_text() + "\n\ndef run(config, **_):\n    import os\n    os._exit(9)\n")
+    assert _main(["die", "plain", "--out", str(tmp_path)], *packages) == 2
+    assert "error: die: a process that makes figures was ended" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_the_command_itself_makes_quick_figures_side_by_side_and_says_how_to_get_more(tmp_path):
     """Without an option; the fonts of `one_picture` make fontTools warn, in a process of its own."""
     command = [sys.executable, "-m", "paper_figures", "network_from_scratch", "one_picture"]
@@ -380,6 +390,13 @@ def test_without_names_it_is_a_tour_that_says_what_is_next(packages, tmp_path, c
     assert "--all" not in shown
     assert draw_figures(["--preset", "paper"], studies) == 0
     assert [config.seeds for config, _ in sys.modules[f"{experiments}.plain"].CONFIGS] == [3, 2, 9]
+
+
+def test_the_tour_has_one_figure_of_each_subject():
+    known = list_modules("paper_figures", "draw")
+    assert sorted(known[name].subject for name in STUDIES.tour) == [
+        f"paper_figures.{subject}" for subject in ("landscape", "networks", "penalties", "regression")
+    ]
 
 
 def test_studies_of_one_subject_stand_together_on_the_page(packages, tmp_path):
