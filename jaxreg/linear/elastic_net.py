@@ -1,5 +1,6 @@
 """Lasso and elastic net: single strengths and grids of them, each solution exact, certified and differentiable."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ from jaxreg.linear.working_set import solve_grid
 _Numbers = Num[Array | np.ndarray, "..."]
 _Scalar = int | float | np.number | Num[Array | np.ndarray, ""]
 
-_solve = attach_derivative(jax.jit(solve_grid))  # else, called outside of `jit`, its loops compile at each call
+_solve = attach_derivative(solve_grid)
 
 
 class ElasticNetPath(NamedTuple):
@@ -162,6 +163,13 @@ def elastic_net_path(
     """
     alphas = boundary.read_alphas(alphas)
     l1_ratio = _read_ratio(l1_ratio)
+    boundary.check_form(normalize, fit_intercept)
+    fit = _fit(*boundary.read_data(X, y), alphas, l1_ratio, normalize=normalize, fit_intercept=fit_intercept)
+    return ElasticNetPath(alphas, *fit)
+
+
+@partial(jax.jit, static_argnames=("normalize", "fit_intercept"))
+def _fit(X: Array, y: Array, alphas: Array, l1_ratio: Array, *, normalize: Normalize, fit_intercept: bool) -> LinearFit:
     problem = pose(X, y, normalize, fit_intercept)
     known = (l1_ratio >= 0) & (l1_ratio <= 1)
     valid = jnp.isfinite(alphas) & (alphas >= 0) & known
@@ -172,8 +180,7 @@ def elastic_net_path(
     status = jnp.where(dependent, int(Status.RANK_DEFICIENT), 0)  # `to_fit` certifies the gap
     back = jnp.argsort(order)
     status = jnp.where(valid, status[back], int(Status.INVALID)).astype(jnp.int32)
-    fit = to_fit(problem, coef[back], gap[back], status)
-    return ElasticNetPath(alphas, *fit)
+    return to_fit(problem, coef[back], gap[back], status)
 
 
 def alpha_max(

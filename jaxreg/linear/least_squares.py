@@ -6,13 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Num
+from jaxtyping import Array, Float, Int32, Num
 
 from jaxreg.checks import SHARE
 from jaxreg.linear import boundary
 from jaxreg.linear.design import Normalize, Problem, pose, to_fit
 from jaxreg.linear.fit import LinearFit, Status
-from jaxreg.linear.spectrum import Spectrum, decompose, fit_spectral
+from jaxreg.linear.spectrum import Spectrum, decompose, fit_spectral, is_lost
 
 Scalar = int | float | np.number | Num[Array | np.ndarray, ""]
 
@@ -74,11 +74,13 @@ def _fit(X: Array, y: Array, rcond: Any, *, normalize: Normalize, fit_intercept:
     problem = pose(X, y, normalize, fit_intercept)
     A = problem.X / problem.unit_x
     spectrum = decompose(A, rcond)
-    solution = fit_spectral(problem, spectrum, A, jnp.zeros_like(problem.unit_y), True)
-    return to_fit(problem, solution.coef, solution.gap, flag_rank(problem, spectrum))
+    strength = jnp.zeros_like(problem.unit_y)
+    solution = fit_spectral(problem, spectrum, A, strength, True)
+    return to_fit(problem, solution.coef, solution.gap, flag_rank(problem, spectrum, strength))
 
 
-def flag_rank(problem: Problem, spectrum: Spectrum) -> Array:
-    """RANK_DEFICIENT where the columns that vary depend on each other."""
+def flag_rank(problem: Problem, spectrum: Spectrum, alpha: Float[Array, "*alphas"]) -> Int32[Array, "*alphas"]:
+    """RANK_DEFICIENT where the columns that vary depend on each other, and no alpha says how to share among them."""
     deficient = (spectrum.values > 0).sum() < (~problem.design.constant).sum()
+    deficient &= (alpha == 0) | is_lost(spectrum, alpha).any(-1)
     return jnp.where(deficient, Status.RANK_DEFICIENT, Status.OK).astype(jnp.int32)

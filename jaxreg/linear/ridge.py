@@ -67,7 +67,7 @@ def _fit(X: Array, y: Array, alpha: Array, *, normalize: Normalize, fit_intercep
     spectrum = decompose(A)
     strength, invalid = read_strength(jnp.asarray(alpha, A.dtype), scale)
     solution = fit_spectral(problem, spectrum, A, strength, True)
-    status = jnp.where(strength > 0, 0, flag_rank(problem, spectrum)) | invalid
+    status = flag_rank(problem, spectrum, strength) | invalid
     return to_fit(problem, solution.coef, solution.gap, status)
 
 
@@ -158,7 +158,7 @@ def _follow(X: Array, y: Array, alphas: Array, *, normalize: Normalize, fit_inte
     spectrum = decompose(A)
     strength, invalid = read_strength(alphas, scale)
     solution = fit_spectral(problem, spectrum, A, strength, A.dtype == jnp.float32)
-    status = jnp.where(strength > 0, 0, flag_rank(problem, spectrum)) | invalid
+    status = flag_rank(problem, spectrum, strength) | invalid
     fit = to_fit(problem, solution.coef, solution.gap, status)
     errors = _cross_validate(spectrum, problem.y / problem.unit_y, strength, fit_intercept)
     failed = jnp.isnan(fit.intercept)  # not of the status: it needs the gap, which not all ask for

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float
 from jaxreg.linear.accumulate import add_rows
 from jaxreg.linear.design import Problem, find_power
 from jaxreg.linear.factor import svd
+from jaxreg.linear.fit import tolerance
 
 multiply = partial(jnp.matmul, precision="highest")
 
@@ -100,15 +101,26 @@ class Filters(NamedTuple):
     known: Bool[Array, "*alphas k"]
 
 
+def is_lost(spectrum: Spectrum, alpha: Float[Array, "*alphas"]) -> Bool[Array, "*alphas k"]:
+    r"""Whether a singular value counts as 0 and alpha is too weak for what rounding left of it, $\delta$.
+
+    The coefficients there are rounding over alpha: the objective would be off by $\delta^2 / \alpha$ of $\|y\|^2$, and
+    that has to stay below the `tolerance`. Else they are 0, as at alpha 0.
+    """
+    rounding = float(jnp.finfo(alpha.dtype).eps) * spectrum.apart
+    weakest = rounding * (rounding / tolerance(alpha.dtype))
+    return (spectrum.values == 0) & (alpha[..., None] <= weakest)
+
+
 def make_filters(spectrum: Spectrum, alpha: Float[Array, "*alphas"]) -> Filters:
     """The filters of the SVD that solve ridge: of all that was measured, as with a penalty there is nothing to cut off.
 
-    At alpha 0, all are 0 where a singular value counts as 0.
+    All are 0 where a direction `is_lost`.
     """
-    strength = alpha[..., None]
-    values = jnp.where(strength > 0, spectrum.measured, spectrum.values)
+    strength, lost = alpha[..., None], is_lost(spectrum, alpha)
+    values = jnp.where(lost, 0, spectrum.measured)
     denominator = values**2 + strength
-    known = denominator > 0
+    known = (denominator > 0) & ~lost
     invert = jnp.where(known, 1 / jnp.where(known, denominator, 1), 0)
     return Filters(values, values * invert, invert, known)
 

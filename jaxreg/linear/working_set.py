@@ -12,7 +12,7 @@ from jaxreg.linear.batching import when
 from jaxreg.linear.descent import descend
 from jaxreg.linear.fit import tolerance
 from jaxreg.linear.homotopy import read_grid
-from jaxreg.linear.spectrum import Spectrum, decompose, multiply
+from jaxreg.linear.spectrum import Spectrum, decompose, is_lost, multiply
 from jaxreg.linear.spectrum import solve as solve_ridge
 
 WIDTH = 320  # columns whose Gram matrix is held at once, or 3/2 of the number of samples, if that is more
@@ -279,7 +279,8 @@ def _solve_spectral(
     """Ridge, or least squares of minimum norm; its gap is what a Newton step would gain, and all of an L1 part."""
     ridge = solve_ridge(spectrum, X, y, l2, False)
     gap = ridge.gap + 2 * l1 * jnp.abs(ridge.coef).sum() / jnp.where(size > 0, size**2, 1)
-    return Solution(ridge.coef, gap, (l2 == 0) & ((spectrum.values > 0).sum() < len(spectrum.right)))
+    deficient = (spectrum.values > 0).sum() < len(spectrum.right)
+    return Solution(ridge.coef, gap, deficient & ((l2 == 0) | is_lost(spectrum, l2).any(-1)))
 
 
 def _square(X: Float[Array, "n p"]) -> Float[Array, "p p"]:
