@@ -45,8 +45,8 @@ def ridge(
     Returns:
         `LinearFit` in original units. With the slope $g = A'(y - A b) - \alpha b$, `gap` is
         $g' (A'A + \alpha)^{-1} g / \|y - \bar y\|^2$, exactly what the objective lacks to its minimum. The status has
-        INVALID for a negative or NaN alpha and data that are not finite in a batch, and at $\alpha = 0$ RANK_DEFICIENT
-        as `least_squares` has.
+        INVALID for a negative or NaN alpha and data that are not finite in a batch, and RANK_DEFICIENT, as
+        `least_squares` has, at $\alpha = 0$ or one so weak that over it the rounding of dependent columns is large.
 
     Raises:
         ArgumentError: shapes that do not fit, fewer than two rows, data that are not finite, or a negative alpha.

@@ -10,6 +10,7 @@ from sklearn.linear_model import Ridge, RidgeCV
 
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import Status, standardize
+from jaxreg.linear.elastic_net import elastic_net_path
 from jaxreg.linear.least_squares import least_squares
 from jaxreg.linear.ridge import ridge, ridge_path
 from jaxreg.linear.spectrum import decompose, solve
@@ -348,3 +349,17 @@ def test_bad_data_are_refused_by_name(X, y, named, monkeypatch):
         ridge(_X, _Y, 1.0, normalize="l1")
     with pytest.raises(ArgumentError, match=r"^alphas = "):
         ridge_path(_X, _Y, np.empty(0))
+
+
+def test_a_penalty_too_weak_to_share_among_equal_columns_is_none_and_says_so():
+    """Equal columns get equal coefficients, down to strengths of which rounding leaves nothing."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 4)), rng.normal(size=20)
+    X[:, 3] = X[:, 1]
+    with jax.enable_x64(True):
+        least = np.asarray(least_squares(X, y).coef)
+        for alpha in (1e-10, 1e-30, 1e-80, 1e-145):
+            one, path = ridge(X, y, 20 * alpha), elastic_net_path(X, y, np.array([alpha]), 0.0)
+            lost = Status.RANK_DEFICIENT if alpha < 1e-20 else Status.OK
+            assert (Status(int(one.status)), Status(int(path.status[0]))) == (lost, lost)
+            np.testing.assert_allclose([one.coef, path.coef[0]], [least, least], rtol=0, atol=1e-6)
