@@ -4,6 +4,7 @@ from . import claims as claims
 from . import conventions as conventions
 from . import datasets as datasets
 from . import errors as errors
+from . import hypergrad as hypergrad
 from . import images as images
 from . import landscape as landscape
 from . import linear as linear

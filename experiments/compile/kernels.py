@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxreg as jr
-from jaxreg import linear, losses, nets, penalties, randomness, sampling
+from jaxreg import hypergrad, linear, losses, nets, penalties, randomness, sampling
 from jaxreg.landscape import (
     DOUBLE_WELL,
     descend,
@@ -39,7 +39,7 @@ class Kernel(NamedTuple):
 
 def list_kernels() -> dict[str, Kernel]:
     """Every public kernel by name."""
-    return {**_linear(), **_landscape(), **_nets(), **_rest()}
+    return {**_linear(), **_landscape(), **_nets(), **_hypergrad(), **_rest()}
 
 
 def find_axes(kernel: Kernel) -> dict[str, Any]:
@@ -165,6 +165,51 @@ def _nets() -> dict[str, Kernel]:
 
     kernels = {f"nets.train, {name}": Kernel("nets", training(more), data, rates) for name, more in options.items()}
     return kernels | {"nets.augment": Kernel("nets", change, (x,)), "nets.scratch": Kernel("nets", from_scratch)}
+
+
+def _hypergrad() -> dict[str, Kernel]:
+    random = np.random.default_rng(0)
+    x, y = random.uniform(size=(96, _PIXELS**2)).astype(np.float32), np.arange(96, dtype=np.int32) % 10
+    X = random.normal(size=(_ROWS, _COLUMNS))
+    options = {"hidden": (16, 8), "batch_size": 32, "epochs": 2, "optimizer": "momentum"}
+    at = {"learning_rate": jnp.float32(0.1), "l2": jnp.float32(1e-4)}
+
+    def told(found: Any) -> dict[str, Any]:
+        return {f"value_{number}": value for number, value in enumerate(jax.tree.leaves(found))}
+
+    def training(call: Callable[[Any, Any], Any]) -> Kernel:
+        def run(x: Any, y: Any, x_after: Any, y_after: Any, *, seed: Any) -> dict[str, Any]:
+            return told(call(hypergrad.Training(x, y, x_after, y_after, seed=seed, options=options), seed))
+
+        return Kernel("hypergrad", run, (x, y, x[:32], y[:32]))
+
+    def linear_model(penalty: Any, criterion: str) -> Kernel:
+        def run(X: Any, *, seed: Any) -> dict[str, Any]:
+            target = X[:, 0] + jax.random.normal(seed, (X.shape[0],), X.dtype)
+            of = hypergrad.LinearCriterion(X, target, penalty=penalty, criterion=criterion)
+            return told(hypergrad.gradient(of, {"alpha": jnp.asarray(0.1, X.dtype)}))
+
+        return Kernel("hypergrad", run, (X,))
+
+    def evolve(training: Any, seed: Any) -> Any:
+        return hypergrad.persistent_gradient(training, at, seed=seed, particles=2)
+
+    def passage(*, seed: Any) -> dict[str, Any]:
+        walk = noisy_gradient(DOUBLE_WELL, 1.0)
+        return told(hypergrad.passage_gradient(walk, -1.0, 0.1, 100, seed=seed, target=0.0, samples=16))
+
+    return {
+        "hypergrad.gradient, forward": training(lambda of, _: hypergrad.gradient(of, at, mode="forward")),
+        "hypergrad.gradient, reverse": training(lambda of, _: hypergrad.gradient(of, at, mode="reverse")),
+        "hypergrad.gauge": training(lambda of, _: hypergrad.gauge(of, at)),
+        "hypergrad.influence": training(lambda of, _: hypergrad.influence(of)),
+        "hypergrad.smooth_gradient": training(lambda of, seed: hypergrad.smooth_gradient(of, at, seed=seed, samples=2)),
+        "hypergrad.persistent_gradient": training(evolve),
+        "hypergrad.passage_gradient": Kernel("hypergrad", passage),
+        "hypergrad.LinearCriterion, ridge loo": linear_model(penalties.L2(0.1), "loo"),
+        "hypergrad.LinearCriterion, lasso cv": linear_model(penalties.L1(0.1), "cv"),
+        "hypergrad.LinearCriterion, lasso gcv": linear_model(penalties.L1(0.1), "gcv"),
+    }
 
 
 def _rest() -> dict[str, Kernel]:

@@ -166,7 +166,7 @@ def _cross_validate(
         status = status | jnp.where(lost, int(Status.INVALID), 0).astype(jnp.int32)
         return error, jnp.broadcast_to(status, alphas.shape)
 
-    parts = [jax.vmap(score)(order[train], order[test]) for train, test in _split(len(y), folds)]
+    parts = [jax.vmap(score)(order[train], order[test]) for train, test in split_rows(len(y), folds)]
     errors, status = (jnp.concatenate(pieces) for pieces in zip(*parts, strict=True))
     mean, standard_error = errors.mean(0), errors.std(0, ddof=1) / math.sqrt(folds)
     best = choose(mean, alphas)
@@ -175,7 +175,7 @@ def _cross_validate(
     return CrossValidation(alphas, mean, standard_error, errors, best, simplest, joined)
 
 
-def _split(n: int, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def split_rows(n: int, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Positions to fit on and to hold out, (folds of this size, rows) each, for each of the one or two sizes."""
     tests = np.array_split(np.arange(n), folds)
     groups = []

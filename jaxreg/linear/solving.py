@@ -142,7 +142,7 @@ def solve(
 
     Source: Lee, Sun and Saunders, SIAM J. Optim. 24 (2014) 1420-1443.
     """
-    loss = _read_loss(loss)
+    loss = read_loss(loss)
     setting, data = _read(X, y, loss, penalty, sample_weight, offset, normalize, fit_intercept)
     stack = jax.tree.map(lambda leaf: leaf[None], wrap(penalty))
     found = _fit(setting, normalize, wrap(loss), stack, data)
@@ -226,7 +226,7 @@ def solve_path(
     Array([[2.25, 0.  ], [0.  , 0.  ]], dtype=float32...)
     """
     alphas = boundary.read_alphas(alphas)
-    loss = _read_loss(loss)
+    loss = read_loss(loss)
     setting, data = _read(X, y, loss, penalty, sample_weight, offset, normalize, fit_intercept)
     valid = jnp.isfinite(alphas) & (alphas >= 0)
     order = jnp.argsort(-jnp.where(valid, alphas, 1))
@@ -271,7 +271,7 @@ def solve_alpha_max(
     >>> solve_alpha_max(X, y, "squared", L1(1.0))
     Array(1.5, dtype=float32...)
     """
-    loss = _read_loss(loss)
+    loss = read_loss(loss)
     if not hasattr(penalty, "alpha_max"):
         remedy = "Give L1, ElasticNet, GroupLasso, or one's own with alpha_max(gradient)"
         raise ArgumentError("penalty", penalty, "must set coefficients to zero", remedy)
@@ -399,7 +399,7 @@ def _null_slope(setting: Setting, normalize: Normalize, held: Any, null: Any, da
     return jnp.where(invalid, jnp.nan, split(slope, setting)[0])
 
 
-def _read_loss(loss: Any) -> DataLoss:
+def read_loss(loss: Any) -> DataLoss:
     """A loss, or the one of this name."""
     if isinstance(loss, str) and loss in _LOSSES:
         return _LOSSES[loss]

@@ -113,11 +113,33 @@ def train(
         epochs=epochs,
         options=options,
     )
-    return _follow(settings, _make_epoch(settings), _make_record(settings))
+    return follow(settings)
 
 
-def _make_epoch(of: Settings) -> Callable[[PyTree, Array], tuple[PyTree, PyTree]]:
-    """One pass through the data, from parameters, the model's state and the optimizer's memory to these."""
+class Pass(NamedTuple):
+    """One pass through the data, ready to be walked: what `step` is given first, and at each of its steps.
+
+    `step` goes from parameters, the model's state, the optimizer's memory and `drawn`, what is random at the step, to
+    the same, and to what is seen of it. `whole` holds the numbers of the steps and their batches, `last` those of a
+    short last one that is a step of its own size, or None.
+    """
+
+    step: Callable[[PyTree, tuple[Array, sampling.Batches]], tuple[PyTree, PyTree]]
+    drawn: PyTree
+    whole: tuple[Array, sampling.Batches]
+    last: tuple[Array, sampling.Batches] | None
+
+
+Walk = Callable[[Callable[..., Any], PyTree, PyTree, Array], tuple[PyTree, PyTree]]
+
+
+def scan_steps(step: Callable[..., Any], carry: PyTree, given: PyTree, first: Array) -> tuple[PyTree, PyTree]:
+    """Steps one after the other, keeping for a derivative in reverse all that each has computed."""
+    return jax.lax.scan(step, carry, given)
+
+
+def prepare(of: Settings) -> Callable[[Array], Pass]:
+    """From the number of an epoch to its pass through the data."""
     x, steps, numbers = of.sets["train"][0], of.steps, of.numbers
     # Labels of many places in each example are made to rows batch by batch: there may be much of them.
     ahead = of.sets["train"][1].ndim == 1 or of.aim.classes is None
@@ -133,7 +155,7 @@ def _make_epoch(of: Settings) -> Callable[[PyTree, Array], tuple[PyTree, PyTree]
         values = [term.value(params) for term in in_loss]
         return (data + sum(values[1:], start=values[0]) if values else data), state
 
-    def epoch(carried: PyTree, number: Array) -> tuple[PyTree, PyTree]:
+    def make(number: Array) -> Pass:
         keys = {name: jax.random.fold_in(key, number) for name, key in of.streams.items()}
         batches = sampling.shuffled_epoch(keys["order"], of.size, of.batch_size, drop_last=of.drop_last)
         draw_model = of.network.draw(keys)
@@ -149,7 +171,7 @@ def _make_epoch(of: Settings) -> Callable[[PyTree, Array], tuple[PyTree, PyTree]
 
         def step(carried: PyTree, this: tuple[Array, sampling.Batches]) -> tuple[PyTree, PyTree]:
             (params, state, memory, (drawn, inputs)), (number, batch) = carried, this
-            inputs = x[batch.index] if inputs is None else inputs
+            inputs = x[batch.index] if inputs is None else inputs[: len(batch.index)]  # a last one may be short
             weights = batch.valid if of.weights is None else jnp.where(batch.valid, of.weights[batch.index], 0)
             given = inputs, targets[batch.index], weights, drawn
             (value, state_after), gradient = jax.value_and_grad(objective, has_aux=True)(params, state, *given)
@@ -167,18 +189,30 @@ def _make_epoch(of: Settings) -> Callable[[PyTree, Array], tuple[PyTree, PyTree]
         first, rest = number * steps, of.last_batch
         whole = steps if rest is None else steps - 1
         full = batches if rest is None else jax.tree.map(lambda part: part[:whole], batches)
-        carry, seen = jax.lax.scan(step, (*carried, draw(0)), (jnp.arange(whole), full))
-        if rest is not None:
-            *before, (drawn, inputs) = carry
-            last = jax.tree.map(lambda part: part[whole, :rest], batches)
-            carry, one = step((*before, (drawn, None if inputs is None else inputs[:rest])), (jnp.asarray(whole), last))
-            seen = jax.tree.map(jnp.append, seen, one)
+        last = None if rest is None else jax.tree.map(lambda part: part[whole, :rest], batches)
+        return Pass(step, draw(0), (jnp.arange(whole), full), None if last is None else (jnp.asarray(whole), last))
+
+    return make
+
+
+def make_epoch(of: Settings, walk: Walk = scan_steps) -> Callable[[PyTree, Array], tuple[PyTree, PyTree]]:
+    """An epoch, from parameters, the model's state and the optimizer's memory to these."""
+    make = prepare(of)
+
+    def epoch(carried: PyTree, number: Array) -> tuple[PyTree, PyTree]:
+        this = make(number)
+        first = number * of.steps
+        carry, seen = walk(this.step, (*carried, this.drawn), this.whole, first)
+        if this.last is not None:
+            whole = jax.tree.map(lambda part: part[None], this.last)
+            carry, one = walk(this.step, carry, whole, first)
+            seen = jax.tree.map(lambda *parts: jnp.concatenate(parts), seen, one)
         return carry[:3], seen
 
     return epoch
 
 
-def _make_record(of: Settings) -> Callable[[PyTree, PyTree], dict[str, Array]]:
+def make_record(of: Settings) -> Callable[[PyTree, PyTree], dict[str, Array]]:
     """What is recorded of parameters and the model's state, by name."""
     wanted = {*of.record, *([] if of.stopping is None else [str(of.stopping.monitor)])}
 
@@ -209,13 +243,20 @@ def _together(scores: Mapping[str, Callable[[Array, Array], Array]]) -> Callable
     return lambda outputs, y: {name: score(outputs, y) for name, score in scores.items()}
 
 
-def _follow(of: Settings, epoch: Callable[..., Any], record: Callable[..., Any]) -> History:
-    """All epochs, their records, and when to stop."""
+def begin(of: Settings) -> PyTree:
+    """The first parameters, the model's state and the optimizer's memory."""
+    params, state = of.network.init(of.streams, of.sets["train"][0][:1])
+    return params, state, of.descent.init(params)
+
+
+def follow(of: Settings, walk: Walk = scan_steps, across: Walk = scan_steps) -> History:
+    """All epochs, their records, and when to stop; `walk` takes the steps of an epoch, `across` the epochs."""
     stopping, keeps_best = of.stopping, of.return_params
+    epoch, record = make_epoch(of, walk), make_record(of)
 
     def take_record(carry: PyTree, numbers: Array) -> tuple[PyTree, tuple[dict[str, Array], PyTree]]:
         (before, watch), epoch_number = carry, numbers[-1] + 1
-        after, seen = jax.lax.scan(epoch, before, numbers)
+        after, seen = across(epoch, before, numbers, numbers[0])
         if stopping is None:
             return (after, watch), (record(*after[:2]), seen)
         after = _choose(watch.rule.stopped_epoch == 0, after, before)
@@ -224,12 +265,11 @@ def _follow(of: Settings, epoch: Callable[..., Any], record: Callable[..., Any])
         best = _choose(rule.best_epoch == epoch_number, after[:2], watch.best) if keeps_best else None
         return (after, _Watch(rule, best)), (values, seen)
 
-    params, state = of.network.init(of.streams, of.sets["train"][0][:1])
+    start = begin(of)
     watch: Any = None
     if stopping is not None:
-        watch = _Watch(rules.start(stopping, dtype=of.dtype), (params, state) if keeps_best else None)
+        watch = _Watch(rules.start(stopping, dtype=of.dtype), start[:2] if keeps_best else None)
     grouped = jnp.arange(of.epochs).reshape(-1, of.evaluate_every)
-    start = (params, state, of.descent.init(params))
     ((params, state, _), watch), (records, seen) = jax.lax.scan(take_record, (start, watch), grouped)
     history = {name: values for name, values in records.items() if name in of.record}
     dims = {name: ("epoch", "layer")[: values.ndim] for name, values in history.items()}

@@ -65,7 +65,7 @@ class Penalty(abc.ABC):
         for name, value in vars(self).items():
             if name == "unit_axis":
                 check_choice(name, value, (None, 0, -1), "Give -1 for kernels (in, out), 0 for weights (out, in)")
-            elif name in _DOMAINS or name == "alpha":
+            elif (name in _DOMAINS or name == "alpha") and not (name == "factors" and value is None):
                 _check(name, value)
 
     @abc.abstractmethod

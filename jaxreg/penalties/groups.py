@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from jaxreg.checks import check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.penalties.base import (
+    Entries,
     Penalty,
     SparsePenalty,
     Strength,
@@ -35,11 +36,14 @@ class Grouped(SparsePenalty):
     alpha: Strength
     groups: Groups
     unit_axis: int | None
+    factors: Entries | None = None
 
     def __post_init__(self) -> None:
         """Refuse strengths outside their domain, and groups that overlap or leave entries out."""
         super().__post_init__()
         object.__setattr__(self, "groups", _read_groups(self.groups))
+        if self.factors is not None and self.groups is None:
+            raise ArgumentError("factors", self.factors, "are for groups of a vector", "Give groups too")
 
     def blocks(self, shape: tuple[int, ...]) -> Int[np.ndarray, "..."]:
         """The number of each entry's group."""
@@ -71,6 +75,16 @@ class Grouped(SparsePenalty):
             axes = units(w, self.unit_axis)
             return euclidean(w, axes), math.sqrt(math.prod(w.shape[i] for i in axes))
         labels = self.blocks(w.shape)
+        norm, root = self._norms_of_lists(w, labels)
+        if self.factors is None:
+            return norm, root
+        factors, count = jnp.asarray(self.factors, w.dtype), labels.max() + 1
+        if factors.shape not in ((), (count,)):
+            raise ArgumentError("factors", factors.shape, f"must be one for each of the {count} groups", "Match them")
+        return norm, root * jnp.broadcast_to(factors, (count,))[labels]
+
+    def _norms_of_lists(self, w: Float[Array, " p"], labels: Int[np.ndarray, " p"]) -> tuple[Float[Array, " p"], Any]:
+        """The same for groups that are lists, without their factors."""
         sizes = np.bincount(labels)
         if (sizes == sizes[0]).all():  # a table: far faster than sums over segments
             order = np.argsort(labels, kind="stable")
@@ -105,10 +119,11 @@ class GroupLasso(Grouped):
             have them, 0 for weights (out, in), as PyTorch, Equinox and `jaxreg.nets` do (`nets.UNIT_AXIS`). None is -1,
             but refuses parameters of the name `weight`.
         groups: for a vector: lists of the indices of each group, or the size of groups of neighbours (static).
+        factors: with `groups`: $f_g \ge 0$ that multiplies the strength of each group, 0 for no penalty; None is 1.
 
     Raises:
-        ArgumentError: `alpha` is negative or not finite; a parameter of the name `weight` without a `unit_axis`;
-            groups that overlap, or that do not cover the vector.
+        ArgumentError: `alpha` or a factor is negative or not finite; a parameter of the name `weight` without a
+            `unit_axis`; groups that overlap, or that do not cover the vector.
 
     >>> GroupLasso(1.0).value(jnp.array([[3.0, 0.0, 4.0, 0.0], [0.0, 0.0, 0.0, 0.0]]))
     Array(10., dtype=float32)
@@ -121,6 +136,7 @@ class GroupLasso(Grouped):
     alpha: Strength
     unit_axis: int | None = None
     groups: Groups = None
+    factors: Entries | None = None
 
     def _value(self, w: Float[Array, "..."]) -> Float[Array, ""]:
         norm, root = self._spread_norms(w)
@@ -132,7 +148,8 @@ class GroupLasso(Grouped):
 
     def _critical(self, g: Float[Array, "..."]) -> Float[Array, "..."]:
         norm, root = self._spread_norms(g)
-        return norm / root
+        root = jnp.asarray(root)
+        return jnp.where(root == 0, 0, norm / jnp.where(root == 0, 1, root))
 
     def conjugate(self, v: Float[Array, "..."]) -> Float[Array, ""]:
         """0 where no group's norm exceeds its slope, else infinite."""
@@ -146,8 +163,8 @@ class GroupLasso(Grouped):
         return jnp.where(norm > limit, limit / jnp.where(norm > limit, norm, 1), 1).min(initial=1)
 
     def confine(self, v: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Nothing, where the strength is 0."""
-        return jnp.where(jnp.asarray(self.alpha) > 0, v, 0)
+        """Nothing, where the strength or the group's factor is 0."""
+        return jnp.where(jnp.asarray(self.alpha * self._spread_norms(v)[1]) > 0, v, 0)
 
 
 @register_value("unit_axis", "groups")

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import jaxreg as jr
-from jaxreg import claims, landscape, linear, losses, nets, penalties
+from jaxreg import claims, hypergrad, landscape, linear, losses, nets, penalties
 from jaxreg.landscape import theory
 
 Call = tuple[Callable[..., Any], dict[str, Any]]
@@ -58,12 +58,19 @@ ROW = claims.ledger([(CLAIM, VERDICT)])[0]
 IMAGES = jnp.linspace(0.0, 1.0, 18).reshape(2, 9)
 FIT = {"X": X, "y": Y, "normalize": None, "fit_intercept": True}
 SOLVE = {"loss": linear.Squared(), "sample_weight": np.ones(6, np.float32), "offset": np.zeros(6, np.float32)}
+LINEAR = {"X": X, "y": Y, "loss": "squared", "penalty": penalties.L2(0.1), "X_validation": X, "y_validation": Y}
+LINEAR |= {"normalize": None, "fit_intercept": True}
+TRAINING = {"x_train": X, "y_train": LABELS, "x_validation": X, "y_validation": LABELS, "seed": KEY}
+TRAINING |= {"objective": "validation_loss", "average": False, "horizon": 1, "segment": 1}
+TRAINING |= {"options": {"hidden": (2,), "classes": 2, "epochs": 1, "batch_size": 3}}
 PLAYED = [Image.new("RGB", (4, 4)), Image.new("RGB", (4, 4), "white")]
 WEIGHTS = nets.scratch.draw_weights(KEY, 3, 4, 1)
 XOR = {"weights": WEIGHTS, "x": jnp.ones((4, 3)), "y": jnp.ones((4, 1))}
 FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "y": [0, 1, 0]})
 RULE = nets.EarlyStopping("validation_loss", patience=1)
 SWEEP = {"run": lambda data, *, a: {"x": a * data.sum()}, "axes": {"a": [0.1, 0.2]}, "args": (X,), "dims": None}
+SEARCH = {"objective": lambda h: h["a"] ** 2, "transforms": {"a": "log"}, "axes": None, "args": (), "store": None}
+SEARCH |= {"x64": False, "progress": False}
 SWEEP |= {"chunk_size": 1, "devices": None, "store": None, "x64": False, "progress": False}
 
 
@@ -85,6 +92,10 @@ def _folder() -> Path:
     (folder / "labels.csv").write_text("filename,label\n" + "".join(f"{i}.png,{i % 2}\n" for i in range(4)))
     (folder / "some.idx").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9]))
     return folder
+
+
+def _square(at: Any) -> Any:
+    return at["a"] ** 2
 
 
 def _draw(axes: Any) -> Any:
@@ -156,6 +167,116 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
         "directory": None,
     },
     "datasets.split": lambda: {"x": X, "y": LABELS, "share": 0.5, "seed": 0},
+    "hypergrad.LinearCriterion": lambda: (
+        LINEAR
+        | {
+            "criterion": "cv",
+            "folds": 2,
+            "seed": KEY,
+            "sample_weight": np.ones(6, np.float32),
+            "offset": np.zeros(6, np.float32),
+        }
+    ),
+    "hypergrad.Training": lambda: TRAINING,
+    "hypergrad.gauge": lambda: {
+        "objective": _square,
+        "at": {"a": 0.5},
+        "seeds": None,
+        "exponents": 1,
+        "step": 1e-2,
+        "tolerance": 1e-2,
+        "mode": "forward",
+        "transforms": {"a": "log"},
+    },
+    "hypergrad.lyapunov": lambda: {
+        "training": hypergrad.Training(**TRAINING),
+        "at": {"learning_rate": 0.1},
+        "count": 1,
+    },
+    "hypergrad.gradient": lambda: {
+        "objective": _square,
+        "at": {"a": 0.5},
+        "mode": "reverse",
+        "transforms": {"a": "log"},
+        "bounds": {"a": (0.1, 1.0)},
+    },
+    "hypergrad.hessian_vector_product": lambda: {"objective": _square, "at": {"a": 0.5}, "vector": {"a": 1.0}},
+    "hypergrad.influence": lambda: {
+        "objective": hypergrad.LinearCriterion(**LINEAR),
+        "sample_weight": np.ones(6, np.float32),
+    },
+    "hypergrad.refit_without": lambda: {
+        "objective": hypergrad.LinearCriterion(**LINEAR),
+        "examples": [0, 2],
+        "influence": jnp.arange(6.0),
+        "sample_weight": np.ones(6, np.float32),
+    },
+    "hypergrad.passage_gradient": lambda: {
+        "gradient": landscape.noisy_gradient(WELL, 1.0),
+        "start": -1.0,
+        "learning_rate": 0.1,
+        "steps": 4,
+        "seed": KEY,
+        "target": 0.0,
+        "side": "right",
+        "samples": 2,
+    },
+    "hypergrad.tune": lambda: (
+        SEARCH
+        | {
+            "init": {"a": 0.5},
+            "optimizer": optax.sgd(0.1),
+            "steps": 2,
+            "restarts": 1,
+            "seed": KEY,
+            "spread": 1.0,
+            "patience": 2,
+            "min_delta": 0.0,
+            "mode": "forward",
+            "bounds": {"a": (0.1, 1.0)},
+        }
+    ),
+    "hypergrad.grid": lambda: {k: v for k, v in SEARCH.items() if k != "transforms"} | {"points": {"a": [0.5, 1.0]}},
+    "hypergrad.random_search": lambda: (
+        SEARCH
+        | {
+            "init": {"a": 0.5},
+            "bounds": {"a": (0.1, 1.0)},
+            "trials": 2,
+            "seed": KEY,
+        }
+    ),
+    "hypergrad.successive_halving": lambda: (
+        SEARCH
+        | {
+            "objective": lambda *, budget: lambda h: h["a"] ** 2 / budget,
+            "init": {"a": 0.5},
+            "bounds": {"a": (0.1, 1.0)},
+            "trials": 2,
+            "budgets": (1, 2),
+            "seed": KEY,
+            "keep": 0.5,
+        }
+    ),
+    "hypergrad.smooth_gradient": lambda: {
+        "objective": _square,
+        "at": {"a": 0.5},
+        "seed": KEY,
+        "sigma": 0.1,
+        "samples": 4,
+        "estimator": "evolution",
+        "mode": "forward",
+        "transforms": {"a": "log"},
+    },
+    "hypergrad.persistent_gradient": lambda: {
+        "training": hypergrad.Training(**TRAINING),
+        "at": {"learning_rate": 0.1},
+        "seed": KEY,
+        "sigma": 0.1,
+        "particles": 2,
+        "noise": "persistent",
+        "transforms": {"learning_rate": "log"},
+    },
     "images.gradient_energy": lambda: {"images": IMAGES.reshape(2, 3, 3)},
     "images.peak_signal_to_noise": lambda: {"mean_squared_error": 0.1, "peak": 1.0},
     "landscape.space.Landscape": lambda: {"function": lambda w: (w * w).sum(), "dim": 2, "name": "bowl"},

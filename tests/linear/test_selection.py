@@ -133,7 +133,7 @@ def test_seed_shuffles_the_rows_and_nothing_else(shrink_cv):
 @given(st.integers(2, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(2, n))))
 def test_folds_are_scikit_learns(sizes):
     n, folds = sizes
-    groups = selection._split(n, folds)
+    groups = selection.split_rows(n, folds)
     ours = [part for group in groups for part in zip(*group, strict=True)]
     assert len(groups) == (1 if n % folds == 0 else 2)
     for (train, test), (their_train, their_test) in zip(ours, KFold(folds).split(np.zeros(n)), strict=True):

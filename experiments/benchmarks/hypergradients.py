@@ -1,0 +1,265 @@
+"""What hypergradients cost and are worth: `python -m experiments.benchmarks.hypergradients [--only NAME ...]`.
+
+Ratios within one process, medians of runs in turn, of the network of tutorial T5 (784-256-128-10, 564 steps) and of
+linear models; `--quick` is a small copy of each that only shows that it runs.
+"""
+
+import argparse
+import functools
+import importlib.util
+import math
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jaxreg as jr
+from experiments.benchmarks.benchmark import meets
+from experiments.benchmarks.timing import compare, median_seconds, row
+from jaxreg.hypergrad import (
+    LinearCriterion,
+    Training,
+    Trust,
+    gauge,
+    gradient,
+    influence,
+    refit_without,
+    tune,
+)
+from jaxreg.penalties import L1, L2, Weighted
+
+Rows = list[dict[str, Any]]
+_NUMBERS = (
+    "learning_rate",
+    "l2",
+    "label_smoothing",
+    "initial_scale",
+    "input_noise",
+    "gradient_noise",
+    "l1",
+    "momentum",
+)
+_START = dict(zip(_NUMBERS, (0.1, 1e-4, 0.05, 1.0, 0.01, 1e-4, 1e-6, 0.3), strict=True))
+_SAMPLES, _COLUMNS, _STEPS = 50, 30, 50
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print the table."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.benchmarks.hypergradients")
+    parser.add_argument("--only", nargs="*", choices=list(_ENTRIES), default=list(_ENTRIES))
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args(arguments)
+    print("| figure | measured | asked | |\n| --- | ---: | ---: | --- |")
+    for name in options.only:
+        for entry in _ENTRIES[name](options.quick, options.repeats):
+            target = "" if entry["target"] is None else f"{entry['target']:g}"
+            note = "; ".join(filter(None, [meets(entry), entry.get("note", "")]))
+            print(f"| {entry['name']} | {entry['value']:,.3g} {entry['unit']} | {target} | {note} |", flush=True)
+    return 0
+
+
+def make_training(quick: bool, **own: Any) -> Training:
+    """The network of tutorial T5 on 6,000 digits, or a small one on a few."""
+    data = jr.datasets.load("digits" if quick else "mnist", train=320 if quick else 6000, test=64 if quick else 1000)
+    options = {"batch_size": 32, "epochs": 3, "hidden": (16, 8) if quick else (256, 128), "optimizer": "momentum"}
+    return Training(*data[:4], seed=jax.random.key(0), options=options, **own)
+
+
+def measure_forward(quick: bool, repeats: int) -> Rows:
+    """Time of a forward hypergradient in k numbers over that of the plain run."""
+    training = make_training(quick)
+    rows = []
+    for k in (1, 4, 8):
+        at = {name: jnp.float32(value) for name, value in list(_START.items())[:k]}
+        plain = jax.jit(functools.partial(make_training(quick, segment=training.steps), at))
+        pushed = jax.jit(lambda at=at: gradient(training, at, mode="forward"))
+        jax.block_until_ready((plain(), pushed()))
+        ratio = compare(pushed, plain, repeats)[2]
+        rows.append(
+            row(f"forward mode, {k} numbers: time over the plain run", ratio, "ratio of times", target=1 + 1.2 * k)
+        )
+    return rows
+
+
+def measure_reverse(quick: bool, repeats: int) -> Rows:
+    """Time and memory of a reverse hypergradient in segments."""
+    training = make_training(quick)
+    whole = make_training(quick, segment=training.steps)
+    at = {"learning_rate": jnp.float32(0.1), "sample_weight": jnp.ones(len(training.x_train), jnp.float32)}
+    plain = jax.jit(lambda at: whole(at)).lower(at).compile()
+    pulled = {
+        name: jax.jit(lambda at, of=of: gradient(of, at, mode="reverse")).lower(at).compile()
+        for name, of in (("segments", training), ("all kept", whole))
+    }
+    found = {name: program.memory_analysis() for name, program in pulled.items()}
+    memory = {name: one.temp_size_in_bytes if one else math.nan for name, one in found.items()}
+    jax.block_until_ready((plain(at), pulled["segments"](at)))
+    ratio = compare(lambda: pulled["segments"](at), lambda: plain(at), repeats)[2]
+    kept = memory["all kept"] / memory["segments"]
+    sizes = {name: f"{size / 2**20:.0f} MB" for name, size in memory.items()}
+    note = f"segments of {training.chosen_segment}; {sizes['segments']}, all kept {sizes['all kept']}"
+    return [
+        row(f"reverse mode, {training.steps} steps: time over the plain run", ratio, "ratio of times", target=4.5),
+        row("  memory where all is kept over that of segments", kept, "x", target=8.0, note=note),
+    ]
+
+
+def measure_influence(quick: bool, repeats: int) -> Rows:
+    """One reverse pass for all examples against a refit for each, and what refits say."""
+    training = make_training(quick)
+    one = jnp.ones(len(training.x_train), jnp.float32)
+    all_of_them = jax.jit(lambda: influence(training).influence)
+    refit = jax.jit(lambda weights: training({"sample_weight": weights}))
+    jax.block_until_ready((all_of_them(), refit(one)))
+    ours, theirs, _ = compare(all_of_them, lambda: refit(one), repeats)
+    ratio = len(one) * theirs / ours
+    found = np.asarray(all_of_them())
+    some = np.random.default_rng(0).choice(len(one), 4 if quick else 50, replace=False)
+    said = jax.jit(lambda found: refit_without(training, some, influence=found))(found)
+    rank, slope = float(said.rank_correlation), float(said.slope)
+    note = f"slope {slope:.2f} of {len(some)} refits, single precision"
+    return [
+        row(f"influence of {len(one):,} digits against leaving each out", ratio, "x", target=500.0),
+        row("  Spearman's correlation with refits", rank, "of 1", target=0.9, note=note),
+    ]
+
+
+def make_designs(datasets: int) -> tuple[np.ndarray, np.ndarray]:
+    """Normal designs of 50 x 30, five columns of which count, and noise."""
+    random = np.random.default_rng(3)
+    X = random.normal(size=(datasets, _SAMPLES, _COLUMNS))
+    return X, X[..., :5].sum(-1) + 2 * random.normal(size=(datasets, _SAMPLES))
+
+
+def _ridge_of(X: Any, y: Any, *, problem: Any) -> LinearCriterion:
+    return LinearCriterion(X[problem], y[problem], penalty=L2(1.0), criterion="loo")
+
+
+def _lasso_of(X: Any, y: Any, *, problem: Any) -> LinearCriterion:
+    return LinearCriterion(X[problem], y[problem], penalty=L1(1.0), criterion="loo")
+
+
+def measure_tuning(quick: bool, repeats: int) -> Rows:
+    """Gradient steps on log alpha by leave-one-out, for many data sets at once, against loops over scikit-learn."""
+    if importlib.util.find_spec("sklearn") is None:
+        return []
+    from sklearn.linear_model import LassoCV, RidgeCV
+
+    datasets, loop = (8, 2) if quick else (1000, 40)
+    X, Y = make_designs(datasets)
+    rows = []
+    for name, make, start, rival in (
+        ("ridge", _ridge_of, 0.1, lambda: RidgeCV(np.geomspace(1e-2, 1e4, 100))),
+        ("lasso", _lasso_of, 0.1, lambda: LassoCV(cv=5)),
+    ):
+        few = datasets if name == "ridge" else max(8, datasets // 10)
+        given: dict[str, Any] = {"axes": {"problem": np.arange(few)}, "args": (X, Y), "x64": True, "progress": False}
+        ours = functools.partial(tune, make, {"alpha": start}, optax.adam(0.2), steps=_STEPS, **given)
+        found = ours()
+        took = median_seconds(ours, min(repeats, 3)) / few
+        began = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            chosen = [rival().fit(X[i], Y[i]).alpha_ for i in range(loop)]
+        theirs = (time.perf_counter() - began) / loop
+        alphas = np.array(chosen) / (_SAMPLES if name == "ridge" else 1)
+        with jax.enable_x64(True):
+            least = [float(make(X, Y, problem=i)({"alpha": jnp.asarray(a)})) for i, a in enumerate(alphas)]
+        no_worse = (found["best_value"].values[0, :loop] <= np.array(least) * (1 + 1e-3)).mean()
+        note = f"{1e3 * took:.2f} ms a data set, {1e3 * theirs:.1f} ms; leave-one-out no worse on {no_worse:.0%}"
+        rows.append(row(f"{_STEPS} steps on log alpha of a {name}", theirs / took, "x", target=50.0, note=note))
+    return rows
+
+
+def measure_strengths(quick: bool, repeats: int) -> Rows:
+    """200 strengths at once by their exact gradient against two fits for each by differences."""
+    columns, datasets = (20, 2) if quick else (200, 8)
+    random = np.random.default_rng(4)
+    X = random.normal(size=(datasets, 100, columns))
+    y = X[..., :5].sum(-1) + random.normal(size=(datasets, 100))
+
+    def of(problem: int) -> LinearCriterion:
+        penalty = Weighted(L1(0.1), np.ones(columns))
+        return LinearCriterion(
+            X[problem, :60],
+            y[problem, :60],
+            penalty=penalty,
+            X_validation=X[problem, 60:],
+            y_validation=y[problem, 60:],
+        )
+
+    with jax.enable_x64(True):
+        at = {"factors": jnp.ones(columns)}
+        ours = jax.jit(lambda: gradient(of(0), at, mode="reverse").gradient["factors"])
+        fit = jax.jit(lambda factors: of(0)({"factors": factors}))
+        jax.block_until_ready((ours(), fit(at["factors"])))
+        once, single, _ = compare(ours, lambda: fit(at["factors"]), repeats)
+    return [row(f"{columns} strengths at once against our own fits by differences", 2 * columns * single / once, "x")]
+
+
+def measure_gauge(quick: bool, repeats: int) -> Rows:
+    """Of random settings that the gauge calls reliable, how many have a derivative that differences deny."""
+    settings = 40 if quick else 2000
+    random = np.random.default_rng(5)
+    x, y = random.normal(size=(40, 8)), random.integers(0, 3, 40)
+    data = (x[:24], y[:24], x[24:], y[24:])
+    wrong = reliable = chaotic = 0
+    with jax.enable_x64(True):
+        for activation in ("tanh", "relu"):
+            options = {"hidden": (8, 8), "classes": 3, "activation": activation, "batch_size": 4, "epochs": 10}
+
+            def check(seed: Any, u: Any, options: Any = options) -> Any:
+                training = Training(*data, seed=seed, options=options | {"optimizer": "momentum"})
+                at = {"learning_rate": jnp.exp(u[0]), "l2": jnp.exp(u[1]), "momentum": u[2]}
+                found = gauge(training, at, transforms={"momentum": "identity"})
+                slopes = found.hypergradient.gradient
+
+                def along(name: str) -> Any:
+                    """By differences of the fourth order, at another step than those of the gauge."""
+
+                    def value(s: Any) -> Any:
+                        moved = at[name] * jnp.exp(s) if name != "momentum" else at[name] + s
+                        return training(at | {name: moved})
+
+                    h = 3e-4
+                    ends = jax.lax.map(value, h * jnp.array([2.0, 1.0, -1.0, -2.0]))
+                    return (-ends[0] + 8 * ends[1] - 8 * ends[2] + ends[3]) / (12 * h)
+
+                expected = jnp.stack([along(name) for name in sorted(at)])
+                told = jnp.stack([slopes[name] for name in sorted(at)])
+                error = jnp.sqrt(((told - expected) ** 2).sum()) / jnp.sqrt((expected**2).sum())
+                return found.trust, error
+
+            n = settings // 2
+            keys = jax.random.split(jax.random.key(6), n)
+            spread = random.uniform(size=(n, 3)) * [8.0, 6.0, 0.95] + [-6.0, -9.0, 0.0]
+            trust, error = jax.jit(lambda keys, u: jax.lax.map(lambda one: check(*one), (keys, u)))(keys, spread)
+            good = np.asarray(trust) == Trust.RELIABLE
+            reliable += int(good.sum())
+            chaotic += int((np.asarray(trust) == Trust.CHAOTIC).sum())
+            wrong += int((np.asarray(error)[good] > 1e-6).sum())
+    note = f"{wrong} of {reliable} called reliable among {settings}; {chaotic} chaotic"
+    return [
+        row("reliable, and yet off by more than 1e-6", 100 * wrong / max(reliable, 1), "points", target=1.0, note=note)
+    ]
+
+
+_ENTRIES: dict[str, Callable[[bool, int], Rows]] = {
+    "forward": measure_forward,
+    "reverse": measure_reverse,
+    "influence": measure_influence,
+    "tuning": measure_tuning,
+    "strengths": measure_strengths,
+    "gauge": measure_gauge,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

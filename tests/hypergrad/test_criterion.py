@@ -1,0 +1,162 @@
+"""Derivatives of linear criteria against central differences, leave-one-out against refits, and the status of kinks."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxreg.errors import ArgumentError
+from jaxreg.hypergrad import LinearCriterion, Status, gradient, hessian_vector_product, influence, refit_without
+from jaxreg.linear import lasso
+from jaxreg.penalties import L1, L2, MCP, Box, ElasticNet, GroupLasso, Weighted
+
+N, P = 16, 6
+_RNG = np.random.default_rng(5)
+X = _RNG.normal(size=(N, P))
+Y = X @ np.array([2.0, -1.0, 1.5, 0.0, 0.0, 0.0]) + _RNG.normal(size=N)
+BEYOND = {"X_validation": _RNG.normal(size=(7, P)), "y_validation": _RNG.normal(size=7)}
+PAIRS = [[0, 3], [1, 4], [2, 5]]
+LABELS = (Y > 0).astype(float)
+SIGNS = {"X_validation": BEYOND["X_validation"], "y_validation": (BEYOND["y_validation"] > 0).astype(float)}
+ONES = np.ones(N)
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with jax.enable_x64(True):
+        yield
+
+
+def compare(criterion, at, rtol=1e-6):
+    """The derivative in each hyperparameter, along a random direction, is that of differences."""
+    at = {name: jnp.asarray(value, float) for name, value in at.items()}
+
+    @jax.jit
+    def both(at):
+        found = gradient(criterion, at, mode="reverse")
+        slopes = {}
+        for number, name in enumerate(at):
+            way = jax.random.normal(jax.random.key(number), at[name].shape, float) * jnp.abs(at[name]).max()
+            size = 1e-5 * jnp.array([1.0, -1.0])
+            ends = jax.lax.map(lambda s, name=name, way=way: criterion(at | {name: at[name] + s * way}), size)
+            slopes[name] = ((found.gradient[name] * way).sum(), (ends[0] - ends[1]) / (size[0] - size[1]))
+        return slopes, found.status
+
+    slopes, status = both(at)
+    for name, (slope, expected) in slopes.items():
+        assert abs(expected) > 1e-6, name
+        np.testing.assert_allclose(slope, expected, rtol, 1e-9, err_msg=name)
+    assert status == 0
+    return slopes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("criterion", "at"),
+    [
+        (LinearCriterion(X, Y, penalty=L1(0.1), **BEYOND), {"alpha": 0.2, "X": X, "y": Y, "sample_weight": ONES}),
+        (LinearCriterion(X, Y, penalty=ElasticNet(0.1, 0.5), criterion="gcv"), {"alpha": 0.2, "l1_ratio": 0.7}),
+        (
+            LinearCriterion(X, Y, penalty=GroupLasso(0.1, groups=PAIRS, factors=np.ones(3)), **BEYOND),
+            {"alpha": 0.1, "factors": [1.0, 0.5, 2.0]},
+        ),
+        (LinearCriterion(X, Y, penalty=MCP(0.2, 3.0), **BEYOND), {"alpha": 0.3, "gamma": 9.0}),
+        (LinearCriterion(X, LABELS, "logistic", L1(0.05), criterion="cv", folds=3), {"alpha": 0.02}),
+        (
+            LinearCriterion(X, LABELS, "logistic", Weighted(L2(0.1), ONES[:P]), criterion="loo"),
+            {"factors": np.linspace(0.5, 2, P), "sample_weight": ONES},
+        ),
+        (LinearCriterion(X, Y, penalty=L2(0.1), criterion="loo"), {"alpha": 0.1}),
+    ],
+    ids=["lasso", "elastic net", "groups", "mcp", "logistic cv", "logistic loo", "ridge"],
+)
+def test_derivatives_are_central_differences(criterion, at):
+    compare(criterion, at)
+
+
+@pytest.mark.slow
+def test_leaving_out_is_refitting():
+    alpha, refits = 0.1, []
+    X = _RNG.normal(size=(N, 3))
+    y = X @ np.array([2.0, -1.0, 1.5]) + 0.1 * _RNG.normal(size=N)
+    for i in range(N):
+        rest = np.arange(N) != i
+        fit = lasso(X[rest], y[rest], alpha * N / (N - 1))
+        assert (fit.coef != 0).all()  # as in the fit of all rows: else the formula is not exact
+        refits.append(float((y[i] - fit.predict(X[i : i + 1])[0]) ** 2 / 2))
+    found = LinearCriterion(X, y, penalty=L1(1.0), criterion="loo")({"alpha": jnp.asarray(alpha)})
+    np.testing.assert_allclose(found, np.mean(refits), 1e-9)
+
+
+@pytest.mark.slow
+def test_the_fast_ridge_is_the_general_one_in_a_batch_too():
+    alphas = jnp.array([0.05, 0.4])
+    for kind in ("loo", "gcv"):
+        fast, general = (
+            jax.vmap(
+                lambda alpha, penalty=penalty, kind=kind: gradient(
+                    LinearCriterion(X, Y, penalty=penalty, criterion=kind), {"alpha": alpha}, transforms={}
+                )
+            )(alphas)
+            for penalty in (L2(1.0), Weighted(L2(1.0), np.ones(P)))
+        )
+        np.testing.assert_allclose(fast.value, general.value, 1e-9)
+        np.testing.assert_allclose(fast.gradient["alpha"], general.gradient["alpha"], 1e-7)
+
+
+def test_a_hessian_product_is_the_difference_of_gradients():
+    criterion = LinearCriterion(X, Y, penalty=L2(1.0), **BEYOND)
+    at = {"alpha": jnp.asarray(0.3)}
+    ends = [jax.grad(criterion)({"alpha": at["alpha"] + s})["alpha"] for s in (1e-5, -1e-5)]
+    found = hessian_vector_product(criterion, at, {"alpha": 1.0})["alpha"]
+    np.testing.assert_allclose(found, (ends[0] - ends[1]) / 2e-5, 1e-6)
+
+
+def test_knots_and_flat_regions_have_one_sided_derivatives_and_say_so():
+    design = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    criterion = LinearCriterion(
+        design, np.array([4.0, -2.0, 1.5, 0.5]), penalty=L1(1.0), X_validation=design[:1], y_validation=np.array([4.0])
+    )
+    at = jax.jit(lambda alpha: gradient(criterion, {"alpha": alpha}))  # |x'y| / n are 1.5 and 0.25
+    statuses = [Status(int(at(jnp.asarray(alpha)).status)) for alpha in (0.1, 0.25, 1.0, 1.5, 2.0)]
+    assert statuses == [Status.OK, Status.KNOT, Status.OK, Status.KNOT | Status.FLAT, Status.FLAT]
+    assert at(jnp.asarray(2.0)).gradient["alpha"] == 0
+    np.testing.assert_allclose(
+        at(jnp.asarray(0.25)).gradient["alpha"],
+        at(jnp.asarray(0.3)).gradient["alpha"] * (at(jnp.asarray(0.25)).value / at(jnp.asarray(0.3)).value) ** 0.5,
+        1e-6,
+    )
+
+
+@pytest.mark.slow
+def test_influences_of_a_linear_model_are_exact_and_foretell_refits():
+    criterion = LinearCriterion(X, Y, penalty=L2(0.1), **BEYOND)
+    compare(criterion, {"sample_weight": np.linspace(0.5, 1.5, N)})
+    found = jax.jit(lambda: influence(criterion).influence)()
+    refits = jax.jit(lambda found: refit_without(criterion, np.arange(N), influence=found))(found)
+    assert refits.rank_correlation > 0.9
+    assert 0.5 < refits.slope < 2.0
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({"criterion": "aic"}, "must be one of validation, loo, gcv, cv"),
+        ({"criterion": "validation"}, "X_validation"),
+        ({"criterion": "gcv", "loss": "logistic", "y": LABELS}, "squared"),
+        ({"criterion": "cv", "folds": 1}, "folds"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(given, word):
+    with pytest.raises(ArgumentError, match=word):
+        LinearCriterion(**({"X": X, "y": Y, "penalty": L1(0.1)} | given))
+
+
+def test_names_are_those_of_the_numbers_and_others_are_refused_with_them():
+    criterion = LinearCriterion(X, Y, "huber", Box(0.0, 1.0, Weighted(L1(0.1), np.ones(P))), **BEYOND)
+    assert criterion.names[:4] == ("low", "high", "factors", "alpha")
+    for name in ("alhpa", "folds", "normalize"):
+        with pytest.raises(ArgumentError, match="Differentiable are low, high, factors, alpha, delta, X"):
+            gradient(criterion, {name: 1.0})
+    with pytest.raises(ArgumentError, match="must be a float"):
+        gradient(criterion, {"alpha": 1})
