@@ -36,7 +36,6 @@ if "XLA_FLAGS" not in os.environ:
     _compile_quickly()
 
 import jax  # noqa: E402
-import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 settings.register_profile("checks", derandomize=True)  # the same draws each time; campaigns draw others
@@ -56,12 +55,20 @@ def _resident():
         return 0
 
 
-@pytest.fixture(autouse=True)
-def _forget_programs():
-    """Drop all programs after a test that leaves the process large: those of the whole suite would fill gigabytes."""
-    yield
-    if _resident() >= _ENOUGH:
-        jax.clear_caches()
-        gc.collect()
-        if trim := sys.platform == "linux" and getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc alone has it
-            trim(0)  # what is free goes back to the system, a third of it all
+class _Forgetting:
+    """A plugin, since the doctests of `jaxreg` do not see the fixtures of this folder."""
+
+    @staticmethod
+    def pytest_runtest_logfinish():
+        """Drop all programs after a test that leaves the process large: those of all would fill gigabytes."""
+        if _resident() >= _ENOUGH:
+            jax.clear_caches()
+            gc.collect()
+            if trim := sys.platform == "linux" and getattr(
+                ctypes.CDLL(None), "malloc_trim", None
+            ):  # glibc alone has it
+                trim(0)  # what is free goes back to the system, a third of it all
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(_Forgetting())
