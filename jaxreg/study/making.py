@@ -5,7 +5,9 @@ import importlib
 import json
 import logging
 import multiprocessing
+import os
 import shutil
+import threading
 import time
 import traceback
 from collections.abc import Collection, Iterator
@@ -54,7 +56,7 @@ def make_each(orders: Collection[Order], jobs: int) -> Iterator[Entry | str]:
     if jobs == 1:
         yield from map(_try, orders)
         return
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), start) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start_beside) as pool:
         try:
             names = {pool.submit(_try, order): order.name for order in orders}
             for made in as_completed(names):
@@ -71,6 +73,19 @@ def start() -> None:
     logging.getLogger().setLevel(logging.ERROR)  # warnings of other libraries, as of a font's timestamp, help nobody
     matplotlib.use("agg")
     jaxreg.use_all_cores()
+
+
+def _start_beside() -> None:
+    """The same in a process of a pool, which ends with the process that it works for, however that ends."""
+    start()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)  # waiting for work, it would stay for ever: it holds both ends of the pipe itself
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _try(order: Order) -> Entry | str:

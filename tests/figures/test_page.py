@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -319,6 +320,38 @@ def test_figures_whose_process_is_ended_are_named(packages, tmp_path, capsys):
     experiment.write_text(experiment.read_text() + "\n\ndef run(config, **_):\n    import os\n    os._exit(9)\n")
     assert _main(["die", "plain", "--out", str(tmp_path)], *packages) == 2
     assert "error: die: a process that makes figures was ended" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are looked up in /proc")
+def test_processes_end_with_the_command_however_that_ends(packages, tmp_path):
+    sleeping = (
+        "\n\ndef run(config, **_):\n    import os, time\n    print(os.getpid(), flush=True)\n    time.sleep(60)\n"
+    )
+    for name in ("die", "plain"):
+        experiment = tmp_path / packages[1] / f"{name}.py"
+        experiment.write_text(experiment.read_text() + sleeping)
+    out = repr(str(tmp_path))
+    script = tmp_path / "command.py"
+    script.write_text(
+        "from pathlib import Path\nfrom jaxreg.study.figures import Studies, draw_figures\n"
+        f"studies = Studies({packages[1]!r}, {packages[0]!r}, 'figures', Path({out}), Path({out}))\n"
+        "if __name__ == '__main__':\n    draw_figures([], studies)\n"
+    )
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as command:
+        command.stdout.readline()
+        workers = [int(command.stdout.readline()) for _ in range(2)]
+        command.kill()
+    deadline = time.monotonic() + 20
+    while any(map(_runs, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(_runs, workers))
+
+
+def _runs(process):
+    """Whether it has not ended, nor is what is left of one that nobody waited for."""
+    words = Path(f"/proc/{process}/cmdline")
+    return words.exists() and bool(words.read_bytes())
 
 
 @pytest.mark.slow
