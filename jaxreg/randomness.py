@@ -76,7 +76,8 @@ def random_words(
     check_integer("steps", steps, 0, 2**_WORD_BITS - 1, "Give a number of steps")
     check_integer("width", width, 0, (2**_WORD_BITS - 1) // max(steps, 1), "Give a number of words per step")
     STEP.check("first", first, "Give the number of a step")
-    step = lax.broadcasted_iota(jnp.uint32, (width, steps), 1) + jnp.asarray(first).astype(jnp.uint32)
+    first = first.astype(jnp.uint32) if isinstance(first, jax.Array) else jnp.uint32(first)
+    step = lax.broadcasted_iota(jnp.uint32, (width, steps), 1) + first
     counter = step * jnp.uint32(width) + lax.broadcasted_iota(jnp.uint32, (width, steps), 0)
     schedule = key_schedule(key)
     return scramble(schedule[0], schedule[1], counter)

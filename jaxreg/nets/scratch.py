@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Array, Float, Integer, Key, ScalarLike
 
 from jaxreg import randomness
-from jaxreg.checks import FINITE, check_integer, check_kind, read_floats
+from jaxreg.checks import FINITE, NOT_NEGATIVE, check_integer, check_kind, read_floats
 from jaxreg.errors import ArgumentError
-from jaxreg.nets.boundary import check_seed, check_strength
+from jaxreg.nets.boundary import check_seed
 
 _ROUNDING = 16  # units in the last place by which an output may be off: see `train`
 
@@ -180,7 +180,7 @@ def train(
     check_integer("record_every", record_every, 1, steps, "Give 1 to record every step")
     if steps % record_every:
         raise ArgumentError("record_every", record_every, f"must divide steps = {steps}", "Give 1, or a divisor")
-    check_strength("learning_rate", learning_rate, "Give a step size such as 1.0")
+    NOT_NEGATIVE.check("learning_rate", learning_rate, "Give a step size such as 1.0", weights.hidden.dtype)
     x = _read(weights, x)
     y = _read_targets(weights, x, y)
     dtype = weights.hidden.dtype

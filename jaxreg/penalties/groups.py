@@ -71,6 +71,8 @@ class Grouped(SparsePenalty):
 
     def _spread_norms(self, w: Float[Array, "..."]) -> tuple[Float[Array, "..."], Any]:
         """The norm of each entry's group and the root of its size, in shapes that broadcast to that of w."""
+        if not w.size:
+            return w, 1.0
         if self.groups is None:
             axes = units(w, self.unit_axis)
             return euclidean(w, axes), math.sqrt(math.prod(w.shape[i] for i in axes))

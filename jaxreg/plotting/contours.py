@@ -55,6 +55,8 @@ def draw_contours(
         raise ArgumentError("landscape", landscape.dim, "must have 2 dimensions", "Fix the others in its function")
     for name, ends in (("x", x), ("y", y)):
         check_pair(name, ends, FINITE, "must be two finite ends, the lower first", "Give (-2, 2)", apart=True)
+    if ceiling is not None:
+        FINITE.check("ceiling", ceiling, "Give a height, or leave it out")
     check_integer("levels", levels, 2, 500, "Give some tens")
     check_integer("points", points, 2, 5000, "Give some hundreds")
     across, up = np.linspace(*x, points), np.linspace(*y, points)

@@ -10,7 +10,7 @@ from numpy.polynomial import polynomial
 from numpy.polynomial.polynomial import Polynomial as HostPolynomial
 from scipy.special import chdtri
 
-from jaxreg.checks import FINITE, check_integer, read_array
+from jaxreg.checks import FINITE, Domain, check_integer, read_array
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.polynomial import Points as _Points
@@ -18,6 +18,7 @@ from jaxreg.landscape.polynomial import keeps_digits
 from jaxreg.landscape.theory.escape import Numbers
 
 _MOST_SUBSETS = 1_000_000
+_DEGREE = Domain(1, 2**53)
 _MEDIAN_SQUARE = float(chdtri(1, 0.5))  # the median of the square of a standard normal number, 0.4549
 
 
@@ -46,7 +47,7 @@ def refit_law(batch_size: Numbers, population: Numbers, degree: Numbers) -> Numb
     """
     batch_size = boundary.read_numbers("batch_size", batch_size, boundary.BATCH, "Give a number of points")
     population = boundary.read_numbers("population", population, boundary.BATCH, "Give the number of all points")
-    degree = boundary.read_numbers("degree", degree, boundary.BATCH, "Give the degree of the polynomial")
+    degree = boundary.read_numbers("degree", degree, _DEGREE, "Give the degree of the polynomial")
     boundary.check_shapes(batch_size=batch_size, population=population, degree=degree)
     if np.greater(batch_size, population).any():
         raise ArgumentError("batch_size", batch_size, f"must not exceed the {population} points", "Draw fewer")
