@@ -69,6 +69,7 @@ def make_training(quick: bool, **own: Any) -> Training:
     """The network of tutorial T5 on 6,000 digits, or a small one on a few."""
     data = jr.datasets.load("digits" if quick else "mnist", train=320 if quick else 6000, test=64 if quick else 1000)
     options = {"batch_size": 32, "epochs": 3, "hidden": (16, 8) if quick else (256, 128), "optimizer": "momentum"}
+    options["learning_rate"] = 0.1
     return Training(*data[:4], seed=jax.random.key(0), options=options, **own)
 
 

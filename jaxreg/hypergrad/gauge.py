@@ -43,7 +43,7 @@ class Gauge(NamedTuple):
     `hypergradient` is that at the seed of the objective, in what `tune` moves; `trust` a number of `Trust`; `exponents`
     (k,) the leading finite-time Lyapunov exponents per step, none for an objective that is no `Training`; `slope` the
     length of the gradient and `differences` (2,) the slope along it by central differences at a step and half of it;
-    `disagreement` how far the better of their extrapolations is from `slope`, relative to it; `mean` and `error` the
+    `disagreement` how far their extrapolation is from `slope`, relative to it; `mean` and `error` the
     mean over seeds and its standard error of each entry, NaN without seeds.
     """
 
@@ -87,7 +87,7 @@ def gauge(
         seeds: keys, for a `Training`.
         exponents: how many (static).
         step: s, in what is moved (of logarithms: relative): by default 1e-3, in single precision 2e-2.
-        tolerance: relative: by default 1e-6, in single precision 2e-2.
+        tolerance: relative: by default 1e-7, in single precision 2e-2.
         mode: as in `gradient` (static).
         transforms: as in `tune` (static).
 
@@ -106,7 +106,7 @@ def gauge(
     vector, back = flatten(u)
     single = jnp.finfo(vector.dtype).bits < 64
     step = (2e-2 if single else 1e-3) if step is None else step
-    tolerance = (2e-2 if single else 1e-6) if tolerance is None else tolerance
+    tolerance = (2e-2 if single else 1e-7) if tolerance is None else tolerance
     for name, number in (("step", step), ("tolerance", tolerance)):
         POSITIVE.check(name, number, "Leave it out")
     check_integer("exponents", exponents, 0, 1000, "Give 1 for the leading one")
@@ -125,7 +125,7 @@ def gauge(
     ends = lax.map(value, vector + jnp.concatenate([sizes, -sizes])[:, None] * along)
     differences = (ends[:2] - ends[2:]) / (2 * sizes)
     best = (4 * differences[1] - differences[0]) / 3
-    away = jnp.minimum(jnp.abs(best - length), jnp.abs(differences[1] - length))
+    away = jnp.abs(best - length)
     # What rounding leaves of a difference, so that a slope of 0 may agree with one.
     rounding = 16 * float(jnp.finfo(vector.dtype).eps) * jnp.abs(found.value) / step
     disagreement = away / jnp.maximum(length, rounding / tolerance)
