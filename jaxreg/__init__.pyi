@@ -25,3 +25,5 @@ from .engine import static as static
 from .engine import sweep as sweep
 from .engine import use_all_cores as use_all_cores
 from .engine import zipped as zipped
+
+__version__: str

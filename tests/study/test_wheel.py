@@ -1,26 +1,68 @@
-"""The built wheel alone: a study is written, run, judged and drawn in a folder that has never seen the checkout."""
+"""What is published: what wheel and source archive hold; and the wheel alone, where the checkout has never been."""
 
 import os
+import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
+import jaxreg
+
 _ROOT = Path(__file__).parents[2]
 
 
+def _build(folder, root=_ROOT):
+    """Wheel and source archive of the tree, built without network."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-t", "sdist", "-d", str(folder)]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    return next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
+
+
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """A folder with what the wheel holds, built from this tree without network."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=_ROOT, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:  # pure Python: to install it is to unpack it
-        archive.extractall(folder / "site")
-    return folder / "site"
+def built(tmp_path_factory):
+    return _build(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="module")
+def installed(built, tmp_path_factory):
+    """A folder with what the wheel holds."""
+    folder = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(built[0]) as archive:  # pure Python: to install it is to unpack it
+        archive.extractall(folder)
+    return folder
+
+
+def test_contents(built):
+    """The wheel is the package and nothing else; a wheel of the source archive is the same one, bit for bit."""
+    wheel, source = built
+    with zipfile.ZipFile(wheel) as archive:
+        about = f"jaxreg-{jaxreg.__version__}.dist-info"
+        held = {name for name in archive.namelist() if not name.startswith(about)}
+        metadata = archive.read(f"{about}/METADATA").decode()
+        commands = archive.read(f"{about}/entry_points.txt").decode()
+        assert f"{about}/licenses/LICENSE" in archive.namelist()
+    package = (path for path in (_ROOT / "jaxreg").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    assert held == {path.relative_to(_ROOT).as_posix() for path in package}
+    assert {"jaxreg/py.typed", "jaxreg/__init__.pyi", "jaxreg/datasets/digits.npz"} <= held
+    assert "\njaxreg = jaxreg.__main__:main" in commands
+    assert f"\nVersion: {jaxreg.__version__}\n" in metadata
+    assert f"\nversion: {jaxreg.__version__}\n" in (_ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    (author,) = re.findall(r"\nAuthor: (.*)\n", metadata)
+    assert f"- name: {author}\n" in (_ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+    with tarfile.open(source) as archive:
+        archive.extractall(wheel.parent, filter="data")
+    unpacked = wheel.parent / f"jaxreg-{jaxreg.__version__}"
+    assert {path.name for path in unpacked.iterdir()} == {
+        *("jaxreg", "experiments", "paper_figures", "tests", "docs", "pyproject.toml", "PKG-INFO", ".gitignore"),
+        *("LICENSE", "CITATION.cff", *(path.name for path in _ROOT.glob("*.md"))),
+    }
+    again = wheel.parent / "again"
+    assert _build(again, unpacked)[0].read_bytes() == wheel.read_bytes()
 
 
 @pytest.fixture(scope="module")
