@@ -25,5 +25,6 @@ from .engine import static as static
 from .engine import sweep as sweep
 from .engine import use_all_cores as use_all_cores
 from .engine import zipped as zipped
+from .frames import to_frame as to_frame
 
 __version__: str

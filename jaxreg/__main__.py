@@ -1,6 +1,6 @@
 """`python -m jaxreg verify STORE [--repair]`: whether a store is what was written, file by file.
 
-`run`, `figures` and `new`, of folders of studies, are in `jaxreg.study`.
+`run`, `figures` and `new`, of folders of studies, `info` and `data` are in `jaxreg.study`.
 """
 
 import argparse
@@ -21,8 +21,10 @@ STUDY = {
     "new": ("write a study that runs, and its figure", "jaxreg.study.new:new_study"),
     "run": ("run a study of a folder, and judge its claims", "jaxreg.study.command:run_folder"),
     "figures": ("draw the figures of a folder's studies, on a page", "jaxreg.study.figures:figures_of_folder"),
+    "info": ("versions, devices, precision, caches and data", "jaxreg.study.info:info_command"),
+    "data": ("list, fetch and verify data sets", "jaxreg.study.data:data_command"),
 }
-"""Commands of folders of studies: what they do, and where they are."""
+"""Commands that have a module of their own: what they do, and where they are."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

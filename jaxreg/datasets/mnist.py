@@ -69,7 +69,7 @@ def _read_cache(name: str, failures: list[str]) -> Raw:
 
 def _read_folder(folder: Path, name: str) -> Raw | None:
     """The collection from a local folder: its IDX files, else its npz; None if there is neither."""
-    paths = {file: _spelling(folder, file) for file in FILES}
+    paths = {file: spelling(folder, file) for file in FILES}
     missing = [file for file, path in paths.items() if path is None]
     npz = folder / f"{name}.npz"
     if not missing:
@@ -86,7 +86,7 @@ def _read_folder(folder: Path, name: str) -> Raw | None:
     return Raw(*arrays)
 
 
-def _spelling(folder: Path, file: str) -> Path | None:
+def spelling(folder: Path, file: str) -> Path | None:
     """The file in the folder under one of its historical names."""
     names = (file, file.replace("-idx", ".idx"))
     return next((path for n in names for path in (folder / n, folder / f"{n}.gz") if path.is_file()), None)

@@ -611,6 +611,7 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "seeds": lambda: {"n": 2, "root": 0, "start": 0},
     "static": lambda: {"values": [1, 2]},
     "sweep": lambda: SWEEP,
+    "to_frame": lambda: {"dataset": RUNS.assign(diverged=RUNS["x"] > 3)},
     "use_all_cores": lambda: {},
     "zipped": lambda: {"rate": [0.1, 0.2], "width": jr.static([1, 2])},
 }
