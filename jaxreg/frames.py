@@ -46,11 +46,11 @@ def to_frame(dataset: xr.Dataset) -> pd.DataFrame:
         raise ArgumentError("dataset", tuple(dataset.data_vars), constraint, "Give what sweep returned")
     runs = dataset["diverged"]
     axes = runs.dims
-    columns = {axis: _column(dataset[axis], runs) for axis in axes}
+    columns = {str(axis): _column(dataset[axis], runs) for axis in axes}
     columns |= {
-        name: _column(array, runs)
+        str(name): _column(array, runs)
         for name, array in dataset.coords.items()
-        if name not in columns and set(array.dims) <= set(axes)
+        if name not in axes and set(array.dims) <= set(axes)
     }
     for name, array in dataset.data_vars.items():
         if name != "done":
