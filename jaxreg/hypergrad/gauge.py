@@ -11,9 +11,9 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int32, Key, PyTree
 
-from jaxreg.checks import POSITIVE, check_integer, check_kind
+from jaxreg.checks import POSITIVE, check_choice, check_integer, check_kind
 from jaxreg.hypergrad.coordinates import flatten, read_coordinates, read_hyperparameters
-from jaxreg.hypergrad.gradients import Hypergradient, differentiate
+from jaxreg.hypergrad.gradients import MODES, Hypergradient, differentiate
 from jaxreg.hypergrad.objective import Hyperparameters, evaluate, names_of
 from jaxreg.hypergrad.training import Training
 from jaxreg.nets.training import begin, prepare
@@ -44,7 +44,7 @@ class Gauge(NamedTuple):
     (k,) the leading finite-time Lyapunov exponents per step, none for an objective that is no `Training`; `slope` the
     length of the gradient and `differences` (2,) the slope along it by central differences at a step and half of it;
     `disagreement` how far their extrapolation is from `slope`, relative to it; `mean` and `error` the
-    mean over seeds and its standard error of each entry, NaN without seeds.
+    mean over seeds and its standard error of each entry, infinite without seeds.
     """
 
     hypergradient: Hypergradient
@@ -100,6 +100,7 @@ def gauge(
 
     Source: Metz et al., Gradients are not all you need (2021); Benettin et al., Meccanica 15 (1980) 9-20.
     """
+    check_choice("mode", mode, MODES)
     at = read_hyperparameters(at, names_of(objective))
     coordinates = read_coordinates(at, transforms)
     u = coordinates.forth(at)
@@ -132,7 +133,7 @@ def gauge(
     rates = jnp.zeros(0, vector.dtype)
     if isinstance(objective, Training) and exponents:
         rates = lyapunov(objective, at, count=exponents)
-    mean = error = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), u)
+    mean, error = found.gradient, jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.inf), u)
     opposed = jnp.bool_(False)
     if seeds is not None:
 

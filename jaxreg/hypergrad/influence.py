@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, Int32
 
-from jaxreg.checks import check_integer, read_array
+from jaxreg.checks import check_integer, check_same_shape, read_array, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.criterion import LinearCriterion
 from jaxreg.hypergrad.gradients import gradient
@@ -100,13 +100,15 @@ def refit_without(
         check_integer("examples", number, 0, len(weights) - 1, "Give numbers of training examples")
     if len(numbers) < 2:
         raise ArgumentError("examples", examples, "must be two or more", "Give range(50)")
+    influence = read_floats("influence", influence)
+    check_same_shape("influence", influence.shape, "the examples", weights.shape)
     whole = evaluate(objective, {"sample_weight": weights}).value
 
     def without(number: Array) -> Array:
         return evaluate(objective, {"sample_weight": weights.at[number].set(0)}).value - whole
 
     change = lax.map(without, jnp.asarray(numbers))
-    foretold = -jnp.asarray(influence)[numbers]
+    foretold = -influence[numbers]
     ranks = jnp.stack([_rank(change), _rank(foretold)])
     slope = (change * foretold).sum() / (foretold * foretold).sum()
     return Refits(change, foretold, jnp.corrcoef(ranks)[0, 1], slope)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from jaxreg import randomness
 from jaxreg.checks import POSITIVE, check_choice, check_integer, check_key, check_kind
 from jaxreg.hypergrad.coordinates import flatten, read_coordinates, read_hyperparameters
-from jaxreg.hypergrad.gradients import differentiate
+from jaxreg.hypergrad.gradients import MODES, differentiate
 from jaxreg.hypergrad.objective import Hyperparameters, evaluate, names_of
 from jaxreg.hypergrad.training import Training
 from jaxreg.nets.training import begin, make_epoch, make_record
@@ -76,6 +76,7 @@ def smooth_gradient(
     Source: Nesterov and Spokoiny, Found. Comput. Math. 17 (2017) 527-566.
     """
     check_choice("estimator", estimator, ESTIMATORS)
+    check_choice("mode", mode, MODES)
     check_integer("samples", samples, 2, 2**31 - 1, "Give 64")
     check_key("seed", seed)
     POSITIVE.check("sigma", sigma, "Give 0.1, a tenth in logarithms")

@@ -13,11 +13,11 @@ import xarray as xr
 from jax import lax
 from jaxtyping import Array, Key, PyTree
 
-from jaxreg.checks import NOT_NEGATIVE, check_function, check_integer, check_key, check_kind
+from jaxreg.checks import NOT_NEGATIVE, check_choice, check_function, check_integer, check_key, check_kind
 from jaxreg.engine import sweep
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.coordinates import Coordinates, flatten, read_coordinates, read_hyperparameters
-from jaxreg.hypergrad.gradients import FEW, differentiate
+from jaxreg.hypergrad.gradients import FEW, MODES, differentiate
 from jaxreg.hypergrad.objective import Hyperparameters, Objective, evaluate, names_of
 
 REVERSE_COST = 4
@@ -86,6 +86,7 @@ def tune(
     Source: Bengio, Neural Comput. 12 (2000) 1889-1900; Franceschi et al., ICML 2017.
     """
     make = read_maker(objective, axes, args)
+    check_choice("mode", mode, MODES)
     optimizer = optax.adam(0.1) if optimizer is None else optimizer
     check_kind("optimizer", optimizer, optax.GradientTransformation, "Give optax.adam(0.1)")
     check_integer("steps", steps, 1, 2**31 - 1, "Give 50")
@@ -190,6 +191,7 @@ def name_dims(at: Hyperparameters, along: tuple[str, ...]) -> dict[str, tuple[st
 
 def read_maker(objective: Any, axes: Any, args: Any) -> Callable[..., Any]:
     """What makes the objective of a point; one that is there already is that of all."""
+    check_kind("args", args, (tuple, list), "Give a tuple of arrays")
     if axes is not None:
         check_kind("axes", axes, Mapping, "Give a dict from name to values, as to sweep")
         for name in axes:
