@@ -176,6 +176,7 @@ def lyapunov(training: Training, at: Hyperparameters, *, count: int = 1) -> Floa
     >>> bool(jnp.allclose(lyapunov(training, {"learning_rate": 0.2}), jnp.log(0.9)))  # curvature 2 / 4
     True
     """
+    check_kind("training", training, Training, "Give hypergrad.Training(...)")
     at = read_hyperparameters(at, training.names)
     settings = training.read(at)
     passes = prepare(settings)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int32, PyTree
 
 from jaxreg.checks import check_function
@@ -39,8 +40,9 @@ def evaluate(objective: Any, at: Hyperparameters) -> Outcome:
     if isinstance(objective, Objective):
         value, status = objective.evaluate(at)
     else:
-        value, status = jnp.asarray(objective(at)), jnp.int32(Status.OK)
-    if jnp.shape(value) or not jnp.issubdtype(value.dtype, jnp.floating):
+        value, status = objective(at), jnp.int32(Status.OK)
+        value = jnp.asarray(value) if isinstance(value, float | np.generic | np.ndarray) else value
+    if not isinstance(value, jax.Array) or value.ndim or not jnp.issubdtype(value.dtype, jnp.floating):
         raise ArgumentError("objective", value, "must return one floating-point number", "Take its mean, say")
     lost = jnp.where(jnp.isfinite(value), 0, int(Status.INVALID)).astype(jnp.int32)
     return Outcome(value, jax.lax.stop_gradient(status | lost))

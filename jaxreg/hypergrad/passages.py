@@ -8,6 +8,7 @@ from jaxtyping import Array, Key
 
 from jaxreg.checks import check_integer, check_key, check_kind
 from jaxreg.hypergrad.smoothing import Smoothed
+from jaxreg.hypergrad.status import flag_lost
 from jaxreg.landscape.descent import descend
 from jaxreg.landscape.gradients import NoisyGradient
 from jaxreg.landscape.passage import first_passage
@@ -84,5 +85,7 @@ def passage_gradient(
     spreads = draws.var(0, ddof=1)
     error = jnp.sqrt(spreads / samples)
     names = ("learning_rate", "noise")
-    mean = dict(zip(names, draws.mean(0), strict=True))
-    return Smoothed(taken.mean(), mean, dict(zip(names, error, strict=True)), spreads.sum() * taken.mean())
+    value, slope = taken.mean(), draws.mean(0)
+    mean, errors = (dict(zip(names, numbers, strict=True)) for numbers in (slope, error))
+    variance = spreads.sum() * value
+    return Smoothed(value, mean, errors, variance, flag_lost(value, slope, variance))

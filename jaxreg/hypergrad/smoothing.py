@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Int32, Key, PyTree
 
 from jaxreg import randomness
 from jaxreg.checks import POSITIVE, check_choice, check_integer, check_key, check_kind
 from jaxreg.hypergrad.coordinates import flatten, read_coordinates, read_hyperparameters
 from jaxreg.hypergrad.gradients import MODES, differentiate
 from jaxreg.hypergrad.objective import Hyperparameters, evaluate, names_of
+from jaxreg.hypergrad.status import flag_lost
 from jaxreg.hypergrad.training import Training
 from jaxreg.nets.training import begin, make_epoch, make_record
 
@@ -25,13 +26,15 @@ class Smoothed(NamedTuple):
     """A mean over draws: of the value, of the gradient in what `tune` moves, and the latter's standard error.
 
     `variance` is that of one draw's gradient, summed over its entries, times the training steps that a draw takes (of
-    an objective that is no training, runs): what one compares estimators by.
+    an objective that is no training, runs): what one compares estimators by. `status` is INVALID where a number among
+    them is none, as when `sigma` leads where nothing is finite.
     """
 
     value: Float[Array, ""]
     gradient: PyTree
     error: PyTree
     variance: Float[Array, ""]
+    status: Int32[Array, ""]
 
 
 def smooth_gradient(
@@ -190,4 +193,5 @@ def persistent_gradient(
 def _summarize(values: Array, slopes: Array, back: Any, cost: int) -> Smoothed:
     spread = slopes.var(0, ddof=1)
     error = jnp.sqrt(spread / slopes.shape[0])
-    return Smoothed(values.mean(), back(slopes.mean(0)), back(error), spread.sum() * cost)
+    value, slope, variance = values.mean(), slopes.mean(0), spread.sum() * cost
+    return Smoothed(value, back(slope), back(error), variance, flag_lost(value, slope, variance))

@@ -1,6 +1,10 @@
 """What a hypergradient is worth, as flags beside its numbers."""
 
+import functools
 from enum import IntFlag
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int32
 
 
 class Status(IntFlag):
@@ -24,3 +28,9 @@ class Status(IntFlag):
     HELD = 32
     """Something drawn at random jumps with a hyperparameter, as the units that dropout keeps do: they are held, and the
     derivative is that along the path of this draw, not of the mean over draws."""
+
+
+def flag_lost(*numbers: Float[Array, "..."]) -> Int32[Array, ""]:
+    """INVALID where one of the numbers is not finite, else OK."""
+    finite = functools.reduce(jnp.logical_and, (jnp.isfinite(part).all() for part in numbers))
+    return jnp.where(finite, int(Status.OK), int(Status.INVALID)).astype(jnp.int32)

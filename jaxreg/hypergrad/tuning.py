@@ -87,6 +87,7 @@ def tune(
     """
     make = read_maker(objective, axes, args)
     check_choice("mode", mode, MODES)
+    check_kind("x64", x64, (bool, np.bool_), "Give True or False")
     optimizer = optax.adam(0.1) if optimizer is None else optimizer
     check_kind("optimizer", optimizer, optax.GradientTransformation, "Give optax.adam(0.1)")
     check_integer("steps", steps, 1, 2**31 - 1, "Give 50")
