@@ -18,7 +18,7 @@ def checkpointed(walk: Walk, length: int) -> Walk:
 
     >>> step = lambda w, x: (w * x, w)
     >>> scan = lambda step, carry, given, first: lax.scan(step, carry, given)
-    >>> checkpointed(scan, 2)(step, jnp.float32(1), jnp.arange(1.0, 6.0), 0)[0]
+    >>> checkpointed(scan, 2)(step, jnp.float32(1), jnp.arange(1.0, 6.0), jnp.int32(0))[0]
     Array(120., dtype=float32)
     """
 

@@ -77,8 +77,9 @@ def test_derivatives_are_central_differences(criterion, at):
 @pytest.mark.slow
 def test_leaving_out_is_refitting():
     alpha, refits = 0.1, []
-    X = _RNG.normal(size=(N, 3))
-    y = X @ np.array([2.0, -1.0, 1.5]) + 0.1 * _RNG.normal(size=N)
+    rng = np.random.default_rng(6)
+    X = rng.normal(size=(N, 3))
+    y = X @ np.array([2.0, -1.0, 1.5]) + 0.1 * rng.normal(size=N)
     for i in range(N):
         rest = np.arange(N) != i
         fit = lasso(X[rest], y[rest], alpha * N / (N - 1))

@@ -103,7 +103,8 @@ def test_truncated_one_step_and_online_estimators_have_the_bias_of_their_closed_
 
 
 def test_segments_change_the_memory_of_a_reverse_pass_and_not_its_numbers():
-    x, y = _RNG.uniform(size=(64, 9)), _RNG.integers(0, 3, 64)
+    rng = np.random.default_rng(1)
+    x, y = rng.uniform(size=(64, 9)), rng.integers(0, 3, 64)
     options = MLP | {"hidden": (32,), "batch_size": 1, "epochs": 3}
     found = {}
     for segment in (None, 192):
@@ -117,15 +118,16 @@ def test_segments_change_the_memory_of_a_reverse_pass_and_not_its_numbers():
 
 
 def test_influences_through_training_are_those_of_differences_and_foretell_refits():
-    x, y = _RNG.normal(size=(60, 9)), _RNG.integers(0, 3, 60)
-    training = Training(x, y, *DATA[2:], seed=KEY, options=MLP | {"epochs": 8, "batch_size": 10})
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(60, 9)), rng.integers(0, 3, 60)
+    training = Training(x, y, *DATA[2:], seed=KEY, options=MLP | {"epochs": 4, "batch_size": 10})
     found = jax.jit(lambda: influence(training))()
     weights = jnp.ones((2, 60)).at[:, 3].add(jnp.array([1e-5, -1e-5]))
     ends = jax.jit(lambda weights: jax.lax.map(lambda w: training({"sample_weight": w}), weights))(weights)
     np.testing.assert_allclose(found.influence[3], (ends[0] - ends[1]) / 2e-5, 1e-6)
     refits = jax.jit(lambda found: refit_without(training, np.arange(20), influence=found))(found.influence)
     assert refits.rank_correlation > 0.9
-    assert 0.7 < refits.slope < 1.4
+    assert 0.8 < refits.slope < 1.3
 
 
 def test_dropout_says_that_its_masks_are_held():
