@@ -75,7 +75,7 @@ def gradient(
 def differentiate(objective: Any, coordinates: Coordinates, u: Hyperparameters, mode: str = "auto") -> Hypergradient:
     """The same in what is moved; nothing is checked."""
     vector, back = flatten(u)
-    forward = mode == "forward" or (mode == "auto" and vector.size <= FEW)
+    forward = goes_forward(mode, vector.size)
     if forward and isinstance(objective, Training):
         objective = dataclasses.replace(objective, segment=objective.steps)  # there is nothing to keep
 
@@ -91,6 +91,11 @@ def differentiate(objective: Any, coordinates: Coordinates, u: Hyperparameters, 
         (value, status), slope = jax.value_and_grad(of, has_aux=True)(vector)
     lost = jnp.where(jnp.isfinite(slope).all(), 0, int(Status.INVALID)).astype(jnp.int32)
     return Hypergradient(value, back(slope), status | lost)
+
+
+def goes_forward(mode: str, numbers: int) -> bool:
+    """Whether the derivative in so many numbers is taken forward."""
+    return mode == "forward" or (mode == "auto" and numbers <= FEW)
 
 
 def hessian_vector_product(objective: Any, at: Hyperparameters, vector: Hyperparameters) -> dict[str, PyTree]:

@@ -173,9 +173,7 @@ def successive_halving(
     if not isinstance(keep, float) or not 0 < keep < 1:
         raise ArgumentError("keep", keep, "must lie in (0, 1)", "Give 0.5")
     check_kind("init", init, Mapping, "Give a dict such as {'learning_rate': 0.1}")
-    if axes is not None:
-        check_kind("axes", axes, Mapping, "Give a dict from name to values, as to sweep")
-    make = read_maker(objective, {**(axes or {}), "budget": budgets}, args)
+    make = read_maker(objective, axes, args, budget=budgets)
 
     def run(*args: Any, **point: Any) -> dict[str, Any]:
         first = make(*args, budget=budgets[0], **point)

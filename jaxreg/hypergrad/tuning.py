@@ -17,7 +17,7 @@ from jaxreg.checks import NOT_NEGATIVE, check_choice, check_function, check_inte
 from jaxreg.engine import sweep
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.coordinates import Coordinates, flatten, read_coordinates, read_hyperparameters
-from jaxreg.hypergrad.gradients import FEW, MODES, differentiate
+from jaxreg.hypergrad.gradients import MODES, differentiate, goes_forward
 from jaxreg.hypergrad.objective import Hyperparameters, Objective, evaluate, names_of
 
 REVERSE_COST = 4
@@ -98,9 +98,8 @@ def tune(
         NOT_NEGATIVE.check(name, number, "Give 0 or more")
     if restarts > 1:
         check_key("seed", seed)
-    with jax.enable_x64(
-        x64 or jnp.result_type(float) == jnp.float64
-    ):  # what is wrong for all points is told before any is traced
+    # What is wrong for all points is told before any is traced.
+    with jax.enable_x64(x64 or jnp.result_type(float) == jnp.float64):
         known = None if axes or len(args) else names_of(objective)
         read_coordinates(read_hyperparameters(init, known), transforms, bounds)
     key = jax.random.key(0) if seed is None else seed
@@ -119,8 +118,7 @@ def tune(
         best = values.argmin()
         kept = {"best": jax.tree.map(lambda leaf: leaf[best], history["at"])}
         kept |= {"last": jax.tree.map(lambda leaf: leaf[-1], history["at"])}
-        forward = mode == "forward" or (mode == "auto" and vector.size <= FEW)
-        cost = (1 + vector.size if forward else REVERSE_COST) * int(getattr(of, "steps", 1))
+        cost = (1 + vector.size if goes_forward(mode, vector.size) else REVERSE_COST) * int(getattr(of, "steps", 1))
         ends = {"best_value": history["value"][best], "last_value": history["value"][-1]}
         return history | ends | kept | {"stopped_step": stopped, "training_steps": stopped * cost}
 
@@ -190,17 +188,18 @@ def name_dims(at: Hyperparameters, along: tuple[str, ...]) -> dict[str, tuple[st
     return dims
 
 
-def read_maker(objective: Any, axes: Any, args: Any) -> Callable[..., Any]:
-    """What makes the objective of a point; one that is there already is that of all."""
+def read_maker(objective: Any, axes: Any, args: Any, **more: Any) -> Callable[..., Any]:
+    """What makes the objective of a point, and of `more` by name; one that is there already is that of all."""
     check_kind("args", args, (tuple, list), "Give a tuple of arrays")
     if axes is not None:
         check_kind("axes", axes, Mapping, "Give a dict from name to values, as to sweep")
         for name in axes:
             if name in ("restart", "trial"):
                 raise ArgumentError("axes", name, "is an axis of its own", "Give it another name")
-    if axes or len(args):
-        remedy = f"Give a function of args and of {', '.join(axes or ['nothing else'])} that makes the objective"
-        made = functools.partial(objective, **dict(axes or {})) if callable(objective) else objective
+    point = {**(axes or {}), **more}
+    if point or len(args):
+        remedy = f"Give a function of args and of {', '.join(point or ['nothing else'])} that makes the objective"
+        made = functools.partial(objective, **point) if callable(objective) else objective
         check_function("objective", made, len(args), remedy)
         return objective
     if not isinstance(objective, Objective):
