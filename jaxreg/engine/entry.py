@@ -30,6 +30,7 @@ from jaxreg.engine.places import check_place, resolve_path
 from jaxreg.engine.program import replicate
 from jaxreg.engine.provenance import describe_environment, fingerprint_data
 from jaxreg.engine.reading import read_axes
+from jaxreg.engine.rehearsal import Rehearsal, find_rehearsal, stand_in
 from jaxreg.engine.reporting import Report
 from jaxreg.engine.settings import describe_precision, settled
 from jaxreg.engine.shared import read_args
@@ -116,6 +117,8 @@ def sweep(
     with settled(x64):
         with answer_signals(str if path is None else functools.partial(describe_start, path)):
             study = _prepare(run, axes, args, dims, chunk_size, devices)
+            if (rehearsal := find_rehearsal()) is not None:
+                return _rehearse(study, rehearsal)
             data = fingerprint_data(study.args)
             traced = [program.member.jaxpr.jaxpr for program in study.programs if program is not None]
             generators = set[str]().union(*map(list_generators, traced))
@@ -166,14 +169,31 @@ def plan(
         planning.find_target(target)
     with settled(x64):
         study = _prepare(run, axes, args, dims, chunk_size, devices)
-        if study.failures:
-            raise next(iter(study.failures.values()))
-        traced = [program for program in study.programs if program is not None]
-        if target is not None:
-            return planning.forecast_for(
-                target, traced, study.args, study.axes, study.outputs, read_chunk_size(chunk_size)
-            )
-        return forecast(traced, study.args, study.axes, study.outputs, study.box, study.is_fixed, study.mesh)
+        if target is None:
+            return _forecast(study)
+        traced = _all_traced(study)
+        return planning.forecast_for(target, traced, study.args, study.axes, study.outputs, read_chunk_size(chunk_size))
+
+
+def _all_traced(study: _Study) -> list[Program]:
+    """The programs of a sweep of which none failed to be traced."""
+    if study.failures:
+        raise next(iter(study.failures.values()))
+    return [program for program in study.programs if program is not None]
+
+
+def _forecast(study: _Study, see: Callable[[Program, Block], None] = lambda program, block: None) -> Plan:
+    traced = _all_traced(study)
+    return forecast(traced, study.args, study.axes, study.outputs, study.box, study.is_fixed, study.mesh, see)
+
+
+def _rehearse(study: _Study, rehearsal: Rehearsal) -> xr.Dataset:
+    """Plan the sweep; the dataset that it would return, with what its first chunks returned for all others."""
+    sink = MemorySink([len(axis.labels) for axis in study.axes], study.outputs)
+    with rehearsal.timing():
+        rehearsal.plans.append(_forecast(study, functools.partial(stand_in, sink)))
+    described = [{"name": axis.name, "kind": axis.kind, "identity": axis.identity} for axis in study.axes]
+    return _dataset(study, sink, json.dumps({"axes": described, "rehearsed": True, "history": [{}]}))
 
 
 def _prepare(

@@ -4,15 +4,16 @@ import dataclasses
 import datetime
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 
 from jaxreg.engine.axes import Axis
 from jaxreg.engine.chunks import first_box, footprint, is_brief, next_box
-from jaxreg.engine.execute import LONG_CALL, fits
+from jaxreg.engine.execute import LONG_CALL, Block, fits
 from jaxreg.engine.grid import Box, Tile, cut_tile
 from jaxreg.engine.nesting import calling_host
 from jaxreg.engine.outputs import Outputs
@@ -66,11 +67,11 @@ class Plan:
         lines = [
             f"{self.runs:,} runs in {self.calls:,} calls of {self.programs} program{'s' * (self.programs != 1)}",
             f"chunk    {chunk} = {math.prod(self.chunk.values()):,} runs on {place}",
-            f"memory   {_bytes(self.peak_bytes)} per device at the peak, {_bytes(self.result_bytes)} of result",
+            f"memory   {byte_count(self.peak_bytes)} per device at the peak, {byte_count(self.result_bytes)} of result",
         ]
         if not self.target:
             return "\n".join(
-                [*lines, f"time     about {_duration(self.seconds)}, after {self.compile_seconds:.1f} s of compiling"]
+                [*lines, f"time     about {duration(self.seconds)}, after {self.compile_seconds:.1f} s of compiling"]
             )
         counts = sorted({min(self.kernels, default=0), max(self.kernels, default=0)})
         lines.append(f"kernels  {' to '.join(f'{count:,}' for count in counts)} a call")
@@ -87,8 +88,9 @@ def forecast(
     box: Box,
     is_fixed: bool,
     mesh: Mesh,
+    see: Callable[[Program, Block], None] = lambda program, block: None,
 ) -> Plan:
-    """Compile every program, time a call or two of each, and extrapolate to all cells.
+    """Compile every program, time a call or two of each, and extrapolate to all cells; `see` is shown what came out.
 
     Programs whose calls may last are timed in their first, small chunk: their time is then an upper estimate.
     """
@@ -100,7 +102,8 @@ def forecast(
         began = time.perf_counter()
         compiled, tried = _compile(program, args, tried, mesh)
         compiling += time.perf_counter() - began
-        lasted = _time_call(program, compiled, args, tried, mesh)
+        lasted, block = _time_call(program, compiled, args, tried, mesh)
+        see(program, block)
         chunk = tried
         if grows and tried != box:
             chunk = next_box([(tried.members, lasted)], axes, box, mesh) or tried
@@ -133,22 +136,25 @@ def _compile(program: Program, args: Any, box: Box, mesh: Mesh) -> tuple[jax.sta
         box = smaller
 
 
-def _time_call(program: Program, compiled: jax.stages.Compiled, args: Any, box: Box, mesh: Mesh) -> float:
-    """Seconds of one call: the shorter of two, unless the first is long enough to tell."""
+def _time_call(program: Program, compiled: jax.stages.Compiled, args: Any, box: Box, mesh: Mesh) -> tuple[float, Block]:
+    """Seconds of one call, the shorter of two unless the first is long enough to tell, and what it returned."""
     positions = tuple(tuple(g.positions[:n].tolist()) for g, n in zip(program.groups, box.lengths, strict=True))
     measured: list[float] = []
     while len(measured) < 2 and sum(measured) < LONG_CALL:
         began = time.perf_counter()
         with calling_host([program.member]):
-            jax.block_until_ready(compiled(args, chunk_values(program, Tile(0, positions), box, mesh)))
+            results = jax.block_until_ready(compiled(args, chunk_values(program, Tile(0, positions), box, mesh)))
         measured.append(time.perf_counter() - began)
-    return min(measured)
+    inside = tuple(slice(0, len(part)) for part in positions)
+    return min(measured), {name: np.asarray(value)[inside] for name, value in results.items()}
 
 
-def _bytes(count: int) -> str:
+def byte_count(count: int) -> str:
+    """So many bytes, in words."""
     power = min(int(math.log(max(count, 1), 1024)), 4)
     return f"{count / 1024**power:,.3g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """So many seconds, in words."""
     return f"{seconds:.2g} s" if seconds < 60 else str(datetime.timedelta(seconds=round(seconds)))

@@ -15,6 +15,7 @@ from jaxreg.errors import JaxregError
 from jaxreg.study.catalogue import Listed, list_modules, load, name_subject, open_folder
 from jaxreg.study.compiled import keep_programs
 from jaxreg.study.experiment import Experiment, as_experiment
+from jaxreg.study.planning import plan_study
 from jaxreg.study.report import describe, describe_adjusted, is_watched
 from jaxreg.study.settings import check_settings
 from jaxreg.study.tyro import import_tyro
@@ -23,7 +24,7 @@ from jaxreg.study.tyro import import_tyro
 def run_folder(arguments: Sequence[str]) -> int:
     """`python -m jaxreg run FOLDER [NAME ...]`: run a study of any folder; return the exit code."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: python -m jaxreg run FOLDER [NAME] [--preset PRESET] [--store PATH] [--FIELD VALUE ...]")
+        print("usage: python -m jaxreg run FOLDER [NAME] [--preset PRESET] [--plan] [--store PATH] [--FIELD VALUE ...]")
         return 0 if arguments else 2
     try:
         package = open_folder(arguments[0])
@@ -67,6 +68,9 @@ def run_module(arguments: Sequence[str], module: ModuleType, prog: str) -> int:
         command = _parse(study, prog, arguments)
         check_settings(command.config)
         with keep_programs() as programs:
+            if command.plan:
+                print(plan_study(study, command.config))
+                return 0
             dataset = study.run(command.config, store=command.store, progress=is_watched())
             judged = judge(getattr(study, "CLAIMS", ()), dataset)
     except JaxregError as error:
@@ -90,12 +94,12 @@ def _list(known: Mapping[str, Listed], package: str, prog: str) -> str:
         group = [*names]
         heading = name_subject(known[group[0]], package)
         lines += [f"{heading}:"] * bool(heading) + [f"  {name:<{width}}  {known[name].summary}" for name in group]
-    usage = f"usage: {prog} NAME [--preset PRESET] [--store PATH] [--FIELD VALUE ...]"
+    usage = f"usage: {prog} NAME [--preset PRESET] [--plan] [--store PATH] [--FIELD VALUE ...]"
     return "\n".join([usage, "", *lines, "", f"{prog} NAME --help lists the fields of a study."])
 
 
 def _parse(module: Experiment, prog: str, arguments: Sequence[str]) -> Any:
-    """The values of `preset`, `store` and `config`; the preset, read first, gives the defaults of the fields."""
+    """The values of all options and of `config`; the preset, read first, gives the defaults of the fields."""
     tyro = import_tyro()
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--preset", default="laptop")
@@ -109,6 +113,7 @@ def _parse(module: Experiment, prog: str, arguments: Sequence[str]) -> Any:
         "Command",
         [
             ("preset", *option(Literal[tuple(presets)], "laptop", "where the values of the fields start from")),
+            ("plan", *option(bool, False, "say what it will take, and compute no more than a chunk of each program")),
             ("store", *option(Path | None, None, "zarr folder that keeps the result; the next call goes on from it")),
             ("config", module.Config, dataclasses.field(default=presets.get(chosen, presets["laptop"]))),
         ],

@@ -13,8 +13,9 @@ from jaxreg.checks import check_integer
 from jaxreg.errors import ArgumentError, JaxregError
 from jaxreg.study.catalogue import Listed, list_modules, load, name_subject, open_folder
 from jaxreg.study.experiment import PRESETS, Experiment, as_experiment, as_figure
-from jaxreg.study.making import Order, make_each, start
+from jaxreg.study.making import Order, make_each, plan_each, start
 from jaxreg.study.page import Entry, write
+from jaxreg.study.planning import sum_up
 from jaxreg.study.report import is_watched
 from jaxreg.study.settings import check_settings
 
@@ -76,6 +77,8 @@ def draw_figures(arguments: Sequence[str] | None, studies: Studies) -> int:
     except JaxregError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if command.plan:
+        return _plan(orders, command.jobs)
     page = (command.out or studies.output) / "index.html"
     print(f"Figures as they come: {page}", flush=True)
     places = {name: place for place, name in enumerate(sorted(orders, key=lambda name: (orders[name].subject, name)))}
@@ -93,6 +96,19 @@ def draw_figures(arguments: Sequence[str] | None, studies: Studies) -> int:
         print(f"Figures, claims and provenance, to open in a browser: {page.resolve()}")
     _say_next(command, known, studies)
     return 2 if failures else 0
+
+
+def _plan(orders: Mapping[str, Order], jobs: int) -> int:
+    """Say what each study will take, and all of them."""
+    plans = []
+    for planned in plan_each(orders.values(), min(jobs, len(orders))):
+        if isinstance(planned, str):
+            print(f"error: {planned}", file=sys.stderr, flush=True)
+        else:
+            print(f"{planned[0]}, {orders[planned[0]].preset}: {planned[1]}", flush=True)
+            plans.append(planned[1])
+    print(f"\nAll {len(plans)}: {sum_up(plans)}")
+    return 0 if len(plans) == len(orders) else 2
 
 
 def _say_next(command: argparse.Namespace, known: Mapping[str, Listed], studies: Studies) -> None:
@@ -114,6 +130,8 @@ def _parse(arguments: Sequence[str] | None, known: Mapping[str, Listed], studies
     size = "size of the studies: seconds, about a minute, or as in a paper; by default quick"
     own = f" ({', '.join(f'{name}: {preset}' for name, preset in studies.tour.items())} in the tour)"
     parser.add_argument("--preset", choices=PRESETS, help=size + own * bool(studies.tour))
+    planned = "say what the studies will take, programs, runs, memory and time, from a chunk of each program"
+    parser.add_argument("--plan", action="store_true", help=planned)
     data = "data of the studies that can choose theirs; digits are embedded, MNIST is downloaded"
     parser.add_argument("--dataset", choices=("digits", "mnist"), help=data)
     parser.add_argument("--seeds", type=int, help="number of seeds; with more than before, only new runs are computed")

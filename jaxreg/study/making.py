@@ -10,12 +10,12 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import matplotlib
@@ -30,9 +30,12 @@ from jaxreg.plotting import save
 from jaxreg.plotting.animation import CONTROLS_HEIGHT, save_animation
 from jaxreg.study.catalogue import Listed
 from jaxreg.study.compiled import keep_programs
-from jaxreg.study.experiment import Figure, as_figure
+from jaxreg.study.experiment import Figure, as_experiment, as_figure
 from jaxreg.study.page import Entry, Movie
+from jaxreg.study.planning import StudyPlan, plan_study
 from jaxreg.study.report import describe
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,21 @@ class Order:
 
 def make_each(orders: Collection[Order], jobs: int) -> Iterator[Entry | str]:
     """The figures as they are made: in this process, or in so many, each with a JAX of its own."""
+    yield from _do_each(_make, orders, jobs)
+
+
+def plan_each(orders: Collection[Order], jobs: int) -> Iterator[tuple[str, StudyPlan] | str]:
+    """What each study will take, as it is found out, or what is wrong."""
+    yield from _do_each(_plan, orders, jobs)
+
+
+def _do_each(make: Callable[[Order], T], orders: Collection[Order], jobs: int) -> Iterator[T | str]:
     if jobs == 1:
-        yield from map(_try, orders)
+        yield from (_try(make, order) for order in orders)
         return
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start_beside) as pool:
         try:
-            names = {pool.submit(_try, order): order.name for order in orders}
+            names = {pool.submit(_try, make, order): order.name for order in orders}
             for made in as_completed(names):
                 try:
                     yield made.result()
@@ -88,15 +100,22 @@ def _start_beside() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _try(order: Order) -> Entry | str:
-    """The figure, or what is wrong."""
+def _try(make: Callable[[Order], T], order: Order) -> T | str:
+    """What is made, or what is wrong."""
     try:
-        return _make(order)
+        return make(order)
     except JaxregError as error:
         hint = " With --fresh, what is kept is deleted and computed anew." if isinstance(error, StoreError) else ""
         return f"{order.name}: {error}{hint}"
     except Exception:  # a fault of one study, told in full, is no reason to lose the others
         return f"{order.name}: {traceback.format_exc()}"
+
+
+def _plan(order: Order) -> tuple[str, StudyPlan]:
+    with keep_programs():
+        plan = plan_study(as_experiment(importlib.import_module(order.study.path)), order.config)
+    jax.clear_caches()
+    return order.name, plan
 
 
 def _make(order: Order) -> Entry:

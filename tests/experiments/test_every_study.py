@@ -2,11 +2,13 @@
 
 import dataclasses
 
+import jax
 import pytest
 
 from jaxreg.errors import JaxregError
 from jaxreg.study.catalogue import list_modules, load
 from jaxreg.study.experiment import PRESETS, as_experiment
+from jaxreg.study.planning import plan_study
 from jaxreg.study.settings import check_settings
 from tests.experiments.refusals import REFUSED
 
@@ -51,3 +53,13 @@ def test_bad_settings_are_refused_by_name(name, change, message):
         study.run(dataclasses.replace(study.PRESETS["quick"], **change), progress=False)
     told = str(refusal.value)
     assert told.startswith((f"{message} = ", f"{message}[")) if message.isidentifier() else message in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _STUDIES)
+def test_the_papers_preset_runs_through_its_first_chunks(name):
+    study = _load(name)
+    plan = plan_study(study, study.PRESETS["paper"])
+    assert not plan.problem
+    assert plan.runs > 0
+    jax.clear_caches()

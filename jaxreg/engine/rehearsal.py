@@ -1,0 +1,68 @@
+"""A rehearsal: each sweep is planned, and what its first chunks return stands for all the others."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+import numpy as np
+
+from jaxreg.engine.execute import Block
+from jaxreg.engine.forecast import Plan
+from jaxreg.engine.memory import MemorySink
+from jaxreg.engine.tracing import Program
+
+
+@dataclasses.dataclass
+class Rehearsal:
+    """The plans of the sweeps so far, and the seconds that making them took."""
+
+    plans: list[Plan] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+
+    @contextlib.contextmanager
+    def timing(self) -> Iterator[None]:
+        """Count the time spent within."""
+        began = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - began
+
+
+_REHEARSAL: ContextVar[Rehearsal | None] = ContextVar("rehearsal", default=None)
+
+
+@contextlib.contextmanager
+def rehearsing() -> Iterator[Rehearsal]:
+    """Within, no sweep computes more than its first chunks or touches a store; what comes gets the plan of each.
+
+    What a sweep returns has the shape and the labels of all its runs, with the results of the runs of the first chunks
+    over and over: enough for a study to go on, and no result.
+
+    >>> import jax.numpy as jnp, jaxreg as jr
+    >>> from jaxreg.engine.rehearsal import rehearsing
+    >>> with rehearsing() as rehearsal:
+    ...     drawn = jr.sweep(lambda *, x: {"double": 2 * x}, {"x": jnp.arange(1000.0)}, chunk_size=10)
+    >>> plan = rehearsal.plans[0]
+    >>> plan.runs, plan.calls, drawn.double.sizes["x"], float(drawn.double.max())
+    (1000, 100, 1000, 18.0)
+    """
+    rehearsal = Rehearsal()
+    token = _REHEARSAL.set(rehearsal)
+    try:
+        yield rehearsal
+    finally:
+        _REHEARSAL.reset(token)
+
+
+def find_rehearsal() -> Rehearsal | None:
+    """The rehearsal that is on, or None."""
+    return _REHEARSAL.get()
+
+
+def stand_in(sink: MemorySink, program: Program, block: Block) -> None:
+    """Give every cell of a program the results of a cell of `block`, one after the other along each axis."""
+    positions = tuple(tuple(group.positions.tolist()) for group in program.groups)
+    lengths = block["diverged"].shape
+    cells = np.ix_(*(np.arange(len(part)) % length for part, length in zip(positions, lengths, strict=True)))
+    sink.write(positions, {name: values[cells] for name, values in block.items()})
