@@ -25,6 +25,7 @@ from .engine import static as static
 from .engine import sweep as sweep
 from .engine import use_all_cores as use_all_cores
 from .engine import zipped as zipped
+from .explorer import explore as explore
 from .frames import to_frame as to_frame
 
 __version__: str

@@ -1,6 +1,7 @@
 """`python -m jaxreg verify STORE [--repair]`: whether a store is what was written, file by file.
 
-`run`, `figures` and `new`, of folders of studies, `info` and `data` are in `jaxreg.study`.
+`run`, `figures` and `new`, of folders of studies, `info` and `data` are in `jaxreg.study`, `explore` in
+`jaxreg.explorer`.
 """
 
 import argparse
@@ -21,6 +22,7 @@ STUDY = {
     "new": ("write a study that runs, and its figure", "jaxreg.study.new:new_study"),
     "run": ("run a study of a folder, and judge its claims", "jaxreg.study.command:run_folder"),
     "figures": ("draw the figures of a folder's studies, on a page", "jaxreg.study.figures:figures_of_folder"),
+    "explore": ("write a population as one page to explore", "jaxreg.explorer.command:explore_command"),
     "info": ("versions, devices, precision, caches and data", "jaxreg.study.info:info_command"),
     "data": ("list, fetch and verify data sets", "jaxreg.study.data:data_command"),
 }

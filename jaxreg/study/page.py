@@ -130,9 +130,9 @@ def _render_article(entry: Entry) -> str:
 <figcaption><p>{escape(entry.caption)}</p></figcaption>
 </figure>
 <p class="quiet">{escape(entry.runs)} · <a href="{name}.pdf">PDF</a></p>
-{"".join(map(_render_movie, entry.movies))}{_render_ledger(entry.ledger)}
+{"".join(map(_render_movie, entry.movies))}{render_ledger(entry.ledger)}
 <details><summary>Provenance</summary><table>
-{_render_provenance(entry.provenance)}
+{render_provenance(entry.provenance)}
 </table></details>
 </article>"""
 
@@ -148,7 +148,8 @@ def _render_movie(movie: Movie) -> str:
 """
 
 
-def _render_ledger(ledger: Sequence[Mapping[str, Any]]) -> str:
+def render_ledger(ledger: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of `jaxreg.claims.ledger` as a table with its heading; nothing without any."""
     if not ledger:
         return ""
     head = "".join(f'<th scope="col">{name}</th>' for name in _HEADS)
@@ -179,7 +180,8 @@ def _render_number(value: float | None, missing: str) -> str:
     return missing if value is None else f"{value:.3g}".replace("-", "−")
 
 
-def _render_provenance(provenance: Mapping[str, Any]) -> str:
+def render_provenance(provenance: Mapping[str, Any]) -> str:
+    """Nested names and values as rows of a table, the names dotted."""
     return "\n".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in _flatten(provenance)
     )
