@@ -70,7 +70,7 @@ def choose_variables(dataset: xr.Dataset, names: Sequence[str] | None) -> list[s
     if isinstance(names, str) or not isinstance(names, Sequence) or not names:
         raise ArgumentError("variables", names, "must be a list of names", f"Known: {listed(known)}")
     for name in names:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise ArgumentError(
                 "variables", name, "must name numeric variables over the axes", f"Known: {listed(known)}"
             )
