@@ -28,8 +28,7 @@ def certify(
     """
     eta = predict(problem, loss, coef)
     slope = slope_at(problem, loss, coef, eta, setting)
-    model = metric_at(problem, loss, eta, setting)
-    metric = model.metric
+    metric, diagonal = metric_at(problem, loss, eta, setting)
     (part, _), (pull, rest) = split(coef, setting), split(-slope, setting)
     if hasattr(penalty, "subdifferential_distance"):
         distance = jnp.concatenate([penalty.subdifferential_distance(part, -pull).reshape(-1), rest])
@@ -39,7 +38,6 @@ def certify(
     residual = jnp.sqrt(gain / unit)
     if not (loss.has_dual and getattr(penalty, "has_dual", False)):
         return jnp.full_like(residual, jnp.inf), residual
-    diagonal = jnp.diagonal(model.hessian)
     inside = penalty.confine(pull)
     loose = jnp.concatenate([(pull - inside).reshape(-1), rest])
     free = (loose * loose / jnp.where(diagonal > 0, diagonal, 1)).sum() / 2

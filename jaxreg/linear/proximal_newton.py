@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int32, PyTree
 from jaxreg.linear.batching import when
 from jaxreg.linear.data_loss import DataLoss
 from jaxreg.linear.held import unwrap
-from jaxreg.linear.quadratic_model import Model, Prox, gain_of, make_model, minimize_model
+from jaxreg.linear.quadratic_model import Prox, gain_of, make_metric, make_model, minimize_model
 
 ITERATIONS = 50
 """Newton steps for one strength, at the most."""
@@ -230,6 +230,17 @@ def solve_grid(problem: Problem, loss: DataLoss, penalties: PyTree, unit: Float[
     return lax.scan(solve, state, penalties, length=None if jax.tree.leaves(penalties) else 1)[1]
 
 
-def metric_at(problem: Problem, loss: DataLoss, eta: Array, setting: Setting) -> Model:
-    """The quadratic model at a point."""
-    return make_model(hessian_at(problem, loss, eta, setting), setting.same)
+def metric_at(problem: Problem, loss: DataLoss, eta: Array, setting: Setting) -> tuple[Array, Array]:
+    """The metric of proximal steps at a point, and the diagonal of the Hessian: all of it is needed for blocks alone."""
+    if setting.same is not None:
+        hessian, metric = make_model(hessian_at(problem, loss, eta, setting), setting.same)
+        return metric, jnp.diagonal(hessian)
+    squares, curvature = problem.X * problem.X, loss.curvature(eta, problem.y)
+    if loss.outputs is None:
+        diagonal = jnp.einsum("nq,n->q", squares, problem.weight * curvature, precision="highest")
+    else:
+        own = problem.weight[:, None] * jnp.diagonal(curvature, axis1=-2, axis2=-1)
+        diagonal = jnp.einsum("nq,nk->qk", squares, own, precision="highest").reshape(-1)
+        if setting.fit_intercept:
+            diagonal = diagonal + _fix(setting, loss, diagonal)
+    return make_metric(diagonal), diagonal

@@ -39,12 +39,15 @@ def make_model(hessian: Float[Array, "m m"], same: Bool[np.ndarray, "m m"] | Non
         same: whether two coefficients share a block; None where each is its own.
     """
     if same is None:
-        bound = jnp.diagonal(hessian)
-    else:
-        rows = jnp.where(same, jnp.abs(hessian), 0).sum(-1)
-        bound = jnp.where(same, rows, 0).max(-1)
-    least = float(jnp.finfo(hessian.dtype).eps) * bound.max()
-    return Model(hessian, jnp.maximum(jnp.where(bound > 0, bound, 1), jnp.where(least > 0, least, 1)))
+        return Model(hessian, make_metric(jnp.diagonal(hessian)))
+    rows = jnp.where(same, jnp.abs(hessian), 0).sum(-1)
+    return Model(hessian, make_metric(jnp.where(same, rows, 0).max(-1)))
+
+
+def make_metric(bound: Float[Array, " m"]) -> Float[Array, " m"]:
+    """A bound of the curvature of each coefficient as a metric, which is never 0."""
+    least = float(jnp.finfo(bound.dtype).eps) * bound.max()
+    return jnp.maximum(jnp.where(bound > 0, bound, 1), jnp.where(least > 0, least, 1))
 
 
 def gain_of(coef: Float[Array, " m"], slope: Float[Array, " m"], metric: Float[Array, " m"], prox: Prox) -> Array:
@@ -62,8 +65,9 @@ def minimize_model(
 ) -> Float[Array, " m"]:
     r"""Nearly minimize $g'(u - b) + \tfrac12 (u - b)'H(u - b) + P(u)$, from u = b.
 
-    In rounds: proximal steps on the blocks that gain the most find the support; then a Newton step for the equation
-    $u = \mathrm{prox}(u - D^{-1} g(u))$ is as good as exact on it. That is taken where it leaves less to gain.
+    In rounds: a Newton step for the equation $u = \mathrm{prox}(u - D^{-1} g(u))$ is as good as exact on the support; it
+    is taken where it leaves less to gain. Before every round but the first, as a warm start mostly has the support,
+    proximal steps on the blocks that gain the most look for it.
 
     Args:
         model: $H$ and $D$.
@@ -76,7 +80,7 @@ def minimize_model(
     goal = _ENOUGH * start
 
     def improve(point: _Point) -> _Point:
-        coef, slope = _descend(model, point.coef, point.slope, prox, same, goal)
+        coef, slope = _descend(model, point, prox, same, goal)
         move = _newton(model, coef, slope, prox, goal)
         ahead = coef + move
         there = prox(ahead - (slope + multiply(model.hessian, move)) / model.metric, model.metric)
@@ -98,17 +102,17 @@ def minimize_model(
 
 
 def multiply(matrix: Float[Array, "m m"], vector: Float[Array, " m"]) -> Float[Array, " m"]:
-    """A symmetric matrix times a vector, as a plain sum: in batches of small ones faster than products of matrices."""
-    return (matrix * vector).sum(-1)
+    """A matrix times a vector."""
+    return jnp.einsum("ij,j->i", matrix, vector, precision="highest")
 
 
 def _descend(
-    model: Model, coef: Array, slope: Array, prox: Prox, same: Bool[np.ndarray, "m m"] | None, goal: Array
+    model: Model, point: _Point, prox: Prox, same: Bool[np.ndarray, "m m"] | None, goal: Array
 ) -> tuple[Array, Array]:
-    """A few proximal steps, each on the block that gains the most."""
-    (m,) = coef.shape
+    """A few proximal steps, each on the block that gains the most; none in the first round."""
+    (m,) = point.coef.shape
     numbers = jnp.arange(m, dtype=jnp.int32)
-    steps = 8 + m // 8
+    steps = jnp.where(point.rounds > 0, jnp.int32(8 + m // 8), jnp.int32(0))
 
     def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
         coef, slope, _, count = state
@@ -129,7 +133,7 @@ def _descend(
     def goes_on(state: tuple[Array, ...]) -> Bool[Array, ""]:
         return (state[2] > goal / m) & (state[3] < steps)
 
-    start: tuple[Array, ...] = (coef, slope, jnp.full_like(goal, jnp.inf), jnp.int32(0))
+    start: tuple[Array, ...] = (point.coef, point.slope, jnp.full_like(goal, jnp.inf), jnp.int32(0))
     coef, slope, *_ = lax.while_loop(goes_on, step, start)
     return coef, slope
 

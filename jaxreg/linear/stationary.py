@@ -50,7 +50,7 @@ def _differentiate(setting: Setting, primals: tuple[Any, ...], tangents: tuple[A
     wide = expand(setting)
 
     def move(coef: Float[Array, " m"], penalty: Any, penalty_dot: Any) -> Float[Array, " m"]:
-        metric = lax.stop_gradient(metric_at(problem, unwrap(loss), predict(problem, unwrap(loss), coef), wide).metric)
+        metric = lax.stop_gradient(metric_at(problem, unwrap(loss), predict(problem, unwrap(loss), coef), wide)[0])
 
         def miss(coef: Array, problem: Problem, loss: Any, penalty: Any) -> Array:
             kind = unwrap(loss)

@@ -89,9 +89,12 @@ class Grouped(SparsePenalty):
         """The same for groups that are lists, without their factors."""
         sizes = np.bincount(labels)
         if (sizes == sizes[0]).all():  # a table: far faster than sums over segments
+            size = int(sizes[0])
+            if (labels == np.repeat(np.arange(len(sizes)), size)).all():  # of neighbours: nothing has to be gathered
+                norms = euclidean(w.reshape(len(sizes), size), (1,))
+                return jnp.broadcast_to(norms, (len(sizes), size)).reshape(-1), math.sqrt(size)
             order = np.argsort(labels, kind="stable")
-            table = w[order].reshape(len(sizes), int(sizes[0]))
-            return euclidean(table, (1,))[:, 0][labels], math.sqrt(int(sizes[0]))
+            return euclidean(w[order].reshape(len(sizes), size), (1,))[:, 0][labels], math.sqrt(size)
         # Sums over segments, of numbers whose squares do not overflow.
         largest = jax.lax.stop_gradient(jax.ops.segment_max(jnp.abs(w), labels, len(sizes)))[labels]
         scaled = w / jnp.where(largest == 0, 1, largest)
