@@ -56,9 +56,11 @@ def _as_leaf(leaf: Any) -> Any:
     if array is None or array.dtype.kind not in "biuf":
         raise SweepError("args", leaf, "must hold arrays and numbers only", "Bind other values with static axes")
     dtype = np.dtype(jax.dtypes.canonicalize_dtype(array.dtype))
+    if dtype == array.dtype:
+        return array
     with np.errstate(over="ignore", under="ignore"):
         held = array.astype(dtype)
     fits = held == array if array.dtype.kind in "iu" else np.isfinite(held) == np.isfinite(array)
-    if dtype != array.dtype and not np.all(fits):
+    if not np.all(fits):
         raise SweepError("args", leaf, f"must fit {dtype}", "Scale it, or pass x64=True")
     return held

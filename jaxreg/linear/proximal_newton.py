@@ -231,7 +231,7 @@ def solve_grid(problem: Problem, loss: DataLoss, penalties: PyTree, unit: Float[
 
 
 def metric_at(problem: Problem, loss: DataLoss, eta: Array, setting: Setting) -> tuple[Array, Array]:
-    """The metric of proximal steps at a point, and the diagonal of the Hessian: all of it is needed for blocks alone."""
+    """The metric of proximal steps at a point, and the diagonal of the Hessian; only blocks need all of it."""
     if setting.same is not None:
         hessian, metric = make_model(hessian_at(problem, loss, eta, setting), setting.same)
         return metric, jnp.diagonal(hessian)

@@ -65,8 +65,8 @@ def minimize_model(
 ) -> Float[Array, " m"]:
     r"""Nearly minimize $g'(u - b) + \tfrac12 (u - b)'H(u - b) + P(u)$, from u = b.
 
-    In rounds: a Newton step for the equation $u = \mathrm{prox}(u - D^{-1} g(u))$ is as good as exact on the support; it
-    is taken where it leaves less to gain. Before every round but the first, as a warm start mostly has the support,
+    In rounds: a Newton step for the equation $u = \mathrm{prox}(u - D^{-1} g(u))$ is as good as exact on the support,
+    and is taken where it leaves less to gain. Before every round but the first, as a warm start mostly has the support,
     proximal steps on the blocks that gain the most look for it.
 
     Args:

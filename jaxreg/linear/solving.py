@@ -276,8 +276,7 @@ def solve_alpha_max(
         remedy = "Give L1, ElasticNet, GroupLasso, or one's own with alpha_max(gradient)"
         raise ArgumentError("penalty", penalty, "must set coefficients to zero", remedy)
     setting, data = _read(X, y, loss, penalty, sample_weight, offset, normalize, fit_intercept)
-    factors = getattr(getattr(penalty, "penalty", None), "factors", getattr(penalty, "factors", 1.0))
-    free = jnp.broadcast_to(jnp.asarray(factors, data.X.dtype) == 0, setting.shape).astype(data.X.dtype)
+    free = jnp.broadcast_to(_read_factors(penalty, setting.shape) == 0, setting.shape).astype(data.X.dtype)
     null = jax.tree.map(lambda leaf: leaf[None], Without(wrap(penalty), free))
     return penalty.alpha_max(_null_slope(setting, normalize, wrap(loss), null, data))
 
@@ -449,6 +448,18 @@ def _read_weight(weight: Any, n: int) -> Float[Array, " n"]:
     if not isinstance(values, jax.core.Tracer) and not float(values.max()) > 0:
         raise ArgumentError("sample_weight", 0.0, "must not all be 0", remedy)
     return values
+
+
+def _read_factors(penalty: Any, shape: tuple[int, ...]) -> Array:
+    """The factor of each coefficient, that of its group where those have them, or 1."""
+    held: list[Any] = [
+        one for one in (getattr(penalty, "penalty", None), penalty) if getattr(one, "factors", None) is not None
+    ]
+    factors = jnp.asarray(held[0].factors if held else 1.0, jnp.result_type(float))
+    if held and hasattr(held[0], "blocks"):
+        labels = held[0].blocks(shape)
+        return jnp.broadcast_to(factors, (labels.max() + 1,))[labels]
+    return factors
 
 
 def _put(penalty: Any, alpha: Float[Array, ""]) -> Any:

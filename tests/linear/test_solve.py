@@ -226,6 +226,7 @@ def test_weights_count_rows_and_offsets_count_coefficients():
         ElasticNet(1.0, 0.5),
         Weighted(L1(1.0), FACTORS),
         GroupLasso(1.0, groups=2),
+        GroupLasso(1.0, groups=2, factors=np.array([0.0, 1, 2])),
         positive(L1(1.0)),
         SCAD(1.0),
     ],
@@ -236,7 +237,8 @@ def test_paths_begin_at_alpha_max(penalty):
     y = targets["logistic"]
     most = float(solve_alpha_max(X, y, Logistic(), penalty))
     path = solve_path(X, y, most * np.array([0.9, 1.000001]), Logistic(), penalty)
-    held = np.asarray(getattr(penalty, "factors", np.ones(P))) > 0
+    factors = getattr(penalty, "factors", None)
+    held = np.repeat(1 if factors is None else factors, P if factors is None else P // len(factors)) > 0
     assert (np.asarray(path.coef[1])[held] == 0).all()
     assert (np.asarray(path.coef[0])[held] != 0).any()
     alone = solve(X, y, Logistic(), penalty.at(0.9 * most))
