@@ -2,7 +2,7 @@
 // The controls, the charts (by uPlot), the table and what is read out, for what `population` tells.
 
 (() => {
-  const MOST_FACETS = 12, MOST_COLOURS = 12, MOST_ROWS = 200, MOST_LINES = 100, BINS = 40;
+  const MOST_FACETS = 12, MOST_COLOURS = 12, MOST_ROWS = 200, MOST_LINES = 100, MOST_CHOICES = 500, BINS = 40, AXIS = 32;
   const NAMES = { mean: "Mean", median: "Median", difference: "Mean paired difference", distribution: "Distribution", diverged: "Share that diverged" };
   const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
   const { dims, variables } = population;
@@ -16,7 +16,7 @@
 
   // What was asked of x, colour and facet, the latest first: where two ask for one dimension, that one has it.
   const wanted = new Map([["x", ""], ["colour", ""], ["facet", ""]]);
-  const chosen = { variable: Object.keys(variables)[0], view: "mean", x: "", colour: "", facet: "", level: 1, axis: "", baseline: 0, at: {}, logx: null, logy: false };
+  const chosen = { variable: (Object.values(variables).find(({ kind }) => kind === "f") ?? Object.values(variables)[0]).name, view: "mean", x: "", colour: "", facet: "", level: 1, axis: "", baseline: 0, at: {}, logx: null, logy: false };
   let scene = null; // what is drawn now
 
   // ---- numbers and names
@@ -26,6 +26,7 @@
   const tell = (dim, i) => `${dims[dim].title} ${label(dim, i)}${dims[dim].units ? ` ${dims[dim].units}` : ""}`;
   const range = (n) => Array.from({ length: n }, (_, i) => i);
   const spread = (list, most) => (list.length <= most ? list : range(most).map((i) => list[Math.round((i * (list.length - 1)) / (most - 1))]));
+  const nearestOf = (list, to) => list.reduce((best, i) => (Math.abs(i - to) < Math.abs(best - to) ? i : best));
   const current = () => (chosen.view === "diverged" ? population.flags : variables[chosen.variable]);
 
   // ---- what is chosen, made consistent
@@ -54,7 +55,7 @@
     for (const dim of fixed) {
       const known = population.places(chosen.view, variable, pooled, dim);
       if (known.length && !known.includes(chosen.at[dim]))
-        chosen.at[dim] = known.reduce((best, i) => (Math.abs(i - chosen.at[dim]) < Math.abs(best - chosen.at[dim]) ? i : best));
+        chosen.at[dim] = nearestOf(known, chosen.at[dim]);
     }
     const along = own.filter((dim) => !pooled.includes(dim));
     if (!along.includes(chosen.axis)) (chosen.axis = along.includes(chosen.colour) ? chosen.colour : along[0] ?? ""), (chosen.baseline = 0);
@@ -91,7 +92,7 @@
     fill($("facet"), [["", "none"], ...roles], chosen.facet);
     fill($("level"), population.levels.map(({ level }, i) => [i, `${100 * level} %`]), chosen.level);
     fill($("axis"), along.map((dim) => [dim, dims[dim].title]), chosen.axis);
-    const known = chosen.axis ? population.places(view, variable, pooled, chosen.axis) : [];
+    const known = chosen.axis ? choices(population.places(view, variable, pooled, chosen.axis), chosen.baseline) : [];
     fill($("baseline"), known.map((i) => [i, label(chosen.axis, i)]), chosen.baseline);
     const hide = (id, hidden) => $(id).parentElement.classList.toggle("hidden", hidden);
     hide("variable", view === "diverged");
@@ -99,20 +100,23 @@
     hide("level", view === "median" || view === "distribution");
     for (const id of ["axis", "baseline"]) hide(id, view !== "difference");
     $("rest").parentElement.classList.toggle("hidden", !rest.length);
-    const rows = rest.map((dim) => restControl(dim, population.places(view, variable, pooled, dim)));
+    const rows = rest.map((dim) => restControl(dim, choices(population.places(view, variable, pooled, dim), chosen.at[dim])));
     for (const [i, row] of rows.entries()) if ($("rest").children[i] !== row) $("rest").insertBefore(row, $("rest").children[i] ?? null);
     while ($("rest").children.length > rows.length) $("rest").lastChild.remove();
   }
+
+  // What a menu lists of very many values: some, evenly spread, and the one that is chosen.
+  const choices = (known, now) => (known.length <= MOST_CHOICES ? known : [...new Set([...spread(known, MOST_CHOICES), ...(now === ALL ? [] : [now])])].sort((a, b) => a - b));
 
   const restControls = {};
   function restControl(dim, known) {
     const row = (restControls[dim] ??= makeRestControl(dim)), [select, slider] = row.querySelectorAll("select, input");
     const all = population.axes.includes(dim) ? [[ALL, `all ${dims[dim].labels.length}, as runs`]] : [];
     fill(select, [...all, ...known.map((i) => [i, label(dim, i)])], chosen.at[dim]);
-    slider.hidden = known.length < 3 || !dims[dim].numbers;
+    slider.hidden = known.length < 3 || !dims[dim].numbers || chosen.at[dim] === ALL;
     slider.max = known.length - 1;
     slider.value = Math.max(0, known.indexOf(chosen.at[dim]));
-    slider.setAttribute("aria-valuetext", chosen.at[dim] === ALL ? "all, as runs" : label(dim, chosen.at[dim]));
+    slider.setAttribute("aria-valuetext", label(dim, chosen.at[dim]) ?? "");
     slider.oninput = () => ((chosen.at[dim] = known[slider.value]), draw());
     return row;
   }
@@ -164,9 +168,9 @@
     const level = `${100 * population.levels[chosen.level].level} %`, flat = cells.flat(2);
     const ns = flat.map(({ n }) => n), least = Math.min(...ns), most = Math.max(...ns);
     const band = {
-      mean: variable.truth ? `${level} Wilson interval` : `${level} Student t interval`,
+      mean: variable.kind === "b" ? `${level} Wilson interval` : `${level} Student t interval`,
       median: "5 % to 95 % quantile of the runs", difference: `${level} Student t interval`,
-      distribution: "all values shown, in bins of equal width; the table has the median with the 5 % and 95 % quantile", diverged: `${level} Wilson interval`,
+      distribution: `${BINS} bins over all values shown; the table has median, 5 % and 95 % quantile`, diverged: `${level} Wilson interval`,
     }[view];
     const left = flat.reduce((sum, cell) => sum + cell.left, 0);
     const over = pooled.map((dim) => dims[dim].title).join(" × ") || "single runs";
@@ -177,7 +181,7 @@
     ];
     const parts = [
       what.filter(Boolean).join(", "),
-      `${band}; n = ${least === most ? most : `${least} to ${most}`}${view === "diverged" ? "" : `, ${left} left out (diverged or not finite)`}`,
+      `${band}; n = ${least === most ? most : `${least} to ${most}`}${view === "diverged" ? "" : `, ${left} left out in all (diverged or not finite)`}`,
       facets.length < all.facets ? `${facets.length} of ${all.facets} facets shown` : "",
       colours.length < all.colours ? `${colours.length} of ${all.colours} colours shown` : "",
       thinned(scene),
@@ -188,6 +192,8 @@
   function thinned({ variable, pooled }) {
     if (!variable.thin) return "";
     const kept = population.places(chosen.view, variable, pooled, variable.thin).length, all = dims[variable.thin].labels.length;
+    const whole = kept === all && variable.values && variable.moments;
+    if (whole) return `Single runs are held at ${variable.values.places.length} of the ${all} entries along ${dims[variable.thin].title}`;
     return kept < all ? `The page holds ${kept} of the ${all} entries along ${dims[variable.thin].title}` : "";
   }
 
@@ -244,11 +250,12 @@
   // All runs of the group that is pointed at, thin, behind the one that is nearest.
   function lines(u, panel) {
     const path = new Path2D(), { point } = panel;
-    if (!point || !panel.runs) return null;
-    const runs = panel.runs[point.c], count = runs[0]?.length ?? 0;
+    if (!point) return null;
+    const runs = panel.runs[point.c], count = runs.find(Boolean)?.length ?? 0;
     for (const p of spread(range(count), MOST_LINES)) {
       let drawn = false;
       runs.forEach((values, i) => {
+        if (!values) return;
         const value = values[p];
         if (!Number.isFinite(value) || (chosen.logy && value <= 0)) return void (drawn = false);
         const spot = [u.valToPos(u.data[0][panel.place(i, point.c)], "x", true), u.valToPos(value, "y", true)];
@@ -335,15 +342,15 @@
   }
 
   function drawPanel({ data, series, bands, place }, f, holder, width) {
-    const panel = { f, place, point: null };
-    const height = scene.facets.length > 1 ? 240 : Math.max(260, Math.min(440, Math.round(0.55 * width)));
+    const panel = { f, place, point: null, runs: {} };
+    const [across, up] = axes(width), plain = scene.facets.length > 1 ? 240 : Math.max(260, Math.min(440, Math.round(0.55 * width)));
     const marks = { stroke: css("--text"), width: 2, dash: [4, 3], points: { show: true, size: 7, fill: css("--text"), stroke: css("--text") }, spanGaps: true };
     const extra = [{ stroke: css("--edge"), width: 0.5, points: { show: false }, paths: (u) => lines(u, panel) }, marks];
     panel.first = series.length;
     const blank = () => new Array(data[0].length).fill(null);
     panel.base = data;
     panel.plot = new uPlot({
-      width, height, bands, series: [...series, ...extra], legend: { show: false }, axes: axes(width),
+      width, height: plain + across.size - AXIS, bands, series: [...series, ...extra], legend: { show: false }, axes: [across, up],
       padding: [8, 12, 0, 0],
       scales: { x: { time: false, distr: scene.logx ? 3 : 1, range: scene.across }, y: { distr: chosen.logy ? 3 : 1, range: scene.y } },
       cursor: { drag: { x: false, y: false, setScale: false }, y: false, points: { show: false } },
@@ -358,14 +365,14 @@
     const common = { stroke: css("--text"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 }, font: "12px system-ui", labelFont: "13px system-ui" };
     const write = (u, splits) => splits.map((value) => (value == null ? "" : format(value)));
     const isBins = chosen.view === "distribution", { variable, x, xs, numbers } = scene;
-    const across = { ...common, label: isBins ? title(variable) : title(dims[x]), labelSize: 20, size: 32, values: write };
+    const across = { ...common, label: isBins ? title(variable) : title(dims[x]), labelSize: 20, size: AXIS, values: write };
     if (!isBins && !numbers) {
       const names = xs.map((i) => label(x, i)), longest = Math.max(...names.map((text) => text.length)) * 6.5;
       const turned = longest * xs.length > width - 80;
       Object.assign(across, {
         splits: () => range(xs.length), values: () => names.map((text) => (text.length > 18 ? `${text.slice(0, 17)}…` : text)), grid: { show: false },
         filter: (u, splits) => splits.map((i) => (i % Math.ceil((xs.length * 22) / width) ? null : i)),
-        ...(turned ? { rotate: -40, size: Math.min(longest * 0.64, 90) + 18 } : {}),
+        ...(turned ? { rotate: 40, size: Math.min(longest * 0.64, 90) + 18 } : {}),
       });
     }
     const up = { mean: title(variable), median: title(variable), difference: `difference of ${title(variable)}`, distribution: "share of the runs", diverged: "share of the runs" }[chosen.view];
@@ -423,10 +430,11 @@
     }
     const cell = scene.cells[f][c][i];
     head.push(tell(x, xs[i]), `${NAMES[chosen.view].toLowerCase()} ${format(cell.estimate)} [${format(cell.low)}, ${format(cell.high)}], n ${cell.n}, ${cell.left} left out`);
-    if (asked.runs) {
-      panel.runs ??= {};
-      panel.runs[c] ??= xs.map((_, k) => asked.runs(scene.where(f, c, k)));
-      const here = panel.runs[c][i];
+    const runs = (panel.runs[c] ??= xs.map((_, k) => asked.runs(scene.where(f, c, k))));
+    const held = range(xs.length).filter((k) => runs[k]), at = held.length ? nearestOf(held, i) : null;
+    panel.point = { c, i, run: 0 };
+    if (at !== null) {
+      const here = runs[at];
       if (run === null) {
         run = 0;
         const away = (p) => (Number.isNaN(here[p]) ? Infinity : Math.abs(here[p] - near));
@@ -435,11 +443,11 @@
       run = Math.max(0, Math.min(here.length - 1, run));
       panel.point = { c, i, run };
       const row = new Array(base[0].length).fill(null);
-      panel.runs[c].forEach((values, k) => { const value = values[run]; if (Number.isFinite(value) && !(chosen.logy && value <= 0)) row[panel.place(k, c)] = value; });
-      head.push(`${scene.pooled.length ? nameRun(run) : "this run"}: ${format(here[run])}`);
+      runs.forEach((values, k) => { const value = values?.[run]; if (Number.isFinite(value) && !(chosen.logy && value <= 0)) row[panel.place(k, c)] = value; });
+      head.push(`${scene.pooled.length ? nameRun(run) : "this run"}: ${format(here[run])}${at === i ? "" : ` at ${tell(x, xs[at])}`}`);
       plot.setData([...base, plot.data[first], row], false);
       plot.redraw();
-    } else panel.point = { c, i, run: 0 };
+    }
     $("readout").textContent = head.filter(Boolean).join(" · ");
   }
 

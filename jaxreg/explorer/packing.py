@@ -57,9 +57,12 @@ def choose_variables(dataset: xr.Dataset, names: Sequence[str] | None) -> list[s
     """
     axes = set(dataset["diverged"].dims)
     known = [
-        str(name)
+        name
         for name, array in dataset.data_vars.items()
-        if array.dtype.kind in "biuf" and axes & set(array.dims) and not _is_flag(dataset, name)
+        if isinstance(name, str)
+        and array.dtype.kind in "biuf"
+        and axes & set(array.dims)
+        and not _is_flag(dataset, name)
     ]
     if not known:
         held = [name for name in dataset.data_vars if not _is_flag(dataset, name)]
@@ -106,7 +109,8 @@ def pack(dataset: xr.Dataset, dim: str, names: Sequence[str], limit: float) -> d
         raise _too_large(dataset)
     state = np.where(runs.values.astype(bool), _DIVERGED, _FINE)
     if "done" in dataset:
-        state = np.where(dataset["done"].transpose(*runs.dims).values.astype(bool), state, _ABSENT)
+        done = dataset["done"].astype(bool).broadcast_like(runs).transpose(*runs.dims)
+        state = np.where(done.values, state, _ABSENT)
     variables = {name: _pack_variable(dataset, name, dim, share) for name, share in shares.items() if any(share)}
     return {
         "axes": [str(axis) for axis in runs.dims],
@@ -157,7 +161,7 @@ def _pack_variable(dataset: xr.Dataset, name: str, dim: str, share: Shares) -> d
     array = dataset[name]
     inner = {d: size for d, size in array.sizes.items() if d not in dataset["diverged"].dims}
     long = max(inner, key=lambda d: inner[d]) if inner else None
-    packed: dict[str, Any] = {**_describe(array, name), "truth": array.dtype.kind == "b", "thin": long and str(long)}
+    packed: dict[str, Any] = {**_describe(array, name), "kind": array.dtype.kind, "thin": long and str(long)}
     if share.values:
         places = _spread(share.values, inner[long]) if long else np.zeros(1, int)
         kept = array.isel({long: places}) if long else array
@@ -216,6 +220,9 @@ def _describe_dim(dataset: xr.Dataset, dim: str) -> dict[str, Any]:
     """Title, labels and, where they are numbers, values along a dimension; with what else is told along it."""
     labels = dataset[dim].values if dim in dataset.coords else np.arange(dataset.sizes[dim])
     also = {str(n): c.values for n, c in dataset.coords.items() if n != dim and c.dims == (dim,)}
+    described = _describe(dataset[dim], dim)
+    if labels.dtype.kind in "iu" and not also and (np.diff(labels) == 1).all():  # as many seeds, in few letters
+        return described | {"from": int(labels[0]) if labels.size else 0, "count": labels.size}
     numeric = labels.dtype.kind in "iuf" and bool(np.isfinite(labels).all()) and not also
     texts = [f"{label:.6g}" if labels.dtype.kind == "f" else str(label) for label in labels]
     if len(set(texts)) < len(texts):
@@ -223,7 +230,7 @@ def _describe_dim(dataset: xr.Dataset, dim: str) -> dict[str, Any]:
     for name, values in also.items():
         told = (f"{value:.6g}" if values.dtype.kind == "f" else str(value) for value in values)
         texts = [f"{text}, {name} {value}" for text, value in zip(texts, told, strict=True)]
-    return _describe(dataset[dim], dim) | {
+    return described | {
         "labels": texts,
         "numbers": [float(label) for label in labels] if numeric else None,
     }

@@ -100,6 +100,10 @@ def explore(
     if "diverged" not in dataset.data_vars:
         constraint = "must have the variable diverged, whose dimensions are the axes of the sweep"
         raise ArgumentError("dataset", tuple(dataset.data_vars), constraint, "Give what sweep returned")
+    axes = dataset["diverged"].dims
+    if not axes or any(not isinstance(dim, str) for dim in dataset.dims):
+        constraint = "must have an axis, and dimensions that are named by text"
+        raise ArgumentError("dataset", tuple(dataset.dims), constraint, "Select with lists, as in sel(seed=[0])")
     if title is not None:
         check_kind("title", title, str, "Write it as text")
     _MEGABYTES.check("megabytes", megabytes, "5 is common")

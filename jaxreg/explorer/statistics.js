@@ -23,6 +23,11 @@ const population = ((data) => {
     return { dims: packed.dims, strides, lookup, values: decode(packed.bytes, packed.type) };
   }
 
+  for (const dim of Object.values(data.dims)) // consecutive integers
+    if ("count" in dim) {
+      dim.numbers = Array.from({ length: dim.count }, (_, i) => dim.from + i);
+      dim.labels = dim.numbers.map(String);
+    }
   const state = read(data.state);
   const masks = Object.values(data.masks).map((mask) => read(mask));
   const variables = {};
@@ -136,7 +141,7 @@ const population = ((data) => {
     return cell(quantile(0.5), n > 1 ? quantile(0.05) : -Infinity, n > 1 ? quantile(0.95) : Infinity, n, left);
   }
 
-  // Functions of a cell for one view of a variable: its `summary`, and its `runs` where the page holds them.
+  // Functions of a cell for one view of a variable: its `summary`, and its `runs`; null where the page lacks them.
   function ask({ view, variable, pooled, axis, baseline, level }) {
     if (view === "diverged") {
       const steps = offsets(state, pooled);
@@ -150,21 +155,22 @@ const population = ((data) => {
         }
         return wilson(k, n, 0, level);
       };
-      return { summary };
+      return { summary, runs: () => null };
     }
     if (usesMoments(view, variable, pooled)) {
       const { mean, deviation, n, left_out: left } = variable.moments;
       const one = (array, where) => array.values[base(array, where)];
       const summary = (where) => {
         const runs = one(n, where), average = one(mean, where);
-        if (variable.truth) return wilson(runs ? Math.round(average * runs) : 0, runs, one(left, where), level);
+        if (variable.kind === "b") return wilson(runs ? Math.round(average * runs) : 0, runs, one(left, where), level);
         return meanOf(average, one(deviation, where), runs, one(left, where), level);
       };
-      return { summary };
+      const kept = variable.values && reader(variable, pooled), rows = kept && variable.values.lookup[variable.thin];
+      return { summary, runs: (where) => (kept && (!rows || where[variable.thin] in rows) ? kept(where).values : null) };
     }
     const plain = reader(variable, pooled);
     if (view === "mean") {
-      const average = variable.truth ? share : mean;
+      const average = variable.kind === "b" ? share : mean;
       return { runs: (where) => plain(where).values, summary: (where) => average(plain(where), level) };
     }
     if (view !== "difference") return { runs: (where) => plain(where).values, summary: (where) => median(plain(where)) };

@@ -1,6 +1,7 @@
 """The explorer operated in a browser: clicks and keys, and its numbers read back and compared with `jaxreg.stats`."""
 
 import math
+import re
 import shutil
 import time
 
@@ -182,6 +183,15 @@ def test_single_runs_by_mouse_and_keys(visit):
     assert (float(value) == pytest.approx(expected, rel=1e-5)) if valid else value == "none"
 
 
+def test_a_notebook_shows_the_page_in_a_frame(browser):
+    population = _population()
+    page = browser.new_page()
+    page.set_content(jr.explore(population, variables=["last"])._repr_html_())
+    frame = page.frame_locator("iframe")
+    frame.locator("html[data-ready]").wait_for(timeout=20_000)
+    assert "Mean of last over seed" in frame.locator("#caption").inner_text()
+
+
 def test_distribution_and_moments_of_a_thinned_history(visit):
     population = _population()
     page = visit(jr.explore(population))
@@ -210,6 +220,16 @@ def test_distribution_and_moments_of_a_thinned_history(visit):
     assert "The first 200 of 4000 rows" in page.locator("#numbers caption").inner_text()
     for rate, step in ((0.01, 0), (0.01, 137)):
         _agree(rows[f"{rate}", f"{step}"], summary.isel(rate=[0.01, 1.0].index(rate), step=step), "mean")
+    assert "Single runs are held at" in page.locator("#caption").inner_text()
+    page.focus("#charts [tabindex='0']")
+    page.keyboard.press("ArrowRight")
+    place, _, run = page.locator("#readout").inner_text().rpartition(" · ")
+    seed, value, step = re.fullmatch(r"seed (\d+): (\S+) at step (\d+)", run).groups()
+    assert "step 1 · mean" in place
+    held = long["loss"].isel(seed=int(seed), rate=0, step=int(step))
+    lost = bool(long["diverged"].isel(seed=int(seed), rate=0))
+    assert value == "none" if lost else float(value) == pytest.approx(float(held), rel=1e-5)
+
     _choose(page, "view", "median, with 5 to 95 % of the runs")
     assert "of the 2000 entries along step" in page.locator("#caption").inner_text()
     _, rows = _rows(page)

@@ -61,6 +61,23 @@ def test_a_history_that_does_not_fit_is_thinned_and_its_means_are_those_of_all_e
     np.testing.assert_array_equal(_numbers(loss["moments"]["n"]), expected["n"])
 
 
+def test_a_variable_of_which_nothing_fits_has_its_means():
+    """Of 200,000 runs the states fit into 1 MB, the values do not."""
+    random = np.random.default_rng(0)
+    population = xr.Dataset(
+        {
+            "loss": (("seed", "rate"), random.random((100_000, 2))),
+            "diverged": (("seed", "rate"), random.random((100_000, 2)) < 0.1),
+            "done": ("seed", random.random(100_000) < 0.9),
+        }
+    )
+    held = _held(jr.explore(population, megabytes=1.0))["variables"]["loss"]
+    assert "values" not in held
+    expected = jr.stats.mean(population, "loss")
+    for part, name in (("mean", "mean"), ("n", "n"), ("left_out", "diverged")):
+        np.testing.assert_allclose(_numbers(held["moments"][part])[:, 0], expected[name], rtol=1e-12)
+
+
 def test_what_is_small_is_kept_whole_and_the_rest_shares_what_is_left():
     arrays = {
         "history": xr.DataArray(np.zeros((10, 100), np.float32), dims=("seed", "step")),
@@ -77,6 +94,7 @@ def test_what_is_small_is_kept_whole_and_the_rest_shares_what_is_left():
         (lambda d: d.drop_vars("diverged"), {}, "must have the variable diverged"),
         (lambda d: d.isel(seed=[]), {}, "must have a run that is done, but none of 0 is"),
         (lambda d: d.assign(done=d["diverged"]), {}, "must have a run that is done, but none of 12 is"),
+        (lambda d: d.isel(seed=0, rate=0), {}, "must have an axis"),
         (lambda d: d[["diverged"]], {}, "must have a variable of real numbers"),
         (lambda d: d, {"dim": "step"}, "dim = 'step': must be an axis of the sweep. Known: seed, rate"),
         (lambda d: d, {"variables": ["gain"]}, "variables = 'gain': must name numeric variables"),
