@@ -19,6 +19,7 @@ STUDIES = Studies(
         "activation": "quick",
         "sgd_landscape": "quick",
         "double_descent": "quick",
+        "implicit_bias": "quick",
     },
 )
 

@@ -73,7 +73,7 @@ def test_every_figure_draws_an_experiment():
     )
     assert figures == studies
     assert {path.partition(".")[0] for path in studies.values()} == {
-        *("regression", "landscape", "networks", "penalties", "benchmarks"),
+        *("regression", "landscape", "networks", "penalties", "hypergradients", "benchmarks"),
     }
 
 

@@ -3,6 +3,14 @@
 import numpy as np
 
 REFUSED = {
+    "hypergradients.implicit_bias": [
+        ({"seeds": 1}, "seeds"),
+        ({"scales": (0.01, 0.1)}, "scales"),
+        ({"scales": (0.001, 0.01, 0.1, 0.5)}, "scales"),
+        ({"sgd_rate": 0.0}, "sgd_rate"),
+        ({"descent_rate": 0.1}, "descent_rate"),
+        ({"epochs": 99.5}, "epochs"),
+    ],
     "landscape.escape_times": [
         ({"seeds": 0}, "seeds"),
         ({"temperatures": ()}, "temperatures"),

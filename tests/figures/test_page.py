@@ -428,7 +428,7 @@ def test_without_names_it_is_a_tour_that_says_what_is_next(packages, tmp_path, c
 def test_the_tour_has_one_figure_of_each_subject():
     known = list_modules("paper_figures", "draw")
     assert sorted(known[name].subject for name in STUDIES.tour) == [
-        f"paper_figures.{subject}" for subject in ("landscape", "networks", "penalties", "regression")
+        f"paper_figures.{subject}" for subject in ("hypergradients", "landscape", "networks", "penalties", "regression")
     ]
 
 

@@ -1,0 +1,1 @@
+"""Hypergradients: how far they can be trusted, and what they find."""

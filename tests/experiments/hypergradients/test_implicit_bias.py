@@ -1,0 +1,106 @@
+"""Implicit bias: penalties of known scale are found again, least penalties are least, claims fall either way."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.optimize import minimize
+
+import jaxreg as jr
+from experiments.hypergradients.implicit_bias import (
+    CLAIMS,
+    COLUMNS,
+    Config,
+    least_penalty,
+    make_data,
+    misfit_of,
+    run,
+    slope_of,
+)
+from jaxreg.claims import find_claim
+
+_SMALL = Config(seeds=2, scales=(0.01, 0.1, 0.5), epochs=100, descent_steps=400)
+
+
+@pytest.fixture
+def data():
+    with jax.enable_x64(True):
+        yield tuple(map(np.asarray, make_data(jr.seeds(1).key(0))))
+
+
+def test_a_penalty_is_known_by_its_minimum(data):
+    """Weights w = 2 s² sinh(X'ν) are minima for the scale s, and for no other."""
+    X, _ = data
+    basis = np.linalg.qr(X.T)[0]
+    coef = 2 * 0.2**2 * np.sinh(X.T @ np.random.default_rng(0).normal(size=len(X)) / 4)
+    misfit = misfit_of(basis[None], coef[None, None, None], seed=0, algorithm=0, scale=0)
+    at = {scale: float(misfit({"scale": jnp.asarray(scale)})) for scale in (0.1, 0.2, 0.4)}
+    assert at[0.2] < 1e-20
+    assert min(at[0.1], at[0.4]) > 1e-5
+    assert abs(float(jax.grad(misfit)({"scale": jnp.asarray(0.2)})["scale"])) < 1e-12
+
+
+def test_the_least_penalty_is_that_of_an_independent_minimizer(data):
+    X, y = data
+    scale = 0.3
+    found = np.asarray(least_penalty(X, y, scale, X.T @ np.linalg.solve(X @ X.T, y)))
+    np.testing.assert_allclose(X @ found, y, atol=1e-10)
+
+    def penalty(w):
+        return (w * np.arcsinh(w / (2 * scale**2)) - np.sqrt(w**2 + 4 * scale**4)).sum()
+
+    given = {"constraints": {"type": "eq", "fun": lambda w: X @ w - y, "jac": lambda w: X}, "method": "SLSQP"}
+    given |= {"jac": lambda w: np.asarray(slope_of(w, scale)), "options": {"ftol": 1e-14, "maxiter": 500}}
+    np.testing.assert_allclose(found, minimize(penalty, np.zeros(COLUMNS), **given).x, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_trainings_end_where_their_penalty_is_least(tmp_path):
+    result = run(_SMALL, store=tmp_path / "bias", progress=False).load()
+    assert dict(result.sizes) == {"seed": 2, "algorithm": 3, "scale": 3, "coordinate": COLUMNS}
+    assert not result["diverged"].any()
+    descent = result.sel({"algorithm": "descent"})
+    np.testing.assert_allclose(descent["fitted"], 1, atol=0.05)
+    assert (descent["outside"] < 0.01).all()
+    assert float(descent["distance"].sel(scale=0.5).max()) < 2
+    sgd = result.sel({"algorithm": "sgd"}).sel(scale=0.1)
+    np.testing.assert_allclose(sgd["fitted"], sgd["foretold"], atol=0.05)
+    assert (sgd["foretold"] < 0.98).all()
+    xr.testing.assert_equal(result, run(_SMALL, store=tmp_path / "bias", progress=False).load())
+
+
+def _made_up(**changed):
+    """A population of which every claim holds, but for what is `changed`."""
+    rng = np.random.default_rng(0)
+    dims = ("seed", "algorithm", "scale")
+    coords = {"seed": np.arange(8), "algorithm": ["descent", "sgd", "slow sgd"], "scale": [0.01, 0.1, 0.5]}
+    at = {"fitted": [1, 0.9, 0.95], "foretold": [1, 0.9, 0.95], "error": [9, 7, 8]}
+    at |= {"distance": [1] * 3, "l1_excess": [2] * 3, "l2_excess": [0.2] * 3}
+    values = {
+        name: (
+            dims,
+            np.reshape(changed.get(name, of), (3, 1)) * (1 + 0.01 * rng.normal(size=(8, 3, 3))),
+            {"units": "%"},
+        )
+        for name, of in at.items()
+    }
+    return xr.Dataset(values, coords)
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [
+        ("that is the scale that is fitted", {"fitted": [1.2, 0.9, 0.95]}),
+        ("are those of least penalty", {"distance": [20] * 3}),
+        ("L1 norm", {"l1_excess": [20] * 3}),
+        ("L2 norm", {"l2_excess": [2] * 3}),
+        ("of a smaller scale", {"fitted": [1, 1.1, 1]}),
+        ("follows from the losses", {"foretold": [1, 0.6, 1]}),
+        ("nearer to a sparse truth", {"error": [7, 9, 8]}),
+    ],
+)
+def test_claims_can_fall_either_way(words, changed):
+    claim = find_claim(CLAIMS, words)
+    assert claim.judge(_made_up()).status == "holds"
+    assert claim.judge(_made_up(**changed)).status == "fails"
