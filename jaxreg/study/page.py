@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from itertools import groupby
 from pathlib import Path
@@ -54,10 +54,15 @@ class Entry:
 
 
 def write(path: Path, entries: Sequence[Entry], missing: int = 0) -> None:
-    """Write the page at once as a whole: who opens it while figures are being made finds no half of one."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(render(entries, missing), encoding="utf-8")
-    part.replace(path)
+    """Write the page, and all that it says as JSON beside it, each at once as a whole.
+
+    Who opens the page while figures are being made finds no half of one.
+    """
+    told = json.dumps([asdict(entry) for entry in entries], ensure_ascii=False, indent=1, default=str)
+    for target, text in ((path.with_suffix(".json"), told), (path, render(entries, missing))):
+        part = target.with_name(f"{target.name}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(target)
 
 
 def render(entries: Sequence[Entry], missing: int = 0) -> str:

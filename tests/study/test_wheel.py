@@ -97,7 +97,7 @@ def test_new_run_figures(call, installed):
     code, shown, error, _ = call("-m", *following[1])
     assert (code, error) == (0, "")
     output = home / "studies" / "output"
-    assert {path.name for path in output.iterdir()} == {"averaging.pdf", "averaging.png", "index.html"}
+    assert {path.name for path in output.iterdir()} == {"averaging.pdf", "averaging.png", "index.html", "index.json"}
     page = (output / "index.html").read_text(encoding="utf-8")
     assert "✓ holds" in page
     assert "&gt; 2" in page

@@ -1,0 +1,55 @@
+"""`python -m paper_figures.record [NAME ...]`: draw figures, and keep pictures and verdicts for the documentation.
+
+Takes what `python -m paper_figures` takes; without a name, all figures of the quick preset. What a study came to is kept
+in `paper_figures/gallery/studies.json`, beside its picture; studies that are not drawn keep what is there.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from jaxreg.study.figures import draw_figures
+from paper_figures.__main__ import STUDIES
+
+GALLERY = Path(__file__).parent / "gallery"
+_KEPT = ("name", "title", "subject", "preset", "runs", "caption", "ledger")
+_WIDTH = 1200  # pixels
+_COLORS = 96
+
+
+def keep(told: Sequence[Mapping[str, Any]], pictures: Path, gallery: Path) -> None:
+    """Merge what a page of figures says into the gallery, and shrink its pictures into it.
+
+    Args:
+        told: entries of `index.json`, which lies beside a page.
+        pictures: folder of their PNG files.
+        gallery: folder that keeps `studies.json` and small pictures.
+    """
+    path = gallery / "studies.json"
+    studies = {study["name"]: study for study in json.loads(path.read_text())} if path.exists() else {}
+    for entry in told:
+        versions = entry["provenance"]["history"][-1]["versions"]
+        made = {"config": entry["provenance"]["config"], "jax": versions["jax"], "jaxreg": versions["jaxreg"]}
+        studies[entry["name"]] = {key: entry[key] for key in _KEPT} | made
+        with Image.open(pictures / f"{entry['name']}.png") as picture:
+            small = picture.convert("RGB").resize((_WIDTH, round(_WIDTH * picture.height / picture.width)))
+            small.quantize(_COLORS).save(gallery / f"{entry['name']}.png", optimize=True)
+    every = sorted(studies.values(), key=lambda study: (study["subject"], study["name"]))
+    path.write_text(json.dumps(every, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Draw, then keep; return the exit code of the drawing."""
+    named = arguments or ["--all"]
+    code = draw_figures(named, STUDIES)
+    told = json.loads((STUDIES.output / "index.json").read_text(encoding="utf-8"))
+    keep(told, STUDIES.output, GALLERY)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
