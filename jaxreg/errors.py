@@ -1,7 +1,11 @@
-"""Errors raised at the boundary: each names the argument, its value, the constraint and the remedy."""
+"""Errors raised at the boundary: each names the argument, its value, the constraint and the remedy.
+
+Below the message, a traceback names the page that explains errors of its kind. An argument outside its domain needs
+none: the docstring of the function says what the domain is.
+"""
 
 import reprlib
-from typing import Any
+from typing import Any, ClassVar
 
 
 class _Repr(reprlib.Repr):
@@ -12,6 +16,10 @@ class _Repr(reprlib.Repr):
 
 _short = _Repr()
 _short.maxstring = _short.maxother = 120
+
+
+DOCUMENTATION = "docs/"
+"""Where the pages are: in the repository and the source archive."""
 
 
 class JaxregError(ValueError):
@@ -25,11 +33,18 @@ class JaxregError(ValueError):
 
     >>> print(SweepError("chunk_size", 0, "must be a positive integer", 'Leave it at "auto"'))
     chunk_size = 0: must be a positive integer. Leave it at "auto".
+
+    Attributes:
+        page: the page that explains errors of this class, if one does.
     """
+
+    page: ClassVar[str] = ""
 
     def __init__(self, argument: str, value: object, constraint: str, remedy: str) -> None:
         super().__init__(argument, value, constraint, remedy)
         self.argument, self.value, self.constraint, self.remedy = argument, value, constraint, remedy
+        if self.page:
+            self.add_note(f"More about it: {DOCUMENTATION}{self.page}")
 
     def __str__(self) -> str:
         """The four parts as one line."""
@@ -44,11 +59,14 @@ class SweepError(JaxregError):
             `done` says which. None otherwise.
     """
 
+    page = "faq.md#sweeps"
     partial: Any = None
 
 
 class StoreError(JaxregError):
     """A results store cannot be written, or holds something else than this sweep."""
+
+    page = "stores.md#when-a-store-is-refused"
 
 
 class StoreWarning(UserWarning):
@@ -58,6 +76,8 @@ class StoreWarning(UserWarning):
 class DataError(JaxregError):
     """A data file is missing, damaged or not what its name promises."""
 
+    page = "data.md"
+
 
 class ArgumentError(JaxregError):
     """An argument of a numerical function is outside its domain."""
@@ -65,3 +85,5 @@ class ArgumentError(JaxregError):
 
 class AcceleratorError(JaxregError):
     """There is no such accelerator to compile for, or its compiler is not installed."""
+
+    page = "accelerators.md#before-opening-colab-a-plan-for-a-chip-that-is-not-there"

@@ -5,7 +5,9 @@ import hashlib
 import io
 import os
 import pickle
+import sys
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -18,7 +20,7 @@ import numpy as np
 
 from jaxreg.datasets.catalogue import FILES
 from jaxreg.datasets.dataset import About
-from jaxreg.datasets.download import TIMEOUT, cache_folder
+from jaxreg.datasets.download import cache_folder, fetch
 from jaxreg.datasets.idx import ANEW, parse_idx, read_path, unpack
 from jaxreg.datasets.prepare import Raw
 from jaxreg.errors import DataError
@@ -99,13 +101,16 @@ def _require_published(path: Path, file: File) -> None:
 
 def _download(name: str, file: File, path: Path) -> None:
     """Into the cache, where it arrives only with the right checksum."""
-    import pooch
-
     try:
-        downloader = pooch.HTTPDownloader(timeout=TIMEOUT)
-        pooch.retrieve(file.address, file.checksum, fname=file.name, path=path.parent, downloader=downloader)
-    except (OSError, ValueError) as error:  # every failure of the network, a full disk, another content
-        reason = " ".join(str(error).split())[:200]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
+            part = Path(folder) / file.name
+            print(f"Downloading {file.address} to {path.parent}", file=sys.stderr)
+            fetch(file.address, part)
+            _require_published(part, file)
+            part.replace(path)
+    except (OSError, DataError) as error:  # every failure of the network, a full disk, another content
+        reason = getattr(error, "constraint", "") or " ".join(str(error).split())[:200]
         constraint = f"is to be had nowhere: {file.name} is not in the cache {path.parent}, {file.address}: {reason}"
         raise DataError("dataset", name, constraint, f"Set JAXREG_DATA to a folder that holds {file.name}") from None
 

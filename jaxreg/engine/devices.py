@@ -25,7 +25,7 @@ def use_all_cores() -> int:
     Raises:
         SweepError: JAX has already started with fewer devices.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = count_cores()
     if "--xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return len(jax.devices("cpu"))
     try:
@@ -36,9 +36,22 @@ def use_all_cores() -> int:
                 "use_all_cores",
                 f"{len(jax.devices('cpu'))} CPU device",
                 "must be called before JAX starts",
-                "Move it up",
+                "Move it up, before the first array; in a notebook, restart the kernel and call it in the first cell",
             ) from None
     return cores
+
+
+def count_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe_idle(devices: Sequence[jax.Device]) -> str:
+    """For a summary line: that a sweep over these devices leaves CPU cores idle, and what to do; else nothing."""
+    cores, used = count_cores(), len(devices)
+    if devices[0].platform != "cpu" or used >= cores:
+        return ""
+    return f"; on {used} of {cores} cores: jr.use_all_cores(), called before the first array, uses all"
 
 
 def memory_budget(device: jax.Device) -> int:

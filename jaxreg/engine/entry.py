@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from jaxreg.engine.axes import Axis
 from jaxreg.engine.chunks import initial_box, read_chunk_size
-from jaxreg.engine.devices import local_devices
+from jaxreg.engine.devices import describe_idle, local_devices
 from jaxreg.engine.execute import Block, Execution, Tally, make_mesh
 from jaxreg.engine.fingerprint import list_generators
 from jaxreg.engine.fitting import fill_memory, warn_of_emulation
@@ -128,7 +128,8 @@ def sweep(
             dataset = _sweep_memory(study, environment, tally, report)
         else:
             dataset = _sweep_store(study, path, environment, tally, report)
-    report.say(str(tally))
+    idle = describe_idle(list(study.mesh.devices.flat)) if devices is None else ""
+    report.say(f"{tally}{idle}")
     return dataset
 
 

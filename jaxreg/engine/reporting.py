@@ -2,13 +2,18 @@
 
 import contextlib
 import sys
+from importlib.util import find_spec
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from jaxreg.errors import SweepError
+
+if find_spec("ipywidgets"):
+    from tqdm.auto import tqdm
+else:  # there, without widgets, tqdm.auto warns in every notebook ("IProgress not found") and draws a plain bar
+    from tqdm.std import tqdm
 
 
 class Report:

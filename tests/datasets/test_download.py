@@ -10,11 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pooch
 import pytest
-import requests
 
-from jaxreg.datasets import load
+from jaxreg.datasets import download, load
 from jaxreg.datasets.catalogue import COLLECTIONS, FILES
 from jaxreg.errors import DataError
 
@@ -116,14 +114,10 @@ def test_a_damaged_cache_is_mended(small: Small, mirrors: Callable, server: Serv
 
 
 def test_without_network(small: Small, mirrors: Callable, isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class NoNetwork:
-        def __init__(self, **options: object) -> None:
-            pass
+    def no_network(address: str, path: Path) -> None:
+        raise ConnectionError(-2, "Name or service not known")
 
-        def __call__(self, url: str, output_file: str, pooch: object) -> None:
-            raise requests.exceptions.ConnectionError("Name or service not known")
-
-    monkeypatch.setattr(pooch, "HTTPDownloader", NoNetwork)
+    monkeypatch.setattr(download, "fetch", no_network)
     mirrors("https://first.invalid/", "https://second.invalid/")
     monkeypatch.setenv("JAXREG_DATA", str(isolated.parent))
     with pytest.raises(DataError) as caught:
@@ -133,7 +127,7 @@ def test_without_network(small: Small, mirrors: Callable, isolated: Path, monkey
         "dataset = 'mnist'",
         f"it is not in {isolated.parent} (JAXREG_DATA)",
         f"{FIRST}.gz is not in the cache {isolated / 'mnist'}",
-        "https://first.invalid/: ConnectionError",
+        "https://first.invalid/: ConnectionError Name or service not known",
         "https://second.invalid/: ConnectionError",
         "Set JAXREG_DATA",
         'load("digits")',
@@ -147,7 +141,7 @@ def test_nobody_listens(small: Small, mirrors: Callable, isolated: Path) -> None
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     mirrors(f"http://127.0.0.1:{port}/")
-    with pytest.raises(DataError, match=f"http://127.0.0.1:{port}/: ConnectionError"):
+    with pytest.raises(DataError, match=f"http://127.0.0.1:{port}/: ConnectionRefusedError Connection refused"):
         load("mnist")
     assert cached(isolated) == []
 
@@ -161,15 +155,11 @@ def test_the_cache_folder_cannot_be_made(small: Small, mirrors: Callable, isolat
 def test_an_interrupt_leaves_nothing(
     small: Small, mirrors: Callable, isolated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Interrupted:
-        def __init__(self, **options: object) -> None:
-            pass
+    def interrupted(address: str, path: Path) -> None:
+        path.write_bytes(b"half of it")
+        raise KeyboardInterrupt
 
-        def __call__(self, url: str, output_file: str, pooch: object) -> None:
-            Path(output_file).write_bytes(b"half of it")
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(pooch, "HTTPDownloader", Interrupted)
+    monkeypatch.setattr(download, "fetch", interrupted)
     mirrors("https://first.invalid/")
     with pytest.raises(KeyboardInterrupt):
         load("mnist")
@@ -206,12 +196,16 @@ def test_a_killed_process_leaves_no_broken_file(
 
 
 def test_the_cache_is_where_the_system_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from jaxreg.datasets.download import cache_folder
-
     monkeypatch.setenv("JAXREG_CACHE", "~/somewhere")
-    assert cache_folder() == Path.home() / "somewhere"
+    assert download.cache_folder() == Path.home() / "somewhere"
     monkeypatch.delenv("JAXREG_CACHE")
-    assert cache_folder() == Path(pooch.os_cache("jaxreg"))
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert download.cache_folder() == Path.home() / "Library" / "Caches" / "jaxreg"
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert download.cache_folder() == Path("/somewhere/jaxreg")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert download.cache_folder() == Path.home() / ".cache" / "jaxreg"
 
 
 def test_stand_ins_do_not_outlive_their_test() -> None:

@@ -1,9 +1,14 @@
 """The sweep: right numbers at the right labels, one compilation per program, neighbours untouched."""
 
+import importlib
 import json
+import runpy
 import subprocess
 import sys
 import textwrap
+import warnings
+from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import jax
@@ -12,6 +17,7 @@ import numpy as np
 import pytest
 
 import jaxreg as jr
+from jaxreg.engine import devices, reporting
 from jaxreg.engine.axes import Seeds
 from tests.engine.runs import counted_compilations, descend, draw
 
@@ -280,12 +286,28 @@ def test_provenance_is_one_json_string():
     assert set(result.attrs) == {"provenance"}
 
 
-def test_summary_line_counts_runs_and_divergence(capsys):
+def test_summary_line_counts_runs_divergence_and_idle_cores(capsys, monkeypatch):
+    monkeypatch.setattr(devices, "count_cores", lambda: 3)
     jr.sweep(lambda *, a: {"x": 1 / a}, {"a": [0.0, 1.0, 2.0]})
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert "3 runs, 1 diverged" in line
     assert "s compiling 1 program" in line
-    assert "members/s" in line
+    assert "members/s; on 2 of 3 cores: jr.use_all_cores()" in line
+    monkeypatch.setattr(devices, "count_cores", lambda: 2)
+    assert devices.describe_idle(jax.local_devices()) == ""
+
+
+def test_a_notebook_without_widgets_is_warned_of_nothing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", SimpleNamespace())  # as tqdm tells a kernel
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
+    for name in [name for name in sys.modules if name.startswith("tqdm.")]:
+        monkeypatch.delitem(sys.modules, name)
+    if find_spec("ipywidgets") is None:
+        with pytest.warns(match="IProgress not found"):
+            importlib.import_module("tqdm.auto")
+    with warnings.catch_warnings(record=True, action="always") as told:
+        runpy.run_path(reporting.__file__)
+    assert told == []
 
 
 OUT_OF_MEMORY = textwrap.dedent(
