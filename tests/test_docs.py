@@ -1,15 +1,65 @@
-"""The examples of the documentation run as written, on little data."""
+"""What the pages and the README say is true: their code runs as written, and the numbers are those that were kept."""
 
+import doctest
+import functools
+import importlib.util
+import json
 import re
+import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import jaxreg as jr
+from jaxreg.study.catalogue import list_modules
 
-_TEXT = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
-_EXAMPLES = re.findall(r"```python\n(.*?)```", _TEXT, flags=re.DOTALL)
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+_SLOW = {"hypergradients": "trains"}
+_NEEDS = {"accelerators": "a chip, or its compiler", "models": "MNIST: below, on few images"}
+_PAGES = [path.stem for path in sorted(DOCS.glob("*.md"))]
+
+
+def blocks(path, language):
+    """Code in fences; none that the site only takes from a file."""
+    found = re.findall(rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return [code for code in found if not code.startswith("--8<--")]
+
+
+@functools.cache
+def tool(name):
+    """A module of what builds the site."""
+    place = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / "_site" / f"{name}.py")
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    return module
+
+
+def _marked(page):
+    return pytest.param(page, marks=[pytest.mark.slow] * (page in _SLOW))
+
+
+@pytest.mark.parametrize(
+    "page", [_marked(page) for page in _PAGES if page not in _NEEDS and blocks(DOCS / f"{page}.md", "python")]
+)
+def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, page, None)  # a page is no module
+    space = {"__name__": page}
+    for code in blocks(DOCS / f"{page}.md", "python"):
+        # The number of devices is that of the tests.
+        exec(compile(code.replace("jr.use_all_cores()", "jr"), f"{page}.md", "exec"), space)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("page", [page for page in _PAGES if blocks(DOCS / f"{page}.md", "pycon")])
+def test_the_sessions_of_a_page_print_what_they_say(page):
+    session = "\n".join(blocks(DOCS / f"{page}.md", "pycon"))
+    test = doctest.DocTestParser().get_doctest(session, {}, f"{page}.md", None, None)
+    assert test.examples
+    assert doctest.DocTestRunner().run(test).failed == 0
 
 
 def _few(name, train, test, flatten=True):
@@ -24,7 +74,7 @@ class _Data(tuple):
     x_train, y_train, x_test, y_test = (property(lambda self, i=i: self[i]) for i in range(4))
 
 
-@pytest.mark.parametrize("code", _EXAMPLES, ids=["linen", "nnx"])
+@pytest.mark.parametrize("code", blocks(DOCS / "models.md", "python"), ids=["linen", "nnx"])
 def test_a_model_of_ones_own_is_a_population_in_25_lines(code, monkeypatch, capsys):
     lines = [line for line in code.splitlines() if line.strip()]
     assert len(lines) <= 25
@@ -38,3 +88,24 @@ def test_a_model_of_ones_own_is_a_population_in_25_lines(code, monkeypatch, caps
     assert result["test_accuracy"].dims[-1] == "epoch"
     assert np.isfinite(result["test_loss"]).all()
     assert "learning_rate" in capsys.readouterr().out
+
+
+def test_the_gallery_has_every_study_with_all_its_claims():
+    studies = {study["name"]: study for study in json.loads((ROOT / "paper_figures/gallery/studies.json").read_text())}
+    modules = list_modules("experiments", "run")
+    assert set(studies) == set(modules) - {"benchmark"}
+    for name, study in studies.items():
+        module = importlib.import_module(modules[name].path)
+        assert [row["claim"] for row in study["ledger"]] == [claim.text for claim in module.CLAIMS]
+        assert [row["status"] for row in study["ledger"]] == [jr.claims.reconsider(row) for row in study["ledger"]]
+        assert (ROOT / "paper_figures" / "gallery" / f"{name}.png").stat().st_size < 150_000
+    page = tool("gallery").render(ROOT / "paper_figures" / "gallery")
+    assert page.count("; claimed ") == sum(len(study["ledger"]) for study in studies.values())
+
+
+def test_the_tables_of_speed_have_every_row_that_was_measured():
+    rows = json.loads((ROOT / "paper_figures/gallery/benchmark.json").read_text())["rows"]
+    page = tool("readme").render_speed(ROOT / "paper_figures" / "gallery")
+    assert len(page.splitlines()) == len(rows) + 2
+    assert page.count("**missed**") == 2
+    assert "| 7,710 × |" in page

@@ -8,26 +8,13 @@ from pathlib import Path
 from typing import Any
 
 _MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
-_HEAD = """# Gallery of verdicts
-
-{studies} studies, {claims} claims from tutorials and literature, and what populations of runs say of them: {counts}.
-*Holds* and *fails*: the whole interval is on one side of what is claimed. *Undecided*: it is not, or the sentence was not
-tried. Intervals are of 95 %, *n* is the number of runs behind an effect.
-
-These are the studies' smallest presets, of few runs: seconds each, on the digits in the package. `python -m paper_figures
-NAME --preset laptop` asks more runs, and its page says the same about them, with the provenance of every number.
-This page was written by `python -m paper_figures.record`, from [what it kept](kept/studies.json).
-
-"""
-
-
 def render(kept: Path) -> str:
     """The page in Markdown."""
     studies = json.loads((kept / "studies.json").read_text(encoding="utf-8"))
     rows = [row for study in studies for row in study["ledger"]]
     counts = Counter(row["status"] for row in rows)
     said = ", ".join(f"{counts[status]} {_mark(status)}" for status in _MARKS)
-    parts = [_HEAD.format(studies=len(studies), claims=len(rows), counts=said)]
+    parts = [f"**{len(studies)} studies, {len(rows)} claims: {said}.**\n"]
     for subject, group in groupby(studies, lambda study: study["subject"]):
         parts.append(f"## {subject}\n")
         parts += map(_render_study, group)
@@ -53,22 +40,18 @@ def _render_study(study: Mapping[str, Any]) -> str:
 
 
 def _render_ledger(ledger: Sequence[Mapping[str, Any]]) -> str:
-    if not ledger:
-        return ""
-    lines = ["| claim | verdict | effect | interval | claimed | n |", "| --- | --- | ---: | ---: | ---: | ---: |"]
-    for row in ledger:
-        low, high = _number(row["low"], "-∞"), _number(row["high"], "∞")
-        effect = f"{_number(row['effect'], 'not tried')} {row['unit']}".strip()
-        cells = [
-            f"{row['claim']} *({row['source']})*",
-            _mark(row["status"]),
-            effect,
-            f"{low} to {high}",
-            _bound(row["bounds"]),
-            f"{row['n']:,}",
-        ]
-        lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
-    return "\n".join(lines) + "\n"
+    """A list, not a table: sentences are long, and a phone is narrow."""
+    return "".join(map(_render_claim, ledger))
+
+
+def _render_claim(row: Mapping[str, Any]) -> str:
+    low, high = _number(row["low"], "-∞"), _number(row["high"], "∞")
+    effect = f"{_number(row['effect'], 'not tried')} [{low}, {high}] {row['unit']}".strip()
+    return f"""- {_mark(row["status"])}: {row["claim"]} *({row["source"]})*
+
+    {effect}; claimed {_bound(row["bounds"])}; n = {row["n"]:,}
+
+"""
 
 
 def _number(value: float | None, missing: str) -> str:

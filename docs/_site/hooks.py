@@ -1,4 +1,4 @@
-"""What the build makes itself: the pages of the API, the gallery and the speed; and pictures from outside `docs`."""
+"""What the build makes itself: home from the README, the API, the tables of gallery and speed; and files from outside."""
 
 import re
 import sys
@@ -7,48 +7,76 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 sys.path.insert(0, str(Path(__file__).parent))  # hooks are no package
 
 import gallery
 import public
-import speed
+import readme
 
 _KEPT = public.ROOT / "paper_figures" / "gallery"
-_OUTSIDE = re.compile(r"\]\(\.\./paper_figures/gallery/")
+_BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\(([^)]*)\)")
+_OUTSIDE = {  # links as the repository has them, and where the site has the same
+    "](../paper_figures/gallery/": "](kept/",
+    "](paper_figures/gallery/": "](kept/",
+    "](../README.md": "](index.md",
+    "](docs/": "](",
+}
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """List the modules below the API."""
+    assert config.nav is not None
+    (section,) = (part["API"] for part in config.nav if isinstance(part, dict) and "API" in part)
+    section += [f"api/{module}.md" for module in public.list_modules()]
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made, and the pictures and numbers that they show."""
-    pages = {"gallery.md": gallery.render(_KEPT), "speed.md": speed.render(_KEPT)} | _render_api()
-    for path, text in pages.items():
-        files.append(File.generated(config, path, content=text))
+    pages = _render_api()
+    for name, path in {"index.md": "README.md", "changelog.md": "CHANGELOG.md"}.items():
+        pages[name] = (public.ROOT / path).read_text(encoding="utf-8")
+    for name, text in pages.items():
+        files.append(File.generated(config, name, content=text))
     for path in sorted(_KEPT.iterdir()):
         files.append(File.generated(config, f"kept/{path.name}", abs_src_path=str(path)))
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Links of the repository lead to where the site has the same file."""
-    return _OUTSIDE.sub("](kept/", markdown).replace("](../README.md)", "](index.md)")
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Put in what is generated; lead links of the repository to where the site has the same; fetch no badge."""
+    made = {"gallery": gallery.render, "speed": readme.render_speed, "api": lambda _: _list_modules()}
+    for name, render in made.items():
+        mark = f"<!-- generated: {name} -->"
+        if mark in markdown:
+            markdown = markdown.replace(mark, render(_KEPT))
+    for outside, inside in _OUTSIDE.items():
+        markdown = markdown.replace(outside, inside)
+    return _BADGE.sub(r"[Open in Colab](\1)", markdown)
 
 
 def _render_api() -> dict[str, str]:
     """A page for each public module, with every public name on it; a name that two have is told on one of them."""
-    modules = public.list_modules()
     told: dict[str, str] = {}
     pages = {}
-    for module in sorted(modules, key=lambda name: name == "jaxreg.study"):  # which hands on what others define
-        members = public.list_members(module)
+    for module in sorted(public.list_modules(), key=lambda name: name == "jaxreg.study"):  # it hands on what others have
         parts = [f"# {module}\n", f"::: {module}\n    options: {{members: false, show_root_heading: false}}\n"]
-        for name, origin in members.items():
+        for name, origin in public.list_members(module).items():
             if origin in told:
                 parts.append(f"## {module}.{name}\n\nThe same as [`{told[origin]}`][{origin}].\n")
                 continue
             told[origin] = f"{module}.{name}"
             parts.append(f"::: {origin}\n    options: {{heading: {module}.{name}, toc_label: '{name}'}}\n")
         pages[f"api/{module}.md"] = "\n".join(parts)
-    rows = "\n".join(f"| [{name}]({name}.md) | {summary} |" for name, summary in modules.items())
-    count = sum(len(public.list_members(module)) for module in modules)
-    pages["api/index.md"] = f"# API\n\nAll {count} public names, by module.\n\n| module | |\n| --- | --- |\n{rows}\n"
     return pages
+
+
+def _list_modules() -> str:
+    """The table of contents of the API."""
+    modules = public.list_modules()
+    rows = "\n".join(
+        f"| [{name}](api/{name}.md) | {len(public.list_members(name))} | {about} |" for name, about in modules.items()
+    )
+    return f"| module | names | |\n| --- | ---: | --- |\n{rows}\n"

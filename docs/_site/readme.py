@@ -1,12 +1,18 @@
-"""The tables of speed, on the site and in the README: `python docs/_site/speed.py` writes the rows of the latter anew."""
+"""What machines write into the documentation: `python docs/_site/readme.py` writes it anew.
 
+The rows of speed and the printed result in the README; the repository's address in README, pages and notebooks.
+"""
+
+import contextlib
+import io
 import json
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+REPOSITORY = "OWNER/jaxreg"
+"""Of the published repository on GitHub, for notebooks to be opened from; a release needs the true one."""
 ROOT = Path(__file__).parents[2]
 _GALLERY = ROOT / "paper_figures" / "gallery"
 _SHOWN = {
@@ -25,7 +31,9 @@ _SHOWN = {
     "one lasso of 200 × 5,000, against scikit-learn": "one lasso of 200 × 5,000, against scikit-learn",
 }
 """Rows of the README: which, and what they are called there."""
-_MARKED = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", flags=re.DOTALL)
+_SPEED = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", flags=re.DOTALL)
+_EXAMPLE = re.compile(r"```python\n(?P<code>.*?)```\n\n```text\n(?P<shown>.*?)```", flags=re.DOTALL)
+_ADDRESS = re.compile(r"(?<=github/)[\w.-]+/[\w.-]+(?=/blob/main/experiments/notebooks)")
 _SMALLER_IS_BETTER = ("ratio of times", "MB", "points")
 
 
@@ -43,23 +51,21 @@ def read(path: Path) -> tuple[str, dict[str, Mapping[str, Any]]]:
 
 
 def tell(row: Mapping[str, Any]) -> str:
-    """A measurement with its unit."""
-    value, unit = row["value"], row["unit"]
-    return f"{value:.3g} ×" if unit == "x" else f"{value:,.3g} {unit}"
+    """A measurement of three digits, with its unit."""
+    value = float(f"{row['value']:.3g}")
+    return f"{value:,.15g} {'×' if row['unit'] == 'x' else row['unit']}"
 
 
-def render(gallery: Path) -> str:
-    """The page: every row, a column for each version that was measured, the newest first."""
+def render_speed(gallery: Path) -> str:
+    """Every row, with a column for each version that was measured, the newest first."""
     versions = dict(map(read, sorted(gallery.glob("benchmark*.json"))))
-    newest, *earlier = sorted(versions, reverse=True)
-    every = [newest, *earlier]
+    every = sorted(versions, reverse=True)
     lines = [
-        (ROOT / "docs" / "_site" / "speed.md").read_text(encoding="utf-8"),
         f"| figure | {' | '.join(every)} | target | |",
         f"| --- |{' ---: |' * len(every)} ---: | --- |",
     ]
-    for name, row in versions[newest].items():
-        measured = " | ".join(tell(rows[name]) if name in rows else "" for rows in map(versions.get, every))
+    for name, row in versions[every[0]].items():
+        measured = " | ".join(tell(versions[v][name]) if name in versions[v] else "" for v in every)
         lines.append(f"| {name} | {measured} | {_judge(row)} | {row.get('note', '')} |")
     return "\n".join(lines) + "\n"
 
@@ -77,12 +83,30 @@ def render_few() -> str:
     _, rows = read(_GALLERY / "benchmark.json")
     lines = ["| | times as fast |", "| --- | ---: |"]
     for name, shown in _SHOWN.items():
-        row = rows[name]
-        lines.append(f"| {shown} | {tell(row)}{' (they win)' if row['value'] < 1 else ''} |")
+        lines.append(f"| {shown} | {tell(rows[name])}{' (they win)' if rows[name]['value'] < 1 else ''} |")
     return "\n".join(lines) + "\n"
 
 
+def run_example(text: str) -> str:
+    """What the README's example prints, without blanks at the ends of lines."""
+    found = _EXAMPLE.search(text)
+    assert found is not None
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        exec(compile(found["code"], "README.md", "exec"), {})
+    return "".join(f"{line.rstrip()}\n" for line in shown.getvalue().splitlines())
+
+
+def main() -> None:
+    """Write all of it."""
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    shown = run_example(text)
+    text = _EXAMPLE.sub(lambda found: f"```python\n{found['code']}```\n\n```text\n{shown}```", text)
+    path.write_text(_SPEED.sub(render_few(), text), encoding="utf-8")
+    for place in [path, *(ROOT / "docs").glob("*.md"), *(ROOT / "experiments" / "notebooks").glob("*.ipynb")]:
+        place.write_text(_ADDRESS.sub(REPOSITORY, place.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    written = _MARKED.sub(render_few(), readme.read_text(encoding="utf-8"))
-    sys.exit(readme.write_text(written, encoding="utf-8") == 0)
+    main()
