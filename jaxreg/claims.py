@@ -32,6 +32,13 @@ _ROWS = "Give what ledger returned"
 class Verdict(Estimate):
     """What the population says about a claim: an estimate, and the bound that it was held against.
 
+    Args:
+        effect: what was measured.
+        interval: its lower and upper end.
+        n: runs behind it.
+        unit: of effect and interval.
+        bound: where the claim puts the effect.
+
     >>> Verdict(0.3, (0.1, 0.5), 20, bound=Above(0)).status
     'holds'
     """
@@ -132,6 +139,10 @@ def judge(claims: Iterable[Claim], dataset: xr.Dataset) -> tuple[tuple[Claim, Ve
 
     Raises:
         ArgumentError: no claims, no dataset, or a quantity that is no Estimate.
+
+    >>> claim = Claim("It helps", "folklore", lambda dataset: Estimate(0.3, (0.1, 0.5), 20), Above(0))
+    >>> [verdict.status for _, verdict in judge([claim], xr.Dataset())]
+    ['holds']
     """
     check_kind("dataset", dataset, xr.Dataset, "Give what the experiment returned")
     return tuple((claim, claim.judge(dataset)) for claim in _read_claims(claims))
@@ -241,6 +252,9 @@ def read_bound(row: dict[str, Any]) -> Bound:
 
 def format_ledger(rows: list[dict[str, Any]]) -> str:
     """The ledger as an aligned text table, one claim a line.
+
+    Args:
+        rows: what `ledger` returned.
 
     >>> claim = Claim("It helps", "folklore", lambda dataset: Estimate(0.3, (0.1, 0.5), 20, "points"), Above(0))
     >>> print(format_ledger(ledger(judge([claim], xr.Dataset()))))

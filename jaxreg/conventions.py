@@ -117,6 +117,12 @@ def from_glmnet(
     rescaled: it standardises columns (unless `standardize = FALSE`) and the gaussian response always, which matters for
     $a < 1$. Its penalty factors it rescales to a sum of p, and so does this.
 
+    Args:
+        lambda_: its `lambda`.
+        alpha: its `alpha`, the share of L1.
+        penalty_factor: its `penalty.factor`, $f$.
+        half: for `jaxreg.linear`, whose loss has the ½ too.
+
     >>> from_glmnet(0.1, alpha=0.5)
     ElasticNet(alpha=0.2, l1_ratio=0.5)
     >>> from_glmnet(0.1, alpha=1.0, penalty_factor=np.array([0.0, 1.0]), half=True).factors

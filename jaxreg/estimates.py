@@ -66,6 +66,11 @@ class Estimate:
 def exactly(value: Number, n: int = 1, unit: str = "") -> Estimate:
     """A number that is computed and not estimated: its interval is the number itself.
 
+    Args:
+        value: the number.
+        n: runs behind it.
+        unit: of the number.
+
     >>> exactly(0.5, unit="nats").interval
     (0.5, 0.5)
     """
@@ -105,6 +110,10 @@ def estimate(summary: xr.Dataset, unit: str | None = None) -> Estimate:
 
 def percentage(summary: xr.Dataset, unit: str = "%") -> Estimate:
     """What `estimate` says of a share or of a difference of shares, in per cent.
+
+    Args:
+        summary: what a function of `jaxreg.stats` returned, between 0 and 1.
+        unit: of the per cent.
 
     >>> percentage(xr.Dataset({"proportion": 0.5, "low": 0.25, "high": 0.75, "n": 8}), "% of runs")
     Estimate(effect=50.0, interval=(25.0, 75.0), n=8, unit='% of runs')

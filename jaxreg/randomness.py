@@ -84,7 +84,14 @@ def random_words(
 
 
 def key_schedule(key: Key[Array, ""]) -> UInt32[Array, "2"]:
-    """The two words that a threefry key is made of; of another key, its own first words."""
+    """The two words that a threefry key is made of; of another key, its own first words.
+
+    Args:
+        key: a typed PRNG key.
+
+    >>> key_schedule(jax.random.key(7)).tolist()
+    [0, 7]
+    """
     check_key("key", key)
     is_threefry = str(jax.random.key_impl(key)) == "threefry2x32"
     return jax.random.key_data(key) if is_threefry else jax.random.bits(key, (2,), jnp.uint32)
@@ -93,7 +100,17 @@ def key_schedule(key: Key[Array, ""]) -> UInt32[Array, "2"]:
 def scramble(
     first: UInt32[Array, "*#shape"], second: UInt32[Array, "*#shape"], counter: UInt32[Array, "*shape"]
 ) -> UInt32[Array, "*shape"]:
-    """The random words that belong to counters, for the two words of a threefry key: twenty rounds of threefry2x32."""
+    """The random words that belong to counters, for the two words of a threefry key: twenty rounds of threefry2x32.
+
+    Args:
+        first: the key's first word, for all counters or one for each.
+        second: its second word.
+        counter: which words to make.
+
+    >>> zero = jnp.uint32(0)
+    >>> scramble(zero, zero, jnp.arange(2, dtype=jnp.uint32)).shape
+    (2,)
+    """
     for name, words in (("first", first), ("second", second), ("counter", counter)):
         check_words(name, words)
     for name, words in (("first", first), ("second", second)):

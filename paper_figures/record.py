@@ -1,7 +1,7 @@
 """`python -m paper_figures.record [NAME ...]`: draw figures, and keep pictures and verdicts for the documentation.
 
-Takes what `python -m paper_figures` takes; without a name, all figures of the quick preset. What a study came to is kept
-in `paper_figures/gallery/studies.json`, beside its picture; studies that are not drawn keep what is there.
+Takes what `python -m paper_figures` takes; without a name, all figures of the quick preset. What a study came to is
+kept in `paper_figures/gallery/studies.json`, beside its picture; studies that are not drawn keep what is there.
 """
 
 import json

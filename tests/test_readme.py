@@ -51,7 +51,9 @@ def test_links_and_pictures_exist(path):
         assert (ROOT / path).stat().st_size < 150_000
 
 
-@pytest.mark.parametrize("path", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.stem
+)
 def test_the_extras_named_exist(path):
     declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for extras in re.findall(r"'\.\[([\w,-]+)\]'", path.read_text(encoding="utf-8")):

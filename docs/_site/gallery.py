@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 _MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
+
+
 def render(kept: Path) -> str:
     """The page in Markdown."""
     studies = json.loads((kept / "studies.json").read_text(encoding="utf-8"))

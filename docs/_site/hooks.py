@@ -1,4 +1,4 @@
-"""What the build makes itself: home from the README, the API, the tables of gallery and speed; and files from outside."""
+"""What the build makes itself: home (the README), API, gallery and table of speed; and files from outside `docs`."""
 
 import re
 import sys
@@ -61,7 +61,9 @@ def _render_api() -> dict[str, str]:
     """A page for each public module, with every public name on it; a name that two have is told on one of them."""
     told: dict[str, str] = {}
     pages = {}
-    for module in sorted(public.list_modules(), key=lambda name: name == "jaxreg.study"):  # it hands on what others have
+    for module in sorted(
+        public.list_modules(), key=lambda name: name == "jaxreg.study"
+    ):  # it hands on what others have
         parts = [f"# {module}\n", f"::: {module}\n    options: {{members: false, show_root_heading: false}}\n"]
         for name, origin in public.list_members(module).items():
             if origin in told:

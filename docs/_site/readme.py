@@ -38,8 +38,9 @@ _SMALLER_IS_BETTER = ("ratio of times", "MB", "points")
 
 
 def read(path: Path) -> tuple[str, dict[str, Mapping[str, Any]]]:
-    """The version that a file of measurements is of, and its rows by name; a name that begins with blanks goes on the
-    one before that does not.
+    """The version that a file of measurements is of, and its rows by name.
+
+    A name that begins with blanks belongs to the last one that does not.
     """
     told = json.loads(path.read_text(encoding="utf-8"))
     rows, head = {}, ""

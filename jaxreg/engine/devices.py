@@ -24,6 +24,9 @@ def use_all_cores() -> int:
 
     Raises:
         SweepError: JAX has already started with fewer devices.
+
+    >>> use_all_cores() >= len(jax.local_devices())  # twice is as good as once, where JAX has all of them
+    True
     """
     cores = count_cores()
     if "--xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):

@@ -155,6 +155,18 @@ def plan(
     chip, which need not be there: chunks that fill its memory, as compiled for it, and whether they fit. Nothing runs,
     so that the time stays unknown.
 
+    Args:
+        run: as for `sweep`, and so are axes, args, dims, chunk_size, devices and x64.
+        axes: names and values.
+        args: shared data.
+        dims: names of trailing dimensions.
+        chunk_size: runs per program call, or "auto".
+        devices: JAX devices; all local ones by default.
+        store: not looked at.
+        x64: compute in 64-bit precision.
+        progress: not used: nothing is shown.
+        target: a chip to plan for, or None for the devices here.
+
     Raises:
         SweepError: as `sweep`.
         AcceleratorError: there is no such target, or its compiler is not installed.

@@ -256,6 +256,11 @@ def residual_variance(X: _Numbers, y: _Numbers, *, fit_intercept: bool = True) -
     The 1 is for the intercept, and 0 without it. It is unbiased where the truth lies in the span of `X` and that has
     full rank.
 
+    Args:
+        X: design.
+        y: target.
+        fit_intercept: whether the model has an intercept (static).
+
     Raises:
         ArgumentError: data that cannot be used or whose squares overflow, or no degree of freedom left, $n \le p + 1$.
 
@@ -288,6 +293,9 @@ def lasso_df(coef: Float[Array | np.ndarray, "*batch p"]) -> Int32[Array, "*batc
     r"""Degrees of freedom of a lasso fit, $|\{j: b_j \ne 0\}|$, without the intercept.
 
     Its mean is the lasso's degrees of freedom, where the active columns are independent.
+
+    Args:
+        coef: coefficients $b$, those of a fit along the last axis.
 
     >>> lasso_df(jnp.array([[0.0, 0.0], [0.5, 0.0]]))
     Array([0, 1], dtype=int32)

@@ -97,6 +97,11 @@ def sum_of_squares(
 ) -> Float[Array, ""]:
     r"""The loss $L = \sum_i (o_i - y_i)^2$ over examples and outputs, with neither ½ nor mean.
 
+    Args:
+        weights: of both layers.
+        x: examples, one a row.
+        y: targets, one row each; $o$ are the outputs for `x`.
+
     >>> sum_of_squares(Weights(jnp.zeros((3, 4)), jnp.zeros((4, 1))), jnp.ones((4, 3)), jnp.zeros((4, 1)))
     Array(1., dtype=float32)
     """

@@ -41,6 +41,9 @@ def start(rule: EarlyStopping, shape: tuple[int, ...] = (), dtype: Any = jnp.flo
         rule: when to stop.
         shape: of the monitored value, which has no dimension in the training of one run.
         dtype: of the monitored value.
+
+    >>> float(start(EarlyStopping("validation_loss", patience=2)).best_value)
+    inf
     """
     _check_rule(rule)
     check_kind("shape", shape, tuple, "Give that of the monitored value, () for one number")

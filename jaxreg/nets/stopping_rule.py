@@ -94,6 +94,14 @@ def from_keras(
     without improvement. Keras never stops at a record that is the best so far and yet misses the baseline; here, as its
     documentation says, such records are without progress, and more of them than are tolerated stop the training.
 
+    Args:
+        monitor: as Keras names it: "val_loss", "val_accuracy", "loss" or "accuracy".
+        min_delta: what counts as an improvement.
+        patience: records without one.
+        mode: "min", "max", or "auto", which goes by the name.
+        baseline: what a record must better, too.
+        start_from_epoch: records before this epoch are not looked at.
+
     Raises:
         ArgumentError: an argument is outside its domain.
 

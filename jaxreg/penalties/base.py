@@ -21,6 +21,9 @@ Entries: TypeAlias = Strength | Num[Array | np.ndarray, "..."]  # one for each e
 def kernels_only(params: PyTree[Float[Array | jax.ShapeDtypeStruct, "..."]]) -> PyTree[bool]:
     """The mask that is True for leaves of two or more dimensions: kernels, not biases or scales.
 
+    Args:
+        params: parameters of a model, or their shapes.
+
     >>> kernels_only({"kernel": jnp.ones((3, 2)), "bias": jnp.ones(2)})
     {'bias': False, 'kernel': True}
     """

@@ -102,6 +102,14 @@ def render(animation: Animation) -> list[Image.Image]:
 
     Returns:
         The frames, in order.
+
+    >>> figure = Figure(figsize=(2, 1), dpi=50)
+    >>> line = figure.add_subplot().axvline(0)
+    >>> def draw_frame(k):
+    ...     line.set_xdata([k, k])
+    ...     return [line]
+    >>> len(render(Animation(figure, draw_frame, frames=2, title="A line")))
+    2
     """
     check_kind("animation", animation, Animation, "Give plotting.Animation(...)")
     drawn = [pixels.astype(np.uint32) @ _PLACES for pixels in _draw(animation)]

@@ -131,7 +131,21 @@ def describe_band(summary: xr.Dataset, unit: str = "runs") -> str:
 
 
 def mark_runs(axes: Axes, places: np.ndarray, color: str, height: float) -> None:
-    """A tick at the place of each run along the horizontal axis, `height` of the axes' own above their foot."""
+    """A tick at the place of each run along the horizontal axis, `height` of the axes' own above their foot.
+
+    Args:
+        axes: where to draw.
+        places: of the runs, shape (runs,), in data coordinates.
+        color: of the ticks.
+        height: as a share of the axes' height.
+
+    >>> import matplotlib.pyplot as plt
+    >>> figure, axes = plt.subplots()
+    >>> mark_runs(axes, np.array([0.1, 0.2]), "black", 0.03)
+    >>> axes.lines[0].get_xdata()
+    array([0.1, 0.2])
+    >>> plt.close(figure)
+    """
     check_kind("axes", axes, Axes, "Give matplotlib's Axes")
     places = np.asarray(read_array("places", places, kinds="iuf", ndim=1))
     _check_color(color)

@@ -122,6 +122,16 @@ def iqm(
     Of $n$ values $\lfloor n/4 \rfloor$ are left out at either end, over all of `dim` together. It is less moved by
     outliers than the mean, and scatters less than the median. Everything else is as in `bootstrap`.
 
+    Args:
+        dataset: what holds the runs.
+        name: variable to summarise.
+        dim: dimension, or dimensions, of the runs.
+        seed: of the drawing.
+        strata: those of `dim` that are fixed.
+        method: "bca" or "percentile".
+        level: coverage of the interval.
+        resamples: how many draws.
+
     >>> scores = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6], [0.7, 9.0]])  # 4 seeds on 2 tasks
     >>> runs = xr.Dataset({"score": (("seed", "task"), scores)})
     >>> round(float(iqm(runs, "score", dim=("seed", "task"), strata="task", seed=0)["iqm"]), 9)

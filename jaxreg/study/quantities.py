@@ -134,8 +134,17 @@ def ratio(
 ) -> Quantity:
     r"""How many times as large the first is as the second, run by run: the geometric mean of $x_1 / x_2$.
 
-    It is $\exp \overline{\log x_1 - \log x_2}$, and its interval that of the differences of logarithms. Arguments are
-    those of `gain`, for a variable that is positive.
+    It is $\exp \overline{\log x_1 - \log x_2}$, and its interval that of the differences of logarithms.
+
+    Args:
+        name: of the variable $x$, which is positive.
+        axis: the dimension of what is compared.
+        first: value along it.
+        second: another, by which is divided.
+        runs: of which runs; by default of all.
+        dim: the dimension of the runs, which are paired along it.
+        unit: of the ratio.
+        level: of the interval.
 
     >>> seconds = [[1.0, 2.0], [2.0, 8.0], [1.0, 4.0]]
     >>> runs = xr.Dataset({"seconds": (("seed", "batch"), seconds)}, {"batch": [16, 64]})
@@ -223,6 +232,10 @@ def choose(dataset: xr.Dataset, name: str, along: str, *, least: bool = False, d
 
 def held_out(dataset: xr.Dataset, dim: str = "seed") -> xr.Dataset:
     """The seeds that `choose` did not look at.
+
+    Args:
+        dataset: of all seeds.
+        dim: their dimension.
 
     >>> held_out(xr.Dataset(coords={"seed": [0, 1, 2, 3]}))["seed"].values
     array([1, 3])
