@@ -19,7 +19,11 @@ from jaxreg.study.catalogue import list_modules
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 _SLOW = {"hypergradients": "trains"}
-_NEEDS = {"accelerators": "a chip, or its compiler", "models": "MNIST: below, on few images", "explorer": "a result; tests/explorer"}
+_NEEDS = {
+    "accelerators": "a chip, or its compiler",
+    "models": "MNIST: below, on few images",
+    "explorer": "a result; tests/explorer",
+}
 _PAGES = [path.stem for path in sorted(DOCS.glob("*.md"))]
 
 
