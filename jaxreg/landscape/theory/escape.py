@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Real
-from numpy.polynomial import polynomial
 
 from jaxreg.checks import FINITE, Domain
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape.boundary import BATCH, SIZE, WIDTH, check_shapes, read_number, read_numbers
-from jaxreg.landscape.polynomial import Polynomial, read_frame
-from jaxreg.landscape.theory.quadrature import level_set, log_integrals, mirror, panels, read_landscape
+from jaxreg.landscape.polynomial import Polynomial
+from jaxreg.landscape.space.surface import Landscape
+from jaxreg.landscape.theory.profile import read_profile
+from jaxreg.landscape.theory.quadrature import log_integrals, panels
 
 _CUT = 60.0  # what lies higher than so many temperatures is left out: less than 1e-25 of the whole
 _ACCURACY = 1e-10
@@ -46,14 +47,14 @@ def temperature(learning_rate: Numbers, noise: Numbers, batch_size: Numbers = 1)
     return learning_rate * noise**2 / (2 * batch_size)
 
 
-def kramers_time(landscape: Polynomial, minimum: Number, saddle: Number, temperature: Numbers) -> Numbers:
+def kramers_time(landscape: Polynomial | Landscape, minimum: Number, saddle: Number, temperature: Numbers) -> Numbers:
     r"""Kramers' time to escape over a barrier, $2\pi\,|U''(a)\,U''(b)|^{-1/2}\, e^{(U(b) - U(a))/D}$.
 
     It is the time to the far side of the barrier, for D much less than its height; to the saddle itself, from which
     half of the runs fall back, it is half as long. Divide by the learning rate for steps.
 
     Args:
-        landscape: $U$.
+        landscape: $U$, a polynomial or a `space.Landscape` of one dimension.
         minimum: $a$, where the run starts.
         saddle: $b$, the maximum between.
         temperature: $D$, more than 0.
@@ -68,27 +69,26 @@ def kramers_time(landscape: Polynomial, minimum: Number, saddle: Number, tempera
     Source: Kramers, Brownian motion in a field of force, Physica 7 (1940) 284-304.
     """
     temperature = read_numbers("temperature", temperature, WIDTH, _TEMPERATURE)
-    coefficients = read_landscape(landscape, (False, False))
-    center, scale = read_frame(landscape)
-    slope = polynomial.polyder(coefficients)
+    profile = read_profile(landscape, (False, False))
+    center, scale = profile.center, profile.scale
     points, bends = [], []
     for name, place, sign in (("minimum", minimum, 1), ("saddle", saddle, -1)):
         point = (read_number(name, place, FINITE, "Take one of its critical_points") - center) / scale
         with np.errstate(over="ignore", invalid="ignore"):
-            bend = polynomial.polyval(point, polynomial.polyder(slope))
-            off = abs(polynomial.polyval(point, slope)) / (1 + abs(point))
+            bend = profile.bend(point)
+            off = abs(profile.slope(point)) / (1 + abs(point))
         # The slope within rounding of the point: points from `critical_points` pass.
         if not (0 < sign * bend < math.inf and off <= 1e-5 * abs(bend)):
             kind = "minimum" if sign > 0 else "maximum"
             raise ArgumentError(name, place, f"must be a {kind} of the landscape", "Take one of its critical_points")
         points.append(point)
         bends.append(abs(bend))
-    barrier = polynomial.polyval(points[1], coefficients) - polynomial.polyval(points[0], coefficients)
+    barrier = profile.height(points[1]) - profile.height(points[0])
     with np.errstate(over="ignore"):
         return 2 * math.pi / math.sqrt(bends[0] * bends[1]) * scale**2 * np.exp(barrier / temperature)
 
 
-def mean_first_passage(landscape: Polynomial, start: Number, target: Number, temperature: Number) -> float:
+def mean_first_passage(landscape: Polynomial | Landscape, start: Number, target: Number, temperature: Number) -> float:
     r"""Mean time for the diffusion to reach a point, by quadrature.
 
     $\tau(x_0 \to b) = \frac1D \int_{x_0}^{b} e^{U(y)/D} \int_{-\infty}^{y} e^{-U(z)/D}\,dz\,dy$ for $b > x_0$, and its
@@ -96,7 +96,8 @@ def mean_first_passage(landscape: Polynomial, start: Number, target: Number, tem
     any temperature: integrals are kept as logarithms.
 
     Args:
-        landscape: $U$, rising without bound on the side away from the target.
+        landscape: $U$, a polynomial or a `space.Landscape` of one dimension, rising without bound on the side away from
+            the target.
         start: $x_0$.
         target: $b$.
         temperature: $D$, more than 0.
@@ -116,22 +117,22 @@ def mean_first_passage(landscape: Polynomial, start: Number, target: Number, tem
     temperature = read_number("temperature", temperature, WIDTH, _TEMPERATURE)
     start, target = read_target(start, target)
     rightward = target > start
-    coefficients = read_landscape(landscape, (rightward, not rightward))
-    center, scale = read_frame(landscape)
+    profile = read_profile(landscape, (rightward, not rightward))
+    center, scale = profile.center, profile.scale
     origin, goal, start, target = start, target, (start - center) / scale, (target - center) / scale
     if not rightward:
-        coefficients, start, target = mirror(coefficients), -start, -target
+        profile, start, target = profile.mirror(), -start, -target
     with np.errstate(over="ignore", invalid="ignore"):
-        ground = polynomial.polyval(start, coefficients) + _CUT * temperature
+        ground = profile.height(start) + _CUT * temperature
     if not math.isfinite(ground):
         raise ArgumentError("start", origin, "must lie where the landscape is a number", "Give a nearer one")
-    left = level_set(coefficients, ground)[0]
+    left = profile.ends(ground)[0]
     before, count = math.nan, _FIRST_PANELS
     while True:
         inside = np.linspace(start, target, count + 1)
         edges = np.append(np.linspace(left, start, count + 1)[:-1], inside)
         with np.errstate(over="ignore", invalid="ignore"):
-            height = polynomial.polyval(panels(edges)[0], coefficients) / temperature
+            height = profile.height(panels(edges)[0]) / temperature
         if not (height > -math.inf).all():
             constraint = "must lie where the landscape over the temperature is a number"
             raise ArgumentError("target", goal, constraint, "Give a nearer one")
@@ -156,7 +157,7 @@ class BoltzmannLaw:
     `log_total` is the logarithm of the integral of exp(-U/D) from `low` to `high`, which hold all but 1e-25 of it.
     """
 
-    landscape: Polynomial
+    landscape: Polynomial | Landscape
     temperature: float
     log_total: float
     low: float
@@ -165,8 +166,8 @@ class BoltzmannLaw:
     def density(self, w: Numbers) -> Numbers:
         """Probability density at w, per unit of w."""
         w = read_numbers("w", w, FINITE, "Give a place")
-        center, scale = read_frame(self.landscape)
-        height = polynomial.polyval((w - center) / scale, read_landscape(self.landscape, (True, True)))
+        profile = read_profile(self.landscape, (True, True))
+        height = profile.height((w - profile.center) / profile.scale)
         return np.exp(-height / self.temperature - self.log_total)
 
     def probability(self, low: Number, high: Number) -> float:
@@ -179,13 +180,13 @@ class BoltzmannLaw:
         return float((self.density(nodes) * weights).sum())
 
 
-def boltzmann_law(landscape: Polynomial, temperature: Number) -> BoltzmannLaw:
+def boltzmann_law(landscape: Polynomial | Landscape, temperature: Number) -> BoltzmannLaw:
     r"""Stationary law of the diffusion, $\pi(w) \propto e^{-U(w)/D}$.
 
     Two minima of equal depth hold probabilities in the ratio $\sqrt{h_2/h_1}$ of their curvatures at small D.
 
     Args:
-        landscape: $U$, rising without bound on both sides.
+        landscape: $U$, a polynomial or a `space.Landscape` of one dimension, rising without bound on both sides.
         temperature: $D$, more than 0.
 
     Returns:
@@ -200,12 +201,11 @@ def boltzmann_law(landscape: Polynomial, temperature: Number) -> BoltzmannLaw:
     2.24
     """
     temperature = read_number("temperature", temperature, WIDTH, _TEMPERATURE)
-    coefficients = read_landscape(landscape, (True, True))
-    center, scale = read_frame(landscape)
-    ground = polynomial.polyval((landscape.minima - center) / scale, coefficients).min()
-    ends = level_set(coefficients, ground + _CUT * temperature)
+    profile = read_profile(landscape, (True, True))
+    center, scale = profile.center, profile.scale
+    ends = profile.ends(profile.ground() + _CUT * temperature)
     edges = np.linspace(ends[0], ends[-1], 8 * _FIRST_PANELS + 1)
-    to_edges, _ = log_integrals(edges, -polynomial.polyval(panels(edges)[0], coefficients) / temperature)
+    to_edges, _ = log_integrals(edges, -profile.height(panels(edges)[0]) / temperature)
     low, high = (float(center + scale * end) for end in (ends[0], ends[-1]))
     return BoltzmannLaw(landscape, float(temperature), float(to_edges[-1]) + math.log(scale), low, high)
 

@@ -87,8 +87,3 @@ def level_set(coefficients: np.ndarray, height: float) -> Float[np.ndarray, " po
     shifted[0] -= height
     roots = np.asarray(polynomial.polyroots(shifted), complex)
     return np.sort(roots.real[abs(roots.imag) <= 1e-6 * (1 + abs(roots))])
-
-
-def mirror(coefficients: np.ndarray) -> np.ndarray:
-    """The coefficients of the landscape with left and right exchanged."""
-    return coefficients * (-1.0) ** np.arange(len(coefficients))

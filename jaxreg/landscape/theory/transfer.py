@@ -11,16 +11,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numpy.polynomial import polynomial
 from scipy import linalg
 from scipy.special import ndtr
 
 from jaxreg.checks import FINITE, Domain
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape.boundary import BATCH, WIDTH, check_shapes, read_number, read_numbers
-from jaxreg.landscape.polynomial import Polynomial, read_frame
+from jaxreg.landscape.polynomial import Polynomial
+from jaxreg.landscape.space.surface import Landscape
 from jaxreg.landscape.theory.escape import Number, Numbers, read_target
-from jaxreg.landscape.theory.quadrature import ORDER, level_set, panels, read_landscape
+from jaxreg.landscape.theory.profile import Profile, read_profile
+from jaxreg.landscape.theory.quadrature import ORDER, panels
 
 _COARSE, _FINE = 6.0, 4.0  # widths of panels in σ; their results differ by the error that is reported
 _MOST_NODES = 6000  # 300 MB for the matrix
@@ -34,7 +35,7 @@ _REACH = 10.0  # σ beyond which no step goes
 class _Chain(NamedTuple):
     """The chain of t = (w - origin) / unit: its mean after a step, with the standard deviation `spread`."""
 
-    coefficients: np.ndarray
+    profile: Profile
     learning_rate: float  # of t: that of w over the square of the unit
     spread: float
     origin: float
@@ -44,7 +45,7 @@ class _Chain(NamedTuple):
         return (w - self.origin) / self.unit
 
     def centre(self, w: Numbers) -> Any:
-        return w - self.learning_rate * polynomial.polyval(w, polynomial.polyder(self.coefficients))
+        return w - self.learning_rate * self.profile.slope(w)
 
     def kernel(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """K, one row per start."""
@@ -69,16 +70,20 @@ class _Chain(NamedTuple):
 
 
 def _read_chain(
-    landscape: Polynomial, learning_rate: Number, noise: Number, batch_size: Number, confined: tuple[bool, bool]
+    landscape: Polynomial | Landscape,
+    learning_rate: Number,
+    noise: Number,
+    batch_size: Number,
+    confined: tuple[bool, bool],
 ) -> _Chain:
     remedy = "Without noise no run escapes: give a positive number"
     learning_rate = read_number("learning_rate", learning_rate, WIDTH, remedy)
     noise = read_number("noise", noise, WIDTH, remedy)
     batch_size = read_number("batch_size", batch_size, BATCH, "Give a number of samples")
-    coefficients = read_landscape(landscape, confined)
-    origin, unit = read_frame(landscape)
+    profile = read_profile(landscape, confined)
+    origin, unit = profile.center, profile.scale
     spread = learning_rate * noise / math.sqrt(batch_size)
-    return _Chain(coefficients, learning_rate / unit**2, spread / unit, origin, unit)
+    return _Chain(profile, learning_rate / unit**2, spread / unit, origin, unit)
 
 
 class EscapeSteps(NamedTuple):
@@ -89,7 +94,7 @@ class EscapeSteps(NamedTuple):
 
 
 def escape_steps(
-    landscape: Polynomial,
+    landscape: Polynomial | Landscape,
     start: Number,
     target: Number,
     learning_rate: Number,
@@ -101,7 +106,8 @@ def escape_steps(
     Solves $(I - K)\,\tau = 1$ for the transfer kernel K below the target, where runs are taken out.
 
     Args:
-        landscape: $U$, rising without bound on the side away from the target.
+        landscape: $U$, a polynomial or a `space.Landscape` of one dimension, rising without bound on the side away from
+            the target.
         start: the first w.
         target: where the exit is counted, on either side of the start.
         learning_rate: $\eta$.
@@ -123,8 +129,8 @@ def escape_steps(
     rightward = target > start
     chain = _read_chain(landscape, learning_rate, noise, batch_size, (rightward, not rightward))
     start, target = chain.place(start), chain.place(target)
-    height = polynomial.polyval(start, chain.coefficients) + _DEPTH * chain.spread**2 / (2 * chain.learning_rate)
-    far = level_set(chain.coefficients, height)[0 if rightward else -1]
+    height = chain.profile.height(start) + _DEPTH * chain.spread**2 / (2 * chain.learning_rate)
+    far = chain.profile.ends(height)[0 if rightward else -1]
     before = math.inf
     for _ in range(_WIDENINGS):
         coarse, lost = _solve_escape(chain, start, target, far, _COARSE)
@@ -192,14 +198,14 @@ class StationaryLaw:
 
 
 def stationary_law(
-    landscape: Polynomial, learning_rate: Number, noise: Number, batch_size: Number = 1
+    landscape: Polynomial | Landscape, learning_rate: Number, noise: Number, batch_size: Number = 1
 ) -> StationaryLaw:
     r"""Law of the weights of SGD after many steps: exact for `noisy_gradient`, at any step size.
 
     The left eigenvector of the transfer kernel, $\pi(y) = \int \pi(w)\,K(w, y)\,dw$, by inverse iteration.
 
     Args:
-        landscape: $U$, rising without bound on both sides.
+        landscape: $U$, a polynomial or a `space.Landscape` of one dimension, rising without bound on both sides.
         learning_rate: $\eta$.
         noise: $s$, the standard deviation of the gradient of one sample.
         batch_size: $B$.
@@ -217,8 +223,7 @@ def stationary_law(
     0.333333333
     """
     chain = _read_chain(landscape, learning_rate, noise, batch_size, (True, True))
-    ground = polynomial.polyval((landscape.minima - chain.origin) / chain.unit, chain.coefficients).min()
-    ends = level_set(chain.coefficients, ground + _DEPTH * chain.spread**2 / (2 * chain.learning_rate))[[0, -1]]
+    ends = chain.profile.ends(chain.profile.ground() + _DEPTH * chain.spread**2 / (2 * chain.learning_rate))
     coarse = _solve_law(chain, ends, _COARSE)
     for _ in range(_WIDENINGS):
         if coarse.leak < _NO_LOSS:
