@@ -2,7 +2,7 @@
 // The controls, the charts (by uPlot), the table and what is read out, for what `population` tells.
 
 (() => {
-  const MOST_FACETS = 12, MOST_COLOURS = 12, MOST_ROWS = 200, MOST_LINES = 100, MOST_CHOICES = 500, BINS = 40, AXIS = 32;
+  const MOST_FACETS = 12, MOST_COLOURS = 12, MOST_ROWS = 200, MOST_LINES = 100, MOST_CHOICES = 500, MOST_POINTS = 400, BINS = 40, AXIS = 32;
   const NAMES = { mean: "Mean", median: "Median", difference: "Mean paired difference", distribution: "Distribution", diverged: "Share that diverged" };
   const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
   const { dims, variables } = population;
@@ -221,7 +221,7 @@
       cells[f][c].forEach((cell, i) => (found[place(i, c)] = clean(cell[part])));
       return found;
     };
-    const series = [{}], data = [positions], bands = [], few = width <= 40;
+    const series = [{}], data = [positions], bands = [], few = width === 1 || width * C * cells.length <= MOST_POINTS;
     for (let c = 0; c < C; c++) {
       const { line, band, dash } = paints[c];
       data.push(column(c, "low"), column(c, "high"), column(c, "estimate"));

@@ -158,6 +158,7 @@ def test_every_view_tells_what_stats_does(visit):
 def test_single_runs_by_mouse_and_keys(visit):
     population = _population().sel(rate=[0.1])
     page = visit(jr.explore(population, variables=["loss"]))
+    _choose(page, "view", "median, with 5 to 95 % of the runs")
     over = page.locator("#charts .u-over").bounding_box()
     page.mouse.move(over["x"] + 0.5 * over["width"], over["y"] + 0.25 * over["height"])
     page.wait_for_function("document.getElementById('readout').textContent.includes('seed')")
@@ -166,8 +167,14 @@ def test_single_runs_by_mouse_and_keys(visit):
     seed, _, value = run.partition(": ")
     case = "plain" if "case plain" in place else "l2"
     assert "epoch 2" in place
-    held = population["loss"].sel(rate=0.1, case=case, epoch=2)
-    assert float(value) == pytest.approx(float(held.sel(seed=int(seed.split()[-1]))), rel=1e-5)
+    runs = population.sel(rate=0.1, case=case, epoch=2)
+    assert float(value) == pytest.approx(float(runs["loss"].sel(seed=int(seed.split()[-1]))), rel=1e-5)
+    # The pointer is a quarter below the top of what is drawn: all bands and a twentieth more. No run is nearer to it.
+    numbers = [texts for texts in _rows(page)[1].values() if texts[3] != "0"]
+    low, high = min(float(texts[1]) for texts in numbers), max(float(texts[2]) for texts in numbers)
+    height = high + 0.05 * (high - low) - 0.25 * 1.1 * (high - low)
+    away = abs(runs["loss"].where(~runs["diverged"] & runs["done"]) - height)
+    assert abs(float(value) - height) <= float(away.min()) + 0.005 * (high - low)
 
     page.focus("#charts [tabindex='0']")
     for key, expected in (("ArrowRight", "epoch 3"), ("ArrowDown", "case l2"), ("ArrowLeft", "epoch 2")):
@@ -198,12 +205,16 @@ def test_distribution_and_moments_of_a_thinned_history(visit):
     _choose(page, "view", "distribution of the runs")
     _choose(page, "at-epoch", "1")
     _all_agree(page, jr.stats.quantiles(population, "loss").sel(case="plain", epoch=1), "median")
+    runs = population.where(~population["diverged"] & population["done"])["loss"].sel(case="plain", epoch=1)
+    all_shown, last = runs.values[np.isfinite(runs)], runs.sel(rate=1.0).dropna("seed")
+    expected, _ = np.histogram(last, 40, (all_shown.min(), all_shown.max()))
     page.focus("#charts [tabindex='0']")
-    shares = 0.0
-    for _ in range(40):
-        shares += float(page.locator("#readout").inner_text().rpartition("share ")[2].split()[0])
+    for _ in range(2):
+        page.keyboard.press("ArrowDown")  # to the last colour
+    for count in expected:
+        share = float(page.locator("#readout").inner_text().rpartition("share ")[2].split()[0])
+        assert share == pytest.approx(count / expected.sum(), rel=1e-5)
         page.keyboard.press("ArrowRight")
-    assert shares == pytest.approx(1.0, abs=1e-4)
 
     random = np.random.default_rng(1)
     long = xr.Dataset(
