@@ -247,11 +247,11 @@
     return { stroke: path, fill: null, clip: null, band: null, gaps: null, flags: 0 };
   }
 
-  // All runs of the group that is pointed at, thin, behind the one that is nearest.
+  // All runs of the group that is pointed at, thin, behind the one that is nearest; dots where few entries are held.
   function lines(u, panel) {
     const path = new Path2D(), { point } = panel;
     if (!point) return null;
-    const runs = panel.runs[point.c], count = runs.find(Boolean)?.length ?? 0;
+    const runs = panel.runs[point.c], count = runs.find(Boolean)?.length ?? 0, isLine = runs.length > 1 && runs.every(Boolean);
     for (const p of spread(range(count), MOST_LINES)) {
       let drawn = false;
       runs.forEach((values, i) => {
@@ -259,9 +259,9 @@
         const value = values[p];
         if (!Number.isFinite(value) || (chosen.logy && value <= 0)) return void (drawn = false);
         const spot = [u.valToPos(u.data[0][panel.place(i, point.c)], "x", true), u.valToPos(value, "y", true)];
-        if (drawn) path.lineTo(...spot);
-        else if (scene.xs.length > 1) path.moveTo(...spot);
-        else path.rect(spot[0] - 1, spot[1] - 1, 2, 2);
+        if (!isLine) path.rect(spot[0] - 1, spot[1] - 1, 2, 2);
+        else if (drawn) path.lineTo(...spot);
+        else path.moveTo(...spot);
         drawn = true;
       });
     }
@@ -344,7 +344,7 @@
   function drawPanel({ data, series, bands, place }, f, holder, width) {
     const panel = { f, place, point: null, runs: {} };
     const [across, up] = axes(width), plain = scene.facets.length > 1 ? 240 : Math.max(260, Math.min(440, Math.round(0.55 * width)));
-    const marks = { stroke: css("--text"), width: 2, dash: [4, 3], points: { show: true, size: 7, fill: css("--text"), stroke: css("--text") }, spanGaps: true };
+    const marks = { stroke: css("--text"), width: 2, dash: [4, 3], points: { show: true, size: 7, fill: css("--text"), stroke: css("--text") }, spanGaps: !scene.numbers };
     const extra = [{ stroke: css("--edge"), width: 0.5, points: { show: false }, paths: (u) => lines(u, panel) }, marks];
     panel.first = series.length;
     const blank = () => new Array(data[0].length).fill(null);
@@ -363,9 +363,10 @@
 
   function axes(width) {
     const common = { stroke: css("--text"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 }, font: "12px system-ui", labelFont: "13px system-ui" };
-    const write = (u, splits) => splits.map((value) => (value == null ? "" : format(value)));
+    const isRound = (value) => Number(value.toExponential(3).split("e")[0]) % 1 === 0; // an end of a logarithmic scale is not
+    const write = (log) => (u, splits) => splits.map((value) => (value == null || (log && !isRound(value)) ? "" : format(value)));
     const isBins = chosen.view === "distribution", { variable, x, xs, numbers } = scene;
-    const across = { ...common, label: isBins ? title(variable) : title(dims[x]), labelSize: 20, size: AXIS, values: write };
+    const across = { ...common, label: isBins ? title(variable) : title(dims[x]), labelSize: 20, size: AXIS, values: write(scene.logx) };
     if (!isBins && !numbers) {
       const names = xs.map((i) => label(x, i)), longest = Math.max(...names.map((text) => text.length)) * 6.5;
       const turned = longest * xs.length > width - 80;
@@ -376,7 +377,7 @@
       });
     }
     const up = { mean: title(variable), median: title(variable), difference: `difference of ${title(variable)}`, distribution: "share of the runs", diverged: "share of the runs" }[chosen.view];
-    return [across, { ...common, label: up, labelSize: 20, size: 62, values: write }];
+    return [across, { ...common, label: up, labelSize: 20, size: 62, values: write(chosen.logy) }];
   }
 
   function showLegend() {

@@ -175,24 +175,24 @@ def _pack_variable(dataset: xr.Dataset, name: str, dim: str, share: Shares) -> d
 def _take_moments(
     dataset: xr.Dataset, name: str, dim: str, long: Hashable | None, places: np.ndarray
 ) -> dict[str, Any]:
-    """Mean, deviation, number and left out of the runs along `dim`, of each cell and entry."""
-    array = dataset[name]
+    """Mean, deviation, number and left out of the runs along `dim`, of each cell and entry.
+
+    A part of the cells at a time: a store is read once, whatever its size.
+    """
     flags = [f for f in dataset.data_vars if _is_flag(dataset, f)]
-    step = max(1, _AT_ONCE * (array.sizes[long] if long else 1) // max(1, array.size))
+    some = dataset[[name, *flags]] if long is None else dataset[[name, *flags]].isel({long: places})
+    if dim not in some[name].dims:  # one value in each cell
+        some = some[[name]].drop_vars(dim, errors="ignore").expand_dims(dim)
+    dims = [d for d in some[name].dims if d != dim]
+    cut = max(dims, key=lambda d: (d in dataset["diverged"].dims, some.sizes[d]), default=dim)
+    step = max(1, _AT_ONCE * some.sizes[cut] // some[name].size) if dims else some.sizes[dim]
     parts = []
-    for start in range(0, len(places), step):
-        some = dataset[[name, *flags]]
-        some = some.isel({long: places[start : start + step]}) if long else some
-        order = [d for d in array.dims if d not in (dim, long)]
-        some = some.assign({name: some[name].transpose(*order, *([long] if long else []), ...)})
-        if dim not in array.dims:  # one value in each cell
-            some = some[[name]].drop_vars(dim, errors="ignore").expand_dims(dim)
-        runs = collect(some, name, dim)
+    for start in range(0, some.sizes[cut], step):
+        runs = collect(some.isel({cut: slice(start, start + step)}), name, dim)
         n, mean, variance = find_moments(runs.values, runs.valid)
-        shape = (*runs.shape, 1) if long is None else runs.shape
-        parts.append([part.reshape(shape) for part in (mean, np.sqrt(variance), n, runs.left_out)])
-    mean, deviation, n, left_out = (np.concatenate(part, -1) for part in zip(*parts, strict=True))
-    dims = [d for d in array.dims if d not in (dim, long)] + ([long] if long else [])
+        parts.append([part.reshape(runs.shape) for part in (mean, np.sqrt(variance), n, runs.left_out)])
+    whole = (np.concatenate(part, dims.index(cut)) if dims else part[0] for part in zip(*parts, strict=True))
+    mean, deviation, n, left_out = whole
     return {
         "mean": _array(dims, mean),
         "deviation": _array(dims, deviation),
