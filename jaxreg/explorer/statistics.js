@@ -4,14 +4,23 @@
 const ALL = -1; // in place of an index: every run along that axis
 
 const population = ((data) => {
-  const ABSENT = 0, DIVERGED = 2; // of the state of a run; 1 is fine
+  const ABSENT = 0,
+    DIVERGED = 2; // of the state of a run; 1 is fine
   const TYPES = {
-    uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array, uint32: Uint32Array,
-    int32: Int32Array, float32: Float32Array, float64: Float64Array,
+    uint8: Uint8Array,
+    int8: Int8Array,
+    uint16: Uint16Array,
+    int16: Int16Array,
+    uint32: Uint32Array,
+    int32: Int32Array,
+    float32: Float32Array,
+    float64: Float64Array,
   };
 
   function decode(text, type) {
-    const bytes = Uint8Array.fromBase64 ? Uint8Array.fromBase64(text) : Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    const bytes = Uint8Array.fromBase64
+      ? Uint8Array.fromBase64(text)
+      : Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
     return new TYPES[type](bytes.buffer);
   }
 
@@ -23,7 +32,8 @@ const population = ((data) => {
     return { dims: packed.dims, strides, lookup, values: decode(packed.bytes, packed.type) };
   }
 
-  for (const dim of Object.values(data.dims)) // consecutive integers
+  for (const dim of Object.values(data.dims))
+    // consecutive integers
     if ("count" in dim) {
       dim.numbers = Array.from({ length: dim.count }, (_, i) => dim.from + i);
       dim.labels = dim.numbers.map(String);
@@ -33,7 +43,8 @@ const population = ((data) => {
   const variables = {};
   for (const [name, packed] of Object.entries(data.variables)) {
     const variable = { ...packed, name, dims: packed.values?.dims ?? [...packed.moments.mean.dims, data.runs] };
-    if (packed.values) variable.values = { ...read(packed.values, packed.thin, packed.values.places), places: packed.values.places };
+    if (packed.values)
+      variable.values = { ...read(packed.values, packed.thin, packed.values.places), places: packed.values.places };
     if (packed.moments) {
       const { places, ...parts } = packed.moments;
       variable.moments = { places };
@@ -66,8 +77,10 @@ const population = ((data) => {
     const others = masks.filter(inside).map((mask) => [mask, offsets(mask, pooled)]);
     const steps = offsets(values, pooled);
     return (where) => {
-      const start = base(values, where), first = flags && base(state, where);
-      const found = new Float64Array(steps.length), exist = new Uint8Array(steps.length).fill(1);
+      const start = base(values, where),
+        first = flags && base(state, where);
+      const found = new Float64Array(steps.length),
+        exist = new Uint8Array(steps.length).fill(1);
       for (let run = 0; run < steps.length; run++) {
         const is = flags ? state.values[first + flags[1][run]] : 1;
         const value = values.values[start + steps[run]];
@@ -77,7 +90,7 @@ const population = ((data) => {
       for (const [mask, along] of others) {
         const begin = base(mask, where);
         for (let run = 0; run < steps.length; run++)
-          if (!mask.values[begin + along[run]]) (exist[run] = 0), (found[run] = NaN);
+          if (!mask.values[begin + along[run]]) ((exist[run] = 0), (found[run] = NaN));
       }
       return { values: found, exist };
     };
@@ -88,7 +101,10 @@ const population = ((data) => {
     const { z, t } = level;
     if (degrees <= t.length) return t[degrees - 1];
     const terms = [
-      z, (z ** 3 + z) / 4, (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96, (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / 384,
+      z,
+      (z ** 3 + z) / 4,
+      (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96,
+      (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / 384,
       (79 * z ** 9 + 776 * z ** 7 + 1482 * z ** 5 - 1920 * z ** 3 - 945 * z) / 92160,
     ];
     return terms.reduceRight((sum, term) => sum / degrees + term, 0);
@@ -103,14 +119,16 @@ const population = ((data) => {
   }
 
   function count({ values, exist }) {
-    let n = 0, there = 0;
-    for (let run = 0; run < values.length; run++) (n += values[run] === values[run]), (there += exist[run]);
+    let n = 0,
+      there = 0;
+    for (let run = 0; run < values.length; run++) ((n += values[run] === values[run]), (there += exist[run]));
     return [n, there - n];
   }
 
   function mean(runs, level) {
     const [n, left] = count(runs);
-    let sum = 0, squares = 0;
+    let sum = 0,
+      squares = 0;
     for (const value of runs.values) if (value === value) sum += value;
     const centre = n ? sum / n : NaN;
     for (const value of runs.values) if (value === value) squares += (value - centre) ** 2;
@@ -118,7 +136,8 @@ const population = ((data) => {
   }
 
   function wilson(k, n, left, level) {
-    const z = level.z, spread = z * Math.sqrt((k * (n - k)) / Math.max(n, 1) + z ** 2 / 4);
+    const z = level.z,
+      spread = z * Math.sqrt((k * (n - k)) / Math.max(n, 1) + z ** 2 / 4);
     const low = k === 0 ? 0 : (k + z ** 2 / 2 - spread) / (n + z ** 2);
     const high = k === n ? 1 : (k + z ** 2 / 2 + spread) / (n + z ** 2);
     return cell(n ? k / n : NaN, low, high, n, left);
@@ -132,9 +151,12 @@ const population = ((data) => {
   }
 
   function median(runs) {
-    const [n, left] = count(runs), sorted = runs.values.filter((value) => value === value).sort();
+    const [n, left] = count(runs),
+      sorted = runs.values.filter((value) => value === value).sort();
     const quantile = (q) => {
-      const position = q * (n - 1), below = Math.floor(position), above = Math.ceil(position);
+      const position = q * (n - 1),
+        below = Math.floor(position),
+        above = Math.ceil(position);
       return sorted[below] + (sorted[above] - sorted[below]) * (position - below);
     };
     if (!n) return cell(NaN, -Infinity, Infinity, 0, left);
@@ -147,7 +169,8 @@ const population = ((data) => {
       const steps = offsets(state, pooled);
       const summary = (where) => {
         const start = base(state, where);
-        let k = 0, n = 0;
+        let k = 0,
+          n = 0;
         for (const step of steps) {
           const is = state.values[start + step];
           if (is !== ABSENT) n++;
@@ -161,22 +184,30 @@ const population = ((data) => {
       const { mean, deviation, n, left_out: left } = variable.moments;
       const one = (array, where) => array.values[base(array, where)];
       const summary = (where) => {
-        const runs = one(n, where), average = one(mean, where);
+        const runs = one(n, where),
+          average = one(mean, where);
         if (variable.kind === "b") return wilson(runs ? Math.round(average * runs) : 0, runs, one(left, where), level);
         return meanOf(average, one(deviation, where), runs, one(left, where), level);
       };
-      const kept = variable.values && reader(variable, pooled), rows = kept && variable.values.lookup[variable.thin];
-      return { summary, runs: (where) => (kept && (!rows || where[variable.thin] in rows) ? kept(where).values : null) };
+      const kept = variable.values && reader(variable, pooled),
+        rows = kept && variable.values.lookup[variable.thin];
+      return {
+        summary,
+        runs: (where) => (kept && (!rows || where[variable.thin] in rows) ? kept(where).values : null),
+      };
     }
     const plain = reader(variable, pooled);
     if (view === "mean") {
       const average = variable.kind === "b" ? share : mean;
       return { runs: (where) => plain(where).values, summary: (where) => average(plain(where), level) };
     }
-    if (view !== "difference") return { runs: (where) => plain(where).values, summary: (where) => median(plain(where)) };
+    if (view !== "difference")
+      return { runs: (where) => plain(where).values, summary: (where) => median(plain(where)) };
     const pairs = (where) => {
-      const { values, exist } = plain(where), other = plain({ ...where, [axis]: baseline });
-      for (let run = 0; run < values.length; run++) (values[run] -= other.values[run]), (exist[run] &= other.exist[run]);
+      const { values, exist } = plain(where),
+        other = plain({ ...where, [axis]: baseline });
+      for (let run = 0; run < values.length; run++)
+        ((values[run] -= other.values[run]), (exist[run] &= other.exist[run]));
       return { values, exist };
     };
     return { runs: (where) => pairs(where).values, summary: (where) => mean(pairs(where), level) };
@@ -196,7 +227,15 @@ const population = ((data) => {
 
   const flags = { name: "diverged", title: "diverged", units: "", dims: state.dims, values: state, thin: null };
   return {
-    dims: data.dims, axes: data.axes, runs: data.runs, missing: data.missing, levels, variables, flags, ask, places,
+    dims: data.dims,
+    axes: data.axes,
+    runs: data.runs,
+    missing: data.missing,
+    levels,
+    variables,
+    flags,
+    ask,
+    places,
     usesMoments,
   };
 })(JSON.parse(document.getElementById("data").textContent));
