@@ -38,14 +38,6 @@ def rehearsing() -> Iterator[Rehearsal]:
 
     What a sweep returns has the shape and the labels of all its runs, with the results of the runs of the first chunks
     over and over: enough for a study to go on, and no result.
-
-    >>> import jax.numpy as jnp, jaxreg as jr
-    >>> from jaxreg.engine.rehearsal import rehearsing
-    >>> with rehearsing() as rehearsal:
-    ...     drawn = jr.sweep(lambda *, x: {"double": 2 * x}, {"x": jnp.arange(1000.0)}, chunk_size=10)
-    >>> plan = rehearsal.plans[0]
-    >>> plan.runs, plan.calls, drawn.double.sizes["x"], float(drawn.double.max())
-    (1000, 100, 1000, 18.0)
     """
     rehearsal = Rehearsal()
     token = _REHEARSAL.set(rehearsal)
