@@ -13,6 +13,7 @@ from .contours import draw_contours as draw_contours
 from .curves import implicit_curve as implicit_curve
 from .curves import trace_curve as trace_curve
 from .files import save as save
+from .legends import clear_legends as clear_legends
 from .looks import COLORS as COLORS
 from .looks import COLUMN_WIDTH as COLUMN_WIDTH
 from .looks import PAGE_WIDTH as PAGE_WIDTH

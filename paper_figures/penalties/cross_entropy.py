@@ -130,7 +130,7 @@ def _draw_jumps(axes: Axes, dataset: xr.Dataset) -> None:
         axes.plot(place + spread, jump, ".", color=color, markersize=2.5)
     axes.axhline(_KINK, color="0.3", linewidth=0.8, linestyle="--")
     axes.set_xticks(range(len(names)), [name.replace(", ", ",\n") for name in names], fontsize=6.5)
-    axes.set(yscale="log", ylabel="largest jump of a slope", title="(f) Every weight has a slope?")
+    axes.set(yscale="log", ylabel="largest jump of a slope", title="(f) A slope everywhere?")
     axes.set_xlabel(f"n = {dataset.sizes['network']:,} networks each")
 
 
