@@ -82,8 +82,8 @@ def sweep(
             `zipped(...)`. The names become the leading dimensions, in this order.
         args: shared data, given to every run first: pytrees of arrays; frames and lists of numbers become arrays.
         dims: from output name to the names of its trailing dimensions, or to a dict from name to coordinates;
-            `ragged(name)` marks a dimension whose length depends on static values. Those of a dict with an attribute
-            `dims`, such as `nets.train` returns, are known.
+            `ragged(name)` marks a dimension whose length depends on static values. Those of a dict or NamedTuple with
+            an attribute `dims`, such as `nets.train` and `landscape.descend` return, are known.
         chunk_size: runs per program call (rounded up to one per device), or "auto": from what one run keeps alive,
             and the cache (CPU) or memory of the device; where a call may last long, it grows to some seconds.
         devices: JAX devices to split each chunk over; all local ones by default.

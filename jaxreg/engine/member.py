@@ -98,7 +98,8 @@ def _trace(
     def member(args: Any, traced: dict[str, Any]) -> dict[str, jax.Array]:
         point = {name: derive_key(value, name) if name in keys else value for name, value in traced.items()}
         returned = run(*args, **point, **dict(static))
-        dims.update(getattr(returned, "dims", {}) if isinstance(returned, Mapping) else {})
+        named = None if "dims" in getattr(returned, "_fields", ()) else getattr(returned, "dims", None)
+        dims.update(named if isinstance(named, Mapping) else {})
         outputs = as_arrays(returned)
         floats = [value for value in outputs.values() if jnp.issubdtype(value.dtype, jnp.inexact)]
         finite = jnp.array([jnp.isfinite(value).all() for value in floats]).all() if floats else jnp.array(True)

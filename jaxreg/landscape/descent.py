@@ -3,21 +3,19 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import lax
-from jaxtyping import Array, Float, Int32, Integer, Key
+from jaxtyping import Array, Float, Int32, Key
 
 from jaxreg.checks import check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.gradients import Gradient
 from jaxreg.landscape.kernels import Kernel
+from jaxreg.landscape.observers import watch_path
 from jaxreg.landscape.polynomial import Polynomial, Weight, check_landscape
 from jaxreg.landscape.walk import Scalar, walk
 
 FATES: tuple[str, ...] = ("global minimum", "left", "right", "diverged")
 """Names of the numbers that `fate` returns."""
-
-_Seen = tuple[Int32[Array, ""], Float[Array, " records"]]  # steps survived, and the path
 
 
 class Descent(NamedTuple):
@@ -30,6 +28,11 @@ class Descent(NamedTuple):
     weight: Float[Array, ""]
     survived: Int32[Array, ""]
     path: Float[Array, " records"]
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        """Names of the dimensions, for `jaxreg.sweep`."""
+        return {"path": ("record",)}
 
 
 def descend(
@@ -84,16 +87,8 @@ def descend(
     if steps % record_every:
         raise ArgumentError("record_every", record_every, f"must divide the {steps} steps", "Change one of them")
 
-    keeps_last_only = record_every == steps  # which then needs no writing on the way
-
-    def observe(seen: _Seen, number: Integer[Array, ""], w: Float[Array, ""]) -> _Seen:
-        survived, path = seen
-        survived = survived + (jnp.isfinite(w) & (number < steps)).astype(jnp.int32)
-        if not keeps_last_only:
-            path = lax.dynamic_update_index_in_dim(path, w, number // record_every, 0)
-        return survived, path
-
-    nothing = jnp.int32(0), jnp.zeros(steps // record_every, jnp.result_type(float))
+    like = jnp.zeros((), jnp.result_type(float))
+    nothing, observe = watch_path(like, steps, record_every)
     w, (survived, path) = walk(
         gradient,
         start,
@@ -106,9 +101,7 @@ def descend(
         observe=observe,
         kernel=kernel,
     )
-    if keeps_last_only:
-        path = w[None]
-    return Descent(w, survived, path)
+    return Descent(w, survived, w[None] if record_every == steps else path)
 
 
 def fate(w: Weight, landscape: Polynomial) -> Int32[Array, "*weights"]:

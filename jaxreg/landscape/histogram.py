@@ -27,6 +27,11 @@ class Occupancy(NamedTuple):
     above: Int32[Array, ""]
     survived: Int32[Array, ""]
 
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        """Names of the dimensions, for `jaxreg.sweep`."""
+        return {"counts": ("bin",)}
+
 
 def occupancy(
     gradient: Gradient,

@@ -13,6 +13,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.gradients import Gradient
 from jaxreg.landscape.kernels import Kernel
+from jaxreg.landscape.observers import watch_passage
 from jaxreg.landscape.walk import Scalar, walk
 
 PASSAGES: tuple[str, ...] = ("censored", "passed", "diverged")
@@ -89,14 +90,7 @@ def first_passage(
     def is_beyond(w: Float[Array, ""]) -> Bool[Array, ""]:
         return w >= goal if side == "right" else w <= goal
 
-    def observe(
-        seen: tuple[Int32[Array, ""], Int32[Array, ""]], number: Integer[Array, ""], w: Float[Array, ""]
-    ) -> tuple[Int32[Array, ""], Int32[Array, ""]]:
-        taken, status = seen
-        goes_on = (status == 0) & (number < steps)
-        now = jnp.where(jnp.isfinite(w), is_beyond(w).astype(jnp.int32), 2)
-        return taken + goes_on.astype(jnp.int32), jnp.where(goes_on, now, status)
-
+    nothing, observe = watch_passage(jnp.asarray(start, dtype), steps, is_beyond)
     _, (taken, status) = walk(
         gradient,
         start,
@@ -105,7 +99,7 @@ def first_passage(
         seed=seed,
         momentum=momentum,
         limit=limit,
-        seen=(jnp.int32(0), is_beyond(jnp.asarray(start, dtype)).astype(jnp.int32)),
+        seen=nothing,
         observe=observe,
         kernel=kernel,
     )

@@ -78,6 +78,8 @@ def test_basins_are_where_a_slow_descent_ends():
     nearest = np.linalg.norm(np.asarray(slow)[:, None] - minima, axis=2).argmin(1)
     np.testing.assert_array_equal(space.basin(starts, space.HIMMELBLAU, minima), nearest)
     assert space.basin(jnp.array([jnp.inf, 0.0]), space.HIMMELBLAU, minima) == -1
+    fates = space.fate(jnp.append(starts, jnp.full((1, 2), jnp.inf), 0), space.HIMMELBLAU, minima)
+    np.testing.assert_array_equal(fates, [*np.where(nearest == 0, 0, 1), 3])
 
 
 def test_one_dimension_is_as_in_one_dimension():
@@ -118,6 +120,24 @@ def test_passages_and_occupancy_are_those_of_the_path():
     np.testing.assert_array_equal(spent.counts, counts)
     assert int(spent.counts.sum() + spent.outside) == 290
     assert int(spent.survived) == 300
+
+
+def test_a_sweep_names_the_dimensions():
+    def roam(*, seed):
+        return space.descend(_BOWL, [1.0, 1.0], optax.sgd(0.1), 4, seed=seed, record_every=2)
+
+    def visit(*, seed):
+        return space.occupancy(_BOWL, [1.0, 1.0], optax.sgd(0.1), 4, seed=seed, low=-2.0, high=2.0, bins=3)
+
+    def descend(*, seed):
+        return jr.landscape.descend(jr.landscape.noisy_gradient(jr.landscape.QUADRATIC, 1.0), 1.0, 0.1, 4, seed=seed)
+
+    seeds = {"seed": jr.seeds(2)}
+    run, spent, line = (jr.sweep(run, seeds, progress=False) for run in (roam, visit, descend))
+    assert run["path"].dims == ("seed", "record", "coordinate")
+    assert run["weight"].dims == ("seed", "coordinate")
+    assert spent["counts"].dims == ("seed", "bin_0", "bin_1")
+    assert line["path"].dims == ("seed", "record")
 
 
 def test_a_member_alone_is_the_member_of_the_population():

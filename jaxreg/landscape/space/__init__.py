@@ -1,7 +1,9 @@
 """Landscapes in any dimension: any JAX function, its critical points and basins, and any Optax optimizer on it."""
 
+from jaxreg.landscape.space.critical import FATES as FATES
 from jaxreg.landscape.space.critical import CriticalPoints as CriticalPoints
 from jaxreg.landscape.space.critical import basin as basin
+from jaxreg.landscape.space.critical import fate as fate
 from jaxreg.landscape.space.critical import find_critical_points as find_critical_points
 from jaxreg.landscape.space.descent import Descent as Descent
 from jaxreg.landscape.space.descent import Occupancy as Occupancy

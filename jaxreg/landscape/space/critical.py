@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, Int32
 
-from jaxreg.checks import FINITE, check_integer, check_kind, read_array
+from jaxreg.checks import check_integer, check_kind
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape.space.surface import Landscape
 
@@ -16,6 +16,10 @@ _NEWTON, _FLOW = 100, 3000  # iterations; flows creep along flat valleys
 _FLAT = 1e-8  # a slope as small as this, relative to the curvature, is none
 _SAME = 1e-5  # points closer than this, relative to the box, are one
 _NEAR = 1e-3  # of the box: a flow that ends so near to a minimum has reached it
+
+
+FATES: tuple[str, ...] = ("global minimum", "another minimum", "no minimum", "diverged")
+"""Names of the numbers that `fate` returns."""
 
 
 class CriticalPoints(NamedTuple):
@@ -68,7 +72,8 @@ def find_critical_points(
     check_kind("landscape", landscape, Landscape, "Give Landscape(function, dim)")
     check_integer("starts", starts, 1, 10**6, "Give some hundreds")
     check_integer("seed", seed, 0, 2**32 - 1, "Give a number such as 0")
-    low, high = _read_box(landscape, low, high)
+    with jax.enable_x64(True):
+        low, high = (np.asarray(corner, float) for corner in landscape.read_box(low, high))
     random = np.random.default_rng(seed).uniform(low, high, (starts, landscape.dim))
     with jax.enable_x64(True):
         points, slopes, curvatures = map(np.asarray, _settle(landscape, jnp.asarray(random)))
@@ -122,6 +127,27 @@ def basin(w: Any, landscape: Landscape, minima: Any) -> Int32[Array, "..."]:
     return jax.jit(jnp.vectorize(follow, signature="(d)->()"))(w)
 
 
+def fate(w: Any, landscape: Landscape, minima: Any) -> Int32[Array, "..."]:
+    """Where each run ended, as a number whose name is in `FATES`: 0 in the basin of the lowest of the minima.
+
+    Args:
+        w: last weights of runs (..., dim), infinite where they diverged.
+        landscape: the landscape.
+        minima: its minima (minima, dim), as of `find_critical_points`.
+
+    >>> from jaxreg.landscape.space import MULLER_BROWN
+    >>> minima = find_critical_points(MULLER_BROWN, (-1.5, -0.5), (1.2, 2.0)).minima
+    >>> ends = jnp.array([[-0.5, 1.4], [0.6, 0.0], [jnp.inf, jnp.inf]])
+    >>> [FATES[number] for number in fate(ends, MULLER_BROWN, minima)]
+    ['global minimum', 'another minimum', 'diverged']
+    """
+    number = basin(w, landscape, minima)
+    minima = landscape.read(minima, "minima")
+    lowest = jnp.argmin(landscape.value(minima)).astype(jnp.int32) if len(minima) else jnp.int32(0)
+    arrived = jnp.where(number == lowest, 0, jnp.where(number < 0, 2, 1))
+    return jnp.where(jnp.isfinite(landscape.read(w)).all(-1), arrived, 3).astype(jnp.int32)
+
+
 def _settle(landscape: Landscape, starts: Float[Array, "starts dim"]) -> tuple[Array, Array, Array]:
     """Where damped steps of Newton's method end, the slope there, and the principal curvatures."""
 
@@ -147,17 +173,3 @@ def _unique(points: Float[np.ndarray, "found dim"], distance: float) -> Float[np
         if all(np.linalg.norm(point - other) > distance for other in kept):
             kept.append(point)
     return np.array(kept).reshape(-1, points.shape[1])
-
-
-def _read_box(landscape: Landscape, low: Any, high: Any) -> tuple[np.ndarray, np.ndarray]:
-    corners = []
-    for name, corner in (("low", low), ("high", high)):
-        FINITE.check_all(name, corner, "Give a number, or one for each coordinate")
-        held = np.asarray(read_array(name, corner, kinds="iuf"), float)
-        if held.shape not in ((), (landscape.dim,)):
-            constraint = f"must be one number, or {landscape.dim}"
-            raise ArgumentError(name, held.shape, constraint, "Give one for each coordinate")
-        corners.append(np.broadcast_to(held, (landscape.dim,)))
-    if not (corners[0] < corners[1]).all():
-        raise ArgumentError("high", high, f"must be more than low, {low}", "Exchange them")
-    return corners[0], corners[1]

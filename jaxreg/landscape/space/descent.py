@@ -9,9 +9,10 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int32, Key
 
-from jaxreg.checks import FINITE, NOT_NEGATIVE, POSITIVE, check_integer, check_key, check_kind, read_array
+from jaxreg.checks import NOT_NEGATIVE, POSITIVE, check_integer, check_key, check_kind
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
+from jaxreg.landscape.observers import is_real, watch_passage, watch_path
 from jaxreg.landscape.passage import Passage
 from jaxreg.landscape.space.surface import Landscape
 from jaxreg.randomness import random_normals
@@ -31,6 +32,11 @@ class Descent(NamedTuple):
     survived: Int32[Array, ""]
     path: Float[Array, "records dim"]
 
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        """Names of the dimensions, for `jaxreg.sweep`."""
+        return {"weight": ("coordinate",), "path": ("record", "coordinate")}
+
 
 class Occupancy(NamedTuple):
     """Steps after which a run stood in each cell of a grid, and those outside of it; `survived` as in `Descent`."""
@@ -38,6 +44,11 @@ class Occupancy(NamedTuple):
     counts: Int32[Array, "..."]
     outside: Int32[Array, ""]
     survived: Int32[Array, ""]
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        """Names of the dimensions, for `jaxreg.sweep`: `bin_0` lies along the first coordinate."""
+        return {"counts": tuple(f"bin_{axis}" for axis in range(self.counts.ndim))}
 
 
 def descend(
@@ -81,14 +92,9 @@ def descend(
     if steps % record_every:
         raise ArgumentError("record_every", record_every, f"must divide the {steps} steps", "Change one of them")
 
-    def observe(seen: tuple[Array, Array], number: Array, w: Array) -> tuple[Array, Array]:
-        survived, path = seen
-        path = lax.dynamic_update_index_in_dim(path, w, number // record_every, 0)
-        return survived + (jnp.isfinite(w).all() & (number < steps)).astype(jnp.int32), path
-
-    nothing = jnp.int32(0), jnp.zeros((steps // record_every, landscape.dim), first.dtype)
+    nothing, observe = watch_path(first, steps, record_every)
     w, (survived, path) = _walk(landscape, first, optimizer, steps, seed, noise, limit, nothing, observe)
-    return Descent(w, survived, path)
+    return Descent(w, survived, w[None] if record_every == steps else path)
 
 
 def first_passage(
@@ -134,13 +140,7 @@ def first_passage(
     def arrives(w: Array) -> Array:
         return ((w - goal) ** 2).sum() <= jnp.asarray(radius, first.dtype) ** 2
 
-    def observe(seen: tuple[Array, Array], number: Array, w: Array) -> tuple[Array, Array]:
-        taken, status = seen
-        goes_on = (status == 0) & (number < steps)
-        now = jnp.where(jnp.isfinite(w).all(), arrives(w).astype(jnp.int32), 2)
-        return taken + goes_on.astype(jnp.int32), jnp.where(goes_on, now, status)
-
-    nothing = jnp.int32(0), arrives(first).astype(jnp.int32)
+    nothing, observe = watch_passage(first, steps, arrives)
     _, (taken, status) = _walk(landscape, first, optimizer, steps, seed, noise, limit, nothing, observe)
     return Passage(taken, status)
 
@@ -184,27 +184,17 @@ def occupancy(
     check_integer("burn_in", burn_in, 0, steps - 1, "Count at least one step")
     if bins**landscape.dim > 2**27:
         raise ArgumentError("bins", bins, "must make at most 2**27 cells", "Give fewer")
-    corners = []
-    for name, corner in (("low", low), ("high", high)):
-        FINITE.check_all(name, corner, "Give a number, or one for each coordinate")
-        held = jnp.asarray(read_array(name, corner, kinds="iuf")).astype(first.dtype)
-        if held.shape not in ((), (landscape.dim,)):
-            raise ArgumentError(name, held.shape, f"must be one number, or {landscape.dim}", "Give one for each")
-        corners.append(held)
-    bottom, top = corners
-    are_known = not any(isinstance(corner, jax.core.Tracer) for corner in corners)
-    if are_known and not (bottom < top).all():
-        raise ArgumentError("high", high, f"must be more than low, {low}", "Exchange them")
+    bottom, top = (corner.astype(first.dtype) for corner in landscape.read_box(low, high))
 
     def observe(seen: tuple[Array, Array, Array], number: Array, w: Array) -> tuple[Array, Array, Array]:
         counts, outside, survived = seen
-        is_real = jnp.isfinite(w).all() & (number < steps)
-        counted = is_real & (number >= burn_in)
+        survives = is_real(w) & (number < steps)
+        counted = survives & (number >= burn_in)
         place = jnp.floor(bins * ((w - bottom) / (top - bottom)))
         inside = ((place >= 0) & (place < bins)).all()
         cell = jnp.clip(jnp.where(jnp.isfinite(place), place, 0), 0, bins - 1).astype(jnp.int32)
         counts = counts.at[tuple(cell)].add((counted & inside).astype(jnp.int32))
-        return counts, outside + (counted & ~inside).astype(jnp.int32), survived + is_real.astype(jnp.int32)
+        return counts, outside + (counted & ~inside).astype(jnp.int32), survived + survives.astype(jnp.int32)
 
     nothing = jnp.zeros((bins,) * landscape.dim, jnp.int32), jnp.int32(0), jnp.int32(0)
     return Occupancy(*_walk(landscape, first, optimizer, steps, seed, noise, limit, nothing, observe)[1])

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxreg.checks import check_integer, check_kind, read_floats
+from jaxreg.checks import FINITE, check_integer, check_kind, read_floats
 from jaxreg.errors import ArgumentError
 
 _MOST = 1000  # dimensions: the matrix of second derivatives is made whole
@@ -71,3 +71,18 @@ class Landscape:
         if w.shape[-1:] != (self.dim,):
             raise ArgumentError(name, w.shape, f"must end with the {self.dim} coordinates", "Give points (..., dim)")
         return w
+
+    def read_box(self, low: Any, high: Any) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+        """Two opposite corners as points; refuse those that span no box, as far as they are known."""
+        corners = []
+        for name, corner in (("low", low), ("high", high)):
+            FINITE.check_all(name, corner, "Give a number, or one for each coordinate")
+            held = read_floats(name, corner)
+            if held.shape not in ((), (self.dim,)):
+                constraint = f"must be one number, or {self.dim}"
+                raise ArgumentError(name, held.shape, constraint, "Give one for each coordinate")
+            corners.append(jnp.broadcast_to(held, (self.dim,)))
+        are_known = not any(isinstance(corner, jax.core.Tracer) for corner in corners)
+        if are_known and not (corners[0] < corners[1]).all():
+            raise ArgumentError("high", high, f"must be more than low, {low}", "Exchange them")
+        return corners[0], corners[1]
