@@ -12,6 +12,7 @@ from .bands import mark_runs as mark_runs
 from .contours import draw_contours as draw_contours
 from .curves import implicit_curve as implicit_curve
 from .curves import trace_curve as trace_curve
+from .descents import animate_descents as animate_descents
 from .files import save as save
 from .legends import clear_legends as clear_legends
 from .looks import COLORS as COLORS

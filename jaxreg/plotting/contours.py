@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm
 from matplotlib.contour import QuadContourSet
 
 from jaxreg.checks import FINITE, check_integer, check_kind, check_pair
@@ -23,9 +24,10 @@ def draw_contours(
     levels: int = 20,
     points: int = 201,
     ceiling: float | None = None,
-    **lines: Any,
+    filled: bool = False,
+    **look: Any,
 ) -> QuadContourSet:
-    """Draw a landscape of two coordinates as lines of equal height, close together near its lowest point.
+    """Draw a landscape of two coordinates as lines of equal height, or as areas between them, close where it is low.
 
     Levels grow geometrically from the lowest height in the window, so that flat valleys and steep walls show both.
 
@@ -37,7 +39,8 @@ def draw_contours(
         levels: how many lines.
         points: grid points on each side.
         ceiling: no line above this height; None: the median of the window.
-        **lines: settings of matplotlib's `contour`.
+        filled: whether areas between the lines are coloured, those above the ceiling too.
+        **look: settings of matplotlib's `contour`, or `contourf`.
 
     Raises:
         ArgumentError: a landscape of another dimension, a window that is none, or a height that is not finite.
@@ -57,6 +60,7 @@ def draw_contours(
         check_pair(name, ends, FINITE, "must be two finite ends, the lower first", "Give (-2, 2)", apart=True)
     if ceiling is not None:
         FINITE.check("ceiling", ceiling, "Give a height, or leave it out")
+    check_kind("filled", filled, bool, "Give True or False")
     check_integer("levels", levels, 2, 500, "Give some tens")
     check_integer("points", points, 2, 5000, "Give some hundreds")
     across, up = np.linspace(*x, points), np.linspace(*y, points)
@@ -67,10 +71,14 @@ def draw_contours(
     if not high > low:
         raise ArgumentError("ceiling", high, f"must be above the lowest height, {low:.4g}", "Leave it out")
     steps = np.geomspace(_LOWEST, 1, levels) * (high - low)
-    settings: dict[str, Any] = {"colors": "0.75", "linewidths": 0.5, "zorder": 0} | lines
-    if "cmap" in lines:
-        settings.pop("colors")
-    return axes.contour(across, up, heights, levels=low + steps, **settings)
+    heights_at = {"levels": low + steps}
+    if filled:
+        colors: dict[str, Any] = {"cmap": "Blues_r", "norm": BoundaryNorm(low + steps, 256, extend="both"), "zorder": 0}
+        return axes.contourf(across, up, heights, extend="both", **heights_at, **(colors | look))
+    lines: dict[str, Any] = {"colors": "0.75", "linewidths": 0.5, "zorder": 0} | look
+    if "cmap" in look:
+        lines.pop("colors")
+    return axes.contour(across, up, heights, **heights_at, **lines)
 
 
 def measure_heights(

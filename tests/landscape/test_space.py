@@ -204,6 +204,22 @@ def test_contours_show_heights_and_refuse_other_dimensions():
         with jax.enable_x64(True):
             heights = space.HIMMELBLAU.value(corners)
         np.testing.assert_allclose(heights, level, atol=0.03 * 100)
+    areas = jr.plotting.draw_contours(axes, space.HIMMELBLAU, (-5, 5), (-5, 5), levels=6, ceiling=100.0, filled=True)
+    assert areas.filled
+    np.testing.assert_array_equal(areas.levels, drawn.levels)
     line = Landscape(lambda w: w[0] ** 2, 1)
     with pytest.raises(ArgumentError, match="must have 2 dimensions"):
         jr.plotting.draw_contours(axes, line, (-1, 1), (-1, 1))
+
+
+def test_an_animation_shows_where_the_runs_are():
+    paths = np.array([[[0.0, 0.0], [1.0, 1.0], [2.0, 1.5]], [[0.0, 0.0], [9.0, 0.0], [np.inf, np.inf]]])
+    moving = jr.plotting.animate_descents(_BOWL, paths, (-2, 3), (-2, 2), title="Two runs", tail=1, points=11)
+    trails, dots, text = moving.draw_frame(2)
+    np.testing.assert_array_equal(np.transpose(dots.get_data()), [[2.0, 1.5], [np.nan, np.nan]])
+    first, second = np.split(np.transpose(trails.get_data()), 2)
+    np.testing.assert_array_equal(first, [[1.0, 1.0], [2.0, 1.5], [np.nan, np.nan]])
+    np.testing.assert_array_equal(second, [[9.0, 0.0], [np.nan, np.nan], [np.nan, np.nan]])
+    assert (moving.frames, text.get_text()) == (3, "record 3 of 3: 1 of 2 runs here")
+    with pytest.raises(ArgumentError, match="runs, records, 2"):
+        jr.plotting.animate_descents(_BOWL, paths[0], (-2, 3), (-2, 2), title="One run")
