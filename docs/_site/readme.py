@@ -33,7 +33,9 @@ _SHOWN = {
 """Rows of the README: which, and what they are called there."""
 _SPEED = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", flags=re.DOTALL)
 _EXAMPLE = re.compile(r"```python\n(?P<code>.*?)```\n\n```text\n(?P<shown>.*?)```", flags=re.DOTALL)
-_ADDRESS = re.compile(r"(?<=github/)[\w.-]+/[\w.-]+(?=/blob/main/experiments/notebooks)")
+_ADDRESS = re.compile(
+    r"(?<=github/)[\w.-]+/[\w.-]+(?=/blob/main/experiments/notebooks)|(?<=git\+https://github\.com/)[\w.-]+/[\w-]+"
+)
 _SMALLER_IS_BETTER = ("ratio of times", "MB", "points")
 
 

@@ -198,7 +198,8 @@ def _lay_out(labelled: _Labelled, dims: tuple[str, ...]) -> Runs:
     name, values, exist, valid = labelled
     rest = tuple(str(d) for d in values.dims if d not in dims)
     shape, sizes = (tuple(values.sizes[d] for d in group) for group in (rest, dims))
-    coords = {key: value for key, value in values.coords.items() if set(value.dims) <= set(rest)}
+    # Each by itself: xarray hangs scalar coordinates on all others, and would find labels unequal for their sake.
+    coords = {k: v.reset_coords(drop=True) for k, v in values.coords.items() if set(v.dims) <= set(rest)}
     numbers, exists, sound = (
         part.values.reshape(math.prod(shape), math.prod(sizes)) for part in (values, exist, valid)
     )

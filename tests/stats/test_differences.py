@@ -79,6 +79,17 @@ def test_the_unit_does_not_matter(power, test, paired):
     assert float(margins[0]["p_value"]) == float(margins[1]["p_value"])
 
 
+def test_labels_stay_where_the_sides_differ_in_a_scalar():
+    """As after `sel`: the value that was selected is another on each side, and no label of the difference."""
+    runs = labelled(draw(8, 3), case=["a", "b", "c"])
+    apart = stats.compare(runs.assign_coords(size=1), runs.assign_coords(size=2), dim="seed", paired=True)
+    assert apart["case"].values.tolist() == ["a", "b", "c"]
+    assert set(apart.coords) == {"case"}
+    whole = runs.to_dataset().assign_coords(l2=("case", [0.0, 1.0, 2.0]))
+    gains = stats.compare(whole.drop_sel(case="a"), whole.sel(case="a"), paired=True)
+    assert gains["case"].values.tolist() == ["b", "c"]
+
+
 @pytest.mark.parametrize("test", TESTS)
 @pytest.mark.parametrize("paired", [True, False])
 def test_a_common_offset_does_not_matter(test, paired):

@@ -1,0 +1,54 @@
+"""The notebooks run from top to bottom, in little; what they show is small and without warnings."""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+import jaxreg as jr
+from tests.test_docs import tool
+
+_FOLDER = Path(__file__).parents[1] / "experiments" / "notebooks"
+_NAMES = ["hypergradients", "landscape", "own_model", "quickstart", "regularizers"]
+_QUICK = {"quickstart"}
+
+
+def _read(name):
+    return json.loads((_FOLDER / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+
+
+def test_there_are_no_others():
+    assert sorted(path.stem for path in _FOLDER.glob("*.ipynb")) == _NAMES
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in _QUICK)) for n in _NAMES])
+def test_every_cell_runs(name, monkeypatch):
+    monkeypatch.setenv("JAXREG_QUICK", "1")
+    monkeypatch.setattr(jr, "use_all_cores", lambda: 2)  # the number of devices is that of the tests
+    space = {"__name__": "__main__"}
+    for cell in _read(name):
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), space)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_what_is_shown(name):
+    """A badge, an installation that keeps JAX, outputs of every cell that has some, no warning, nothing large."""
+    cells = _read(name)
+    address = tool("readme").REPOSITORY
+    assert f"github/{address}/blob/main/experiments/notebooks/{name}.ipynb" in "".join(cells[0]["source"])
+    install, start = ("".join(cell["source"]) for cell in cells[1:3])
+    assert 'find_spec("jaxreg") is None' in install
+    assert f"github.com/{address}" in install
+    assert "jr.use_all_cores()" in start
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == [*range(1, len(code) + 1)]
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert not [output for output in outputs if output["output_type"] == "error"]
+    shown = json.dumps(outputs)
+    assert "Warning" not in shown
+    assert "IProgress" not in shown
+    assert len(shown) < 200_000
+    assert "image/png" in shown or name == "hypergradients"
