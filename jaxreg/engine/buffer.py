@@ -1,6 +1,6 @@
 """Writes of many small blocks, gathered: each file of a store is written once every few seconds, `done` last."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +14,21 @@ from jaxreg.engine.memory import region_index
 from jaxreg.engine.sealing import DamageError, write_files
 
 KEPT_BYTES = 2**27  # of files that are not full and will be written again
+FileName = tuple[str, tuple[int, ...]]  # its array, and its place in it
 Signature = tuple[int, int, int] | None
 
 
-class Buffer:
-    """Files of a store that are being filled, in memory, and which cells they make complete."""
+class Pieces:
+    """Files of a store that are being filled, in memory; `begin` gives what a file holds at first."""
 
-    def __init__(self, catalog: Catalog, held: np.ndarray) -> None:
-        self.catalog, self.held = catalog, held
+    def __init__(self, catalog: Catalog, begin: Callable[[StoredArray, tuple[int, ...]], Piece]) -> None:
+        self.catalog = catalog
         self.bytes = 0  # of files that must be written
-        self._pieces: dict[tuple[str, tuple[int, ...]], Piece] = {}
-        self._changed: set[tuple[str, tuple[int, ...]]] = set()
-        self._marked: set[tuple[int, ...]] = set()
-        self._seen: dict[Path, Signature] = {}
+        self._begin = begin
+        self._pieces: dict[FileName, Piece] = {}
+        self._changed: set[FileName] = set()
 
-    def put(self, positions: Region, block: Block) -> None:
+    def fill(self, positions: Region, block: Block) -> None:
         """Take in the outputs of the cells at `positions`; entries that a shorter output lacks are padding."""
         for name, values in block.items():
             array = self.catalog.arrays[name]
@@ -42,22 +42,53 @@ class Buffer:
                 piece = self._open(array, part.file)
                 piece.values[outer(part.inside, array.chunks)] = values[outer(part.of_block, values.shape)]
                 piece.cells[outer(part.inside[: array.cells], array.chunks)] = True
+
+    def pack(self) -> dict[Path, bytes]:
+        """The files that changed, sealed."""
+        files = {}
+        for name, index in sorted(self._changed):
+            array = self.catalog.arrays[name]
+            files[self.catalog.file(array, index)] = array.pack(
+                self._pieces[name, index], self.catalog.store_id, index, self.catalog.labels
+            )
+        return files
+
+    def _open(self, array: StoredArray, index: tuple[int, ...]) -> Piece:
+        """The file of an array at `index`, to be changed."""
+        key = (array.name, index)
+        if key not in self._pieces:
+            self._pieces[key] = self._begin(array, index)
+        if key not in self._changed:
+            self._changed.add(key)
+            self.bytes += self._pieces[key].values.nbytes
+        return self._pieces[key]
+
+
+class Buffer(Pieces):
+    """Files that are being filled by the one process that marks cells, and which cells they make complete."""
+
+    def __init__(self, catalog: Catalog, held: np.ndarray) -> None:
+        super().__init__(catalog, self._begin_seen)
+        self.held = held
+        self._marked: set[tuple[int, ...]] = set()
+        self._seen: dict[Path, Signature] = {}
+
+    def put(self, positions: Region, block: Block) -> None:
+        """Take in the outputs of the cells at `positions`, which with them are there, the others being written."""
+        self.fill(positions, block)
         done = self.catalog.arrays["done"]
         self._marked.update(part.file for part in done.split(positions))
         self.held[region_index(positions, ())] = True
 
     def flush(self, guard: Callable[[], None]) -> None:
         """Write every file that changed, then `done`; `guard` is asked before each whether the store is still ours."""
-        if not self._changed:
+        if not self._marked:
             return
         guard()
-        files = {}
-        for name, index in sorted(self._changed):
-            array = self.catalog.arrays[name]
-            file = self.catalog.file(array, index)
+        files = self.pack()
+        for file in files:
             if _sign(file) != self._seen[file]:
-                raise FileExistsError(f"{name}/{file.name} was written by another process")
-            files[file] = array.pack(self._pieces[name, index], self.catalog.store_id, index, self.catalog.labels)
+                raise FileExistsError(f"{file.parent.name}/{file.name} was written by another process")
         try:
             write_files(files)
         finally:  # an interrupt here must not make our own files look like those of another process
@@ -69,17 +100,14 @@ class Buffer:
         self.bytes = 0
         self._forget()
 
-    def _open(self, array: StoredArray, index: tuple[int, ...]) -> Piece:
-        """The file of an array at `index`, to be changed."""
-        key = (array.name, index)
-        if key not in self._pieces:
-            file = self.catalog.file(array, index)
-            self._seen[file] = _sign(file)
-            self._pieces[key] = array.blank() if self._seen[file] is None else self._read(array, index)
-        if key not in self._changed:
-            self._changed.add(key)
-            self.bytes += self._pieces[key].values.nbytes
-        return self._pieces[key]
+    def lend(self, names: Collection[str]) -> None:
+        """Keep nothing of these arrays, whose files others write for now; what came in has been written."""
+        self._pieces = {key: piece for key, piece in self._pieces.items() if key[0] not in names}
+
+    def _begin_seen(self, array: StoredArray, index: tuple[int, ...]) -> Piece:
+        file = self.catalog.file(array, index)
+        self._seen[file] = _sign(file)
+        return array.blank() if self._seen[file] is None else self._read(array, index)
 
     def _read(self, array: StoredArray, index: tuple[int, ...]) -> Piece:
         """A file as it is; what a forgotten extension left, whose cells nobody holds, is begun anew."""

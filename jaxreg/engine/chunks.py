@@ -6,11 +6,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from jaxreg.engine.axes import Axis
 from jaxreg.engine.cost import Cost
-from jaxreg.engine.devices import cache_size, memory_budget
+from jaxreg.engine.devices import Machine
 from jaxreg.engine.grid import Box, choose_box
 from jaxreg.engine.program import choose_batching
 from jaxreg.engine.tracing import Program
@@ -43,23 +42,21 @@ def read_chunk_size(chunk_size: Any) -> int | str:
     raise SweepError("chunk_size", chunk_size, "must be a positive integer", 'Leave it at "auto"')
 
 
-def initial_box(axes: Sequence[Axis], programs: Sequence[Program], chunk_size: int | str, mesh: Mesh) -> Box:
+def initial_box(axes: Sequence[Axis], programs: Sequence[Program], chunk_size: int | str, machine: Machine) -> Box:
     """The chunk shape: as asked, or from what one run keeps alive and the device's cache (CPU) or memory."""
     cells = int(np.prod([len(axis.labels) for axis in axes]))
     if isinstance(chunk_size, int):
-        return choose_box(axes, min(chunk_size, cells), mesh.size)
-    device = mesh.devices.flat[0]
-    members = max(1, memory_budget(device) // max(1, *(program.cost.peak_bytes for program in programs)))
-    cache = cache_size(device)
-    if cache is not None:
+        return choose_box(axes, min(chunk_size, cells), machine.devices)
+    members = max(1, machine.memory // max(1, *(program.cost.peak_bytes for program in programs)))
+    if machine.cache is not None:
         beside = math.prod(min(len(g.positions) for g in axis.groups) for axis in axes if axis.kind != "seeds")
-        members = min(members, *(_members_on_core(program.cost, device, cache, beside) for program in programs))
-    return choose_box(axes, min(members * mesh.size, cells), mesh.size)
+        members = min(members, *(_members_on_core(program.cost, machine.cache, beside) for program in programs))
+    return choose_box(axes, min(members * machine.devices, cells), machine.devices)
 
 
-def _members_on_core(cost: Cost, device: jax.Device, cache: int, runs_per_seed: int) -> int:
+def _members_on_core(cost: Cost, cache: int, runs_per_seed: int) -> int:
     """How many runs one call should give to a CPU core of so much cache."""
-    if choose_batching(cost, device) == "alone":
+    if choose_batching(cost, cache) == "alone":
         return max(1, int(OPERATIONS_PER_CALL / cost.operations))
     return max(1, int(CACHE_MULTIPLE * cache / max(1.0, cost.hot_bytes_per_run(runs_per_seed))))
 
@@ -70,27 +67,27 @@ def footprint(compiled: jax.stages.Compiled) -> int:
     return 0 if analysis is None else int(analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
 
 
-def is_brief(program: Program, box: Box, mesh: Mesh) -> bool:
+def is_brief(program: Program, box: Box, devices: int) -> bool:
     """Whether a call surely lasts a few seconds at most, even on a slow core."""
     return (
         not program.cost.is_open
-        and _work(program.cost) * box.members / mesh.size + program.cost.iterations / SLOW_LOOPS <= BRIEF
+        and _work(program.cost) * box.members / devices + program.cost.iterations / SLOW_LOOPS <= BRIEF
     )
 
 
-def first_box(program: Program, axes: Sequence[Axis], full: Box, mesh: Mesh) -> Box:
+def first_box(program: Program, axes: Sequence[Axis], full: Box, devices: int) -> Box:
     """A small chunk to measure a program by that may last: four runs for each device, or more that are surely short.
 
     Where nobody knows how long loops run, it is one run for each, unless the program is so large that compiling it a
     second time would cost more than is lost by one chunk that lasts too long.
     """
     if _is_tried(program.cost):
-        return full if full.members <= 4 * mesh.size else choose_box(axes, mesh.size, mesh.size)
-    members = max(4, int(FIRST / _work(program.cost))) * mesh.size
-    return full if members >= full.members else choose_box(axes, members, mesh.size)
+        return full if full.members <= 4 * devices else choose_box(axes, devices, devices)
+    members = max(4, int(FIRST / _work(program.cost))) * devices
+    return full if members >= full.members else choose_box(axes, members, devices)
 
 
-def next_box(measured: Sequence[tuple[int, float]], axes: Sequence[Axis], full: Box, mesh: Mesh) -> Box | None:
+def next_box(measured: Sequence[tuple[int, float]], axes: Sequence[Axis], full: Box, devices: int) -> Box | None:
     """The chunk to go on with after chunks of so many runs took so many seconds each; None when the last will do.
 
     Time grows with the runs at most in proportion, and less where a loop's own steps are most of it: that is what the
@@ -105,7 +102,7 @@ def next_box(measured: Sequence[tuple[int, float]], axes: Sequence[Axis], full: 
     if growth < LEAST_GROWTH or members >= full.members:
         return None
     wanted = int(members * growth)
-    return full if wanted >= full.members else choose_box(axes, wanted, mesh.size)
+    return full if wanted >= full.members else choose_box(axes, wanted, devices)
 
 
 def _is_tried(cost: Cost) -> bool:

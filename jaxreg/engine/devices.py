@@ -1,5 +1,6 @@
 """The devices of this machine: all CPU cores as JAX devices, and how much memory or cache a chunk may use."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,23 @@ MEMORY_SHARE = 0.5
 OWN_MEMORY_SHARE = 0.9
 """Of the memory that an accelerator gives to JAX alone."""
 FALLBACK_CACHE = 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """The devices that share a call: of which kind, how many, and the memory and cache that each may use, in bytes."""
+
+    platform: str
+    kind: str
+    devices: int
+    memory: int
+    cache: int | None
+
+
+def describe_machine(devices: Sequence[jax.Device]) -> Machine:
+    """What a chunk is cut to fit: these devices of this process, as they are now."""
+    first = devices[0]
+    return Machine(first.platform, first.device_kind, len(devices), memory_budget(first), cache_size(first))
 
 
 def use_all_cores() -> int:
@@ -80,6 +98,13 @@ def local_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...
         raise SweepError("devices", devices, "must list at least one device", "Leave it at None for all local devices")
     if len(set(chosen)) < len(chosen):
         raise SweepError("devices", devices, "must not name a device twice", "Name each once")
+    if any(device.process_index != jax.process_index() for device in chosen):
+        raise SweepError(
+            "devices",
+            [str(device) for device in chosen],
+            "must be of this process",
+            "Pass jax.local_devices(), or an executor to use those of other processes",
+        )
     if chosen[0].platform == "cpu" and forked_after_start():
         raise SweepError(
             "sweep",

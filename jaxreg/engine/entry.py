@@ -7,19 +7,21 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 import jax
 import xarray as xr
-from jax.sharding import Mesh
 
 from jaxreg.engine.axes import Axis
+from jaxreg.engine.bench import Bench
 from jaxreg.engine.chunks import initial_box, read_chunk_size
-from jaxreg.engine.devices import describe_idle, local_devices
-from jaxreg.engine.execute import Block, Execution, Tally, make_mesh
+from jaxreg.engine.devices import describe_idle
+from jaxreg.engine.distribute import Team
+from jaxreg.engine.execute import Block, Tally
 from jaxreg.engine.fingerprint import list_generators
-from jaxreg.engine.fitting import fill_memory, warn_of_emulation
+from jaxreg.engine.fitting import fit_box, warn_of_emulation
 from jaxreg.engine.forecast import Plan, forecast
 from jaxreg.engine.grid import Box, Region
 from jaxreg.engine.identity import Identity
@@ -27,8 +29,7 @@ from jaxreg.engine.memory import MemorySink
 from jaxreg.engine.outputs import Outputs, compiled_axes, read_outputs, read_validity
 from jaxreg.engine.pacing import complete
 from jaxreg.engine.places import check_place, resolve_path
-from jaxreg.engine.program import replicate
-from jaxreg.engine.provenance import describe_environment, fingerprint_data
+from jaxreg.engine.provenance import describe_run, fingerprint_data
 from jaxreg.engine.reading import read_axes
 from jaxreg.engine.rehearsal import Rehearsal, find_rehearsal, stand_in
 from jaxreg.engine.reporting import Report
@@ -52,9 +53,9 @@ class _Study:
     programs: tuple[Program | None, ...]
     failures: dict[str, Exception]
     outputs: Outputs
+    bench: Bench | Team
     box: Box
     is_fixed: bool
-    mesh: Mesh
 
 
 def sweep(
@@ -68,6 +69,7 @@ def sweep(
     store: str | Path | None = None,
     x64: bool = False,
     progress: bool = True,
+    executor: Executor | None = None,
 ) -> xr.Dataset:
     """Run a pure function at every point of named axes, compiled once, and return a labelled dataset.
 
@@ -91,6 +93,8 @@ def sweep(
             are not computed again, so that a killed sweep goes on and a larger one adds only what is new.
         x64: compute in 64-bit precision, for this sweep only (as all do where `jax_enable_x64` is set).
         progress: show a progress bar and a summary line on standard error.
+        executor: of `concurrent.futures`' kind, such as dask's `client.get_executor()`: its workers, on this machine or
+            on others, compute the runs; this process touches no device. See docs/distributed.md.
 
     Returns:
         A dataset with one variable per output, plus `diverged`, and `provenance` among its attributes. With a
@@ -116,19 +120,20 @@ def sweep(
     report = Report(progress)
     with settled(x64):
         with answer_signals(str if path is None else functools.partial(describe_start, path)):
-            study = _prepare(run, axes, args, dims, chunk_size, devices)
+            study = _prepare(run, axes, args, dims, chunk_size, devices, executor)
             if (rehearsal := find_rehearsal()) is not None:
                 return _rehearse(study, rehearsal)
             data = fingerprint_data(study.args)
             traced = [program.member.jaxpr.jaxpr for program in study.programs if program is not None]
             generators = set[str]().union(*map(list_generators, traced))
-            environment = describe_environment(run, list(study.mesh.devices.flat), generators) | {"data": data}
+            environment = describe_run(run, generators) | study.bench.describe() | {"data": data}
         tally = Tally()
         if path is None:
             dataset = _sweep_memory(study, environment, tally, report)
         else:
             dataset = _sweep_store(study, path, environment, tally, report)
-    idle = describe_idle(list(study.mesh.devices.flat)) if devices is None else ""
+    is_ours = devices is None and isinstance(study.bench, Bench)
+    idle = describe_idle(list(study.bench.mesh.devices.flat)) if is_ours else ""
     report.say(f"{tally}{idle}")
     return dataset
 
@@ -144,12 +149,14 @@ def plan(
     store: str | Path | None = None,
     x64: bool = False,
     progress: bool = True,
+    executor: Executor | None = None,
     target: str | None = None,
 ) -> Plan:
     """What `sweep` with the same arguments would do: programs, runs, chunk shape, memory, result size, time.
 
     Compiles the programs, which the sweep then need not do again, and runs two chunks of each to measure the time;
-    computes and writes nothing else. A `store` is not looked at: the plan is that of the whole sweep.
+    computes and writes nothing else. A `store` is not looked at: the plan is that of the whole sweep. With an
+    `executor` one of its workers does all this; the time is that of all calls one after the other.
 
     With `target`, a name of `accelerators.TARGETS` such as "v5e", Colab's TPU, the plan is that of a sweep on one such
     chip, which need not be there: chunks that fill its memory, as compiled for it, and whether they fit. Nothing runs,
@@ -165,6 +172,7 @@ def plan(
         store: not looked at.
         x64: compute in 64-bit precision.
         progress: not used: nothing is shown.
+        executor: whose workers would compute it; one of them is asked.
         target: a chip to plan for, or None for the devices here.
 
     Raises:
@@ -181,7 +189,7 @@ def plan(
 
         planning.find_target(target)
     with settled(x64):
-        study = _prepare(run, axes, args, dims, chunk_size, devices)
+        study = _prepare(run, axes, args, dims, chunk_size, devices, executor)
         if target is None:
             return _forecast(study)
         traced = _all_traced(study)
@@ -197,7 +205,10 @@ def _all_traced(study: _Study) -> list[Program]:
 
 def _forecast(study: _Study, see: Callable[[Program, Block], None] = lambda program, block: None) -> Plan:
     traced = _all_traced(study)
-    return forecast(traced, study.args, study.axes, study.outputs, study.box, study.is_fixed, study.mesh, see)
+    machine, attempt = study.bench.machine, study.bench.attempt
+    return forecast(
+        traced, study.args, study.axes, study.outputs, study.box, study.is_fixed, machine.devices, attempt, see
+    )
 
 
 def _rehearse(study: _Study, rehearsal: Rehearsal) -> xr.Dataset:
@@ -216,10 +227,12 @@ def _prepare(
     dims: Mapping[str, Any] | None,
     chunk_size: int | str,
     devices: Sequence[jax.Device] | None,
+    executor: Executor | None = None,
 ) -> _Study:
     chunk_size = read_chunk_size(chunk_size)
     is_number = isinstance(chunk_size, int)
-    mesh = make_mesh(local_devices(devices))
+    if executor is not None and devices is not None:
+        raise SweepError("devices", devices, "must be left out with an executor", "Each worker uses all that it has")
     shared = read_args(args)
     read = read_axes(run, axes, shared)
     programs, failures = trace_programs(run, read, shared)
@@ -227,23 +240,24 @@ def _prepare(
     traced = [program for program in programs if program is not None]
     own = {name: named for program in traced for name, named in program.member.dims.items()}
     outputs = read_outputs(shapes, dims, [axis.name for axis in read], own)
-    box = initial_box(read, traced, chunk_size, mesh)
-    arrays = replicate(shared, mesh)
-    if mesh.devices.flat[0].platform != "cpu":
-        warn_of_emulation(mesh.devices.flat[0].platform)
-        box = box if is_number else fill_memory(read, traced, arrays, box, mesh)
-    return _Study(run, read, arrays, tuple(programs), failures, outputs, box, is_number, mesh)
+    bench = Bench(shared, devices) if executor is None else Team(executor, run, read, shared, programs)
+    machine = bench.machine
+    box = initial_box(read, traced, chunk_size, machine)
+    if machine.platform != "cpu":
+        warn_of_emulation(machine.platform)
+        box = box if is_number else fit_box(read, traced, box, bench.weigh, machine.memory, machine.devices)
+    return _Study(run, read, shared, tuple(programs), failures, outputs, bench, box, is_number)
 
 
 def _sweep_memory(study: _Study, environment: dict[str, Any], tally: Tally, report: Report) -> xr.Dataset:
     sink = MemorySink([len(axis.labels) for axis in study.axes], study.outputs)
-    execution = Execution(study.programs, study.args, study.mesh, sink.write, tally, report, dict(study.failures))
-    with report.counting(sink.done.size), answer_signals(str) as heed:
+    starting = study.bench.start(study.programs, sink.write, tally, report, dict(study.failures))
+    with report.counting(sink.done.size), starting as execution, answer_signals(str) as heed:
         execution.heed = heed
         box = complete(execution, sink, study.axes, study.box, study.is_fixed)
     described = [{"name": axis.name, "kind": axis.kind, "identity": axis.identity} for axis in study.axes]
     manifest = {"settings": _settings(study), "axes": described, "chunk": list(box.lengths)}
-    dataset = _dataset(study, sink, json.dumps(manifest | {"history": [environment]}))
+    dataset = _dataset(study, sink, json.dumps(manifest | {"history": [environment | study.bench.describe_all()]}))
     if execution.failures:
         error = _summarize(execution.failures, "The other runs are in the error's `partial`")
         error.partial = dataset.assign(done=(tuple(axis.name for axis in study.axes), sink.done))
@@ -279,10 +293,10 @@ def _sweep_store(study: _Study, path: Path, environment: dict[str, Any], tally: 
             store.write(positions, {names.get(name, name): values for name, values in block.items()})
 
         placed = place_programs(study.programs, store.axes)
-        execution = Execution(placed, study.args, study.mesh, keep, tally, report, dict(study.failures))
         missing = store.count_missing()
         tally.found = math.prod(len(axis.labels) for axis in study.axes) - missing
-        with report.counting(missing):
+        starting = study.bench.start(placed, keep, tally, report, dict(study.failures), store, names)
+        with report.counting(missing), starting as execution:
             complete(execution, store, store.axes, study.box, study.is_fixed)
         dataset = _named(study, store.read(study.axes), names)
     if not report.is_on:  # only now: where warnings are errors, all is stored

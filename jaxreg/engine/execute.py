@@ -43,6 +43,12 @@ class Tally:
         self.runs += runs
         self.diverged += diverged
 
+    def merge(self, other: "Tally") -> None:
+        """Count what another process did; its seconds of running overlap with those of others and are left out."""
+        self.add(other.runs, other.diverged)
+        self.programs += other.programs
+        self.compiling += other.compiling
+
     def __str__(self) -> str:
         """One line: runs, diverged, seconds compiling and running, members per second."""
         rate = f", {self.runs / self.running:,.4g} members/s" if self.running > 0 else ""
@@ -78,6 +84,11 @@ class Execution:
     seconds: float = 0.0
     broken: set[int] = dataclasses.field(default_factory=set)
     _compiled: dict[tuple[int, Box], jax.stages.Compiled] = dataclasses.field(default_factory=dict)
+
+    @property
+    def devices(self) -> int:
+        """How many devices share a call."""
+        return int(self.mesh.size)
 
     def run(
         self,

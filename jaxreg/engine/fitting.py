@@ -3,15 +3,9 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
-
-from jax.sharding import Mesh
 
 from jaxreg.engine.axes import Axis
-from jaxreg.engine.chunks import footprint
-from jaxreg.engine.devices import memory_budget
 from jaxreg.engine.grid import Box, choose_box
-from jaxreg.engine.program import compile_chunk
 from jaxreg.engine.provenance import read_setting
 from jaxreg.engine.tracing import Program
 
@@ -64,15 +58,6 @@ def fit_box(
             break
         box = changed
     return fitting or box
-
-
-def fill_memory(axes: Sequence[Axis], programs: Sequence[Program], args: Any, box: Box, mesh: Mesh) -> Box:
-    """The chunk that fills the memory of the accelerator that is here; JAX keeps what this compiles for the sweep."""
-
-    def measure(program: Program, box: Box) -> float:
-        return footprint(compile_chunk(program, args, box, mesh))
-
-    return fit_box(axes, programs, box, measure, memory_budget(mesh.devices.flat[0]), mesh.size)
 
 
 def warn_of_emulation(platform: str) -> None:

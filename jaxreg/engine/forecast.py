@@ -5,7 +5,7 @@ import datetime
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -80,6 +80,16 @@ class Plan:
         return "\n".join([*lines, *(f"PROBLEM  {problem}" for problem in self.problems)])
 
 
+class Trial(NamedTuple):
+    """A program that was compiled and called: its chunk shape, seconds of both, bytes that it needs, its outputs."""
+
+    box: Box
+    compiling: float
+    seconds: float
+    footprint: int
+    block: Block
+
+
 def forecast(
     programs: Sequence[Program],
     args: Any,
@@ -87,31 +97,30 @@ def forecast(
     outputs: Outputs,
     box: Box,
     is_fixed: bool,
-    mesh: Mesh,
+    devices: int,
+    attempt: Callable[[Program, Box], Trial],
     see: Callable[[Program, Block], None] = lambda program, block: None,
 ) -> Plan:
     """Compile every program, time a call or two of each, and extrapolate to all cells; `see` is shown what came out.
 
     Programs whose calls may last are timed in their first, small chunk: their time is then an upper estimate.
     """
-    grows = not is_fixed and not all(is_brief(program, box, mesh) for program in programs)
+    grows = not is_fixed and not all(is_brief(program, box, devices) for program in programs)
     calls, seconds, peak, compiling = 0, 0.0, 0, 0.0
     for program in programs:
         cells = math.prod(len(group.positions) for group in program.groups)
-        tried = first_box(program, axes, box, mesh) if grows else box
-        began = time.perf_counter()
-        compiled, tried = _compile(program, args, tried, mesh)
-        compiling += time.perf_counter() - began
-        lasted, block = _time_call(program, compiled, args, tried, mesh)
-        see(program, block)
+        trial = attempt(program, first_box(program, axes, box, devices) if grows else box)
+        tried, lasted = trial.box, trial.seconds
+        compiling += trial.compiling
+        see(program, trial.block)
         chunk = tried
         if grows and tried != box:
-            chunk = next_box([(tried.members, lasted)], axes, box, mesh) or tried
+            chunk = next_box([(tried.members, lasted)], axes, box, devices) or tried
             seconds += lasted * cells / tried.members
         pieces = list(cut_tile(Tile(0, tuple(tuple(g.positions.tolist()) for g in program.groups)), chunk))
         seconds += 0.0 if grows and tried != box else lasted * len(pieces)
         calls += len(pieces)
-        peak = max(peak, footprint(compiled) * chunk.members // tried.members)
+        peak = max(peak, trial.footprint * chunk.members // tried.members)
     cells = math.prod(len(axis.labels) for axis in axes)
     per_cell = 1 + sum(math.prod(output.shape) * output.dtype.itemsize for output in outputs.variables.values())
     return Plan(
@@ -119,12 +128,21 @@ def forecast(
         runs=cells,
         chunk={axis.name: length for axis, length in zip(axes, chunk.lengths, strict=True)},
         calls=calls,
-        devices=mesh.size,
-        peak_bytes=peak + sum(leaf.nbytes for leaf in jax.tree.leaves(args)),
+        devices=devices,
+        peak_bytes=peak + sum(getattr(leaf, "nbytes", 0) for leaf in jax.tree.leaves(args)),
         result_bytes=cells * per_cell,
         compile_seconds=compiling,
         seconds=seconds,
     )
+
+
+def try_program(program: Program, args: Any, box: Box, mesh: Mesh) -> Trial:
+    """Compile a program for the chunk shape `box`, or half of it until it fits, and time a call."""
+    began = time.perf_counter()
+    compiled, tried = _compile(program, args, box, mesh)
+    compiling = time.perf_counter() - began
+    seconds, block = _time_call(program, compiled, args, tried, mesh)
+    return Trial(tried, compiling, seconds, footprint(compiled), block)
 
 
 def _compile(program: Program, args: Any, box: Box, mesh: Mesh) -> tuple[jax.stages.Compiled, Box]:

@@ -1,14 +1,13 @@
 """Which cells are computed in which chunks: those of short calls at once, those of long ones in chunks that grow."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from jaxreg.engine.axes import Axis
 from jaxreg.engine.chunks import first_box, is_brief, next_box
-from jaxreg.engine.execute import Execution
 from jaxreg.engine.grid import Assignment, Box, Region, Tile, cut_tile, restrict, subtract, tile_region
 from jaxreg.engine.tracing import Program
 
@@ -34,7 +33,25 @@ class Sink(Protocol):
         """Choose another chunk shape for the assignment `number`."""
 
 
-def complete(execution: Execution, sink: Sink, axes: Sequence[Axis], box: Box, is_fixed: bool) -> Box:
+@runtime_checkable
+class Runner(Protocol):
+    """What runs tiles: `execute.Execution` here, `distribute.Dispatch` elsewhere."""
+
+    programs: Sequence[Program | None]
+    broken: set[int]
+    seconds: float
+
+    @property
+    def devices(self) -> int:
+        """How many devices share a call."""
+
+    def run(
+        self, tiles: Sequence[Tile], box: Box, change_box: Callable[[Box], None] = ..., is_fixed: bool = True
+    ) -> Box:
+        """Run every tile; return the chunk shape in use at the end."""
+
+
+def complete(execution: Runner, sink: Sink, axes: Sequence[Axis], box: Box, is_fixed: bool) -> Box:
     """Compute every cell of `axes` that `sink` lacks; return the last chunk shape.
 
     Cells that have a chunk shape keep it, so that a sweep that goes on computes what it would have computed. Others
@@ -44,7 +61,7 @@ def complete(execution: Execution, sink: Sink, axes: Sequence[Axis], box: Box, i
     for number in range(len(sink.assignments)):
         _run_assigned(execution, sink, axes, number, is_fixed)
     rest = sink.unassigned(whole)
-    brief = [p is None or is_brief(p, box, execution.mesh) for p in execution.programs]
+    brief = [p is None or is_brief(p, box, execution.devices) for p in execution.programs]
     if is_fixed or all(brief):
         last = sink.assignments[-1].box if sink.assignments else box
         if 2 * last.members >= box.members:
@@ -57,7 +74,7 @@ def complete(execution: Execution, sink: Sink, axes: Sequence[Axis], box: Box, i
     return box
 
 
-def _run_assigned(execution: Execution, sink: Sink, axes: Sequence[Axis], number: int, is_fixed: bool) -> Box:
+def _run_assigned(execution: Runner, sink: Sink, axes: Sequence[Axis], number: int, is_fixed: bool) -> Box:
     held = sink.assignments[number]
     tiles = [tile for tile in tile_region(held.region, axes, held.box) if not sink.is_done(tile.positions)]
     if not tiles:
@@ -66,7 +83,7 @@ def _run_assigned(execution: Execution, sink: Sink, axes: Sequence[Axis], number
 
 
 def _assign_and_run(
-    execution: Execution, sink: Sink, axes: Sequence[Axis], pieces: Sequence[Region], box: Box, is_fixed: bool = False
+    execution: Runner, sink: Sink, axes: Sequence[Axis], pieces: Sequence[Region], box: Box, is_fixed: bool = False
 ) -> Box:
     if not pieces:
         return box
@@ -78,7 +95,7 @@ def _assign_and_run(
 
 
 def _run_growing(
-    execution: Execution,
+    execution: Runner,
     sink: Sink,
     axes: Sequence[Axis],
     program: Program,
@@ -87,7 +104,7 @@ def _run_growing(
     full: Box,
 ) -> Box:
     """The cells `pieces` of one program: a small chunk, larger ones until one lasts some seconds, then the rest."""
-    box = first_box(program, axes, full, execution.mesh) if pieces else full
+    box = first_box(program, axes, full, execution.devices) if pieces else full
     measured: list[tuple[int, float]] = []
     used: list[Box] = []
     while pieces and box != full and kind.program not in execution.broken:
@@ -96,7 +113,7 @@ def _run_growing(
         measured.append((box.members, execution.seconds))
         used.append(box)
         pieces = [part for piece in pieces for part in subtract(piece, tile.positions)]
-        larger = next_box(measured, axes, full, execution.mesh)
+        larger = next_box(measured, axes, full, execution.devices)
         if larger is None:
             break
         box = larger

@@ -152,7 +152,7 @@ def remove_unfinished(path: Path) -> None:
 def remove_partial(path: Path) -> None:
     """Remove the files that a killed writer of this store had not finished."""
     own = r"(\d+(\.\d+)*|\.z(array|attrs|group|metadata)|\.owner|\.creating|manifest\.json|\.copy-.+)"
-    names = re.compile(own + re.escape(PARTIAL))
+    names = re.compile(own + r"(\.[0-9a-f]{8})?" + re.escape(PARTIAL))  # with the mark of a worker
     for folder in (path, *(entry for entry in path.iterdir() if entry.is_dir() and not entry.is_symlink())):
         for left in [entry for entry in folder.iterdir() if names.fullmatch(entry.name)]:
             with contextlib.suppress(OSError):  # whoever writes this name next says why it cannot

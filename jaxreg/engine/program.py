@@ -70,11 +70,10 @@ def _map_flat(member: Any, values: Values, one_by_one: bool) -> Any:
     return jax.tree.map(lambda leaf: leaf.reshape(*lengths, *leaf.shape[1:]), results)
 
 
-def choose_batching(cost: Cost, device: jax.Device) -> Batching:
-    """How the runs of a call are batched: see `run_chunk`."""
+def choose_batching(cost: Cost, cache: int | None) -> Batching:
+    """How the runs of a call are batched on devices of so much cache: see `run_chunk`."""
     if not cost.is_product_bound:
         return "nested"
-    cache = cache_size(device)
     return "alone" if cache is not None and cost.hot_bytes > LARGE_SHARE * cache else "flat"
 
 
@@ -86,7 +85,7 @@ def compile_chunk(program: Program, args: Any, box: Box, mesh: Mesh) -> jax.stag
             args,
             chunk_values(program, Tile(0, first), box, mesh),
             member=program.member,
-            batching=choose_batching(program.cost, mesh.devices.flat[0]),
+            batching=choose_batching(program.cost, cache_size(mesh.devices.flat[0])),
             split=box.split,
             mesh=mesh,
             in_turn=program.member.uses_lapack and mesh.size > 1 and mesh.devices.flat[0].platform == "cpu",

@@ -33,6 +33,8 @@ def fingerprint_data(args: Sequence[Any]) -> str:
     for leaf in leaves:
         is_key = isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         array = np.ascontiguousarray(jax.random.key_data(leaf) if is_key else leaf)
+        if isinstance(leaf, bool | int | float):  # as JAX takes it in
+            array = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(array.view(np.uint8).data if array.size and array.ndim else array.tobytes())
     return digest.hexdigest()
@@ -51,9 +53,22 @@ def describe_environment(
     run: Callable[..., Any], devices: Sequence[jax.Device], generators: Collection[str] = ()
 ) -> dict[str, Any]:
     """Versions, devices, precision, PRNGs of the run's keys, commit and time of this process, ready for JSON."""
+    return describe_run(run, generators) | describe_host(devices)
+
+
+def describe_run(run: Callable[..., Any], generators: Collection[str] = ()) -> dict[str, Any]:
+    """Name, time, PRNGs of the run's keys and commit, wherever it runs, ready for JSON."""
     return {
         "function": describe_function(run),
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "prng": ", ".join(sorted(generators)) or "none",
+        "commit": _commit(run),
+    }
+
+
+def describe_host(devices: Sequence[jax.Device]) -> dict[str, Any]:
+    """Versions, devices and precision of this process, ready for JSON."""
+    return {
         "versions": {
             "python": platform.python_version(),
             **{
@@ -65,9 +80,7 @@ def describe_environment(
         "machine": f"{platform.system()} {platform.machine()}",
         "x64": bool(read_setting("jax_enable_x64")),
         "matmul_precision": matmul_precision(),
-        "prng": ", ".join(sorted(generators)) or "none",
         "xla_flags": read_flags(),
-        "commit": _commit(run),
     }
 
 

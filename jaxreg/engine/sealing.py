@@ -23,20 +23,22 @@ class DamageError(Exception):
     """A file is not what was written there; the message says how, as the end of a sentence."""
 
 
-def write_files(files: Mapping[Path, bytes]) -> None:
+def write_files(files: Mapping[Path, bytes], mark: str = "") -> None:
     """Replace each file whole, in this order; when this returns, a power cut does not undo it.
 
     Each is written beside its place, synced, and renamed: readers see the old or the new bytes, and a symlink at
-    either name is replaced, never followed. Folders are not made: one that is gone is an error.
+    either name is replaced, never followed. Folders are not made: one that is gone is an error. Writers of the same
+    file that do not know of each other need different marks.
     """
+    beside = {path: path.with_name(path.name + mark + PARTIAL) for path in files}
     try:
-        in_threads(_write_beside, files, files.values())  # a disk syncs many files in about the time of one
+        in_threads(_write_new, beside.values(), files.values())  # a disk syncs many files in about the time of one
         for path in files:
-            _beside(path).replace(path)
+            beside[path].replace(path)
     except OSError:
-        for path in files:
+        for path in beside.values():
             with contextlib.suppress(OSError):
-                _beside(path).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
         raise
     in_threads(sync_folder, {path.parent for path in files})
 
@@ -132,14 +134,9 @@ def digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=_DIGEST).digest()
 
 
-def _write_beside(path: Path, data: bytes) -> None:
-    beside = _beside(path)
-    beside.unlink(missing_ok=True)
-    with beside.open("xb") as file:
+def _write_new(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)
+    with path.open("xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(path.name + PARTIAL)

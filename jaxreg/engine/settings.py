@@ -17,6 +17,10 @@ _COMPILER = (  # settings of how programs are compiled, which may change last bi
     *("jax_disable_most_optimizations", "jax_optimization_level"),
     *("jax_exec_time_optimization_effort", "jax_memory_fitting_effort"),
 )
+_TRACING = (  # settings of how runs are traced, by the names of their context managers
+    *("enable_x64", "default_matmul_precision", "default_prng_impl", "threefry_partitionable"),
+    *("numpy_dtype_promotion", "numpy_rank_promotion"),
+)
 _UNSET = (None, False, 0.0, "UNKNOWN")
 
 
@@ -61,3 +65,25 @@ def describe_precision() -> dict[str, Any]:
         "prng": str(read_setting("jax_default_prng_impl")),
         "threefry_partitionable": bool(read_setting("jax_threefry_partitionable")),
     }
+
+
+def read_settings() -> dict[str, Any]:
+    """The settings that decide what a run computes, as they hold here, for another process."""
+    return {name: read_setting(f"jax_{name}") for name in _TRACING} | {
+        name.removeprefix("jax_"): getattr(jax.config, name, None) for name in _COMPILER
+    }
+
+
+@contextlib.contextmanager
+def settled_as(settings: dict[str, Any]) -> Iterator[None]:
+    """JAX as another process has it by `read_settings`, for a sweep of that process."""
+    with contextlib.ExitStack() as stack:
+        for name in _TRACING:
+            stack.enter_context(getattr(jax, name)(settings[name]))
+        for name in (
+            name for name in _COMPILER if getattr(jax.config, name, None) != settings[name.removeprefix("jax_")]
+        ):
+            stack.callback(jax.config.update, name, getattr(jax.config, name))  # these have no context managers
+            jax.config.update(name, settings[name.removeprefix("jax_")])
+        stack.enter_context(settled(bool(settings["enable_x64"])))
+        yield

@@ -5,18 +5,19 @@ import dataclasses
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from jaxreg.engine.arrays import StoredArray
 from jaxreg.engine.axes import Axis
-from jaxreg.engine.buffer import Buffer
+from jaxreg.engine.buffer import Buffer, FileName
 from jaxreg.engine.catalog import Catalog, open_catalog
 from jaxreg.engine.execute import PAUSES, Block
-from jaxreg.engine.grid import Assignment, Box, Region, unassigned
+from jaxreg.engine.grid import Assignment, Box, Region, Tile, unassigned
 from jaxreg.engine.identity import Identity, check_same
 from jaxreg.engine.integrity import count_missing, examine, repair
 from jaxreg.engine.layout import check_axes, extend_store, find_positions, place_axes
@@ -40,6 +41,25 @@ from jaxreg.errors import StoreError
 
 FLUSH_SECONDS = 4.0  # what a kill may cost, beside the chunk that is being computed
 FLUSH_BYTES = 2**28
+
+
+@dataclasses.dataclass(frozen=True)
+class Loan:
+    """The arrays of a store whose files others write for a while, and which cells are there already."""
+
+    arrays: tuple[StoredArray, ...]
+    catalog: Catalog
+    held: np.ndarray
+
+    def list_begun(self, tiles: Sequence[Tile]) -> frozenset[FileName]:
+        """The files of `tiles` that hold cells already, and must be read before they are written."""
+        begun = set()
+        for array in self.arrays:
+            trailing = list(map(range, array.shape(self.catalog.sizes)[array.cells :]))
+            for tile in tiles:
+                files = (part.file for part in array.split([*tile.positions, *trailing]))
+                begun |= {(array.name, file) for file in files if self.held[array.window(file)].any()}
+        return frozenset(begun)
 
 
 class Store:
@@ -67,6 +87,11 @@ class Store:
         """The cells assigned so far and their chunk shapes, in the order in which they were first asked for."""
         return read_assignments(self._catalog.manifest)
 
+    @property
+    def store_id(self) -> str:
+        """What every file of the store is bound to."""
+        return self._catalog.store_id
+
     def is_done(self, positions: Region) -> bool:
         """Whether every cell at `positions` has been computed."""
         return bool(self._done[region_index(positions, ())].all())
@@ -85,6 +110,18 @@ class Store:
             with self._as_store_errors():
                 self._buffer.flush(self._guard)
             self._flushed = time.monotonic()
+
+    def lend(self, tiles: Sequence[Tile]) -> Loan:
+        """Leave to others the arrays of which no two of `tiles` share a file: only these can many processes write."""
+        arrays = find_unshared(self._catalog.outputs, tiles)
+        self.finish()
+        self._buffer.lend([array.name for array in arrays])
+        return Loan(tuple(arrays), self._catalog, self._done)
+
+    def note(self, told: dict[str, Any]) -> None:
+        """Add to what the store says of the sweep that writes it."""
+        self._catalog.manifest["history"][-1] |= told
+        self._publish()
 
     def count_missing(self) -> int:
         """How many of the cells that the sweep asks for, or that were asked for before, are not done."""
@@ -125,6 +162,9 @@ class Store:
 
     def _record(self, assignments: Sequence[Assignment]) -> None:
         write_assignments(self._catalog.manifest, assignments)
+        self._publish()
+
+    def _publish(self) -> None:
         with self._as_store_errors():
             self._guard()
             try:
@@ -294,6 +334,27 @@ def _read(catalog: Catalog, placed: Sequence[Axis], axes: Sequence[Axis], held: 
         if positions != list(range(len(axis.labels))):
             dataset = dataset.isel({asked.name: positions})
     return dataset
+
+
+def find_unshared(arrays: Iterable[StoredArray], tiles: Sequence[Tile]) -> list[StoredArray]:
+    """The arrays of which no two tiles share a file.
+
+    Tiles are products of parts of the axes: two of them share a file only where two parts of an axis do.
+    """
+    columns = zip(*(tile.positions for tile in tiles), strict=True)
+    parts = [set({id(part): part for part in column}.values()) for column in columns]
+    return [array for array in arrays if all(_are_apart(p, n) for p, n in zip(parts, array.chunks, strict=False))]
+
+
+def _are_apart(parts: Iterable[Sequence[int]], length: int) -> bool:
+    """Whether no two of these positions of an axis lie in one file of so many."""
+    seen: set[int] = set()
+    for part in parts:
+        files = {i // length for i in part}
+        if files & seen:
+            return False
+        seen |= files
+    return True
 
 
 def _status(file: Path) -> tuple[int, int, int]:

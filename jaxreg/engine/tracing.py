@@ -50,18 +50,29 @@ def trace_programs(
         static = tuple(item for group in groups for item in group.static)
         label = _label(axes, groups)
         try:
-            member = trace_member(run, args, _structs(groups), static, seed_names(axes))
+            programs.append(trace_program(run, args, label, static, groups, seed_names(axes)))
         except Exception as error:
             failures[label] = error
             programs.append(None)
-            continue
-        shared = len(jax.tree.leaves(tuple(args)))
-        names = sorted(name for group in groups for name in group.traced)
-        seeded = tuple(shared + i for i, name in enumerate(names) if name in seed_names(axes))
-        programs.append(Program(label, static, groups, member, _measure_cost(member, shared, seeded)))
     if not any(programs):
         raise next(iter(failures.values()))
     return programs, failures
+
+
+def trace_program(
+    run: Callable[..., Any],
+    args: Sequence[Any],
+    label: str,
+    static: Statics,
+    groups: tuple[Group, ...],
+    keys: Sequence[str],
+) -> Program:
+    """Trace `run` for one combination of static values; keywords in `keys` are seeds."""
+    member = trace_member(run, args, _structs(groups), static, keys)
+    shared = len(jax.tree.leaves(tuple(args)))
+    names = sorted(name for group in groups for name in group.traced)
+    seeded = tuple(shared + i for i, name in enumerate(names) if name in keys)
+    return Program(label, static, groups, member, _measure_cost(member, shared, seeded))
 
 
 def _label(axes: Sequence[Axis], groups: Sequence[Group]) -> str:

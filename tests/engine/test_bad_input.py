@@ -171,6 +171,7 @@ for call in (
     lambda: jr.seeds(True),
     lambda: jr.cases({"a": 3}),
     lambda: jr.cases([("a", {})]),
+    lambda: jr.sweep(run, {"a": [1.0]}, executor=4),
 ):
     try:
         call()
@@ -189,6 +190,7 @@ def test_wrong_types_are_refused_without_the_tests_type_checker():
         "seeds(n) = True",
         "cases['a'] = 3",
         "cases = [('a', {})]",
+        "executor = 4",
     ]
 
 

@@ -89,10 +89,10 @@ def test_a_long_sweep_is_measured_and_a_short_one_is_not():
 
     study = _prepare(long, {"seed": jr.seeds(8000)}, (), None, "auto", None)
     (program,) = study.programs
-    assert not is_brief(program, study.box, study.mesh)
-    assert first_box(program, study.axes, study.box, study.mesh).members <= 8000 / 10
+    assert not is_brief(program, study.box, study.bench.machine.devices)
+    assert first_box(program, study.axes, study.box, study.bench.machine.devices).members <= 8000 / 10
     study = _prepare(walk, AXES, (), None, "auto", None)
-    assert is_brief(study.programs[0], study.box, study.mesh)
+    assert is_brief(study.programs[0], study.box, study.bench.machine.devices)
 
 
 def turning(*, seed, n):
@@ -104,8 +104,8 @@ def test_runs_of_unknown_length_are_measured_from_one_on(tmp_path, monkeypatch):
     """Those of the first seeds are short by what they report, those of later ones five times as long as they should."""
     study = _prepare(turning, {"seed": jr.seeds(8000), "n": [10, 20]}, (), None, "auto", None)
     (program,) = study.programs
-    assert not is_brief(program, study.box, study.mesh)
-    assert first_box(program, study.axes, study.box, study.mesh).members == study.mesh.size
+    assert not is_brief(program, study.box, study.bench.machine.devices)
+    assert first_box(program, study.axes, study.box, study.bench.machine.devices).members == study.bench.machine.devices
     whole, lasted = execute.Execution._finish_first, []
 
     def finish_first(self, started):
@@ -127,11 +127,11 @@ def test_runs_of_unknown_length_are_measured_from_one_on(tmp_path, monkeypatch):
 
 
 def test_growth_aims_at_seconds(monkeypatch):
-    axes, mesh = [make_axis("seed", 10**6, "seeds")], execute.make_mesh(jax.local_devices())
+    axes, devices = [make_axis("seed", 10**6, "seeds")], len(jax.local_devices())
     full = Box((10**6,), 0)
     for start, each in ((0.0, 1e-2), (3.0, 1e-4), (0.1, 1e-3), (2.9, 1e-9)):
         measured = [(8, start + 8 * each)]
-        while (box := next_box(measured, axes, full, mesh)) is not None:
+        while (box := next_box(measured, axes, full, devices)) is not None:
             measured.append((box.members, start + box.members * each))
             assert len(measured) < 10
         assert measured[-1][1] <= 10

@@ -76,7 +76,7 @@ def test_every_batching_gives_the_same_numbers(batching, monkeypatch):
 
     axes = {"seed": jr.seeds(5), "learning_rate": RATES}
     expected = sweep(descend, axes, args=(POINTS,))
-    monkeypatch.setattr(program, "choose_batching", lambda cost, device: batching)
+    monkeypatch.setattr(program, "choose_batching", lambda cost, cache: batching)
     result = sweep(descend, axes, args=(POINTS,), chunk_size=6)
     np.testing.assert_allclose(result.weight, expected.weight, rtol=1e-6, atol=1e-7)
 
@@ -90,7 +90,7 @@ def test_large_networks_run_alone_and_small_ones_in_a_flat_batch():
 
     def batching(size):
         study = entry._prepare(multiply, {"seed": jr.seeds(64), "size": jr.static([size])}, (), None, "auto", None)
-        return program.choose_batching(study.programs[0].cost, jax.local_devices()[0]), study.box.members
+        return program.choose_batching(study.programs[0].cost, study.bench.machine.cache), study.box.members
 
     assert batching(2000) == ("alone", 2)
     assert batching(16) == ("flat", 64)
@@ -207,12 +207,12 @@ def test_a_second_sweep_with_an_automatic_chunk_compiles_nothing():
 def test_args_are_arguments_and_not_constants():
     data = np.arange(100_000, dtype=np.float32)
     axes = jr.engine.reading.read_axes(lambda data, *, a: {"x": data.sum() * a}, {"a": [1.0]}, (data,))
-    from jaxreg.engine import chunks, execute, program, tracing
+    from jaxreg.engine import chunks, devices, execute, program, tracing
 
     mesh = execute.make_mesh(jax.local_devices()[:1])
     shared = program.replicate((data,), mesh)
     (built,) = tracing.build_programs(lambda data, *, a: {"x": data.sum() * a}, axes, shared)
-    box = chunks.initial_box(axes, [built], "auto", mesh)
+    box = chunks.initial_box(axes, [built], "auto", devices.describe_machine(jax.local_devices()[:1]))
     assert len(program.compile_chunk(built, shared, box, mesh).as_text()) < 100_000
 
 
@@ -360,13 +360,13 @@ def test_import_is_light():
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 @pytest.mark.parametrize("batching", ["nested", "flat", "alone"])
 def test_the_chunk_program_lowers_for_every_platform(platform, batching):
-    from jaxreg.engine import chunks, execute, program, tracing
+    from jaxreg.engine import chunks, devices, execute, program, tracing
     from jaxreg.engine.reading import read_axes
 
     mesh = execute.make_mesh(jax.local_devices())
     axes = read_axes(descend, {"seed": jr.seeds(4), "learning_rate": [0.1, 0.2]}, (POINTS,))
     (built,) = tracing.build_programs(descend, axes, (POINTS,))
-    box = chunks.initial_box(axes, [built], 8, mesh)
+    box = chunks.initial_box(axes, [built], 8, devices.describe_machine(jax.local_devices()))
     values = program.chunk_values(built, program.Tile(0, ((0,), (0,))), box, mesh)
 
     def call(args, values):

@@ -1,0 +1,65 @@
+"""A study that workers share, with files that they write and files that the driver does; one to be killed.
+
+`python spreading.py STORE COUNT WORKERS`: sweep with so many dask workers, and die after so many tasks came back.
+"""
+
+import os
+import signal
+import sys
+
+import jax
+
+jax.config.update("jax_num_cpu_devices", 2)
+
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+
+import jaxreg as jr  # noqa: E402
+
+DATA = np.linspace(-1, 1, 50, dtype=np.float32)
+AXES = {"seed": jr.seeds(24), "rate": [0.1, 0.3], "power": jr.static([1, 2])}
+SETTINGS = {"args": (DATA,), "dims": {"weight": ("unit",)}, "chunk_size": 8, "progress": False}
+
+
+def walk(data, *, seed, rate, power):
+    """Steps of noise on many weights: a tile of eight runs has more than the 128 KiB that files are joined below."""
+    noise = jax.random.normal(seed, (8192,))
+    weight = jax.lax.fori_loop(0, 5, lambda i, w: w - rate * (w - data.mean() - noise) ** power, noise)
+    return {"weight": weight, "norm": jnp.abs(weight).max()}
+
+
+walk.__module__ = "tests.engine.spreading"  # one name, whether this file runs as a script or is imported
+
+
+def sweep(store, **options):
+    """The study, in one process or with an executor."""
+    return jr.sweep(walk, options.pop("axes", AXES), store=store, **SETTINGS | options)
+
+
+def main(store: str, count: int, workers: int) -> None:
+    """Sweep, and be killed after `count` tasks."""
+    import dask.distributed
+
+    from jaxreg.engine import distribute
+    from jaxreg.engine import store as stores
+
+    stores.FLUSH_SECONDS = 0.0
+    take_in, left = distribute.Dispatch._take_in, [count]
+
+    def counted(self, outcome, number):
+        take_in(self, outcome, number)
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    distribute.Dispatch._take_in = counted  # type: ignore[method-assign]
+    distribute._Pace.learn = lambda self, seconds, tiles: None  # type: ignore[method-assign]
+    with (
+        dask.distributed.LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        dask.distributed.Client(cluster) as client,
+    ):
+        sweep(store, executor=client.get_executor())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
