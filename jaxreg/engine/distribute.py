@@ -15,7 +15,7 @@ from jaxreg.engine.axes import Axis, Group
 from jaxreg.engine.execute import Block, Tally
 from jaxreg.engine.forecast import Trial
 from jaxreg.engine.grid import Box, Region, Tile
-from jaxreg.engine.places import as_store_error
+from jaxreg.engine.places import as_store_error, payload_place
 from jaxreg.engine.provenance import describe_function
 from jaxreg.engine.reporting import Report
 from jaxreg.engine.sealing import digest, write_files
@@ -97,19 +97,17 @@ class Team:
     ) -> Iterator["Dispatch"]:
         """What runs tiles there; `arrays` names the arrays of a store, for outputs that have other names.
 
-        A large study lies beside the store meanwhile, the only one there: what killed processes left is removed.
+        A large study lies beside the store meanwhile.
         """
         dispatch = Dispatch(self, programs, keep, tally, report, failures, store, dict(arrays or {}))
         if store is None:
             yield dispatch
             return
-        place = store.path.with_name(f"{store.path.name}.payload-{self.order.digest.hex()}")
-        with as_store_error(place):
-            for left in store.path.parent.glob(f"{store.path.name}.payload-*"):
-                left.unlink(missing_ok=True)
-            if len(self._payload) > LARGE:
+        place = payload_place(store.path, self.order.digest.hex())
+        if len(self._payload) > LARGE:
+            with as_store_error(place):
                 write_files({place: self._payload})
-                self.order = dataclasses.replace(self.order, place=str(place))
+            self.order = dataclasses.replace(self.order, place=str(place))
         self.order = dataclasses.replace(self.order, store=(str(store.path), store.store_id))
         try:
             yield dispatch

@@ -149,8 +149,17 @@ def remove_unfinished(path: Path) -> None:
                     shutil.rmtree(left)
 
 
+def payload_place(path: Path, name: str) -> Path:
+    """Where data for the workers of a sweep lie while it writes the store at `path`."""
+    return path.with_name(f"{path.name}.payload-{name}")
+
+
 def remove_partial(path: Path) -> None:
-    """Remove the files that a killed writer of this store had not finished."""
+    """Remove the files that a killed writer of this store had not finished, and what it had laid out for workers."""
+    with contextlib.suppress(OSError):  # a folder that may be entered and not read
+        for left in path.parent.iterdir():
+            if re.fullmatch(re.escape(path.name) + r"\.payload-[0-9a-f]{32}(\.partial)?", left.name):
+                left.unlink()
     own = r"(\d+(\.\d+)*|\.z(array|attrs|group|metadata)|\.owner|\.creating|manifest\.json|\.copy-.+)"
     names = re.compile(own + r"(\.[0-9a-f]{8})?" + re.escape(PARTIAL))  # with the mark of a worker
     for folder in (path, *(entry for entry in path.iterdir() if entry.is_dir() and not entry.is_symlink())):

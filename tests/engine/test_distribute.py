@@ -292,6 +292,9 @@ def test_large_args_are_sent_once(tmp_path, monkeypatch):
         monkeypatch.setattr(distribute, "LEAST_SENT", 1)
         jr.sweep(large, axes, args=data, executor=memory, chunk_size=2, progress=False)
         assert max(stored.bytes) < 10_000  # through the file
+        left = tmp_path / f"s.zarr.payload-{'0' * 32}"  # by a killed process
+        left.write_bytes(b"")
+        jr.sweep(large, axes, args=data, store=tmp_path / "s.zarr", progress=False)
         assert sum(size > 2**20 for size in memory.bytes) == 1  # with one task, for all workers of this process
         np.testing.assert_allclose(result.x, data[0][0] * axes["a"], rtol=1e-6)
         assert not list(tmp_path.glob("*payload*"))
