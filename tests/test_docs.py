@@ -22,6 +22,7 @@ _SLOW = {"hypergradients": "trains"}
 _NEEDS = {
     "accelerators": "a chip, or its compiler",
     "models": "MNIST: below, on few images",
+    "distributed": "workers and clusters; tests/engine/test_distribute",
     "explorer": "a result; tests/explorer",
 }
 _PAGES = [path.stem for path in sorted(DOCS.glob("*.md"))]

@@ -132,8 +132,8 @@ def sweep(
             dataset = _sweep_memory(study, environment, tally, report)
         else:
             dataset = _sweep_store(study, path, environment, tally, report)
-    is_ours = devices is None and isinstance(study.bench, Bench)
-    idle = describe_idle(list(study.bench.mesh.devices.flat)) if is_ours else ""
+    is_all = devices is None and isinstance(study.bench, Bench)
+    idle = describe_idle(jax.local_devices()) if is_all else ""
     report.say(f"{tally}{idle}")
     return dataset
 
