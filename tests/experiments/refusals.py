@@ -11,6 +11,12 @@ REFUSED = {
         ({"descent_rate": 0.1}, "descent_rate"),
         ({"epochs": 99.5}, "epochs"),
     ],
+    "hypergradients.tuned_ridge": [
+        ({"draws": 1}, "draws"),
+        ({"steps": 5}, "steps"),
+        ({"correlation": 1.0}, "correlation"),
+        ({"noise": np.nan}, "noise"),
+    ],
     "landscape.escape_times": [
         ({"seeds": 0}, "seeds"),
         ({"temperatures": ()}, "temperatures"),

@@ -1,0 +1,102 @@
+"""Tuned ridge: what is drawn, what scikit-learn says of the same strengths, claims that fall either way."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn.linear_model import Ridge
+
+import jaxreg as jr
+from experiments.hypergradients.tuned_ridge import (
+    CLAIMS,
+    COLUMNS,
+    MATTER,
+    ROWS,
+    SPARSE_ROWS,
+    Config,
+    make_data,
+    make_sparse_data,
+    ridge_of,
+    run,
+)
+from jaxreg.claims import find_claim
+
+_SMALL = Config(seeds=3, draws=2, steps=40, strength_steps=10)
+
+
+def test_misleading_columns_lie_near_the_sum_of_those_that_matter():
+    with jax.enable_x64(True):
+        X, y = map(np.asarray, make_sparse_data(jr.seeds(1).key(0), 0.7, 0.85))
+    signal = X[:, :MATTER].sum(1)
+    correlations = [np.corrcoef(signal, column)[0, 1] for column in X.T]
+    np.testing.assert_allclose(correlations[MATTER : 2 * MATTER], 0.85, atol=0.05)
+    np.testing.assert_allclose(correlations[2 * MATTER :], 0, atol=0.15)
+    assert abs((y - signal).std() - 0.7) < 0.05
+
+
+def test_the_criterion_is_the_error_of_leaving_rows_out():
+    with jax.enable_x64(True):
+        X, y = map(np.asarray, make_data(jr.seeds(1).key(0), 2.0))
+        found = float(ridge_of(seed=jr.seeds(1).key(0), noise=2.0)({"alpha": jnp.asarray(0.3)}))
+    errors = []
+    for i in range(ROWS):
+        kept = np.arange(ROWS) != i
+        errors.append(Ridge(alpha=0.3 * ROWS).fit(X[kept], y[kept]).predict(X[i : i + 1])[0] - y[i])
+    np.testing.assert_allclose(found, (np.array(errors) ** 2).mean() / 2, rtol=1e-8)
+
+
+@pytest.mark.slow
+def test_searches_end_where_an_independent_one_does(tmp_path):
+    result = run(_SMALL, store=tmp_path / "tuned", progress=False).load()
+    assert result.sizes["column"] == 40
+    assert result.sizes["fit"] == 3
+    alpha = result["alpha"].sel(rule="gradient").values
+    np.testing.assert_allclose(np.log(alpha / result["alpha"].sel(rule="grid")), 0, atol=0.2)
+    np.testing.assert_array_less(-1e-9, result["risk"] - result["risk"].sel(rule="best"))
+    with jax.enable_x64(True):
+        X, y = map(np.asarray, make_data(jr.seeds(1).key(0), _SMALL.noise))
+        rows, target = map(np.asarray, make_sparse_data(jr.seeds(1, root=1).key(0), 0.7, 0.85))
+    fit = Ridge(alpha=alpha[0] * ROWS).fit(X, y)
+    risk = ((fit.coef_ - (np.arange(COLUMNS) < MATTER)) ** 2).sum() + fit.intercept_**2
+    np.testing.assert_allclose(result["risk"].sel(rule="gradient")[0], risk, rtol=1e-6)
+    least = Ridge(alpha=1e-10).fit(rows[:SPARSE_ROWS], target[:SPARSE_ROWS])
+    error = ((least.predict(rows) - target) ** 2)[2 * SPARSE_ROWS :].mean() / 2
+    np.testing.assert_allclose(result["test_error"].sel(fit="least squares")[0], error, rtol=1e-4)
+    xr.testing.assert_equal(result, run(_SMALL, store=tmp_path / "tuned", progress=False).load())
+
+
+def _made_up(**changed):
+    """A population of which every claim holds, but for what is `changed`."""
+    values = {"reached": True, "risk": [1.0, 1.0, 1.0, 0.95], "found": [True, False, False]}
+    values |= {"test_error": [1.0, 2.0, 3.0], "validation_error": [0.98, 2.0, 3.0], **changed}
+    scatter = 1 + 1e-3 * np.random.default_rng(0).normal(size=(100, 4))
+    return xr.Dataset(
+        {
+            "reached": ("seed", np.full(100, values["reached"])),
+            "risk": (("seed", "rule"), values["risk"] * scatter),
+            "found": (("draw", "fit"), np.tile(values["found"], (100, 1))),
+            "test_error": (("draw", "fit"), values["test_error"] * scatter[:, :3]),
+            "validation_error": (("draw", "fit"), values["validation_error"] * scatter[:, 1:]),
+        },
+        {"rule": ["gradient", "grid", "decades", "best"], "fit": ["strengths", "lasso", "least squares"]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [
+        ("gradients on log", {"reached": False}),
+        ("as well as that of the grid", {"risk": [1.05, 1, 1, 0.95]}),
+        ("for each decade", {"risk": [1, 1, 1.1, 0.95]}),
+        ("Leave-one-out chooses", {"risk": [1, 1, 1, 0.5]}),
+        ("a strength for each coefficient", {"found": [False] * 3}),
+        ("With misleading columns", {"found": [True] * 3}),
+        ("of their own predict", {"test_error": [3, 2, 1]}),
+        ("do not overfit", {"validation_error": [0.5, 2, 3]}),
+    ],
+)
+def test_claims_can_fall_either_way(words, changed):
+    claim = find_claim(CLAIMS, words)
+    assert claim.judge(_made_up()).status == "holds"
+    assert claim.judge(_made_up(**changed)).status == "fails"
