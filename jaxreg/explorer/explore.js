@@ -9,7 +9,8 @@
     MOST_CHOICES = 500,
     MOST_POINTS = 400,
     BINS = 40,
-    AXIS = 32;
+    AXIS = 32,
+    FACET = 240;
   const NAMES = {
     mean: "Mean",
     median: "Median",
@@ -481,8 +482,20 @@
     showLegend();
     const holders = scene.facets.map(makeHolder),
       width = Math.max(200, holders[0].clientWidth); // laid out once
-    scene.panels = laid.map((chart, f) => drawPanel(chart, f, holders[f], width));
+    for (const holder of holders) holder.style.minHeight = `${FACET}px`;
+    const seen = holders.map((holder, f) => f === 0 || holder.getBoundingClientRect().top < innerHeight);
+    const later = range(laid.length).filter((f) => !seen[f]);
+    scene.panels = [];
+    const show = (f) => scene.panels.push(drawPanel(laid[f], f, holders[f], width));
+    seen.forEach((is, f) => is && show(f));
     showTable();
+    const own = scene;
+    const showNext = () => {
+      if (scene !== own || !later.length) return;
+      show(later.shift());
+      setTimeout(showNext);
+    };
+    setTimeout(showNext); // what is below the window comes after what is seen
   }
 
   function makeHolder(facet) {
@@ -501,7 +514,7 @@
   function drawPanel({ data, series, bands, place }, f, holder, width) {
     const panel = { f, place, point: null, runs: {} };
     const [across, up] = axes(width),
-      plain = scene.facets.length > 1 ? 240 : Math.max(260, Math.min(440, Math.round(0.55 * width)));
+      plain = scene.facets.length > 1 ? FACET : Math.max(260, Math.min(440, Math.round(0.55 * width)));
     const marks = {
       stroke: css("--text"),
       width: 2,
