@@ -11,6 +11,12 @@ REFUSED = {
         ({"descent_rate": 0.1}, "descent_rate"),
         ({"epochs": 99.5}, "epochs"),
     ],
+    "hypergradients.influence": [
+        ({"seeds": 1}, "seeds"),
+        ({"train": 1200}, "train"),
+        ({"wrong": 0.6}, "wrong"),
+        ({"learning_rate": -0.1}, "learning_rate"),
+    ],
     "hypergradients.tuned_ridge": [
         ({"draws": 1}, "draws"),
         ({"steps": 5}, "steps"),

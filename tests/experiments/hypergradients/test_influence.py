@@ -1,0 +1,56 @@
+"""Influence on mislabelled digits: who is mislabelled, rankings against refits, claims that fall either way."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+from experiments.hypergradients.influence import CLAIMS, RANKINGS, Config, mislabel, run
+from jaxreg.claims import find_claim
+
+
+def test_as_many_labels_as_asked_for_are_others():
+    y = jnp.arange(200) % 10
+    changed, wrong = mislabel(jax.random.key(0), y, 30)
+    assert int(wrong.sum()) == 30
+    np.testing.assert_array_equal(changed != y, wrong)
+    assert len(set(np.asarray((changed - y) % 10)[np.asarray(wrong)])) > 5
+    assert not np.array_equal(wrong, mislabel(jax.random.key(1), y, 30)[1])
+
+
+@pytest.mark.slow
+def test_every_mislabelled_digit_is_found_in_the_end():
+    result = run(Config(seeds=2, train=100, validation=40, hidden=4, epochs=2, wrong=0.2), progress=False).load()
+    assert dict(result.sizes) == {"seed": 2, "ranking": len(RANKINGS), "looked_at": 100}
+    found = result["found"]
+    np.testing.assert_allclose(found.isel(looked_at=-1), 100)
+    np.testing.assert_allclose(found.sel(looked_at=20), result["precision"], rtol=1e-6)
+    steps = found.diff("looked_at")
+    assert (np.isclose(steps, 0, atol=1e-4) | np.isclose(steps, 5, atol=1e-4)).all()
+    assert result.attrs["wrong"] == 20
+
+
+def _made_up(**changed):
+    """A population of which every claim holds, but for what is `changed`."""
+    values = {"precision": [90, 60, 70], "test_accuracy": [95, 90, 92], "accuracy_of_all": 88, **changed}
+    scatter = np.random.default_rng(0).normal(size=(20, 3))
+    made = {name: (("seed", "ranking"), values[name] + scatter, {"units": "%"}) for name in values if len(name) < 14}
+    made["accuracy_of_all"] = ("seed", values["accuracy_of_all"] + scatter[:, 0])
+    return xr.Dataset(made, {"seed": np.arange(20), "ranking": list(RANKINGS)})
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [
+        ("Most of the first", {"precision": [40, 10, 20]}),
+        ("their own training loss", {"precision": [90, 95, 70]}),
+        ("early in the training", {"precision": [90, 60, 95]}),
+        ("one trained with all", {"accuracy_of_all": 97}),
+        ("without the first by early loss", {"test_accuracy": [95, 90, 97]}),
+    ],
+)
+def test_claims_can_fall_either_way(words, changed):
+    claim = find_claim(CLAIMS, words)
+    assert claim.judge(_made_up()).status == "holds"
+    assert claim.judge(_made_up(**changed)).status == "fails"
