@@ -1,5 +1,6 @@
 """What the build makes itself: home (the README), API, gallery and table of speed; and files from outside `docs`."""
 
+import logging
 import re
 import sys
 from pathlib import Path
@@ -17,6 +18,11 @@ import readme
 
 _KEPT = public.ROOT / "paper_figures" / "gallery"
 _BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\(([^)]*)\)")
+_FETCHED = re.compile(
+    r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["']?https?:[^>]*>|<link\b[^>]*href=["']?https?:[^>]*>"""
+)
+_PICTURE = re.compile(r"<img\b[^>]*>")
+_LOG = logging.getLogger("mkdocs.jaxreg")
 _OUTSIDE = {  # links as the repository has them, and where the site has the same
     "](../paper_figures/gallery/": "](kept/",
     "](paper_figures/gallery/": "](kept/",
@@ -55,6 +61,16 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     for outside, inside in _OUTSIDE.items():
         markdown = markdown.replace(outside, inside)
     return _BADGE.sub(r"[Open in Colab](\1)", markdown)
+
+
+def on_post_page(output: str, page: Page, **_: Any) -> str:
+    """Warn, which ends a strict build, of what would be fetched from elsewhere, and of pictures that say nothing."""
+    for found in _FETCHED.findall(output):
+        _LOG.warning("%s is fetched from elsewhere: %s", page.file.src_uri, found)
+    for found in _PICTURE.findall(output):
+        if not re.search(r'alt="[^"]+"', found):
+            _LOG.warning("%s has a picture without a text: %s", page.file.src_uri, found)
+    return output
 
 
 def _render_api() -> dict[str, str]:

@@ -118,6 +118,7 @@ def backpropagate(
 
     $$\delta_2 = \frac{\partial L}{\partial (h W_2)} = 2 (o - y)\, o (1 - o), \qquad
     \frac{\partial L}{\partial W_2} = h^\top \delta_2,$$
+
     $$\delta_1 = \frac{\partial L}{\partial (x W_1)} = \delta_2 W_2^\top \, h (1 - h), \qquad
     \frac{\partial L}{\partial W_1} = x^\top \delta_1.$$
 
