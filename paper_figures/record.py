@@ -44,10 +44,11 @@ def keep(told: Sequence[Mapping[str, Any]], pictures: Path, gallery: Path) -> No
 
 def main(arguments: Sequence[str]) -> int:
     """Draw, then keep; return the exit code of the drawing."""
-    named = arguments or ["--all"]
-    code = draw_figures(named, STUDIES)
-    told = json.loads((STUDIES.output / "index.json").read_text(encoding="utf-8"))
-    keep(told, STUDIES.output, GALLERY)
+    page = STUDIES.output / "index.json"
+    page.unlink(missing_ok=True)
+    code = draw_figures(arguments or ["--all"], STUDIES)
+    if page.exists():  # what could be drawn is kept
+        keep(json.loads(page.read_text(encoding="utf-8")), STUDIES.output, GALLERY)
     return code
 
 

@@ -68,6 +68,11 @@ def test_the_sessions_of_a_page_print_what_they_say(page):
     assert doctest.DocTestRunner().run(test).failed == 0
 
 
+def test_every_page_is_in_the_navigation():
+    listed = re.findall(r"^ +- ([\w/]+)\.md", (ROOT / ".mkdocs.yml").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert {*_PAGES, "index", "changelog"} == set(listed)  # the last two are README and CHANGELOG
+
+
 def _few(name, train, test, flatten=True):
     """Pictures of 28 x 28 pixels, few of them."""
     random = np.random.default_rng(0)

@@ -154,6 +154,7 @@ def _tune_ridges(config: Config, folder: Path | None, progress: bool) -> xr.Data
             }
         )
         .assign_coords(rule=rules, seed=np.arange(config.seeds), step=np.arange(config.steps))
+        .assign_attrs(provenance=tuned.attrs["provenance"])
     )
 
 

@@ -63,6 +63,7 @@ def test_searches_end_where_an_independent_one_does(tmp_path):
     least = Ridge(alpha=1e-10).fit(rows[:SPARSE_ROWS], target[:SPARSE_ROWS])
     error = ((least.predict(rows) - target) ** 2)[2 * SPARSE_ROWS :].mean() / 2
     np.testing.assert_allclose(result["test_error"].sel(fit="least squares")[0], error, rtol=1e-4)
+    assert "provenance" in result.attrs  # which the page of figures shows
     xr.testing.assert_equal(result, run(_SMALL, store=tmp_path / "tuned", progress=False).load())
 
 
