@@ -127,7 +127,7 @@ def static(values: Any) -> Static:
             raise SweepError("static", values, "must not hold keys", "Use jaxreg.seeds(n) for seeds")
         array = np.asarray(values)
         values = [array.item()] if array.ndim == 0 else [_as_tuple(entry) for entry in array.tolist()]
-    held = tuple(values) if isinstance(values, list | range) else (values,)
+    held = tuple(map(_frozen, values)) if isinstance(values, list | range) else (_frozen(values),)
     for value in held:
         try:
             hash(value)
@@ -136,6 +136,17 @@ def static(values: Any) -> Static:
         if isinstance(value, Static | Seeds | Cases | Zipped):
             raise SweepError("static", value, "must hold values, not axes", "Drop the inner call")
     return Static(held)
+
+
+class _FrozenDict(dict[Any, Any]):
+    """A dict as a value: a copy of what was given, that can be hashed."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+
+def _frozen(value: Any) -> Any:
+    return _FrozenDict({key: _frozen(item) for key, item in value.items()}) if type(value) is dict else value
 
 
 def cases(bundles: Mapping[str, Mapping[str, Any]]) -> Cases:

@@ -126,28 +126,44 @@ def read_own(name: str, value: Any, dtype: Any) -> Any:
     return jnp.asarray(value, dtype)
 
 
-def read_sets(given: Mapping[str, tuple[Any, Any]], of_rows: bool) -> dict[str, tuple[Array, Array]]:
-    """The data sets that are there, as arrays; refuse those that do not fit each other or their targets.
+def read_sets(given: Mapping[str, tuple[Any, Any]], of_rows: bool) -> dict[str, tuple[Any, Array]]:
+    """The data sets that are there, as arrays or dicts of them; refuse those that do not fit each other or the targets.
 
     Args:
         given: inputs and targets of each set.
         of_rows: whether inputs must be rows of floats, which is what an `MLP` takes.
     """
-    sets: dict[str, tuple[Array, Array]] = {}
+    sets: dict[str, tuple[Any, Array]] = {}
     for name, (x, y) in given.items():
         for this, that, there in ((f"x_{name}", f"y_{name}", y), (f"y_{name}", f"x_{name}", x)):
             if there is not None and (x is None or y is None):
                 raise ArgumentError(this, None, f"must be given where {that} is", "Give inputs and targets")
         if x is not None:
-            sets[name] = jnp.asarray(read_array(f"x_{name}", x)), jnp.asarray(read_array(f"y_{name}", y))
+            sets[name] = _read_inputs(f"x_{name}", x), jnp.asarray(read_array(f"y_{name}", y))
             if of_rows:
                 _check_rows(name, sets[name][0])
             _check_examples(name, *sets[name], *sets["train"])
     return sets
 
 
-def _check_examples(name: str, x: Array, y: Array, x_like: Array, y_like: Array) -> None:
+def _read_inputs(name: str, x: Any) -> Any:
+    """An array, or several by name, for a model of several inputs."""
+    if not isinstance(x, Mapping):
+        return jnp.asarray(read_array(name, x))
+    if not x or not all(isinstance(key, str) for key in x):
+        raise ArgumentError(name, list(x), "must hold arrays by name", 'Give {"image": ..., "text": ...}')
+    return {key: _read_inputs(f"{name}[{key!r}]", part) for key, part in x.items()}
+
+
+def _check_examples(name: str, x: Any, y: Array, x_like: Any, y_like: Array) -> None:
     """Refuse inputs and targets that do not fit each other, or those that they should be like."""
+    if isinstance(x, dict) or isinstance(x_like, dict):
+        known, like = (sorted(part) if isinstance(part, dict) else "one array" for part in (x, x_like))
+        if known != like:
+            raise ArgumentError(f"x_{name}", known, f"must hold the inputs of x_train, {like}", "Prepare both alike")
+        for key in x:
+            _check_examples(f"{name}[{key!r}]", x[key], y, x_like[key], y_like)
+        return
     rows, targets = _describe(x), _describe(y)
     if not x.ndim or (jnp.issubdtype(x.dtype, jnp.floating) and jnp.finfo(x.dtype).bits < _BITS):
         raise ArgumentError(f"x_{name}", rows, f"must have {_BITS} bits or more", "Convert them to float32")
@@ -160,18 +176,32 @@ def _check_examples(name: str, x: Array, y: Array, x_like: Array, y_like: Array)
         raise ArgumentError(f"x_{name}", rows, "must hold at least one example", "Take a larger part of the data")
     if y.shape[:1] != x.shape[:1] or y.shape[1:] != y_like.shape[1:]:
         constraint = f"must be one target for each of the {x.shape[0]} examples, as in y_train"
-        raise ArgumentError(f"y_{name}", targets, constraint, "Prepare both sets alike")
+        raise ArgumentError(f"y_{name.partition('[')[0]}", targets, constraint, "Prepare both sets alike")
 
 
-def _check_rows(name: str, x: Array) -> None:
-    if x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
+def _check_rows(name: str, x: Any) -> None:
+    if isinstance(x, dict) or x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
         constraint = "must be floating-point numbers of shape (examples, features)"
         remedy = "Flatten images to rows and convert them, or give model=..."
         raise ArgumentError(f"x_{name}", _describe(x), constraint, remedy)
 
 
-def _describe(array: Array) -> str:
+def _describe(array: Any) -> str:
+    if isinstance(array, dict):
+        return ", ".join(f"{key}: {_describe(part)}" for key, part in array.items())
     return f"{array.dtype}{list(array.shape)}"
+
+
+def describe_batch(x: Any) -> str:
+    """What a model is given: `float32[batch, 28, 28]`, or several by name."""
+    if isinstance(x, dict):
+        return ", ".join(f"{key}: {describe_batch(part)}" for key, part in x.items())
+    return f"{x.dtype}[batch, {', '.join(map(str, x.shape[1:]))}]"
+
+
+def take(x: Any, index: Any) -> Any:
+    """These examples of an input, or of each of several."""
+    return jax.tree.map(lambda part: part[index], x)
 
 
 def check_labels(name: str, labels: Any, classes: int) -> None:

@@ -82,7 +82,7 @@ def evaluate(
 def average(
     score: Callable[[Any, Any], dict[str, Array]],
     predict: Callable[[Any], Any],
-    x: Array,
+    x: PyTree,
     y: Array,
     block: int = BLOCK,
 ) -> dict[str, Float[Array, ""]]:
@@ -91,7 +91,7 @@ def average(
     >>> average(lambda out, y: {"error": abs(out - y)}, lambda x: 2 * x, jnp.arange(3.0), jnp.zeros(3), block=2)
     {'error': Array(2., dtype=float32)}
     """
-    n = x.shape[0]
+    n = y.shape[0]
     size = min(block, n)
 
     def add(total: dict[str, Array], start: Array) -> tuple[dict[str, Array], None]:
@@ -99,12 +99,13 @@ def average(
         first = jnp.minimum(start, n - size)
         fresh = first + jnp.arange(size) >= start
         targets = jax.lax.dynamic_slice_in_dim(y, first, size)
-        outputs = predict(jax.lax.dynamic_slice_in_dim(x, first, size))
+        outputs = predict(jax.tree.map(lambda part: jax.lax.dynamic_slice_in_dim(part, first, size), x))
         rows = {name: part.mean(tuple(range(1, part.ndim))) for name, part in score(outputs, targets).items()}
         seen = {name: jnp.where(fresh, part, 0).sum() for name, part in rows.items()}
         return jax.tree.map(jnp.add, total, seen), None
 
-    kinds = jax.eval_shape(lambda x, y: score(predict(x), y), x[:size], y[:size])
+    some = jax.tree.map(lambda part: part[:size], x)
+    kinds = jax.eval_shape(lambda x, y: score(predict(x), y), some, y[:size])
     zeros = {name: jnp.zeros((), kind.dtype) for name, kind in kinds.items()}
     total, _ = jax.lax.scan(add, zeros, jnp.arange(0, n, size))
     return {name: part / n for name, part in total.items()}

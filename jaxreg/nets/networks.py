@@ -88,7 +88,7 @@ def _prepare(model: Any) -> Network:
 
     @jax.jit
     def start(keys: Keys, x: Any) -> tuple[PyTree, PyTree]:
-        params, state = network.init(keys, x[:1])
+        params, state = network.init(keys, jax.tree.map(lambda part: part[:1], x))
         trained, after = apply(params, state, x, network.draw(keys)(0), True)
         return trained, apply(params, after, x, None, False)[0]
 
@@ -108,7 +108,9 @@ def _read_any(model: Any) -> Network:
     if callable(model) and _makes_nnx(model):
         _check_complete(model)
         return _from_nnx(lambda keys: model(rngs=nnx.Rngs(keys["init"], dropout=keys["dropout"])))
-    raise ArgumentError("model", model, "must be something that trains", _REMEDY)
+    is_class = isinstance(model, type) and issubclass(model, linen.Module)
+    remedy = f"Give {model.__name__}(), an instance" if is_class else _REMEDY
+    raise ArgumentError("model", model, "must be something that trains", remedy)
 
 
 def _makes_nnx(model: Callable[..., Any]) -> bool:

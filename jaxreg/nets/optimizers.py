@@ -275,7 +275,9 @@ def _make(make: Any, rate_at: Callable[[Any], Array] | None, is_constant: bool, 
     try:
         with jax.numpy_dtype_promotion("standard"):
             whole = as_transformation(call_by_name(make, **given))
-    except TypeError as error:
+    except ArgumentError:
+        raise
+    except Exception as error:
         remedy = "Give it what it takes; with a schedule, learning_rate is a function of the step, for + - * / and **"
         raise ArgumentError("optimizer", make, f"must be made of {', '.join(given)} ({error})", remedy) from error
     if not isinstance(whole, optax.GradientTransformation):
@@ -307,7 +309,13 @@ def _from_optax(whole: optax.GradientTransformation, params: Any, rate_at: Calla
         value = (lambda params: jnp.zeros(()), jnp.zeros(()))
         return (params, memory), step(params, memory, params, 0, value)[:2]
 
-    before, after = jax.eval_shape(once, params)
+    try:
+        before, after = jax.eval_shape(once, params)
+    except Exception as error:  # whatever an optimizer of somebody else's raises
+        cause = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
+        constraint = f"must take the parameters and a gradient like them ({cause:.300})"
+        remedy = "Give one that optax.apply_updates can be used with, and labels or masks that fit the parameters"
+        raise ArgumentError("optimizer", whole, constraint, remedy) from error
     for kind, old, new in zip(("parameters", "state"), before, after, strict=True):
         if describe_leaves(old) != describe_leaves(new):
             constraint = f"must keep the shapes and types of its {kind}"

@@ -106,7 +106,29 @@ def _read_term(on: On, params: PyTree, unit_axis: int | None) -> Term:
         if penalty.unit_axis is None and unit_axis == UNIT_AXIS:  # elsewhere the last, as None has it
             penalty = dataclasses.replace(penalty, unit_axis=unit_axis)
     proximal = is_constraint if on.proximal is None else bool(on.proximal)
-    return Term(penalty, mask, proximal, is_constraint, len(inspect.signature(penalty.value).parameters) > 1)
+    term = Term(penalty, mask, proximal, is_constraint, len(inspect.signature(penalty.value).parameters) > 1)
+    _check_term(term, params)
+    return term
+
+
+def _check_term(term: Term, params: PyTree) -> None:
+    """Refuse a penalty whose value is not one float, or whose proximal step changes shapes."""
+    try:
+        value, moved = jax.eval_shape(
+            lambda params: (term.value(params), term.prox(params, 1.0) if term.proximal else params), params
+        )
+    except ArgumentError:
+        raise
+    except Exception as error:  # whatever a penalty of somebody else's raises
+        cause = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
+        constraint = f"must take the parameters that it acts on ({cause:.200})"
+        raise ArgumentError("penalties", term.penalty, constraint, "Leave others out by nets.On(...)") from error
+    if value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
+        constraint = f"must have one float as its value, not {value.dtype}{list(value.shape)}"
+        raise ArgumentError("penalties", term.penalty, constraint, "Sum over the entries of w")
+    if any(a.shape != b.shape for a, b in zip(*map(jax.tree.leaves, (params, moved)), strict=True)):
+        constraint = "must keep the shape of w in its proximal step"
+        raise ArgumentError("penalties", term.penalty, constraint, "Return an array like w")
 
 
 def _check_units(penalty: Any, params: PyTree, mask: PyTree) -> None:
@@ -129,9 +151,13 @@ def _read_mask(where: Any, params: PyTree) -> PyTree[bool]:
             if not fnmatch.filter(names, pattern):
                 raise ArgumentError("penalties", pattern, "must match some parameters", f"There are {', '.join(names)}")
         return _mark(params, lambda name, _: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns))
-    if callable(where) and sum(one.default is one.empty for one in parameters_of(where).values()) == 2:
-        return _mark(params, where)
-    prefix = where(params) if callable(where) else where
+    try:
+        if callable(where) and sum(one.default is one.empty for one in parameters_of(where).values()) == 2:
+            return _mark(params, where)
+        prefix = where(params) if callable(where) else where
+    except Exception as error:  # whatever a function of somebody else's raises
+        constraint = f"must say of each path and the shape of its leaf whether it is meant ({error!s:.200})"
+        raise ArgumentError("penalties", where, constraint, "Return True or False") from error
     try:
         return jax.tree.map(lambda acts, part: jax.tree.map(lambda _: bool(acts), part), prefix, params)
     except (ValueError, TypeError) as error:

@@ -131,7 +131,7 @@ class Settings:
     descent: optimizers.Descent
     numbers: Any
     augmentation: Augmentation | None
-    sets: Mapping[str, tuple[Array, Array]]
+    sets: Mapping[str, tuple[Any, Array]]
     weights: Array | None
     streams: Mapping[str, Key[Array, ""]]
     batch_size: int
@@ -149,7 +149,7 @@ class Settings:
     @property
     def size(self) -> int:
         """Training examples."""
-        return int(self.sets["train"][0].shape[0])
+        return int(self.sets["train"][1].shape[0])
 
     @property
     def steps(self) -> int:
@@ -189,9 +189,11 @@ def read_settings(
     chosen = _DEFAULTS | {name: value for name, value in options.items() if name not in own}
     is_mlp = model is None or isinstance(model, MLP)
     sets = boundary.read_sets(given, is_mlp)
-    x = sets["train"][0]
-    dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.result_type(float)
-    _check_counts(x.shape[0], batch_size, epochs, chosen)
+    x, n = sets["train"][0], sets["train"][1].shape[0]
+    floats = [part.dtype for part in jax.tree.leaves(x) if jnp.issubdtype(part.dtype, jnp.floating)]
+    dtype = floats[0] if floats else jnp.result_type(float)
+    _check_counts(n, batch_size, epochs, chosen)
+    _check_single(x, chosen)
     _check_optimizer(optimizer, chosen, takes_more)
     rate = {} if learning_rate is None and not isinstance(optimizer, str) else {"learning_rate": learning_rate}
     numbers = boundary.read_numbers(dtype, **rate, **{name: chosen[name] for name in _NUMBERS})
@@ -204,7 +206,7 @@ def read_settings(
         loss, chosen["metrics"], outputs, {f"y_{name}": y for name, (_, y) in sets.items()}, numbers.label_smoothing
     )
     _check_functions(loss, chosen["metrics"], aim, outputs, sets["train"][1], batch_size)
-    steps = x.shape[0] // batch_size if chosen["drop_last"] else -(-x.shape[0] // batch_size)
+    steps = n // batch_size if chosen["drop_last"] else -(-n // batch_size)
     schedule = chosen["schedule"]
     rate_at = optimizers.make_schedule(schedule, numbers.learning_rate, epochs * steps) if rate else None
     own = {name: boundary.read_own(name, value, dtype) for name, value in own.items()}
@@ -234,7 +236,7 @@ def read_settings(
         dtype=dtype,
         block=block,
         # What counts over the examples of a batch, as BatchNorm does, must not see any that fill up a short one.
-        last_batch=(x.shape[0] % batch_size or None) if keeps_state and not chosen["drop_last"] else None,
+        last_batch=(n % batch_size or None) if keeps_state and not chosen["drop_last"] else None,
     )
 
 
@@ -255,6 +257,13 @@ def _check_counts(n: int, batch_size: Any, epochs: Any, chosen: Mapping[str, Any
         boundary.check_integer("record_steps", chosen["record_steps"], 1, steps, "Give 1 for each step")
     boundary.check_kind("stopping", chosen["stopping"], rules.EarlyStopping)
     boundary.check_kind("augmentation", chosen["augmentation"], Augmentation)
+
+
+def _check_single(x: Any, chosen: Mapping[str, Any]) -> None:
+    """Refuse to change inputs of which there are several by name."""
+    for name in ("augmentation", "input_noise", "input_dropout"):
+        if isinstance(x, dict) and chosen[name] is not None:
+            raise ArgumentError(name, chosen[name], f"is for one input, and there are {', '.join(x)}", "Leave it out")
 
 
 def _check_optimizer(optimizer: Any, chosen: Mapping[str, Any], takes_more: bool) -> None:
@@ -308,7 +317,7 @@ def _read_streams(seed: Any, chosen: Mapping[str, Any], numbers: Any, draws: boo
     return boundary.read_streams(seed, unused, **{name: chosen[f"{name}_seed"] for name in _STREAMS})
 
 
-def _trace_model(network: Network, x: Array, batch_size: int, own: str | None) -> tuple[PyTree, Any, int, bool]:
+def _trace_model(network: Network, x: Any, batch_size: int, own: str | None) -> tuple[PyTree, Any, int, bool]:
     """The shapes of parameters and outputs, how many examples to evaluate at once, and whether there is a state.
 
     Refuse what somebody's `own` model does wrong.
@@ -316,19 +325,21 @@ def _trace_model(network: Network, x: Array, batch_size: int, own: str | None) -
     key = jax.random.key(0)
     keys = {"init": key, "dropout": key}
 
-    def once(keys: Any, x: Array) -> tuple[PyTree, PyTree, PyTree, tuple[PyTree, PyTree]]:
-        params, state = network.init(keys, x[:1])
+    def once(keys: Any, x: Any) -> tuple[PyTree, PyTree, PyTree, tuple[PyTree, PyTree]]:
+        params, state = network.init(keys, boundary.take(x, slice(1)))
         outputs, after = network.apply(params, state, x, network.draw(keys)(0), True)
         evaluated, _ = network.apply(params, after, x, None, False)
         return params, state, after, (outputs, evaluated)
 
-    like = jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)
+    like, one = (
+        jax.tree.map(lambda part: jax.ShapeDtypeStruct((count, *part.shape[1:]), part.dtype), x)  # noqa: B023
+        for count in (batch_size, 1)
+    )
     if own is None:
         params, _, _, (outputs, _) = jax.eval_shape(once, keys, like)
         return params, outputs, BLOCK, False
     try:
         params, state, after, (outputs, evaluated) = jax.eval_shape(once, keys, like)
-        one = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
         block = choose_block(
             lambda params, state, x: network.apply(params, state, x, None, False)[0], params, state, one
         )
@@ -340,7 +351,7 @@ def _trace_model(network: Network, x: Array, batch_size: int, own: str | None) -
         raise
     except Exception as error:  # whatever a model of somebody else's raises
         cause = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
-        constraint = f"must take inputs {x.dtype}[batch, {', '.join(map(str, x.shape[1:]))}] ({cause:.300})"
+        constraint = f"must take inputs {boundary.describe_batch(x)} ({cause:.300})"
         raise ArgumentError("model", own, constraint, "Reshape the inputs, or change the model") from error
     parts = jax.tree.leaves(outputs)
     if not parts or any(part.shape[:1] != (batch_size,) for part in parts):
@@ -365,14 +376,16 @@ def _trace_model(network: Network, x: Array, batch_size: int, own: str | None) -
     return params, outputs, block, bool(jax.tree.leaves(state))
 
 
-def _check_finite(network: Network, x: Array, batch_size: int) -> None:
+def _check_finite(network: Network, x: Any, batch_size: int) -> None:
     """Refuse a model that is NaN before it is trained, where the first batch is known and nothing else is traced."""
-    known = find_values(x)
-    if known is None or network.start is None or not np.isfinite(known[:batch_size]).all():
+    parts, structure = jax.tree.flatten(x)
+    found = [values[:batch_size] for values in map(find_values, parts) if values is not None]
+    if len(found) < len(parts) or network.start is None or not all(np.isfinite(values).all() for values in found):
         return
-    key = jax.random.key(0)
-    with jax.ensure_compile_time_eval():
-        results = network.start({"init": key, "dropout": key}, jnp.asarray(known[:batch_size]))
+    with jax.ensure_compile_time_eval():  # the key too, which within a sweep's trace would be traced
+        key = jax.random.key(0)
+        first = jax.tree.unflatten(structure, map(jnp.asarray, found))
+        results = network.start({"init": key, "dropout": key}, first)
     for outputs, when in zip(reversed(results), ("for x_train[0]", "in training"), strict=True):
         for part in jax.tree.leaves(outputs):
             if not isinstance(part, jax.core.Tracer) and not np.isfinite(part).all():

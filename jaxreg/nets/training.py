@@ -11,6 +11,7 @@ from jaxtyping import Array, Key, PyTree, Shaped
 
 from jaxreg import objectives, sampling
 from jaxreg.nets import stopping as rules
+from jaxreg.nets.boundary import take
 from jaxreg.nets.evaluation import average
 from jaxreg.nets.history import History
 from jaxreg.nets.perturbation import perturb_gradient, perturb_inputs
@@ -18,14 +19,15 @@ from jaxreg.nets.settings import Options, Settings, find_kernels, read_settings
 from jaxreg.penalties import Scalar
 
 Examples = Shaped[Array | np.ndarray, "..."]
+Inputs = Examples | Mapping[str, Any]
 
 
 def train(
-    x_train: Examples,
+    x_train: Inputs,
     y_train: Examples,
-    x_test: Examples | None = None,
+    x_test: Inputs | None = None,
     y_test: Examples | None = None,
-    x_validation: Examples | None = None,
+    x_validation: Inputs | None = None,
     y_validation: Examples | None = None,
     *,
     seed: Key[Array, ""] | None = None,
@@ -54,7 +56,8 @@ def train(
     accuracies, `zero_fraction` and epochs, has the derivative 0, as it has between its jumps.
 
     Args:
-        x_train: inputs of any shape, one example each: rows for the built-in model, images, sequences of integers.
+        x_train: inputs of any shape, one example each: rows for the built-in model, images, sequences of integers; or a
+            dict of several inputs, for a model that takes one.
         y_train: labels from 0 to classes - 1, one-hot rows or probabilities; for a loss that is not of classes,
             numbers: one or more for each example.
         x_test: inputs that are not trained on, or None.
@@ -171,7 +174,7 @@ def prepare(of: Settings) -> Callable[[Array], Pass]:
 
         def step(carried: PyTree, this: tuple[Array, sampling.Batches]) -> tuple[PyTree, PyTree]:
             (params, state, memory, (drawn, inputs)), (number, batch) = carried, this
-            inputs = x[batch.index] if inputs is None else inputs[: len(batch.index)]  # a last one may be short
+            inputs = take(x, batch.index) if inputs is None else inputs[: len(batch.index)]  # a last one may be short
             weights = batch.valid if of.weights is None else jnp.where(batch.valid, of.weights[batch.index], 0)
             given = inputs, targets[batch.index], weights, drawn
             (value, state_after), gradient = jax.value_and_grad(objective, has_aux=True)(params, state, *given)
@@ -245,7 +248,7 @@ def _together(scores: Mapping[str, Callable[[Array, Array], Array]]) -> Callable
 
 def begin(of: Settings) -> PyTree:
     """The first parameters, the model's state and the optimizer's memory."""
-    params, state = of.network.init(of.streams, of.sets["train"][0][:1])
+    params, state = of.network.init(of.streams, take(of.sets["train"][0], slice(1)))
     return params, state, of.descent.init(params)
 
 

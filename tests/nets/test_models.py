@@ -271,6 +271,46 @@ def test_losses_of_numbers_are_those_of_the_package(loss):
     np.testing.assert_allclose(run["train_loss"][0], function(outputs, target).mean(), rtol=1e-5)
 
 
+def test_inputs_by_name_train_as_the_array_that_they_are_parts_of():
+    apart = (_PAIR[0], lambda params, x: _MLP.apply(params, jnp.concatenate([x["low"], x["high"]], -1)))
+    inputs, others = ({"low": x[:, :2], "high": x[:, 2:]} for x in (_X, _V))
+    whole = (lambda key, x: _MLP.init(key, jnp.concatenate([x["low"], x["high"]], -1)), apart[1])
+    _same(_train(inputs, v=others, model=whole, batch_size=7), _train(batch_size=7))
+
+
+_INPUTS_REFUSED = {
+    "none": ({}, {}, {}, "x_train = []: must hold arrays by name"),
+    "others": ({"a": _X}, {"b": _V}, {}, "x_test = ['b']: must hold the inputs of x_train, ['a']"),
+    "an array": ({"a": _X}, _V, {}, "x_test = 'one array'"),
+    "lengths": ({"a": _X, "b": _X[:3]}, {"a": _V, "b": _V}, {}, "y_train"),
+    "noise": ({"a": _X}, {"a": _V}, {"input_noise": 0.1}, "input_noise = 0.1: is for one input, and there are a"),
+    "rows": ({"a": _X}, {"a": _V}, {"model": None}, "must be floating-point numbers of shape (examples, features)"),
+    "other names": ({"a": _X}, {"a": _V}, {"model": (_PAIR[0], lambda p, x: x["b"])}, "a: float32[batch, 6]"),
+}
+
+
+@pytest.mark.parametrize(("x", "v", "settings", "message"), _INPUTS_REFUSED.values(), ids=_INPUTS_REFUSED)
+def test_inputs_by_name_are_refused(x, v, settings, message):
+    with pytest.raises(ArgumentError) as refusal:
+        _train(x, v=v, **({"model": (_PAIR[0], lambda p, x: x["a"] @ p)} | settings))
+    assert message in str(refusal.value)
+
+
+def test_penalties_on_paths_can_be_the_values_of_an_axis():
+    arms = {"none": {"penalties": ()}, "first": {"penalties": {"hidden_0/weight": jr.penalties.L2(0.1)}}}
+    result = jr.sweep(
+        functools.partial(train, model=_PAIR, batch_size=8, epochs=1, learning_rate=0.1),
+        {"seed": jr.seeds(1), "arm": jr.cases(arms)},
+        args=(_X, _Y),
+        progress=False,
+    )
+    alone = _train(
+        v=None, w=None, epochs=1, learning_rate=0.1, seed=jr.seeds(1).key(0), penalties=arms["first"]["penalties"]
+    )
+    np.testing.assert_allclose(result["penalty"].sel(arm="first")[0], alone["penalty"], rtol=1e-5)
+    assert (result["penalty"].sel(arm="none") == 0).all()
+
+
 def test_several_outputs_and_a_loss_of_them():
     """The mean and the spread of a normal distribution, whose likelihood is that of the package."""
 
@@ -485,6 +525,11 @@ _REFUSED = {
     "a module for other inputs": ({"model": Convolution()}, "must take inputs float32[batch, 6]"),
     "outputs for other examples": ({"model": (_PAIR[0], lambda p, x: x[:2])}, "for each of the 8 examples of a batch"),
     "outputs that are no floats": ({"model": (_PAIR[0], lambda p, x: (x > 0).astype(int))}, "floating-point numbers"),
+    "the class of a module": ({"model": Convolution}, "Give Convolution(), an instance"),
+    "an optimizer with other parameters": (
+        {"optimizer": lambda learning_rate: optax.lookahead(optax.sgd(learning_rate), 5, 0.5)},
+        "must take the parameters and a gradient like them (AttributeError",
+    ),
     "no parameters": ({"model": (lambda key, x: {}, lambda p, x: x)}, "must have parameters"),
     "integers as parameters": (
         {"model": (lambda key, x: {"w": jnp.ones((6, 3)), "n": jnp.ones(2, int)}, lambda p, x: x @ p["w"])},
@@ -584,6 +629,17 @@ def test_refused(settings, message, monkeypatch):
     with pytest.raises(ArgumentError) as refusal:
         _train(**settings)
     assert message in str(refusal.value)
+
+
+def test_a_model_that_is_nan_at_first_is_refused_in_a_sweep_too():
+    hollow = (lambda key, x: {"w": jnp.full((6, 3), jnp.nan)}, lambda p, x: x @ p["w"])
+    with pytest.raises(JaxregError, match="before it is trained"):
+        jr.sweep(
+            functools.partial(train, model=hollow, batch_size=8, epochs=1, learning_rate=0.1),
+            {"seed": jr.seeds(2)},
+            args=(_X, _Y),
+            progress=False,
+        )
 
 
 @pytest.mark.slow

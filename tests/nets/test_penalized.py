@@ -124,6 +124,13 @@ def test_one_penalty_serves_networks_and_linear_models():
         np.testing.assert_allclose(run["params"]["w"], solved, atol=2e-4)
 
 
+class _Own:
+    """A penalty of the user's, with faults."""
+
+    def __init__(self, value=lambda w: jnp.abs(w).sum(), prox=lambda w, step: w):
+        self.value, self.prox = value, prox
+
+
 @pytest.mark.parametrize(
     ("penalties", "message"),
     [
@@ -132,6 +139,10 @@ def test_one_penalty_serves_networks_and_linear_models():
         (3, "penalties = 3: must have value(w) and prox(w, step)"),
         (L2, "must have value(w)"),
         (On(L2(0.1), {"other": True}), "must be a mask that fits the parameters"),
+        (On(L2(0.1), lambda path, leaf: leaf > 0), "must say of each path"),
+        (On(_Own(value=jnp.abs), "hidden_0/weight"), "must have one float as its value, not float32["),
+        (On(_Own(prox=lambda w, step: w.sum()), proximal=True), "must keep the shape of w"),
+        (_Own(value=lambda w: w @ w @ w), "must take the parameters that it acts on (TypeError"),
     ],
 )
 def test_refused(penalties, message, monkeypatch):
