@@ -20,6 +20,7 @@ from . import study as study
 from .engine import cases as cases
 from .engine import plan as plan
 from .engine import ragged as ragged
+from .engine import replay as replay
 from .engine import seeds as seeds
 from .engine import static as static
 from .engine import sweep as sweep

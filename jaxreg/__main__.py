@@ -1,6 +1,6 @@
 """`python -m jaxreg verify STORE [--repair]`: whether a store is what was written, file by file.
 
-`run`, `figures` and `new`, of folders of studies, `info` and `data` are in `jaxreg.study`, `explore` in
+`run`, `check`, `figures` and `new`, of folders of studies, `info` and `data` are in `jaxreg.study`, `explore` in
 `jaxreg.explorer`.
 """
 
@@ -21,6 +21,7 @@ WHOLE, DAMAGED, UNKNOWN, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 STUDY = {
     "new": ("write a study that runs, and its figure", "jaxreg.study.new:new_study"),
     "run": ("run a study of a folder, and judge its claims", "jaxreg.study.command:run_folder"),
+    "check": ("check that runs of a study are the same alone as among others", "jaxreg.study.checking:check_folder"),
     "figures": ("draw the figures of a folder's studies, on a page", "jaxreg.study.figures:figures_of_folder"),
     "explore": ("write a population as one page to explore", "jaxreg.explorer.command:explore_command"),
     "info": ("versions, devices, precision, caches and data", "jaxreg.study.info:info_command"),

@@ -31,7 +31,7 @@ from jaxreg.engine.pacing import complete
 from jaxreg.engine.places import check_place, resolve_path
 from jaxreg.engine.provenance import describe_run, fingerprint_data
 from jaxreg.engine.reading import read_axes
-from jaxreg.engine.rehearsal import Rehearsal, find_rehearsal, stand_in
+from jaxreg.engine.rehearsal import Call, Rehearsal, find_rehearsal, stand_in
 from jaxreg.engine.reporting import Report
 from jaxreg.engine.settings import describe_precision, settled
 from jaxreg.engine.shared import read_args
@@ -122,6 +122,7 @@ def sweep(
         with answer_signals(str if path is None else functools.partial(describe_start, path)):
             study = _prepare(run, axes, args, dims, chunk_size, devices, executor)
             if (rehearsal := find_rehearsal()) is not None:
+                rehearsal.calls.append(Call(run, dict(axes), tuple(args), bool(x64)))
                 return _rehearse(study, rehearsal)
             data = fingerprint_data(study.args)
             traced = [program.member.jaxpr.jaxpr for program in study.programs if program is not None]

@@ -39,7 +39,7 @@ class StoredValues(BackendArray):
             here = [np.asarray(p)[w] for p, w in zip(positions[:cells], part.of_block[:cells], strict=True)]
             piece = self._load(part.file, part.inside[:cells], self._held[np.ix_(*here)])
             result[outer(part.of_block, result.shape)] = piece.values[outer(part.inside, self._array.chunks)]
-        return result[tuple(0 if isinstance(part, int | np.integer) else slice(None) for part in key)]
+        return np.asarray(result[tuple(0 if isinstance(part, int | np.integer) else slice(None) for part in key)])
 
     def _load(self, index: tuple[int, ...], inside: Sequence[Any], held: np.ndarray) -> Piece:
         """A file that has the cells `held`; a store that grew since is opened again."""

@@ -3,8 +3,9 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,11 +15,21 @@ from jaxreg.engine.memory import MemorySink
 from jaxreg.engine.tracing import Program
 
 
+class Call(NamedTuple):
+    """What a sweep was called with, as far as it decides what is computed."""
+
+    run: Callable[..., Any]
+    axes: Mapping[str, Any]
+    args: tuple[Any, ...]
+    x64: bool
+
+
 @dataclasses.dataclass
 class Rehearsal:
-    """The plans of the sweeps so far, and the seconds that making them took."""
+    """The plans of the sweeps so far, what they were called with, and the seconds that making the plans took."""
 
     plans: list[Plan] = dataclasses.field(default_factory=list)
+    calls: list[Call] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
 
     @contextlib.contextmanager

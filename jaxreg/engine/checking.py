@@ -1,0 +1,203 @@
+"""Whether a run is the same alone as among others: in any chunk, order, on any devices, by workers, in a grown store.
+
+Compilers promise no bits across shapes, so that "the same" means up to rounding, and the largest difference is told.
+"""
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import xarray as xr
+
+from jaxreg.engine.axes import Axis, Cases, Seeds, Static, Zipped
+from jaxreg.engine.catalog import open_catalog
+from jaxreg.engine.entry import sweep
+from jaxreg.engine.layout import find_positions
+from jaxreg.engine.lazy import open_result
+from jaxreg.engine.places import as_store_error, resolve_path
+from jaxreg.engine.reading import read_axes
+from jaxreg.engine.rehearsal import Call
+from jaxreg.engine.settings import settled
+from jaxreg.engine.shared import read_args
+from jaxreg.errors import StoreError, SweepError
+
+_SEEDS, _OTHERS = 3, 2  # values of an axis that are compared
+
+
+class Difference(NamedTuple):
+    """How far runs were from themselves alone: in which way they were computed, and in which output most."""
+
+    way: str
+    output: str
+    size: float
+    runs: int
+
+
+def check_call(call: Call) -> list[Difference]:
+    """Compute some runs of a sweep alone, and among others in every way; the largest difference of each way.
+
+    A difference is that of one output of one run, over the largest absolute value in it; infinite where one is finite
+    and the other is not.
+    """
+    with settled(call.x64):
+        read = read_axes(call.run, call.axes, read_args(call.args))
+    chosen = {axis.name: _choose(axis) for axis in read}
+    few = {name: pick(value, chosen[name]) for name, value in call.axes.items()}
+    lengths = {name: len(positions) for name, positions in chosen.items()}
+    corners = [dict.fromkeys(lengths, 0), {name: n - 1 for name, n in lengths.items()}]
+    one_device = jax.local_devices()[:1]
+    alone = [
+        _sweep(call, {name: pick(value, [at[name]]) for name, value in few.items()}, chunk_size=1, devices=one_device)
+        for at in corners[: min(2, math.prod(lengths.values()))]
+    ]
+    found = []
+    for way, result in _ways(call, few, lengths):
+        sizes = [
+            (_distance(one[name].values[(0,) * len(at)], result[name].isel(at).values), str(name))
+            for one, at in zip(alone, corners, strict=False)
+            for name in one.data_vars
+            if set(at) <= set(one[name].dims)
+        ]
+        size, output = max(sizes)
+        found.append(Difference(way, output, size, len(alone)))
+    return found
+
+
+def replay(
+    store: str | Path, run: Callable[..., Any], axes: Mapping[str, Any], args: Sequence[Any] = (), /, **point: Any
+) -> xr.Dataset:
+    """Compute one run of a store again, alone, and say how far it is from what the store holds.
+
+    A store holds no code, and none is looked for by what it says: the run, its axes and its shared data are given as
+    they were to `sweep`.
+
+    Args:
+        store: the folder of the store.
+        run: the run function.
+        axes: of the sweep, or of a part of it that has this run.
+        args: shared data.
+        **point: the label of the run along every axis.
+
+    Returns:
+        Its outputs, and the attribute `difference`: the largest one, over the largest absolute value of that output.
+
+    Raises:
+        SweepError: `point` names no run of `axes`.
+        StoreError: the store does not hold this run.
+
+    >>> import tempfile, jax, jaxreg as jr
+    >>> run = lambda *, seed, rate: {"x": rate * jax.random.normal(seed)}
+    >>> axes = {"seed": jr.seeds(100), "rate": [0.1, 0.3]}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = jr.sweep(run, axes, store=f"{folder}/s.zarr", progress=False)
+    ...     again = jr.replay(f"{folder}/s.zarr", run, axes, seed=7, rate=0.3)
+    >>> again.x.dims, again.attrs["difference"] < 1e-6
+    ((), True)
+    """
+    path = resolve_path(store)
+    with as_store_error(path):
+        catalog = open_catalog(path)
+    x64 = bool(catalog.manifest["settings"]["x64"])
+    with settled(x64):
+        read = read_axes(run, axes, read_args(args))
+    if set(point) != {axis.name for axis in read}:
+        raise SweepError("point", sorted(point), f"must name {[axis.name for axis in read]}", "Give one label of each")
+    places = {axis.name: _find(axis, point[axis.name]) for axis in read}
+    single = {name: pick(value, [places[name]]) for name, value in axes.items()}
+    alone = _sweep(Call(run, single, tuple(args), x64), single).isel(dict.fromkeys(places, 0))
+    done = xr.open_zarr(path, chunks=None).done.values
+    held = open_result(catalog, done, "")
+    try:
+        at = {axis.name: find_positions(_keep(axis, places[axis.name]), catalog.labels[axis.name])[0] for axis in read}
+    except KeyError:
+        at = {}
+    if not at or not done[tuple(at[name] for name in catalog.axes)]:
+        raise StoreError("store", str(path), f"does not hold the run {point}", "Sweep it, or name one that it holds")
+    stored = held.isel(at)
+    names = {name: str(name).replace("/", ".") for name in alone.data_vars}
+    pairs = [(alone[name].values, stored[kept].values) for name, kept in names.items() if kept in stored]
+    return alone.drop_attrs().assign_attrs(difference=max(_distance(ours, theirs) for ours, theirs in pairs))
+
+
+def pick(value: Any, positions: Sequence[int]) -> Any:
+    """The axis with these of its values; seeds can only be taken one after the other.
+
+    >>> pick(Seeds(10, start=5), [2, 3]), pick([0.1, 0.2, 0.3], [2, 0])
+    (Seeds(count=2, root=0, start=7), array([0.3, 0.1]))
+    """
+    match value:
+        case Seeds():
+            return Seeds(len(positions), value.root, value.start + positions[0])
+        case Static():
+            return Static(tuple(value.values[i] for i in positions))
+        case Cases():
+            return Cases(tuple(value.bundles[i] for i in positions))
+        case Zipped():
+            return Zipped(tuple((name, pick(column, positions)) for name, column in value.columns))
+    return np.asarray(value)[np.asarray(positions)]
+
+
+def _ways(call: Call, few: Mapping[str, Any], lengths: Mapping[str, int]) -> Iterator[tuple[str, xr.Dataset]]:
+    """The runs of a few axes, computed in every way."""
+    together = math.prod(lengths.values())
+    yield "chunks of 1", _sweep(call, few, chunk_size=1)
+    yield "chunks of 3", _sweep(call, few, chunk_size=3)
+    yield "one chunk", _sweep(call, few, chunk_size=together)
+    yield "one device", _sweep(call, few, chunk_size=together, devices=jax.local_devices()[:1])
+    turned = {name: list(range(n))[:: 1 if _has_seeds(few[name]) else -1] for name, n in lengths.items()}
+    backward = _sweep(call, {name: pick(value, turned[name]) for name, value in few.items()}, chunk_size=together)
+    yield "backwards", backward.isel(turned)
+    with ThreadPoolExecutor(1) as pool:
+        yield "a worker", _sweep(call, few, chunk_size=3, executor=pool)
+    with tempfile.TemporaryDirectory() as folder:
+        less = {name: pick(value, range(-(-lengths[name] // 2))) for name, value in few.items()}
+        try:
+            _sweep(call, less, store=Path(folder) / "s.zarr")
+            yield "extended", _sweep(call, few, store=Path(folder) / "s.zarr").load()
+        except (StoreError, SweepError) as error:
+            if "host" not in str(error):  # a run that calls the host is refused by stores
+                raise
+
+
+def _sweep(call: Call, axes: Mapping[str, Any], **options: Any) -> xr.Dataset:
+    return sweep(call.run, axes, args=call.args, x64=call.x64, progress=False, **options)
+
+
+def _choose(axis: Axis) -> list[int]:
+    """A few positions of an axis: its first seeds, or its ends."""
+    count = len(axis.labels)
+    return list(range(min(count, _SEEDS))) if axis.seeded else sorted({0, count - 1})[:_OTHERS]
+
+
+def _has_seeds(value: Any) -> bool:
+    return isinstance(value, Seeds) or (
+        isinstance(value, Zipped) and any(isinstance(column, Seeds) for _, column in value.columns)
+    )
+
+
+def _find(axis: Axis, label: Any) -> int:
+    places = np.flatnonzero(axis.labels == np.asarray(label, axis.labels.dtype))
+    if not len(places):
+        raise SweepError(axis.name, label, f"must be among {axis.labels.tolist()}", "Name a run of these axes")
+    return int(places[0])
+
+
+def _keep(axis: Axis, place: int) -> Axis:
+    return Axis(axis.name, axis.kind, axis.labels[place : place + 1], {}, ())
+
+
+def _distance(ours: Any, theirs: Any) -> float:
+    """The largest difference of two outputs of a run, where both have entries, over the largest absolute value."""
+    ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
+    both = tuple(slice(0, min(a, b)) for a, b in zip(ours.shape, theirs.shape, strict=True))
+    ours, theirs = ours[both], theirs[both]
+    finite = np.isfinite(ours)
+    if (finite != np.isfinite(theirs)).any():
+        return math.inf
+    scale = np.abs(ours[finite]).max(initial=0.0)
+    return float(np.abs(ours - theirs)[finite].max(initial=0.0) / (scale or 1.0))

@@ -1,0 +1,94 @@
+"""Whether runs are the same alone as among others: those that are pass, those that are not are found."""
+
+import jax
+import numpy as np
+import pytest
+
+import jaxreg as jr
+from jaxreg.engine.checking import check_call
+from jaxreg.engine.rehearsal import Call
+from jaxreg.errors import StoreError, SweepError
+from jaxreg.study import checking
+
+
+def run(data, *, seed, rate, power):
+    return {"x": rate * jax.random.normal(seed, (3,)) ** power + data.mean()}
+
+
+AXES = {"seed": jr.seeds(20), "rate": [0.1, 0.2, 0.3], "power": jr.static([1, 2])}
+DATA = (np.arange(4, dtype=np.float32),)
+
+
+def test_runs_that_do_not_know_of_each_other_pass():
+    found = check_call(Call(run, AXES, DATA, False))
+    ways = ["chunks of 1", "chunks of 3", "one chunk", "one device", "backwards", "a worker", "extended"]
+    assert [one.way for one in found] == ways
+    assert max(one.size for one in found) < 1e-6
+    assert {one.runs for one in found} == {2}
+
+
+def test_a_run_that_knows_of_its_neighbours_is_found():
+    @jax.custom_batching.custom_vmap
+    def centred(x):
+        return x
+
+    @centred.def_vmap
+    def together(size, is_batched, x):
+        return x - x.mean(), True
+
+    found = check_call(Call(lambda *, a: {"x": centred(a)}, {"a": [1.0, 2.0, 4.0]}, (), False))
+    assert {one.way: one.size > 0.1 for one in found}["one device"]  # with both runs; of two, each has one
+
+
+def test_replay_says_how_far_a_run_is_from_the_store(tmp_path):
+    path = tmp_path / "s.zarr"
+    stored = jr.sweep(run, AXES, args=DATA, store=path, progress=False)
+    turned = AXES | {"rate": [0.3, 0.1, 0.7]}  # another order, and one that is not there
+    again = jr.replay(path, run, turned, DATA, seed=7, rate=0.3, power=2)
+    assert again.attrs["difference"] < 1e-6
+    np.testing.assert_allclose(again.x, stored.x.sel(seed=7, power=2).isel(rate=2), rtol=1e-6)
+
+    def other(data, *, seed, rate, power):
+        return {"x": 2 * run(data, seed=seed, rate=rate, power=power)["x"]}
+
+    assert 0.4 < jr.replay(path, other, AXES, DATA, seed=7, rate=0.3, power=2).attrs["difference"] < 0.6
+    with pytest.raises(StoreError, match="does not hold the run"):
+        jr.replay(path, run, turned, DATA, seed=7, rate=0.7, power=2)
+    with pytest.raises(SweepError, match="must name"):
+        jr.replay(path, run, AXES, DATA, seed=7, rate=0.3)
+    with pytest.raises(SweepError, match="must be among"):
+        jr.replay(path, run, AXES, DATA, seed=7, rate=0.4, power=2)
+
+
+STUDY = """
+\"\"\"How far do walks go?\"\"\"
+from dataclasses import dataclass
+import jax, jaxreg as jr
+
+@dataclass(frozen=True)
+class Config:
+    \"\"\"Settings.\"\"\"
+    runs: int = 10
+    \"\"\"Walks.\"\"\"
+
+PRESETS = {"quick": Config(), "laptop": Config()}
+
+def run(config, store=None, progress=True):
+    return jr.sweep(lambda *, seed: {"end": jax.random.normal(seed)}, {"seed": jr.seeds(config.runs)}, store=store)
+"""
+
+
+def test_the_command_checks_a_study_of_a_folder(tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "studies_to_check"
+    folder.mkdir()
+    (folder / "__init__.py").write_text('"""Studies."""')
+    (folder / "walks.py").write_text(STUDY.strip())
+    assert checking.check_folder([str(folder), "walks"]) == 0
+    said = capsys.readouterr().out
+    assert "sweep 1 (run.<locals>.<lambda>, over seed): chunks of 1" in said
+    assert said.strip().endswith("same")
+    far = jr.engine.checking.Difference("one chunk", "end", 0.5, 2)
+    monkeypatch.setattr(checking, "check_call", lambda call: [far])
+    assert checking.check_folder([str(folder), "walks"]) == 1
+    assert "largest difference 0.5; NOT THE SAME" in capsys.readouterr().out
+    assert checking.check_folder([str(folder), "nothing"]) == 2
