@@ -10,7 +10,7 @@ from jaxreg.engine.rehearsal import Call, rehearsing
 from jaxreg.errors import JaxregError
 from jaxreg.study.catalogue import list_modules, load, open_folder
 from jaxreg.study.compiled import keep_programs
-from jaxreg.study.experiment import as_experiment
+from jaxreg.study.experiment import Experiment, as_experiment
 
 TOLERANCE, TOLERANCE_X64 = 1e-3, 1e-9
 """Of the largest absolute value of an output: rounding, which the steps of a training let grow."""
@@ -49,7 +49,7 @@ def check_folder(arguments: Sequence[str]) -> int:
     return int(share > 1)
 
 
-def _rehearse(study: "jaxreg.study.Experiment", config: object) -> tuple[list[Call], str]:
+def _rehearse(study: Experiment, config: object) -> tuple[list[Call], str]:
     """The sweeps of a study, none of which is computed, and what stopped it from going on, if anything."""
     with rehearsing() as rehearsal:
         try:
@@ -68,5 +68,8 @@ def _check(number: int, call: Call, tolerance: float | None) -> tuple[float, flo
     worst: Difference = max(found, key=lambda one: one.size)
     name = getattr(call.run, "__qualname__", type(call.run).__name__)
     ways = ", ".join(f"{one.way} {one.size:.1g}" for one in found)
-    print(f"sweep {number} ({name}, over {', '.join(call.axes)}): {ways}; most in {worst.output}, {allowed:g} allowed")
+    print(
+        f"sweep {number} ({name}, over {', '.join(call.axes)}): {ways}; most in {worst.output}, {allowed:g} allowed",
+        flush=True,
+    )
     return worst.size, allowed
