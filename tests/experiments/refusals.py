@@ -11,6 +11,12 @@ REFUSED = {
         ({"descent_rate": 0.1}, "descent_rate"),
         ({"epochs": 99.5}, "epochs"),
     ],
+    "hypergradients.hypergradient_distribution": [
+        ({"seeds": 3}, "seeds"),
+        ({"rates": (0.01, 1.0)}, "rates"),
+        ({"rates": (0.01, 10.0, 0.0)}, "rates"),
+        ({"epochs": 1}, "epochs"),
+    ],
     "hypergradients.influence": [
         ({"seeds": 1}, "seeds"),
         ({"train": 1200}, "train"),

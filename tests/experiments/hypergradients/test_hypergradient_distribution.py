@@ -1,0 +1,70 @@
+"""Distribution of hypergradients: derivatives against differences of plain trainings, claims that fall either way."""
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxreg as jr
+from experiments.hypergradients.hypergradient_distribution import CLAIMS, Config, run
+from jaxreg.claims import find_claim
+
+
+@pytest.mark.slow
+def test_reliable_derivatives_are_those_of_plain_trainings():
+    result = run(Config(seeds=4, rates=(0.01, 10.0), hidden=4, epochs=2), progress=False).load()
+    assert dict(result.sizes) == {"seed": 4, "learning_rate": 2}
+    small = result.sel(learning_rate=0.01)
+    assert small["reliable"].all()
+    np.testing.assert_allclose(small["slope"], small["difference"], rtol=1e-6)
+    data = jr.datasets.load("digits", train=256, test=200)
+    options = {"hidden": (4, 4), "classes": 10, "activation": "tanh", "epochs": 2, "evaluate_every": 2}
+    with jax.enable_x64(True):
+        x, y, held, right = (np.asarray(part, float if part.ndim > 1 else int) for part in data[:4])
+
+        def loss(rate):
+            history = jr.nets.train(x, y, held, right, seed=jr.seeds(4).key(2), learning_rate=rate, **options)
+            return float(history["test_loss"][-1])
+
+        h = 1e-4
+        slope = (loss(0.01 * np.exp(h)) - loss(0.01 * np.exp(-h))) / (2 * h)
+        np.testing.assert_allclose(small["loss"][2], loss(0.01), rtol=1e-10)
+    np.testing.assert_allclose(small["slope"][2], slope, rtol=1e-5)
+
+
+def _made_up(**changed):
+    """A population of which every claim holds, but for what is `changed`: by rate, of 0.01, 1, 3 and 10."""
+    values = {"trust": [0, 0, 2, 2], "line": 1.0, "slope": 3.0, **changed}
+    rng = np.random.default_rng(0)
+    trust = np.tile(values["trust"], (40, 1))
+    growth = np.array([0, 3.0, 8, 12]) + rng.normal(size=(40, 4))
+    dims = ("seed", "learning_rate")
+    return xr.Dataset(
+        {
+            "trust": (dims, trust),
+            "reliable": (dims, trust == 0),
+            "chaotic": (dims, trust == 2),
+            "growth": (dims, growth),
+            "log_slope": (dims, values["line"] * growth + 0.1 * rng.normal(size=growth.shape)),
+            "slope": (dims, values["slope"] + rng.normal(size=growth.shape)),
+            "best_rate": 1.0,
+        },
+        {"seed": np.arange(40), "learning_rate": [0.01, 1.0, 3.0, 10.0]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [
+        ("From a small rate", {"trust": [1, 0, 2, 2]}),
+        ("At a large one", {"trust": [0, 0, 2, 0]}),
+        ("decade for decade", {"trust": [0, 2, 2, 2], "line": 0.5}),
+        ("At the rate of least loss", {"trust": [0, 2, 2, 2]}),
+        ("has a sign", {"slope": 0.0}),
+    ],
+)
+def test_claims_can_fall_either_way(words, changed):
+    claim = find_claim(CLAIMS, words)
+    held = {"trust": [0, 2, 2, 2]} if "decade" in words else {}
+    assert claim.judge(_made_up(**held)).status == "holds"
+    assert claim.judge(_made_up(**changed)).status == "fails"
