@@ -18,7 +18,7 @@ from jaxreg.study.catalogue import list_modules
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-_SLOW = {"hypergradients": "trains"}
+_SLOW = {"hypergradients", "landscapes", "linear", "contributing"}  # seconds of compiling
 _NEEDS = {
     "accelerators": "a chip, or its compiler",
     "models": "MNIST: below, on few images",
@@ -60,7 +60,7 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch)
     plt.close("all")
 
 
-@pytest.mark.parametrize("page", [page for page in _PAGES if blocks(DOCS / f"{page}.md", "pycon")])
+@pytest.mark.parametrize("page", [_marked(page) for page in _PAGES if blocks(DOCS / f"{page}.md", "pycon")])
 def test_the_sessions_of_a_page_print_what_they_say(page):
     session = "\n".join(blocks(DOCS / f"{page}.md", "pycon"))
     test = doctest.DocTestParser().get_doctest(session, {}, f"{page}.md", None, None)
