@@ -55,9 +55,8 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Put in what is generated; lead links of the repository to where the site has the same; fetch no badge."""
     made = {"gallery": gallery.render, "speed": readme.render_speed, "api": lambda _: _list_modules()}
     for name, render in made.items():
-        mark = f"<!-- generated: {name} -->"
-        if mark in markdown:
-            markdown = markdown.replace(mark, render(_KEPT))
+        if mark := re.search(f".*<!-- generated: {name} -->", markdown):  # and what the repository has in its place
+            markdown = markdown.replace(mark[0], render(_KEPT))
     for outside, inside in _OUTSIDE.items():
         markdown = markdown.replace(outside, inside)
     return _BADGE.sub(r"[Open in Colab](\1)", markdown)

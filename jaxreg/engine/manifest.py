@@ -45,7 +45,9 @@ def read_manifests(path: Path) -> list[Manifest]:
             f"has lost its manifest: none of .zattrs, .zmetadata and {COPY} is what was written",
             "Bring one of these three files back from a copy; until then zarr reads its arrays one by one",
         )
-    raise StoreError("store", str(path), "holds what jaxreg did not write", "Use a new path or an empty folder")
+    raise StoreError(
+        "store", str(path), "holds what jaxreg did not write", "Give a store that a sweep wrote, or a new path"
+    )
 
 
 def list_arrays(manifest: Manifest) -> dict[str, StoredArray]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax._src import config as _config
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
@@ -145,13 +146,14 @@ def _make_jaxpr(member: Callable[..., Any], args: Any, traced: Any) -> tuple[Clo
     try:
         return jax.make_jaxpr(member, return_shape=True)(*map(_unplaced, (args, traced)))
     except JaxregError as error:
-        if not isinstance(error.value, jax.core.Tracer):
-            raise
+        if not isinstance(error.value, jax.core.Tracer) or isinstance(error, SweepError):
+            raise  # the engine's own are about what a run returns, which no static axis mends
         raise SweepError(
             "run", error.argument, f"is traced, and {error.constraint}", "Sweep it as jaxreg.static([...])"
         ) from error
     except (*_NOT_TRACEABLE, TypeError) as error:
         if not isinstance(error, _NOT_TRACEABLE) and not str(error).startswith("Shapes must be 1D sequences of concre"):
+            _refuse_as_key(error, traced)
             raise
         names = sorted(set(re.findall(r"traced\['(\w+)'\]|(args\[\d+\])", str(error))))
         culprits = [swept or shared for swept, shared in names] or ["an argument"]
@@ -161,3 +163,11 @@ def _make_jaxpr(member: Callable[..., Any], args: Any, traced: Any) -> tuple[Clo
             "is traced, and must not decide Python control flow or a shape",
             f"Sweep it as jaxreg.static([...]), or use jnp.where ({without_addresses(str(error)).splitlines()[0]})",
         ) from error
+
+
+def _refuse_as_key(error: TypeError, traced: Mapping[str, Any]) -> None:
+    """Name the axes of numbers where JAX was handed a number for a key."""
+    numbers = sorted(name for name, value in traced.items() if not np.shape(value))
+    if numbers and str(error).startswith("JAX encountered invalid PRNG key data"):
+        constraint = "are axes of numbers, and the run takes a number for a PRNG key"
+        raise SweepError("axes", numbers, constraint, "Write jaxreg.seeds(n) for the axis that is a key") from error

@@ -33,7 +33,8 @@ def read_numbers(argument: str, value: Any, rank: int | None = 1) -> np.ndarray:
     if numbers.dtype.kind not in "biuf":
         raise SweepError(argument, value, "must hold numbers", "Wrap other values in jaxreg.static([...])")
     if rank is not None and numbers.ndim != rank:
-        raise SweepError(argument, value, f"must have {rank} dimension, not {numbers.ndim}", "Use cases for vectors")
+        remedy = "Use jaxreg.cases for vectors" if numbers.ndim else "Give a list, such as [0.1], or jaxreg.seeds(n)"
+        raise SweepError(argument, value, f"must have {rank} dimension, not {numbers.ndim}", remedy)
     if numbers.dtype.kind == "f" and np.isnan(numbers).any():
         raise SweepError(argument, value, "must not hold NaN", "Drop it from the axis")
     return shortest(numbers) if numbers.dtype in (np.float16, np.float32) else numbers

@@ -133,7 +133,10 @@ def _read_dims(
         entries = [entry.name if isinstance(entry, Ragged) else entry for entry in given]
         if len(entries) != len(shape.shape):
             raise SweepError(
-                f"dims[{name!r}]", tuple(entries), f"must name {len(shape.shape)} trailing dimensions", "Name each once"
+                f"dims[{name!r}]",
+                tuple(entries),
+                f"must name {len(shape.shape)} trailing dimensions, as a run returns the shape {shape.shape}",
+                "Name each once",
             )
         for entry in entries:
             if not isinstance(entry, str) or entry in axis_names or entries.count(entry) > 1:

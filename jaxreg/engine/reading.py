@@ -1,5 +1,6 @@
 """Reading the axes of a sweep: checked against the run function, labelled, and grouped by what is compiled in."""
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -23,7 +24,7 @@ def read_axes(run: Callable[..., Any], axes: Mapping[str, Any], args: Sequence[A
     except TypeError:
         raise SweepError("run", run, "must be hashable", "Freeze its dataclass, or wrap it in a function") from None
     if not isinstance(axes, Mapping) or not axes:
-        raise SweepError("axes", axes, "must name at least one axis", 'Write {"seed": jaxreg.seeds(100)}')
+        raise SweepError("axes", axes, "must be a dict of at least one axis", 'Write {"seed": jaxreg.seeds(100)}')
     if not isinstance(args, tuple | list):
         raise SweepError("args", args, "must be a tuple of positional arguments", "Write args=(data,)")
     parameters, taken, open_ended = _parameters(run, len(args))
@@ -148,7 +149,7 @@ def _case_value(
 
 
 def _name(run: Callable[..., Any]) -> str:
-    return getattr(run, "__name__", None) or repr(run)
+    return getattr(run, "__name__", None) or (_name(run.func) if isinstance(run, functools.partial) else repr(run))
 
 
 def _check_count(name: str, values: Sequence[Any] | np.ndarray) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import xarray as xr
 
+import jaxreg
 from jaxreg.engine.places import as_store_error, is_new, resolve_path
 from jaxreg.errors import ArgumentError, JaxregError, StoreError
 from jaxreg.explorer.page import explore
 from jaxreg.study.catalogue import list_modules, load, open_folder
+from jaxreg.study.compiled import keep_programs
 from jaxreg.study.experiment import PRESETS, as_experiment
 
 
@@ -27,7 +29,7 @@ def explore_command(arguments: Sequence[str]) -> int:
     parser.add_argument("--variables", nargs="+", metavar="NAME", help="those to show; by default all numbers")
     parser.add_argument("--title", help="of the page")
     parser.add_argument("--megabytes", type=float, default=5.0, help="how large the page may be; by default 5")
-    about = "judge the claims of this study, whose population STORE keeps (with what its `run` derives from it)"
+    about = "judge the claims of this study, whose population STORE keeps; runs that it lacks are computed"
     parser.add_argument("--study", nargs=2, metavar=("FOLDER", "NAME"), help=about)
     parser.add_argument("--preset", choices=PRESETS, default="laptop", help="of the study; by default laptop")
     given = parser.parse_args(arguments)
@@ -77,4 +79,6 @@ def _run_study(folder: str, name: str, preset: str, store: Path) -> tuple[xr.Dat
     experiment = as_experiment(study)
     if preset not in experiment.PRESETS:
         raise ArgumentError("--preset", preset, f"is not one of {', '.join(experiment.PRESETS)}", "Name another")
-    return experiment.run(experiment.PRESETS[preset], store=store), getattr(study, "CLAIMS", ())
+    jaxreg.use_all_cores()
+    with keep_programs():
+        return experiment.run(experiment.PRESETS[preset], store=store), getattr(study, "CLAIMS", ())

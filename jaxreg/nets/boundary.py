@@ -137,7 +137,9 @@ def read_sets(given: Mapping[str, tuple[Any, Any]], of_rows: bool) -> dict[str, 
     for name, (x, y) in given.items():
         for this, that, there in ((f"x_{name}", f"y_{name}", y), (f"y_{name}", f"x_{name}", x)):
             if there is not None and (x is None or y is None):
-                raise ArgumentError(this, None, f"must be given where {that} is", "Give inputs and targets")
+                raise ArgumentError(
+                    this, None, f"must be given where {that} is", "Give both; of a Dataset, args=data[:4]"
+                )
         if x is not None:
             sets[name] = _read_inputs(f"x_{name}", x), jnp.asarray(read_array(f"y_{name}", y))
             if of_rows:
@@ -175,8 +177,11 @@ def _check_examples(name: str, x: Any, y: Array, x_like: Any, y_like: Array) -> 
     if x.shape[0] == 0:
         raise ArgumentError(f"x_{name}", rows, "must hold at least one example", "Take a larger part of the data")
     if y.shape[:1] != x.shape[:1] or y.shape[1:] != y_like.shape[1:]:
-        constraint = f"must be one target for each of the {x.shape[0]} examples, as in y_train"
-        raise ArgumentError(f"y_{name.partition('[')[0]}", targets, constraint, "Prepare both sets alike")
+        constraint = f"must be one target for each of the {x.shape[0]} examples" + ", as in y_train" * (
+            not name.startswith("train")
+        )
+        remedy = "Prepare both sets alike, in the order x_train, y_train, x_test, y_test"
+        raise ArgumentError(f"y_{name.partition('[')[0]}", targets, constraint, remedy)
 
 
 def _check_rows(name: str, x: Any) -> None:

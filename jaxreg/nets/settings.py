@@ -243,7 +243,8 @@ def read_settings(
 def _unknown(name: str, own: Mapping[str, Any]) -> ArgumentError:
     near = difflib.get_close_matches(name, [*_NAMED, *_DEFAULTS], 1)
     remedy = f"Write {near[0]}" if near else "See nets.Options; numbers of your own go to optimizer=lambda ..."
-    return ArgumentError(name, own[name], "is not an option of train", remedy)
+    value = "swept" if isinstance(own[name], jax.core.Tracer) else own[name]
+    return ArgumentError(name, value, "is not an option of train", remedy)
 
 
 def _check_counts(n: int, batch_size: Any, epochs: Any, chosen: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ def data_command(arguments: Sequence[str]) -> int:
         ("verify", "*", "check those here"),
     ):
         commands.add_parser(command, help=about).add_argument(
-            "names", nargs=count, metavar="NAME", choices=[*NAMES, []]
+            "names", nargs=count, metavar="NAME", help=", ".join(NAMES)
         )
     given = parser.parse_args(arguments)
     if given.command == "list":

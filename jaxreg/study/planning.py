@@ -43,7 +43,8 @@ class StudyPlan:
             f"{self.runs:,} runs in {len(self.sweeps)} sweep{'s' * (len(self.sweeps) != 1)} of {programs}"
             f" program{'s' * (programs != 1)}; {byte_count(peak)} at the peak, and"
             f" {byte_count(sum(plan.result_bytes for plan in self.sweeps))} of results; about"
-            f" {duration(self.seconds)} here, of which {compiling:.1f} s compiling and {self.beside:.1f} s beside"
+            f" {duration(self.seconds)} here, of which {compiling:.1f} s compiling"
+            f" and {self.beside:.1f} s outside of sweeps"
         )
         return f"{line}; not planned to its end: {self.problem}" if self.problem else line
 

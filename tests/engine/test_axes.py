@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ import pytest
 import jaxreg as jr
 from jaxreg.checks import check_integer
 from jaxreg.engine.axes import Seeds
-from jaxreg.errors import SweepError
+from jaxreg.errors import ArgumentError, SweepError
 
 
 def sweep(run, axes, **options):
@@ -225,6 +226,12 @@ def test_integers_that_decide_shapes_hint_at_static():
 
     with pytest.raises(SweepError, match=r"run = 'epochs': is traced, and must be an integer.*jaxreg.static"):
         sweep(run, {"epochs": [1, 2]})
+
+
+def test_an_axis_that_train_does_not_know_is_named_and_no_static_axis_advised():
+    x, y = np.ones((4, 2), np.float32), np.zeros(4, np.int32)
+    with pytest.raises(ArgumentError, match=r"weightdecay = 'swept': is not an option of train. Write weight_decay"):
+        sweep(partial(jr.nets.train, epochs=1, batch_size=2), {"weightdecay": [0.1]}, args=(x, y, x, y))
 
 
 BAD = {

@@ -146,3 +146,34 @@ def test_the_command_writes_the_page_of_a_store(tmp_path, capsys, monkeypatch):
         assert "holds nothing. Give the folder that a sweep wrote" in capsys.readouterr().err
     assert main(["explore", str(store), "--variables", "gain"]) == 2
     assert "Known: loss" in capsys.readouterr().err
+
+
+_STUDY = """
+from dataclasses import dataclass
+import jaxreg as jr
+from jaxreg.study import Above, Claim, mean
+
+@dataclass(frozen=True)
+class Config:
+    runs: int = 3
+
+PRESETS = {"quick": Config(), "laptop": Config(), "paper": Config()}
+CLAIMS = (Claim("Twice a rate is positive", "arithmetic", mean("gain", dim="rate"), Above(0)),)
+
+def run(config, store=None, progress=True):
+    axes = {"rate": [1.0, 2.0, 3.0][:config.runs]}
+    return jr.sweep(lambda *, rate: {"gain": 2 * rate}, axes, store=store, progress=False)
+"""
+
+
+def test_the_command_computes_what_a_study_lacks_as_other_commands_do(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # and taken away again
+    asked: list[str] = []
+    monkeypatch.setattr(jr, "use_all_cores", lambda: asked.append("all cores"))
+    (tmp_path / "explored_studies").mkdir()
+    (tmp_path / "explored_studies" / "doubling.py").write_text(_STUDY, encoding="utf-8")
+    study = ["--study", "explored_studies", "doubling", "--preset", "quick"]
+    assert main(["explore", "doubled.zarr", *study]) == 0, capsys.readouterr().err
+    assert asked == ["all cores"]
+    assert "Twice a rate is positive" in (tmp_path / "doubled.html").read_text(encoding="utf-8")

@@ -84,7 +84,10 @@ _REFUSED = {
     "rules on several numbers": ({"stopping": EarlyStopping("weight_norm", mode="min")}, "is not recorded"),
     "augmentation of images that are no squares": ({"augmentation": Augmentation(shift=1.0)}, "5"),
     "labels without inputs": ({"y_validation": _Y}, "x_validation = None: must be given where y_validation is"),
-    "inputs without labels": ({"x_validation": _X}, "y_validation = None: must be given where x_validation is"),
+    "inputs without labels": (
+        {"x_validation": _X},
+        "y_validation = None: must be given where x_validation is. Give both; of a Dataset, args=data[:4]",
+    ),
     "no seed at all": ({"seed": None, "init_seed": jax.random.key(0)}, "must be given where order_seed is not"),
     "a seed that is none": ({"order_seed": 3}, "order_seed = 3: must be a typed PRNG key"),
 }

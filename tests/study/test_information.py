@@ -40,3 +40,4 @@ def test_data(empty, capsys):
     assert "original" in said
     with pytest.raises(SystemExit):
         main(["data", "fetch", "nonesuch"])
+    assert "NAME = nonesuch: must be one of mnist, fashion_mnist" in capsys.readouterr().err
