@@ -13,8 +13,8 @@ from jaxreg.linear.data_loss import DataLoss
 from jaxreg.linear.held import unwrap
 from jaxreg.linear.quadratic_model import Prox, gain_of, make_metric, make_model, minimize_model
 
-ITERATIONS = 50
-"""Newton steps for one strength, at the most."""
+ITERATIONS = 300
+"""Newton steps for one strength, at the most: Huber's parabolas, which only bound its curvature, take up to 200."""
 _SLOWER = 0.9  # of a gain: with more left than this a step is checked against the objective, and halved
 _HALVINGS = 30
 

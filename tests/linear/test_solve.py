@@ -245,6 +245,15 @@ def test_paths_begin_at_alpha_max(penalty):
     np.testing.assert_allclose(path.coef[0], alone.coef, atol=1e-9)
 
 
+def test_outliers_with_weights_converge():
+    random = np.random.default_rng(9)
+    X = random.normal(size=(60, 8))
+    y, times = X[:, :3].sum(1) + random.standard_t(1.5, size=60), random.integers(0, 4, 60).astype(float)
+    fit = solve(X, y, Huber(0.5), L1(0.02), sample_weight=times)
+    assert int(fit.status) == 0
+    assert float(fit.gap) < 1e-10
+
+
 def test_a_batch_is_its_members_and_one_bad_member_harms_no_other():
     X, targets = _data()
     Y = np.stack([targets["logistic"], 1 - targets["logistic"], np.full(N, 0.5), targets["logistic"]])
