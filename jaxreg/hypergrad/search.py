@@ -58,7 +58,7 @@ def grid(
             raise ArgumentError(f"points[{name!r}]", values, "must be a list of numbers", "Give numpy.geomspace(...)")
     rows = np.array(list(itertools.product(*points.values())), float)
     trials = {name: rows[:, i] for i, name in enumerate(points)}
-    return _try(objective, lambda _: trials, axes, args, {"store": store, "x64": x64, "progress": progress})
+    return _try(objective, lambda *_: trials, axes, args, {"store": store, "x64": x64, "progress": progress})
 
 
 def random_search(
@@ -75,7 +75,9 @@ def random_search(
     x64: bool = False,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Evaluate an objective at random, uniformly between bounds in what `tune` moves: the same points for all problems.
+    """Evaluate an objective at random, uniformly between bounds in what `tune` moves.
+
+    The points are the same for all problems, and others for each seed of an axis of seeds.
 
     Args:
         objective: as in `tune`.
@@ -106,10 +108,10 @@ def random_search(
     check_integer("trials", trials, 1, 2**31 - 1, "Give 20")
     check_key("seed", seed)
 
-    def draw(known: Any) -> dict[str, Any]:
+    def draw(known: Any, point: Mapping[str, Any]) -> dict[str, Any]:
         at = read_hyperparameters(init, known)
         coordinates = read_ranges(at, transforms, bounds)
-        return coordinates.back(draw_trials(coordinates, at, trials, seed))
+        return coordinates.back(draw_trials(coordinates, at, trials, own_key(seed, point)))
 
     return _try(objective, draw, axes, args, {"store": store, "x64": x64, "progress": progress})
 
@@ -179,7 +181,7 @@ def successive_halving(
         first = make(*args, budget=budgets[0], **point)
         at = read_hyperparameters(init, names_of(first))
         coordinates = read_ranges(at, transforms, bounds)
-        u = draw_trials(coordinates, at, trials, seed)
+        u = draw_trials(coordinates, at, trials, own_key(seed, point))
         spent = 0
         for rung, budget in enumerate(budgets):
             of = first if not rung else make(*args, budget=budget, **point)
@@ -214,19 +216,27 @@ def draw_trials(coordinates: Coordinates, at: Hyperparameters, trials: int, seed
     return jax.vmap(back)(points)
 
 
-def _try(objective: Any, trials_of: Callable[[Any], Any], axes: Any, args: Any, given: Mapping[str, Any]) -> xr.Dataset:
+def own_key(seed: Key[Array, ""], point: Mapping[str, Any]) -> Key[Array, ""]:
+    """The key of the search, another one for each seed of the point."""
+    for value in point.values():
+        if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+            seed = jax.random.fold_in(seed, jax.random.bits(value))
+    return seed
+
+
+def _try(objective: Any, trials_of: Callable[..., Any], axes: Any, args: Any, given: Mapping[str, Any]) -> xr.Dataset:
     """Evaluate at all trials, one after the other within a run."""
     make = read_maker(objective, axes, args)
 
     def run(*args: Any, **point: Any) -> dict[str, Any]:
         of = make(*args, **point)
-        trials = trials_of(names_of(of))
+        trials = trials_of(names_of(of), point)
         trials = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)), trials)
         value, status = lax.map(lambda at: tuple(evaluate(of, read_hyperparameters(at, names_of(of)))), trials)
         cost = len(value) * int(getattr(of, "steps", 1))
         return _choose(value, status, trials) | {"training_steps": jnp.int32(cost)}
 
-    like = jax.tree.map(lambda leaf: leaf[0], trials_of(None))
+    like = jax.tree.map(lambda leaf: leaf[0], trials_of(None, {}))
     return _sweep_all(run, like, dict(axes or {}), {"args": args, **given})
 
 

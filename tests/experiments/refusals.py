@@ -23,6 +23,12 @@ REFUSED = {
         ({"wrong": 0.6}, "wrong"),
         ({"learning_rate": -0.1}, "learning_rate"),
     ],
+    "hypergradients.tuned_network": [
+        ({"seeds": 1}, "seeds"),
+        ({"gradients": 3}, "gradients"),
+        ({"epochs": 4.5}, "epochs"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+    ],
     "hypergradients.tuned_ridge": [
         ({"draws": 1}, "draws"),
         ({"steps": 5}, "steps"),

@@ -170,3 +170,16 @@ def test_ranges_and_budgets_are_checked():
         successive_halving(_bowl, START, {}, trials=2, budgets=(2, 1), seed=KEY, progress=False)
     with pytest.raises(ArgumentError, match="list of numbers"):
         grid(_bowl, {"a": 1.0}, progress=False)
+
+
+def test_random_points_are_those_of_all_problems_and_not_of_other_seeds():
+    axes = {"seed": jr.seeds(2), "problem": np.arange(2.0)}
+
+    def make(*, seed, problem):
+        return lambda h: (h["a"] - problem) ** 2
+
+    found = random_search(make, {"a": 0.5}, {"a": (0.1, 1.0)}, trials=3, seed=KEY, axes=axes, progress=False)
+    tried = found["at/a"]
+    np.testing.assert_array_equal(tried.isel(problem=0), tried.isel(problem=1))
+    np.testing.assert_array_equal(tried.isel(trial=0), 0.5)
+    assert (tried.isel(seed=0, trial=slice(1, None)) != tried.isel(seed=1, trial=slice(1, None))).all()

@@ -1,0 +1,79 @@
+"""Tuned network: budgets are equal, what is found is what was tuned, claims fall either way."""
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxreg as jr
+from experiments.hypergradients.tuned_network import CLAIMS, METHODS, NAMES, Config, pack_start, problem_of, run, unpack
+from jaxreg.claims import find_claim
+
+_VALUES = np.float32([1e-3, 2e-3, 3e-3, 0.2, 1.0, 2.0, 3.0, 4.0])
+
+
+def test_eight_numbers_there_and_back():
+    assert len(NAMES) == len(_VALUES)
+    np.testing.assert_array_equal(pack_start(unpack(_VALUES)), _VALUES)
+
+
+@pytest.mark.slow
+def test_a_rate_for_each_quarter_is_a_rate_for_each_epoch():
+    """As `nets.train` has it, in as many epochs and in half of them."""
+    data = jr.datasets.load("digits")[:2]
+    for epochs, factors in ((4, [1.0, 2.0, 3.0, 4.0]), (2, [1.0, 3.0])):
+        made = {"budget": epochs, "hidden": 4, "learning_rate": 0.05}
+        problem = problem_of(*data, seed=jax.random.key(0), **made)
+        inner = problem.training
+        assert problem.steps == 8 * epochs
+        rates = jax.numpy.asarray(factors)
+        history = jr.nets.train(
+            inner.x_train,
+            inner.y_train,
+            inner.x_validation,
+            inner.y_validation,
+            seed=inner.seed,
+            schedule=lambda _, rates=rates: lambda step: rates[step // 8],
+            dropout=_VALUES[3],
+            penalties=unpack(_VALUES)["penalties"],
+            **inner.options,
+        )
+        at = unpack(jax.numpy.asarray(_VALUES))
+        np.testing.assert_allclose(problem.evaluate(at).value, history["test_loss"][-1], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_searches_cost_the_same_and_find_what_is_better_than_the_start(tmp_path):
+    result = run(Config(seeds=2, gradients=4, hidden=4, epochs=4), store=tmp_path / "tuned", progress=False).load()
+    steps = result["training_steps"].isel(seed=0).values
+    assert steps[0] == steps[1] == 4 * 4 * 32
+    assert abs(steps[2] / steps[0] - 1) < 0.1
+    validation = result["validation_loss"]
+    assert (validation[:, :3] <= validation[:, 3:]).all()
+    for place in range(2):
+        np.testing.assert_allclose(result["on_the_way"][place, :, -1], validation[:, place])
+    assert result["test_loss"].notnull().all()
+
+
+def _made_up(**changed):
+    """A population of which every claim holds, but for what is `changed`."""
+    values = {"test_loss": [0.3, 0.5, 0.4, 0.9], "validation_loss": [0.29, 0.3, 0.3, 0.9], **changed}
+    scatter = 0.01 * np.random.default_rng(0).normal(size=(20, 4))
+    made = {name: (("seed", "method"), values[name] + scatter, {"units": "nats"}) for name in values}
+    return xr.Dataset(made, {"seed": np.arange(20), "method": list(METHODS)})
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [
+        ("lowers the test loss", [1.0, 0.5, 0.4, 0.9]),
+        ("more than random search of", [0.6, 0.5, 0.4, 0.9]),
+        ("successive halving of", [0.45, 0.5, 0.4, 0.9]),
+        ("halving lowers it more", [0.3, 0.5, 0.6, 0.9]),
+        ("What gradients find", [0.5, 0.5, 0.4, 0.9]),
+    ],
+)
+def test_claims_can_fall_either_way(words, changed):
+    claim = find_claim(CLAIMS, words)
+    assert claim.judge(_made_up()).status == "holds"
+    assert claim.judge(_made_up(test_loss=changed)).status == "fails"
