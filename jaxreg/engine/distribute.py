@@ -271,7 +271,7 @@ def _pickle(value: Any, run: Callable[..., Any]) -> bytes:
         import cloudpickle
     except ImportError:
         raise SweepError(
-            "executor", "cloudpickle", "must be installed to send a run to workers", "pip install jaxreg[distributed]"
+            "executor", "cloudpickle", "must be installed to send a run to workers", "pip install 'jaxreg[distributed]'"
         ) from None
     try:
         return bytes(cloudpickle.dumps(value))
