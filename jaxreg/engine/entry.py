@@ -296,15 +296,17 @@ def _sweep_store(study: _Study, path: Path, environment: dict[str, Any], tally: 
         placed = place_programs(study.programs, store.axes)
         missing = store.count_missing()
         tally.found = math.prod(len(axis.labels) for axis in study.axes) - missing
-        starting = study.bench.start(placed, keep, tally, report, dict(study.failures), store, names)
-        with report.counting(missing), starting as execution:
-            complete(execution, store, store.axes, study.box, study.is_fixed)
+        failures = dict(study.failures)
+        if missing:
+            starting = study.bench.start(placed, keep, tally, report, failures, store, names)
+            with report.counting(missing), starting as execution:
+                complete(execution, store, store.axes, study.box, study.is_fixed)
         dataset = _named(study, store.read(study.axes), names)
     if not report.is_on:  # only now: where warnings are errors, all is stored
         _tell(path, store.damage, report)
-    if execution.failures:
-        error = _summarize(execution.failures, "The other runs are in the store; sweep again once it is mended")
-        raise error from next(iter(execution.failures.values()))
+    if failures:
+        error = _summarize(failures, "The other runs are in the store; sweep again once it is mended")
+        raise error from next(iter(failures.values()))
     return dataset
 
 

@@ -65,6 +65,9 @@ def subtract(region: Region, other: Region) -> Iterator[Region]:
     """
     common: list[tuple[int, ...]] = []
     for k, (mine, theirs) in enumerate(zip(region, other, strict=True)):
+        if mine == theirs:  # most often, and told faster than by looking up one by one
+            common.append(mine)
+            continue
         held = set(theirs)
         outside = tuple(i for i in mine if i not in held)
         if outside:

@@ -107,8 +107,11 @@ def check_axes(catalog: Catalog, axes: Sequence[Axis]) -> None:
 
 def find_positions(axis: Axis, labels: np.ndarray) -> list[int]:
     """Where the labels of `axis` stand among the store's `labels`."""
+    asked = axis.labels.astype(labels.dtype)
+    if np.array_equal(asked, labels[: len(asked)]):  # most often
+        return list(range(len(asked)))
     where = {label: i for i, label in enumerate(label_keys(labels))}
-    return [where[label] for label in label_keys(axis.labels.astype(labels.dtype))]
+    return [where[label] for label in label_keys(asked)]
 
 
 def write_kept(catalog: Catalog, array: StoredArray, values: np.ndarray) -> None:
@@ -156,8 +159,10 @@ def _label_dtype(axis: Axis, length: int) -> np.ndarray:
 
 def _join(axis: Axis, held: np.ndarray) -> np.ndarray:
     """The store's labels, and after them those of `axis` that are new."""
-    known = set(label_keys(held))
     asked = axis.labels.astype(held.dtype)
+    if np.array_equal(asked, held[: len(asked)]):
+        return held
+    known = set(label_keys(held))
     return np.concatenate([held, asked[np.array([label not in known for label in label_keys(asked)], bool)]])
 
 

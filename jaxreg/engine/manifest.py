@@ -1,6 +1,7 @@
 """The manifest of a store: what it holds, in three copies that check themselves; zarr's metadata made from it."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,7 +91,7 @@ def read_assignments(manifest: Manifest) -> list[Assignment]:
     """The regions assigned so far, in the order in which they were first asked for."""
     return [
         Assignment(
-            tuple(tuple(i for start, stop in part for i in range(start, stop)) for part in entry["positions"]),
+            tuple(tuple(itertools.chain.from_iterable(itertools.starmap(range, p))) for p in entry["positions"]),
             Box(tuple(entry["chunk"]), entry["split"]),
         )
         for entry in manifest["regions"]

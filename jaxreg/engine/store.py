@@ -19,7 +19,7 @@ from jaxreg.engine.catalog import Catalog, open_catalog
 from jaxreg.engine.execute import PAUSES, Block
 from jaxreg.engine.grid import Assignment, Box, Region, Tile, unassigned
 from jaxreg.engine.identity import Identity, check_same
-from jaxreg.engine.integrity import count_missing, examine, repair
+from jaxreg.engine.integrity import examine, repair
 from jaxreg.engine.layout import check_axes, extend_store, find_positions, place_axes
 from jaxreg.engine.lazy import open_result
 from jaxreg.engine.lock import hold_lock, leave_note
@@ -75,6 +75,7 @@ class Store:
     ) -> None:
         self.path, self.axes, self.stale, self.damage = catalog.path, axes, stale, damage
         self._catalog, self._done = catalog, held
+        self._assigned = read_assignments(catalog.manifest)  # long, where axes are: read once
         self._buffer = Buffer(catalog, held)
         self._place = self.path.stat()
         self._metadata = {name: _status(self.path / name) for name in metadata_files(catalog.manifest)}
@@ -85,7 +86,7 @@ class Store:
     @property
     def assignments(self) -> list[Assignment]:
         """The cells assigned so far and their chunk shapes, in the order in which they were first asked for."""
-        return read_assignments(self._catalog.manifest)
+        return list(self._assigned)
 
     @property
     def store_id(self) -> str:
@@ -125,9 +126,10 @@ class Store:
 
     def count_missing(self) -> int:
         """How many of the cells that the sweep asks for, or that were asked for before, are not done."""
-        asked = tuple(tuple(sorted(i for g in axis.groups for i in g.positions.tolist())) for axis in self.axes)
+        asked = tuple(tuple(np.sort(np.concatenate([g.positions for g in axis.groups])).tolist()) for axis in self.axes)
         new = (~self._done[region_index(region, ())] for region in self.unassigned(asked))
-        return count_missing(self._catalog, self._done) + sum(int(cells.sum()) for cells in new)
+        known = (~self._done[region_index(one.region, ())] for one in self._assigned)
+        return sum(int(cells.sum()) for cells in (*known, *new))
 
     def unassigned(self, region: Region) -> list[Region]:
         """The cells of `region` that no chunk shape was chosen for."""
@@ -161,6 +163,7 @@ class Store:
             self.flush()
 
     def _record(self, assignments: Sequence[Assignment]) -> None:
+        self._assigned = list(assignments)
         write_assignments(self._catalog.manifest, assignments)
         self._publish()
 
