@@ -1,6 +1,7 @@
 """Do gradients tune a network better than random search and halving, at as many steps of training?"""
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from jaxreg.penalties import L2
 from jaxreg.study import gain
 from jaxreg.study.settings import Seeds, check_settings
 
-_TRAIN, _VALIDATION, _CLASSES, _BATCH = 256, 200, 10, 32
+_TRAIN, _VALIDATION, _TEST, _CLASSES, _BATCH = 256, 200, 500, 10, 32
 _LAYERS = ("hidden_0", "hidden_1", "output")
 _STRENGTHS, _DROPOUTS, _FACTORS = (1e-6, 0.3), (0.01, 0.7), (0.05, 20.0)
 _PARTS = 4
@@ -71,7 +72,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         ArgumentError: a setting outside its domain.
     """
     check_settings(config)
-    data = jr.datasets.load("digits")[:4]
+    data = jr.datasets.load("digits")[:2]
     seeds, trials = jr.seeds(config.seeds), REVERSE_COST * config.gradients
     make = partial(problem_of, hidden=config.hidden, learning_rate=config.learning_rate)
     start = unpack(np.array([*[1e-3] * len(_LAYERS), 0.1, *[1.0] * _PARTS]))
@@ -81,7 +82,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
     def given(name: str) -> dict[str, Any]:
         folder = None if store is None else Path(store) / name
-        return {"axes": {"seed": seeds}, "args": data[:2], "store": folder, "progress": progress}
+        return {"axes": {"seed": seeds}, "args": data, "store": folder, "progress": progress}
 
     descent: dict[str, Any] = {"bounds": bounds, "mode": "reverse", "steps": config.gradients}
     tuned = hg.tune(whole, start, optax.adam(0.3), **descent, **given("gradient")).isel(restart=0).load()
@@ -155,15 +156,21 @@ class Problem:
         return self.training.evaluate({**at, "schedule": at["schedule"][_PARTS * np.arange(epochs) // epochs]})
 
 
+def draw_digits(images: Any, labels: Any, seed: Any) -> list[tuple[Any, Any]]:
+    """Digits to train on, to tune on, and to test on, with their labels; no two parts share one."""
+    order = jax.random.permutation(jr.randomness.split(seed, "digits")["digits"], len(images))
+    ends = (0, _TRAIN, _TRAIN + _VALIDATION, _TRAIN + _VALIDATION + _TEST)
+    parts = [order[low:high] for low, high in itertools.pairwise(ends)]
+    return [(jnp.asarray(images)[part], jnp.asarray(labels)[part]) for part in parts]
+
+
 def problem_of(images: Any, labels: Any, *, seed: Any, budget: int, hidden: int, learning_rate: float) -> Problem:
     """The training of one seed, in so many epochs."""
-    keys = jr.randomness.split(seed, "digits", "training")
-    chosen = jax.random.permutation(keys["digits"], len(images))[: _TRAIN + _VALIDATION]
-    x, y = jnp.asarray(images)[chosen], jnp.asarray(labels)[chosen]
     options = {"hidden": (hidden, hidden), "classes": _CLASSES, "activation": "tanh", "batch_size": _BATCH}
     options |= {"optimizer": "momentum", "learning_rate": learning_rate, "epochs": budget}
-    parts = x[:_TRAIN], y[:_TRAIN], x[_TRAIN:], y[_TRAIN:]
-    return Problem(hg.Training(*parts, seed=keys["training"], options=options))
+    train, held, _ = draw_digits(images, labels, seed)
+    own = jr.randomness.split(seed, "training")["training"]
+    return Problem(hg.Training(*train, *held, seed=own, options=options))
 
 
 def score(keys: Any, found: Any, data: Any, make: Any) -> Any:
@@ -171,8 +178,8 @@ def score(keys: Any, found: Any, data: Any, make: Any) -> Any:
 
     def one(part: Any) -> Any:
         seed, rows = part
-        training = make(*data[:2], seed=seed).training
-        tested = Problem(dataclasses.replace(training, x_validation=data[2], y_validation=data[3]))
+        x, y = draw_digits(data[0], data[1], seed)[2]
+        tested = Problem(dataclasses.replace(make(*data, seed=seed).training, x_validation=x, y_validation=y))
         return jax.lax.map(lambda values: tested.evaluate(unpack(values)).value, rows)
 
     return jax.lax.map(one, (keys, jnp.asarray(found, jnp.float32)))

@@ -6,10 +6,27 @@ import pytest
 import xarray as xr
 
 import jaxreg as jr
-from experiments.hypergradients.tuned_network import CLAIMS, METHODS, NAMES, Config, pack_start, problem_of, run, unpack
+from experiments.hypergradients.tuned_network import (
+    CLAIMS,
+    METHODS,
+    NAMES,
+    Config,
+    draw_digits,
+    pack_start,
+    problem_of,
+    run,
+    unpack,
+)
 from jaxreg.claims import find_claim
 
 _VALUES = np.float32([1e-3, 2e-3, 3e-3, 0.2, 1.0, 2.0, 3.0, 4.0])
+
+
+def test_digits_are_tuned_and_tested_on_others_than_those_trained_on():
+    numbers = np.arange(1297)
+    parts = [set(np.asarray(x)) for x, y in draw_digits(numbers, numbers, jax.random.key(0))]
+    assert [len(part) for part in parts] == [256, 200, 500]
+    assert len(set.union(*parts)) == 956
 
 
 def test_eight_numbers_there_and_back():
