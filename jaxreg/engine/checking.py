@@ -181,7 +181,11 @@ def _has_seeds(value: Any) -> bool:
 
 
 def _find(axis: Axis, label: Any) -> int:
-    places = np.flatnonzero(axis.labels == np.asarray(label, axis.labels.dtype))
+    try:
+        wanted = np.asarray(label, axis.labels.dtype)
+    except (TypeError, ValueError, OverflowError):  # nothing that such an axis could have
+        wanted = np.empty(0, axis.labels.dtype)
+    places = np.flatnonzero(axis.labels == wanted) if wanted.ndim == 0 else np.empty(0, int)
     if not len(places):
         raise SweepError(axis.name, label, f"must be among {axis.labels.tolist()}", "Name a run of these axes")
     return int(places[0])

@@ -182,6 +182,7 @@ def train(
     >>> end.predictions.round().ravel().tolist(), end.loss.shape
     ([0.0, 1.0, 1.0, 0.0], (1501,))
     """
+    check_kind("weights", weights, Weights, "Give what draw_weights returns")
     check_integer("steps", steps, 1, 2**31 - 1, "Give 1500, as the tutorial")
     check_integer("record_every", record_every, 1, steps, "Give 1 to record every step")
     if steps % record_every:

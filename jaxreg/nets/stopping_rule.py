@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Integer
 
-from jaxreg.checks import FINITE, Domain, check_choice, check_kind
+from jaxreg.checks import FINITE, Domain, check_choice, check_integer, check_kind
 from jaxreg.errors import ArgumentError
 from jaxreg.values import register_value
 
@@ -111,8 +111,8 @@ def from_keras(
     check_kind("monitor", monitor, str, 'Give the name of a record, as "val_loss"')
     FINITE.check("min_delta", min_delta, "Give a number in the unit of the record")
     name = f"validation_{monitor.removeprefix('val_')}" if monitor.startswith("val_") else f"train_{monitor}"
-    _check("patience", patience, 0, whole=True)
-    _check("start_from_epoch", start_from_epoch, 0, whole=True)
+    for argument, value in (("patience", patience), ("start_from_epoch", start_from_epoch)):
+        check_integer(argument, value, 0, math.inf, "Give a whole number of records")
     check_choice("mode", mode, ("auto", "min", "max"))
     direction = None if mode == "auto" else mode
     return EarlyStopping(name, direction, abs(min_delta), max(patience - 1, 0), baseline, start_from_epoch + 1)

@@ -74,6 +74,13 @@ SEARCH |= {"x64": False, "progress": False}
 SWEEP |= {"chunk_size": 1, "devices": None, "store": None, "x64": False, "progress": False}
 
 
+def _swept() -> dict[str, Any]:
+    """A store, and the sweep that filled it."""
+    store = Path(tempfile.mkdtemp()) / "swept.zarr"
+    jr.sweep(**(SWEEP | {"store": store}))
+    return {"store": store} | {name: SWEEP[name] for name in ("run", "axes", "args")}
+
+
 class Columns:
     """Columns by their names, as HuggingFace's data sets have them."""
 
@@ -620,6 +627,7 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "cases": lambda: {"bundles": {"a": {"rate": 1.0}, "b": {"rate": 2.0}}},
     "plan": lambda: SWEEP,
     "ragged": lambda: {"name": "knot"},
+    "replay": lambda: _swept() | {"a": 0.1},
     "seeds": lambda: {"n": 2, "root": 0, "start": 0},
     "static": lambda: {"values": [1, 2]},
     "sweep": lambda: SWEEP,
@@ -723,4 +731,17 @@ def call_of(name: str) -> Call:
     function: Any = jr
     for part in name.split("."):
         function = getattr(function, part)
-    return function, CALLS[name]()
+    return _by_name(function), CALLS[name]()
+
+
+def _by_name(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with arguments by name, also those that it takes by place only."""
+    if inspect.isclass(function):
+        return function
+    kinds = inspect.signature(function).parameters.values()
+    places = [parameter.name for parameter in kinds if parameter.kind is parameter.POSITIONAL_ONLY]
+    if not places:
+        return function
+    return lambda **given: function(
+        *[given[name] for name in places], **{k: given[k] for k in given if k not in places}
+    )
