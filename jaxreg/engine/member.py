@@ -4,7 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ from jaxreg.engine.exact import sort_of
 from jaxreg.engine.fingerprint import Fingerprint, opaque_key, take_fingerprint, without_dead_code
 from jaxreg.engine.in_turn import uses_lapack
 from jaxreg.engine.known import known_values
+from jaxreg.engine.provenance import fingerprint_data
 from jaxreg.engine.reads import read_key
 from jaxreg.engine.returned import as_arrays
 from jaxreg.engine.surroundings import find_changes
@@ -32,7 +33,9 @@ _NOT_TRACEABLE = (  # JAX's errors where Python asks for a traced number; for sh
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
 )
-_kept: "collections.OrderedDict[Any, Member]" = collections.OrderedDict()  # members by all that their traces read
+_Looked = dict[int, str]
+_kept: "collections.OrderedDict[Any, tuple[Member, _Looked]]" = collections.OrderedDict()
+"""Members by all that their traces read; with each, hashes of the arrays of `args` whose numbers a check looked at."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,10 +85,11 @@ def trace_member(
     """
     read = read_key(run, args, static)
     key = read and (read, tuple((name, v.shape, v.dtype) for name, v in sorted(traced.items())), tuple(keys))
-    held = _kept.pop(key, None) if key else None
-    member, is_general = (held, True) if held else _trace(run, args, traced, static, keys)
-    if key and is_general:
-        _kept[key] = member
+    member, looked = _kept.pop(key, (None, {})) if key else (None, {})
+    if member is None or looked != _hash_leaves(args, looked):
+        member, looked = _trace(run, args, traced, static, keys)
+    if key:
+        _kept[key] = member, looked
         if len(_kept) > _MOST_KEPT:
             _kept.popitem(last=False)
     return member
@@ -93,8 +97,8 @@ def trace_member(
 
 def _trace(
     run: Callable[..., Any], args: Sequence[Any], traced: Mapping[str, Any], static: Statics, keys: Sequence[str]
-) -> tuple[Member, bool]:
-    """The member, and whether it is the same for whatever numbers `args` hold: whether no check looked at them."""
+) -> tuple[Member, _Looked]:
+    """The member, and hashes of those arrays of `args` that checks looked at: with other numbers it may be another."""
 
     def member(args: Any, traced: dict[str, Any]) -> dict[str, jax.Array]:
         point = {name: derive_key(value, name) if name in keys else value for name, value in traced.items()}
@@ -121,7 +125,15 @@ def _trace(
     with _marked(mark):
         fingerprint = take_fingerprint(jaxpr, names, len(names) - len(traced))
     structs = {name: jax.ShapeDtypeStruct(s.shape, s.dtype) for name, s in shapes.items() if name != "diverged"}
-    return Member(jaxpr, structs, fingerprint, uses_lapack(jaxpr.jaxpr), mark, dims), not looked_at
+    leaves = jax.tree.leaves(shared)
+    looked = _hash_leaves(args, [i for i, leaf in enumerate(leaves) if any(leaf is value for value in looked_at)])
+    return Member(jaxpr, structs, fingerprint, uses_lapack(jaxpr.jaxpr), mark, dims), looked
+
+
+def _hash_leaves(args: Sequence[Any], numbers: Iterable[int]) -> _Looked:
+    """Hashes of some of the arrays of `args`, by their numbers among all."""
+    leaves = jax.tree.leaves(tuple(args))
+    return {number: fingerprint_data([leaves[number]]) for number in numbers}
 
 
 def _marked(mark: str) -> contextlib.AbstractContextManager[Any]:

@@ -1,6 +1,7 @@
 """One trace does for many sweeps as long as nothing that the run reads has changed; every change is seen."""
 
 import dataclasses
+import inspect
 import os
 import types
 
@@ -12,7 +13,6 @@ import pytest
 import jaxreg as jr
 from jaxreg.engine import member
 from jaxreg.engine.known import find_values
-from jaxreg.errors import JaxregError
 
 
 @pytest.fixture
@@ -168,17 +168,27 @@ def test_settings_shapes_and_static_values_have_traces_of_their_own(traces):
     assert len(traces) == 5
 
 
-def test_a_trace_that_looked_at_the_data_is_not_kept(traces):
-    def run(labels, *, a):
-        known = find_values(labels)
-        if known is not None and known.max() > 1:
-            raise JaxregError("labels", known, "must be 0 or 1", "Count from 0")
-        return {"x": a * labels.sum()}
+look = inspect.unwrap(find_values)  # without the types that tests check: what wraps it is not read
 
-    def call(*labels):
-        return jr.sweep(run, {"a": [2.0]}, args=(np.array(labels, np.float32),), progress=False)["x"].item()
+
+def test_a_trace_that_looked_at_the_data_is_kept_for_these_numbers_alone(traces):
+    def run(labels, weights, *, a):
+        known = look(labels)
+        if known is not None and known.max() > 1:
+            raise ValueError("labels")
+        return {"x": a * (labels * weights).sum()}
+
+    def call(*labels, weight=1.0):
+        args = np.array(labels, np.float32), np.full(len(labels), weight, np.float32)
+        return jr.sweep(run, {"a": [2.0]}, args=args, progress=False)["x"].item()
 
     assert (call(0, 1), call(1, 1)) == (2.0, 4.0)
-    with pytest.raises(JaxregError, match="labels"):
-        call(0, 7)
-    assert len(traces) == 3
+    assert len(traces) == 2
+    assert (call(1, 1), call(1, 1, weight=3.0)) == (4.0, 12.0)  # nothing looked at the weights
+    assert len(traces) == 2
+    for _ in range(2):
+        with pytest.raises(ValueError, match="labels"):
+            call(0, 7)
+    assert len(traces) == 4
+    assert call(0, 1) == 2.0
+    assert len(traces) == 5  # the latest is kept
