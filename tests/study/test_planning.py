@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import pytest
 
 import jaxreg as jr
+from jaxreg.__main__ import main
 from jaxreg.engine.rehearsal import find_rehearsal
 from jaxreg.study.planning import plan_study, sum_up
-from tests.study.test_folders import folder as folder  # a fixture
-from tests.study.test_folders import main
 
 SEEDS = 3000
 
