@@ -141,7 +141,7 @@ REFUSED = {
     "networks.early_stopping": [
         ({"patience": (1, 3)}, "patience = (1, 3): must hold the tutorial's 2"),
         ({"min_delta": (0.1,)}, "min_delta = (0.1,): must hold the tutorial's 0.0"),
-        ({"patience": (2, -1)}, "patience = -1: must be a whole number of 0 or more"),
+        ({"patience": (2, -1)}, "patience = -1: must be an integer from 0 on"),
         ({"checked": 5, "seeds": 4}, "checked = 5: must lie from 1 to seeds = 4"),
         ({"learning_rate": -1.0}, "learning_rate = -1.0"),
         ({"dataset": "minst"}, '"mnist"'),
