@@ -134,8 +134,9 @@ def explore(
 
 
 def _frame() -> dict[str, str]:
-    """The parts of every page: style sheets, uPlot with its licence, and the explorer's script."""
-    names = ("uplot.min.css", "explore.css", "uplot.min.js", "statistics.js", "explore.js", "uplot.LICENSE")
+    """The parts of every page: style sheets, uPlot with its licence, and the explorer's scripts."""
+    own = ("statistics.js", "choices.js", "scene.js", "charts.js", "pointing.js", "explore.js")
+    names = ("uplot.min.css", "explore.css", "uplot.min.js", *own, "uplot.LICENSE")
     return {name.replace(".", "_").lower(): (_FOLDER / name).read_text(encoding="utf-8") for name in names}
 
 
