@@ -4,6 +4,7 @@ Each raises an `ArgumentError` that names the argument, its value, the constrain
 is. A traced value cannot be looked at: of it only shape and dtype are checked.
 """
 
+import difflib
 import inspect
 import math
 import numbers
@@ -187,7 +188,9 @@ def check_choice(name: str, value: Any, known: Iterable[Any], remedy: str = "Cho
     """
     known = tuple(known)
     if not any(type(value) is type(choice) and value == choice for choice in known):
-        raise ArgumentError(name, value, f"must be one of {', '.join(map(str, known))}", remedy)
+        near = difflib.get_close_matches(value, map(str, known), 1) if isinstance(value, str) else []
+        guess = f"Did you mean {near[0]}? " if near else ""
+        raise ArgumentError(name, value, f"must be one of {', '.join(map(str, known))}", guess + remedy)
 
 
 def check_kind(name: str, value: Any, kind: type | tuple[type, ...], remedy: str) -> None:

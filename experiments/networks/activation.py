@@ -25,10 +25,10 @@ from experiments.networks.tutorial_network import (
     load_images,
     require,
 )
+from jaxreg.checks import check_choice
 from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import ACTIVATIONS, LOSSES, MLP, optimizers
-from jaxreg.nets.boundary import check_name
 from jaxreg.study import gain, share
 from jaxreg.study.settings import Seeds
 
@@ -100,7 +100,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     """
     require("activations", config.activations, (NONE, *TUTORIAL))
     for name in config.activations:
-        check_name("activations", name, ACTIVATIONS)
+        check_choice("activations", name, sorted(ACTIVATIONS))
     if len(set(config.activations)) < len(config.activations):
         raise ArgumentError("activations", config.activations, "must differ", "Name each once")
     data = load_images(config.dataset)

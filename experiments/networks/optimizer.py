@@ -12,10 +12,10 @@ import jaxreg as jr
 from experiments.networks import tuned_rates
 from experiments.networks import tutorial_network as t5
 from experiments.networks.tuned_rates import compare_best_rates, half_decades
-from jaxreg.checks import check_integer
+from jaxreg.checks import check_choice, check_integer
 from jaxreg.claims import Above, Below, Claim, Estimate, Inside
 from jaxreg.errors import ArgumentError
-from jaxreg.nets.boundary import check_name, check_strength
+from jaxreg.nets.boundary import check_strength
 from jaxreg.nets.optimizers import OPTIMIZERS
 from jaxreg.study import at, gain, held_out
 from jaxreg.study.settings import ChoosingSeeds
@@ -89,7 +89,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     for rate in config.learning_rates:
         check_strength("learning_rates", rate, "Give step sizes such as 0.1")
     for name in config.optimizers:
-        check_name("optimizers", name, OPTIMIZERS)
+        check_choice("optimizers", name, sorted(OPTIMIZERS))
     check_integer("seeds", config.seeds, 4, float("inf"), "Give two or more to choose on and two or more to measure on")
     defaults = {DEFAULTS[name] for name in config.optimizers}
     if not defaults <= set(config.learning_rates):

@@ -2,7 +2,7 @@
 
 import os
 
-from jaxreg.checks import check_kind
+from jaxreg.checks import check_choice, check_kind
 from jaxreg.datasets.archives import ARCHIVES, read_archive
 from jaxreg.datasets.catalogue import COLLECTIONS
 from jaxreg.datasets.dataset import Dataset
@@ -73,7 +73,8 @@ def load(
 
     Source: `about.source` of each.
     """
-    check_kind("name", name, str, "Name a data set, as mnist")
+    known = ("digits", *COLLECTIONS, *ARCHIVES)
+    check_choice("name", name, known, "Use load_folder or Dataset.from_arrays for data of your own")
     for flag, value in (("scale", scale), ("one_hot", one_hot), ("flatten", flatten)):
         check_kind(flag, value, bool, "Give True or False")
     if name == "digits":
@@ -82,11 +83,6 @@ def load(
         about, raw = DIGITS, read_digits()
     elif name in COLLECTIONS:
         about, raw = COLLECTIONS[name].about, read_collection(name, directory)
-    elif name in ARCHIVES:
-        about, raw = read_archive(name, directory)
     else:
-        known = ", ".join(f'"{known}"' for known in ("digits", *COLLECTIONS, *ARCHIVES))
-        raise ArgumentError(
-            "name", name, f"must be one of {known}", "Use load_folder or Dataset.from_arrays for data of your own"
-        )
+        about, raw = read_archive(name, directory)
     return prepare(about, raw, train=train, test=test, scale=scale, one_hot=one_hot, flatten=flatten)

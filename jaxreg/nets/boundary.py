@@ -73,12 +73,6 @@ def _read_number(name: str, value: Any, dtype: Any) -> Array | None:
     return jnp.where(domain.holds(number), number, jnp.nan)
 
 
-def check_name(name: str, value: Any, known: Mapping[str, Any]) -> None:
-    """Refuse a name that is not in the table, and list those that are."""
-    if not isinstance(value, str) or value not in known:
-        raise ArgumentError(name, value, f"must be one of {', '.join(sorted(known))}", "Choose one of these")
-
-
 def check_kind(name: str, value: Any, kind: type) -> None:
     """Refuse what is neither None nor a value of the kind."""
     if value is not None and not isinstance(value, kind):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
-from jaxreg.checks import NOT_NEGATIVE, check_kind, check_same_shape, read_array
+from jaxreg.checks import NOT_NEGATIVE, check_choice, check_kind, check_same_shape, read_array
 from jaxreg.engine.known import find_values
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import boundary, optimizers, targets
@@ -269,13 +269,13 @@ def _check_single(x: Any, chosen: Mapping[str, Any]) -> None:
 
 def _check_optimizer(optimizer: Any, chosen: Mapping[str, Any], takes_more: bool) -> None:
     if not takes_more and not isinstance(optimizer, tuple):
-        boundary.check_name("optimizer", optimizer, optimizers.OPTIMIZERS)
+        check_choice("optimizer", optimizer, sorted(optimizers.OPTIMIZERS))
         optimizers.check_optimizer(optimizer, chosen["momentum"], chosen["decoupled_weight_decay"])
     if isinstance(optimizer, tuple) and chosen["schedule"] != "constant":
         remedy = "Make it part of the optimizer, or give lambda learning_rate: optax...(learning_rate)"
         raise ArgumentError("schedule", chosen["schedule"], "is for optimizers that take a learning rate", remedy)
     if not callable(chosen["schedule"]):
-        boundary.check_name("schedule", chosen["schedule"], optimizers.SCHEDULES)
+        check_choice("schedule", chosen["schedule"], sorted(optimizers.SCHEDULES))
 
 
 def _read_mlp(
@@ -292,8 +292,8 @@ def _read_mlp(
     known = _MLP | ({} if are_classes else {"classes": max(1, math.prod(y.shape[1:]))}) | given
     boundary.check_integer("classes", known["classes"], 2 if are_classes else 1, math.inf, "Give the number of classes")
     boundary.check_hidden(known["hidden"])
-    boundary.check_name("activation", known["activation"], ACTIVATIONS)
-    boundary.check_name("initializer", known["initializer"], INITIALIZERS)
+    check_choice("activation", known["activation"], sorted(ACTIVATIONS))
+    check_choice("initializer", known["initializer"], sorted(INITIALIZERS))
     rates = boundary.read_dropout(chosen["dropout"], len(known["hidden"]), dtype)
     return from_mlp(MLP(**known), rates, batch_size), any(rate is not None for rate in rates)
 
@@ -461,7 +461,7 @@ def _read_record(chosen: Mapping[str, Any], sets: Collection[str], aim: targets.
         if isinstance(record, str) or not isinstance(record, Sequence) or not all(isinstance(n, str) for n in record):
             raise ArgumentError("record", record, "must be names", 'Give a tuple such as ("test_accuracy",)')
         for name in record:
-            boundary.check_name("record", name, dict.fromkeys([*scores, *of_params]))
+            check_choice("record", name, sorted({*scores, *of_params}))
         names = list(record)
     if stopping is not None:
         rules.check_monitor(stopping, [name for name in {*names, *scores, "penalty"} if name != "weight_norm"])

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxreg import losses
-from jaxreg.checks import Domain
+from jaxreg.checks import Domain, check_choice
 from jaxreg.engine.known import find_values
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.evaluation import LOSSES, hits, one_hot
@@ -57,9 +57,8 @@ def read_aim(loss: Any, metrics: Any, outputs: Any, targets: Mapping[str, Array]
         targets: of each data set, under the names of their arguments.
         smoothing: of one-hot targets, or None.
     """
-    if not callable(loss) and (not isinstance(loss, str) or loss not in NAMES):
-        known = ", ".join(sorted(NAMES))
-        raise ArgumentError("loss", loss, f"must be one of {known}", "Choose one of these, or give a function")
+    if not callable(loss):
+        check_choice("loss", loss, sorted(NAMES), "Choose one of these, or give a function")
     if isinstance(loss, str) and not isinstance(outputs, jax.ShapeDtypeStruct):
         constraint = "is of one array of outputs, and the model returns several"
         raise ArgumentError("loss", loss, constraint, "Give a function (outputs, targets), or return one")

@@ -32,8 +32,11 @@ class Programs:
     found: int = 0
 
     def __str__(self) -> str:
-        """A few words for a summary, as "36 of 57 programs compiled before"; nothing where nothing was needed."""
-        return f"{self.found} of {self.needed} programs compiled before" if self.needed else "no programs"
+        """A few words for a summary, as "57 programs, 36 of them kept from before"."""
+        if not self.needed:
+            return "no programs"
+        programs = "1 program" if self.needed == 1 else f"{self.needed} programs"
+        return f"{programs} compiled" if not self.found else f"{programs}, {self.found} of them kept from before"
 
     def count(self, event: str, **_: Any) -> None:
         """Listen to what JAX says of its cache."""
@@ -55,7 +58,7 @@ def keep_programs(folder: Path | None = None) -> Iterator[Programs]:
     >>> with tempfile.TemporaryDirectory() as folder, keep_programs(Path(folder)) as programs:
     ...     tripled = jax.jit(lambda x: 3.0 * x)(2.0)
     >>> float(tripled), str(programs)
-    (6.0, '0 of 1 programs compiled before')
+    (6.0, '1 program compiled')
 
     Source: https://docs.jax.dev/en/latest/persistent_compilation_cache.html.
     """

@@ -9,6 +9,7 @@ import jax
 
 import jaxreg
 from jaxreg.datasets.download import cache_folder
+from jaxreg.engine.devices import describe_idle
 from jaxreg.engine.provenance import matmul_precision, read_flags, read_setting
 from jaxreg.study.compiled import programs_folder
 from jaxreg.study.data import describe_data
@@ -26,7 +27,7 @@ def info_command(arguments: Sequence[str]) -> int:
         "jaxreg": jaxreg.__version__,
         "python": f"{platform.python_version()}, {platform.system()} {platform.machine()}",
         **{name: importlib.metadata.version(name) for name in _PACKAGES},
-        "devices": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
+        "devices": f"{len(devices)} of kind {devices[0].device_kind}{describe_idle(devices)}",
         "float64": "on" if read_setting("jax_enable_x64") else "off",
         "matrix products": matmul_precision(),
         "XLA flags": str(read_flags() or "none"),

@@ -85,7 +85,7 @@ def test_a_subset_must_exist(count: int) -> None:
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(ArgumentError, match='name = \'mnits\': must be one of "digits", "mnist", "fashion_mnist"'):
+    with pytest.raises(ArgumentError, match="name = 'mnits': must be one of digits, mnist, fashion_mnist"):
         load("mnits")
 
 

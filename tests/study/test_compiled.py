@@ -38,7 +38,7 @@ def test_a_second_call_compiles_nothing_and_settings_are_put_back(tmp_path, sett
         with keep_programs(tmp_path) as programs:
             assert _calculate() == 7.0
         assert (programs.needed, programs.found) == (1, found)
-        assert str(programs) == f"{found} of 1 programs compiled before"
+        assert str(programs) == ("1 program, 1 of them kept from before" if found else "1 program compiled")
         assert settings() == before
     held = _held(tmp_path)
     assert len(held) == 1
