@@ -25,6 +25,17 @@ _NEEDS = {
     "distributed": "workers and clusters; tests/engine/test_distribute",
     "explorer": "a result; tests/explorer",
 }
+
+
+def _one_penalty_in_three_places(page):
+    assert int(page.fit.status) == 0
+    assert (page.fit.coef != 0).tolist() == [True, True] + [False] * 6
+    shares = page.result["zero_fraction"].isel(epoch=-1).mean("seed").values
+    assert shares[0] == 0 < shares[1]
+    assert page.figure.axes[3].get_title(loc="left") == "(d) log sum"
+
+
+_SHOWS = {"linear": _one_penalty_in_three_places}
 _PAGES = [path.stem for path in sorted(DOCS.glob("*.md"))]
 
 
@@ -57,6 +68,7 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch)
     for code in blocks(DOCS / f"{page}.md", "python"):
         # The number of devices is that of the tests.
         exec(compile(code.replace("jr.use_all_cores()", "jr"), f"{page}.md", "exec"), module.__dict__)
+    _SHOWS.get(page, lambda module: None)(module)
     plt.close("all")
 
 

@@ -230,7 +230,7 @@ def solve_path(
     setting, data = _read(X, y, loss, penalty, sample_weight, offset, normalize, fit_intercept)
     valid = jnp.isfinite(alphas) & (alphas >= 0)
     order = jnp.argsort(-jnp.where(valid, alphas, 1))
-    stack = jax.vmap(lambda alpha: wrap(_put(penalty, alpha)))(jnp.where(valid, alphas, 1)[order])
+    stack = jax.vmap(lambda alpha: wrap(put_strength(penalty, alpha)))(jnp.where(valid, alphas, 1)[order])
     back = jnp.argsort(order)
     found = jax.tree.map(lambda leaf: leaf[back], _fit(setting, normalize, wrap(loss), stack, data))
     invalid = jnp.where(valid, 0, int(Status.INVALID)).astype(jnp.int32)
@@ -420,12 +420,20 @@ def _read_blocks(penalty: Any, shape: tuple[int, ...], fit_intercept: bool) -> t
             remedy = "Give an object of jaxreg.penalties, or one with value(params) and prox(params, step)"
             raise ArgumentError("penalty", penalty, f"must have a method {name}", remedy)
     try:
-        jax.eval_shape(lambda: penalty.prox(jnp.zeros(shape), 1.0))
-    except (TypeError, ValueError) as error:
-        if isinstance(error, ArgumentError):
-            raise
-        remedy = "Give factors and bounds that broadcast to it, and a method prox(params, step)"
-        raise ArgumentError("penalty", penalty, f"must take coefficients of shape {shape} ({error})", remedy) from error
+        value, moved = jax.eval_shape(lambda w: (penalty.value(w), penalty.prox(w, 1.0)), jnp.zeros(shape))
+    except ArgumentError:
+        raise
+    except Exception as error:  # whatever a penalty of somebody else's raises
+        cause = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
+        remedy = "Give factors and bounds that broadcast to it, and methods value(params) and prox(params, step)"
+        raise ArgumentError(
+            "penalty", penalty, f"must take coefficients of shape {shape} ({cause:.200})", remedy
+        ) from error
+    if value.shape:
+        raise ArgumentError("penalty", penalty, f"must have one number as its value, not {value}", "Sum over w")
+    if getattr(moved, "shape", None) != shape:
+        constraint = f"must keep the shape {shape} of the coefficients in prox, not {moved}"
+        raise ArgumentError("penalty", penalty, constraint, "Return an array like params")
     if hasattr(penalty, "blocks"):
         labels = penalty.blocks(shape)
     else:
@@ -462,7 +470,7 @@ def _read_factors(penalty: Any, shape: tuple[int, ...]) -> Array:
     return factors
 
 
-def _put(penalty: Any, alpha: Float[Array, ""]) -> Any:
+def put_strength(penalty: Any, alpha: Float[Array, ""]) -> Any:
     """The penalty at another strength."""
     if hasattr(penalty, "at"):
         return penalty.at(alpha)

@@ -121,7 +121,7 @@ def read_own(name: str, value: Any, dtype: Any) -> Any:
 
 
 def read_sets(given: Mapping[str, tuple[Any, Any]], of_rows: bool) -> dict[str, tuple[Any, Array]]:
-    """The data sets that are there, as arrays or dicts of them; refuse those that do not fit each other or the targets.
+    """The data sets that are there, as arrays, or dicts and tuples of them; refuse what does not fit together.
 
     Args:
         given: inputs and targets of each set.
@@ -143,22 +143,38 @@ def read_sets(given: Mapping[str, tuple[Any, Any]], of_rows: bool) -> dict[str, 
 
 
 def _read_inputs(name: str, x: Any) -> Any:
-    """An array, or several by name, for a model of several inputs."""
-    if not isinstance(x, Mapping):
+    """An array, or several, in dicts and tuples, for a model of several inputs."""
+    if isinstance(x, Mapping):
+        if not x or not all(isinstance(key, str) for key in x):
+            raise ArgumentError(name, list(x), "must hold arrays by name", 'Give {"image": ..., "text": ...}')
+        return {key: _read_inputs(f"{name}[{key!r}]", part) for key, part in x.items()}
+    if not _is_several(x):
         return jnp.asarray(read_array(name, x))
-    if not x or not all(isinstance(key, str) for key in x):
-        raise ArgumentError(name, list(x), "must hold arrays by name", 'Give {"image": ..., "text": ...}')
-    return {key: _read_inputs(f"{name}[{key!r}]", part) for key, part in x.items()}
+    parts = [_read_inputs(f"{name}[{place}]", part) for place, part in enumerate(x)]
+    return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)  # a NamedTuple stays one
+
+
+def _is_several(x: Any) -> bool:
+    """Whether it is a tuple of inputs: arrays, dicts and such tuples, and no row of numbers."""
+    if not isinstance(x, tuple):
+        return False
+    return all(isinstance(part, Mapping) or getattr(part, "ndim", 0) > 0 or _is_several(part) for part in x) and bool(x)
+
+
+def _parts(x: Any) -> dict[Any, Any] | None:
+    """The inputs by name or place, or None where there is one."""
+    return x if isinstance(x, dict) else dict(enumerate(x)) if isinstance(x, tuple) else None
 
 
 def _check_examples(name: str, x: Any, y: Array, x_like: Any, y_like: Array) -> None:
     """Refuse inputs and targets that do not fit each other, or those that they should be like."""
-    if isinstance(x, dict) or isinstance(x_like, dict):
-        known, like = (sorted(part) if isinstance(part, dict) else "one array" for part in (x, x_like))
-        if known != like:
+    parts, parts_like = _parts(x), _parts(x_like)
+    if parts is not None or parts_like is not None:
+        known, like = ("one array" if part is None else sorted(part) for part in (parts, parts_like))
+        if parts is None or parts_like is None or known != like:
             raise ArgumentError(f"x_{name}", known, f"must hold the inputs of x_train, {like}", "Prepare both alike")
-        for key in x:
-            _check_examples(f"{name}[{key!r}]", x[key], y, x_like[key], y_like)
+        for key in parts:
+            _check_examples(f"{name}[{key!r}]", parts[key], y, parts_like[key], y_like)
         return
     rows, targets = _describe(x), _describe(y)
     if not x.ndim or (jnp.issubdtype(x.dtype, jnp.floating) and jnp.finfo(x.dtype).bits < _BITS):
@@ -171,31 +187,38 @@ def _check_examples(name: str, x: Any, y: Array, x_like: Any, y_like: Array) -> 
     if x.shape[0] == 0:
         raise ArgumentError(f"x_{name}", rows, "must hold at least one example", "Take a larger part of the data")
     if y.shape[:1] != x.shape[:1] or y.shape[1:] != y_like.shape[1:]:
-        constraint = f"must be one target for each of the {x.shape[0]} examples" + ", as in y_train" * (
-            not name.startswith("train")
-        )
+        of_which = f" of x_{name}" if "[" in name else ""
+        as_before = "" if name.startswith("train") else ", as in y_train"
+        constraint = f"must be one target for each of the {x.shape[0]} examples{of_which}{as_before}"
         remedy = "Prepare both sets alike, in the order x_train, y_train, x_test, y_test"
         raise ArgumentError(f"y_{name.partition('[')[0]}", targets, constraint, remedy)
 
 
 def _check_rows(name: str, x: Any) -> None:
-    if isinstance(x, dict) or x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
+    if _parts(x) is not None or x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
         constraint = "must be floating-point numbers of shape (examples, features)"
         remedy = "Flatten images to rows and convert them, or give model=..."
         raise ArgumentError(f"x_{name}", _describe(x), constraint, remedy)
 
 
-def _describe(array: Any) -> str:
-    if isinstance(array, dict):
-        return ", ".join(f"{key}: {_describe(part)}" for key, part in array.items())
-    return f"{array.dtype}{list(array.shape)}"
+def _describe(x: Any) -> str:
+    parts = _parts(x)
+    if parts is not None:
+        return ", ".join(f"{key}: {_describe(part)}" for key, part in parts.items())
+    return f"{x.dtype}{list(x.shape)}"
 
 
 def describe_batch(x: Any) -> str:
-    """What a model is given: `float32[batch, 28, 28]`, or several by name."""
-    if isinstance(x, dict):
-        return ", ".join(f"{key}: {describe_batch(part)}" for key, part in x.items())
+    """What a model is given: `float32[batch, 28, 28]`, or several by name or place."""
+    parts = _parts(x)
+    if parts is not None:
+        return ", ".join(f"{key}: {describe_batch(part)}" for key, part in parts.items())
     return f"{x.dtype}[batch, {', '.join(map(str, x.shape[1:]))}]"
+
+
+def name_inputs(x: Any) -> list[str]:
+    """The names or places of several inputs; none where there is one."""
+    return [str(key) for key in _parts(x) or ()]
 
 
 def take(x: Any, index: Any) -> Any:

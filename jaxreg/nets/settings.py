@@ -261,10 +261,12 @@ def _check_counts(n: int, batch_size: Any, epochs: Any, chosen: Mapping[str, Any
 
 
 def _check_single(x: Any, chosen: Mapping[str, Any]) -> None:
-    """Refuse to change inputs of which there are several by name."""
+    """Refuse to change inputs of which there are several."""
+    several = boundary.name_inputs(x)
     for name in ("augmentation", "input_noise", "input_dropout"):
-        if isinstance(x, dict) and chosen[name] is not None:
-            raise ArgumentError(name, chosen[name], f"is for one input, and there are {', '.join(x)}", "Leave it out")
+        if several and chosen[name] is not None:
+            constraint = f"is for one input, and there are {', '.join(several)}"
+            raise ArgumentError(name, chosen[name], constraint, "Leave it out")
 
 
 def _check_optimizer(optimizer: Any, chosen: Mapping[str, Any], takes_more: bool) -> None:
@@ -353,7 +355,11 @@ def _trace_model(network: Network, x: Any, batch_size: int, own: str | None) -> 
     except Exception as error:  # whatever a model of somebody else's raises
         cause = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
         constraint = f"must take inputs {boundary.describe_batch(x)} ({cause:.300})"
-        raise ArgumentError("model", own, constraint, "Reshape the inputs, or change the model") from error
+        several = boundary.name_inputs(x)
+        remedy = "Reshape the inputs, or change the model"
+        if several:
+            remedy = f"Let it take one argument that holds all of {', '.join(several)}, as x_train does"
+        raise ArgumentError("model", own, constraint, remedy) from error
     parts = jax.tree.leaves(outputs)
     if not parts or any(part.shape[:1] != (batch_size,) for part in parts):
         constraint = f"must return an array with an entry or row for each of the {batch_size} examples of a batch"

@@ -19,7 +19,7 @@ from jaxreg.nets.settings import Options, Settings, find_kernels, read_settings
 from jaxreg.penalties import Scalar
 
 Examples = Shaped[Array | np.ndarray, "..."]
-Inputs = Examples | Mapping[str, Any]
+Inputs = Examples | Mapping[str, Any] | tuple[Any, ...]
 
 
 def train(
@@ -57,7 +57,7 @@ def train(
 
     Args:
         x_train: inputs of any shape, one example each: rows for the built-in model, images, sequences of integers; or a
-            dict of several inputs, for a model that takes one.
+            dict or tuple of several inputs, for a model that takes such a one.
         y_train: labels from 0 to classes - 1, one-hot rows or probabilities; for a loss that is not of classes,
             numbers: one or more for each example.
         x_test: inputs that are not trained on, or None.

@@ -1,5 +1,7 @@
 """Where the shapes of three penalties touch a loss, the paths as they shrink, and how often that is at a corner."""
 
+import itertools
+from string import ascii_lowercase
 from typing import Any
 
 import matplotlib
@@ -37,49 +39,46 @@ _WEIGHTS = (
     plotting.COLORS.orange,
     plotting.COLORS.purple,
 )
-_RATIOS = {"L1": 1.0, "elastic net": 0.5, "L2": 0.0}
+_OWN = ((plotting.COLORS.orange, "^"), (plotting.COLORS.vermillion, "v"), (plotting.COLORS.sky, "X"))
 
 
 def draw(dataset: xr.Dataset) -> Figure:
-    """Draw the three shapes, the paths below them, and the random losses below those."""
+    """Draw the shapes, the paths below them, and the random losses below those; own penalties are further ones."""
+    penalties = [str(name) for name in dataset["penalty"].values]
+    columns, letters = len(penalties), (f"({letter})" for letter in ascii_lowercase)
     with plotting.style():
-        figure, axes = plt.subplots(3, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT), height_ratios=(1.5, 0.85, 1))
-        for column, penalty in enumerate(_LOOKS):
-            one = dataset.sel(penalty=penalty)
-            _draw_shapes(axes[0, column], one, f"({'abc'[column]}) {penalty}")
-            _draw_path(axes[1, column], one, f"({'def'[column]}) {penalty}, $w_1$ to $w_5$")
-        _draw_corners(axes[2, 0], dataset)
-        for place, name, title in ((axes[2, 1], "corner", "(h) Corner"), (axes[2, 2], "zero", "(i) Any 0")):
-            _draw_dimensions(place, dataset, name, title)
+        figure = plt.figure(figsize=(plotting.PAGE_WIDTH * columns / 3, _HEIGHT))
+        grid = figure.add_gridspec(3, 3 * columns, height_ratios=(1.5, 0.85, 1))
+        for row, draw_one, rest in ((0, _draw_shapes, ""), (1, _draw_path, ", $w_1$ to $w_5$")):
+            for column, penalty in enumerate(penalties):
+                place = figure.add_subplot(grid[row, 3 * column : 3 * column + 3])
+                draw_one(place, dataset.sel(penalty=penalty), f"{next(letters)} {penalty}{rest}")
+        last = [figure.add_subplot(grid[2, columns * k : columns * k + columns]) for k in range(3)]
+        _draw_corners(last[0], dataset, next(letters))
+        for axes, name, title in ((last[1], "corner", "Corner"), (last[2], "zero", "Any 0")):
+            _draw_dimensions(axes, dataset, name, f"{next(letters)} {title}")
     return figure
 
 
-def trace_shape(size: float, l1_ratio: float, points: int = 721) -> np.ndarray:
-    r"""The boundary (points, 2) of $\rho \|w\|_1 + \tfrac12 (1 - \rho) \|w\|^2 = s$, corners included.
-
-    >>> trace_shape(2.0, 1.0, points=5).round(9).tolist()
-    [[2.0, 0.0], [0.0, 2.0], [-2.0, 0.0], [-0.0, -2.0], [2.0, -0.0]]
-    """
-    angle = np.linspace(0, 2 * np.pi, points)
-    direction = np.stack([np.cos(angle), np.sin(angle)], -1)
-    linear, square = l1_ratio * abs(direction).sum(-1), (1 - l1_ratio) / 2
-    radius = 2 * size / (linear + np.sqrt(linear**2 + 4 * square * size))
-    return radius[:, None] * direction
+def _looks(dataset: xr.Dataset) -> dict[str, tuple[str, str]]:
+    """Colour and mark of each penalty."""
+    own = [str(name) for name in dataset["penalty"].values if name not in _LOOKS]
+    return _LOOKS | dict(zip(own, itertools.cycle(_OWN), strict=False))
 
 
 def _draw_shapes(axes: Axes, one: xr.Dataset, title: str) -> None:
     """Contours through the touching points, the shapes and the points."""
     alphas = one["alpha"].values
     shades: Any = matplotlib.colormaps["viridis"](np.linspace(0.75, 0.0, len(alphas)))
-    penalty = str(one["penalty"].values)
     axes.axhline(0, color="0.7", linewidth=0.5, zorder=0)
     axes.axvline(0, color="0.7", linewidth=0.5, zorder=0)
     touches = one["touch"].transpose("alpha", "weight").values
     values = [_interpolate(one["loss"], touch) for touch in touches]
     axes.contour(one["first"], one["second"], one["loss"], levels=sorted({*values}), colors="0.55", linewidths=0.8)
     for alpha, touch, shade in zip(alphas, touches, shades, strict=True):
-        edge = trace_shape(float(one["size"].sel(alpha=alpha)), _RATIOS[penalty])
-        axes.plot(*edge.T, color=shade, linewidth=1.2, label=f"{alpha:g}")
+        cell = one.sel(alpha=alpha)
+        axes.contour(cell["first"], cell["second"], cell["height"], levels=[float(cell["size"])], colors=[shade])
+        axes.plot([], [], color=shade, linewidth=1.2, label=f"{alpha:g}")
         filled = shade if (touch == 0).any() else "white"
         axes.plot(*touch, "o", color=shade, markerfacecolor=filled, markersize=4.5, zorder=5)
     trace = one["trace"].transpose("fine_share", "weight").values
@@ -112,7 +111,7 @@ def _summarize(dataset: xr.Dataset, name: str) -> xr.Dataset:
     return stats.proportion(runs, name, dim="seed")
 
 
-def _draw_corners(axes: Axes, dataset: xr.Dataset) -> None:
+def _draw_corners(axes: Axes, dataset: xr.Dataset, letter: str) -> None:
     """Two weights: corners against α."""
     runs = dataset.sel(dimension=2) if 2 in dataset["dimension"] else dataset.isel(dimension=0)
     summary = _summarize(runs, "corner")
@@ -121,7 +120,7 @@ def _draw_corners(axes: Axes, dataset: xr.Dataset) -> None:
         xlabel="$\\alpha\\,/\\,\\alpha_\\mathrm{max}$ of L1", ylabel="share of losses", xlim=(0, 1), ylim=(-0.03, 1.05)
     )
     weights = int(runs["dimension"])
-    axes.set_title(f"(g) Corner, {'two' if weights == 2 else weights} weights")
+    axes.set_title(f"{letter} Corner, {'two' if weights == 2 else weights} weights")
 
 
 def _draw_dimensions(axes: Axes, dataset: xr.Dataset, name: str, title: str) -> None:
@@ -138,8 +137,8 @@ def _draw_dimensions(axes: Axes, dataset: xr.Dataset, name: str, title: str) -> 
 
 
 def _draw_all(axes: Axes, summary: xr.Dataset, exact: xr.DataArray, over: str) -> None:
-    """The three penalties on random losses, and L1 on isotropic ones with its closed form."""
-    for penalty, (color, marker) in _LOOKS.items():
+    """All penalties on random losses, and L1 on isotropic ones with its closed form."""
+    for penalty, (color, marker) in _looks(summary).items():
         cell = summary.sel(loss_kind="random", penalty=penalty)
         plotting.band(axes, over, cell, color=color, marker=marker, markersize=2.5, label=penalty)
     axes.plot(exact[over], exact, color="black", linewidth=0.8, label="L1, isotropic")

@@ -271,11 +271,53 @@ def test_losses_of_numbers_are_those_of_the_package(loss):
     np.testing.assert_allclose(run["train_loss"][0], function(outputs, target).mean(), rtol=1e-5)
 
 
-def test_inputs_by_name_train_as_the_array_that_they_are_parts_of():
-    apart = (_PAIR[0], lambda params, x: _MLP.apply(params, jnp.concatenate([x["low"], x["high"]], -1)))
-    inputs, others = ({"low": x[:, :2], "high": x[:, 2:]} for x in (_X, _V))
-    whole = (lambda key, x: _MLP.init(key, jnp.concatenate([x["low"], x["high"]], -1)), apart[1])
-    _same(_train(inputs, v=others, model=whole, batch_size=7), _train(batch_size=7))
+def _joined(x):
+    return jnp.concatenate(jax.tree.leaves(x), -1)
+
+
+class Joining(linen.Module):
+    """A module of one input or several."""
+
+    @linen.compact
+    def __call__(self, x):
+        """Logits."""
+        return linen.Dense(_CLASSES)(_joined(x))
+
+
+class JoiningOfNnx(nnx.Module):
+    """The same of NNX."""
+
+    def __init__(self, *, rngs):
+        """Make it."""
+        self.out = nnx.Linear(6, _CLASSES, rngs=rngs)
+
+    def __call__(self, x):
+        """Logits."""
+        return self.out(_joined(x))
+
+
+_JOINED_PAIR = (lambda key, x: _MLP.init(key, _joined(x)), lambda params, x: _MLP.apply(params, _joined(x)))
+_SPLITS = {
+    "by name": lambda x: {"high": x[:, :2], "low": x[:, 2:]},
+    "by place": lambda x: (x[:, :1], x[:, 1:]),
+    "nested": lambda x: (x[:, :1], {"a": x[:, 1:2], "b": (x[:, 2:3], x[:, 3:])}),
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        (_JOINED_PAIR, "by name"),
+        (Joining(), "by place"),
+        (JoiningOfNnx, "nested"),
+        slow(_JOINED_PAIR, "nested"),
+        slow(Joining(), "by name"),
+        slow(JoiningOfNnx, "by place"),
+    ],
+)
+def test_several_inputs_train_as_the_array_that_they_are_parts_of(model, kind):
+    settings = {"model": model, "batch_size": 7, "epochs": 1}
+    _same(_train(_SPLITS[kind](_X), v=_SPLITS[kind](_V), **settings), _train(**settings))
 
 
 _INPUTS_REFUSED = {
@@ -285,12 +327,24 @@ _INPUTS_REFUSED = {
     "lengths": ({"a": _X, "b": _X[:3]}, {"a": _V, "b": _V}, {}, "y_train"),
     "noise": ({"a": _X}, {"a": _V}, {"input_noise": 0.1}, "input_noise = 0.1: is for one input, and there are a"),
     "rows": ({"a": _X}, {"a": _V}, {"model": None}, "must be floating-point numbers of shape (examples, features)"),
+    "a name for a place": ((_X, _X), {"a": _V}, {}, "x_test = ['a']: must hold the inputs of x_train, [0, 1]"),
+    "fewer": ((_X, _X), (_V,), {}, "x_test = [0]: must hold the inputs of x_train, [0, 1]"),
+    "another shape": ((_X, _X), (_V, _V[:, :3]), {}, "x_test[1] = 'float32[10, 3]': must have the 6 features"),
+    "another shape within": (({"a": (_X,)},), ({"a": (_V[:, :3],)},), {}, "x_test[0]['a'][0] = 'float32[10, 3]'"),
+    "lengths of a tuple": ((_X, _X[:3]), (_V, _V), {}, "must be one target for each of the 3 examples of x_train[1]"),
+    "what augments": ((_X, _X), (_V, _V), {"input_dropout": 0.1}, "is for one input, and there are 0, 1"),
+    "a model of two arguments": (
+        (_X, _X),
+        (_V, _V),
+        {"model": (_PAIR[0], lambda p, x, other: x)},
+        "Let it take one argument that holds all of 0, 1",
+    ),
     "other names": ({"a": _X}, {"a": _V}, {"model": (_PAIR[0], lambda p, x: x["b"])}, "a: float32[batch, 6]"),
 }
 
 
 @pytest.mark.parametrize(("x", "v", "settings", "message"), _INPUTS_REFUSED.values(), ids=_INPUTS_REFUSED)
-def test_inputs_by_name_are_refused(x, v, settings, message):
+def test_several_inputs_are_refused(x, v, settings, message):
     with pytest.raises(ArgumentError) as refusal:
         _train(x, v=v, **({"model": (_PAIR[0], lambda p, x: x["a"] @ p)} | settings))
     assert message in str(refusal.value)

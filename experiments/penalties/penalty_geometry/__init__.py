@@ -1,8 +1,10 @@
 """Does the L1 diamond touch the loss at a corner? Shapes of three penalties in two and more dimensions, tutorial T4."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +12,13 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
+from experiments.penalties.penalty_geometry.own import add_penalty, check_own
 from experiments.penalties.penalty_geometry.pictures import GRAM, OPTIMUM, PATH_WEIGHTS, follow_all, pad_pair, touch_all
 from experiments.penalties.penalty_geometry.shapes import (
     LOSSES,
     PENALTIES,
     measure_loss,
+    measure_size,
     share_of_corners,
     share_of_zeros,
 )
@@ -25,7 +29,7 @@ from jaxreg.linear.boundary import check_number
 from jaxreg.study import share
 from jaxreg.study.settings import Seeds
 
-_GRID = (-2.3, 2.9)
+_AXIS = np.linspace(-2.24, 2.88, 129)  # with 0, where shapes have their corners
 _LOSSES = "% of losses"
 
 
@@ -52,7 +56,12 @@ PRESETS = {
 }
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+def run(
+    config: Config,
+    store: str | Path | None = None,
+    progress: bool = True,
+    own: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
     r"""Find where shapes of a given size touch a two-weight loss, and how often random losses are touched at a corner.
 
     The penalties are $\alpha P(w)$ with $P(w) = \rho\|w\|_1 + \tfrac12(1 - \rho)\|w\|^2$: L1 (ρ = 1), elastic net
@@ -62,13 +71,15 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         config: settings.
         store: directory that keeps the population, to go on from.
         progress: show a progress bar.
+        own: further penalties by name, as `linear.solve_path` takes them; see `add_penalty`.
 
     Returns:
         Dataset of
 
         - the two-weight loss: `loss` over `second` and `first`, its `optimum` over `weight`; over `penalty` and
-          `alpha`: the `size` s of the shape, `touch` (`weight`), the minimum within it, and `touch_alpha`, the
-          multiplier found with it; over `penalty` and `fine_share`: `trace` (`weight`), all touching points;
+          `alpha`: `height`, $P$ over `second` and `first`, the `size` s of the shape, `touch` (`weight`), the minimum
+          within it, and `touch_alpha`, the multiplier found with it; over `penalty` and `fine_share`: `trace`
+          (`weight`), all touching points;
         - one loss of five weights: `path` over `penalty`, `fine_share` and `path_weight`, and `path_size`, the size of
           the shape relative to the one that holds the minimum of the loss;
         - random losses, over `loss_kind`, `dimension`, `seed`, `penalty` and `share`: `kept`, the number of weights
@@ -77,9 +88,10 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
           `zero_exact`, how often it drops one, in closed form.
 
     Raises:
-        ArgumentError: a setting outside its domain.
+        ArgumentError: a setting outside its domain, or a penalty that is none.
     """
     _check(config)
+    own = check_own(own, PENALTIES)
     shares, ratios = np.array(config.shares), np.array(list(PENALTIES.values()))
     population = jr.sweep(
         partial(measure_loss, widest=max(config.dimensions)),
@@ -102,15 +114,17 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     with jax.enable_x64(True):
         paths = follow_all(config.path_seed, config.alphas, fine, ratios)
         touches = touch_all(*(jnp.asarray(part) for part in (*pad_pair(), paths["size"], ratios)))
-    axis = np.linspace(*_GRID, 141)
-    away = np.stack(np.meshgrid(axis, axis), -1) - np.array(OPTIMUM)
+    points = np.stack(np.meshgrid(_AXIS, _AXIS), -1)
+    away = points - np.array(OPTIMUM)
+    heights = np.stack([measure_size(points, ratio) for ratio in PENALTIES.values()])
     exact = [
         [[share(dimension, at) for at in config.shares] for dimension in config.dimensions]
         for share in (share_of_corners, share_of_zeros)
     ]
-    return population.assign(
+    result = population.assign(
         loss=(("second", "first"), np.einsum("abi,ij,abj->ab", away, GRAM, away) / 2),
         optimum=("weight", list(OPTIMUM)),
+        height=(("penalty", "alpha", "second", "first"), np.stack([heights] * len(config.alphas), 1)),
         size=(("penalty", "alpha"), paths["size"]),
         touch=(("penalty", "alpha", "weight"), np.asarray(touches.coef[..., :2])),
         touch_alpha=(("penalty", "alpha"), np.asarray(touches.alpha)),
@@ -120,13 +134,16 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         corner_exact=(("dimension", "share"), np.array(exact[0])),
         zero_exact=(("dimension", "share"), np.array(exact[1])),
     ).assign_coords(
-        first=axis,
-        second=axis,
+        first=_AXIS,
+        second=_AXIS,
         weight=[1, 2],
         alpha=list(config.alphas),
         fine_share=fine,
         path_weight=np.arange(1, PATH_WEIGHTS + 1),
     )
+    for name, penalty in own.items():
+        result = add_penalty(result, name, penalty, seeds=config.seeds, path_seed=config.path_seed, progress=progress)
+    return result
 
 
 def _check(config: Config) -> None:

@@ -32,6 +32,18 @@ def pad_pair() -> tuple[np.ndarray, np.ndarray]:
     return np.pad(scale * X, ((0, rows - 2), (0, PATH_WEIGHTS - 2))), np.pad(scale * y, (0, rows - 2))
 
 
+def pose_pictures(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Both losses: designs (2, 10, 5), targets (2, 10), the random one's minimum (5,), and the scale of each (2,)."""
+    random = np.random.default_rng(seed)
+    designs = np.zeros((2, 2 * PATH_WEIGHTS, PATH_WEIGHTS))
+    designs[0], target = pad_pair()
+    designs[1] = random.normal(size=designs[1].shape)
+    least = random.normal(size=PATH_WEIGHTS)
+    targets = np.stack([target, designs[1] @ least])
+    scales = np.array([find_scale(X, y) for X, y in zip(designs, targets, strict=True)])
+    return designs, targets, least, scales
+
+
 def follow_all(seed: int, drawn: tuple[float, ...], shares: np.ndarray, ratios: np.ndarray) -> dict[str, np.ndarray]:
     """The penalized solutions of the loss that is drawn and of a random one with five weights.
 
@@ -45,15 +57,9 @@ def follow_all(seed: int, drawn: tuple[float, ...], shares: np.ndarray, ratios: 
         `size` (penalties, drawn) of the shapes; `trace` (penalties, shares, 2), the first loss' solutions, and `path`
         (penalties, shares, 5), the second one's, with `path_size`, their sizes relative to that at the minimum.
     """
-    random = np.random.default_rng(seed)
-    designs = np.zeros((2, 2 * PATH_WEIGHTS, PATH_WEIGHTS))
-    designs[0], target = pad_pair()
-    designs[1] = random.normal(size=designs[1].shape)
-    least = random.normal(size=PATH_WEIGHTS)
-    targets = np.stack([target, designs[1] @ least])
+    designs, targets, least, scales = pose_pictures(seed)
     # Only L1 has no weight left at a share of 1: the strengths of the others go on.
     further = np.where(ratios[:, None] == 1, shares, shares / np.maximum(1.001 - shares, ratios[:, None]))
-    scales = np.array([find_scale(X, y) for X, y in zip(designs, targets, strict=True)])
     fixed = np.broadcast_to(drawn, (2, len(ratios), len(drawn)))
     alphas = np.concatenate([fixed, scales[:, None, None] * further], axis=-1)
 

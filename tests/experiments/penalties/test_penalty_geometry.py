@@ -1,5 +1,6 @@
 """Shapes of penalties: touching points against SLSQP and projections, closed forms, claims that can fall either way."""
 
+import dataclasses
 import math
 
 import jax
@@ -11,9 +12,12 @@ from sklearn.linear_model import ElasticNet
 
 import jaxreg as jr
 from experiments.penalties.penalty_geometry import CLAIMS, PRESETS, Config, run
+from experiments.penalties.penalty_geometry.own import add_penalty, check_own
 from experiments.penalties.penalty_geometry.pictures import GRAM, OPTIMUM, pose_pair, touch_all
 from experiments.penalties.penalty_geometry.shapes import PENALTIES, draw_loss, share_of_corners, share_of_zeros
 from jaxreg.claims import find_claim, judge
+from jaxreg.errors import ArgumentError
+from jaxreg.values import register_value
 
 _SMALL = Config(seeds=400, dimensions=(2, 5), shares=(0.1, 0.5, 0.9))
 
@@ -186,6 +190,54 @@ def test_paths_run_from_nothing_to_the_minimum(result):
     assert (result["trace"].sel(penalty="L1").isel(fine_share=-1) == 0).all()
     zeros = (result["path"] == 0).any(("fine_share", "path_weight"))
     np.testing.assert_array_equal(zeros, [True, True, False])
+
+
+@register_value()
+@dataclasses.dataclass(frozen=True)
+class _Absolute:
+    """L1 as a penalty of somebody else's."""
+
+    alpha: float
+    separable = True
+
+    def value(self, w):
+        return self.alpha * abs(w).sum()
+
+    def prox(self, w, step):
+        return jax.numpy.sign(w) * jax.numpy.maximum(abs(w) - step * self.alpha, 0)
+
+
+@pytest.fixture(scope="module")
+def with_own(result):
+    few = result.isel(seed=slice(8))
+    return add_penalty(few, "own", _Absolute(1.0), seeds=8, path_seed=_SMALL.path_seed, progress=False)
+
+
+@pytest.mark.slow
+def test_a_penalty_of_ones_own_that_is_l1_is_l1(with_own):
+    assert list(with_own["penalty"].values) == [*PENALTIES, "own"]
+    own, l1 = (with_own.sel(penalty=name, drop=True) for name in ("own", "L1"))
+    np.testing.assert_array_equal(own["kept"], l1["kept"])
+    for name in ("height", "size", "touch", "touch_alpha", "size_at"):
+        np.testing.assert_allclose(own[name], l1[name], atol=1e-6, rtol=1e-6)
+    assert (own["trace"].isel(fine_share=-1) == 0).all()
+    order = np.argsort(l1["path_size"].values)
+    for k in range(5):  # its strengths are others, beyond those of L1: the same path
+        known = np.interp(own["path_size"], l1["path_size"].values[order], l1["path"].values[order, k])
+        np.testing.assert_allclose(own["path"][:, k], known, atol=5e-3)
+    assert float(own["gap"].max()) < 1e-10
+    assert not with_own["diverged"].any()
+
+
+def test_what_is_no_penalty_is_refused():
+    for own, message in (
+        ([_Absolute(1.0)], "must hold penalties by name"),
+        ({"L1": _Absolute(1.0)}, "is in the study already"),
+        ({"own": 3}, "must have a method value"),
+        ({"own": jr.penalties.MaxNorm(1.0)}, "must have a strength alpha"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            check_own(own, PENALTIES)
 
 
 def test_claims(result):
