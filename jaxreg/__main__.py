@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.integrity import count_missing, examine, repair
-from jaxreg.engine.lock import hold_lock
-from jaxreg.engine.places import as_store_error, is_new, resolve_path
+from jaxreg.engine.locating import StoreLike, find_place
+from jaxreg.engine.places import as_store_error, is_new
 from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import JaxregError, StoreError
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (about, _) in STUDY.items():
         commands.add_parser(name, help=about)
     command = commands.add_parser("verify", help="look at every file of a store", description=verify.__doc__)
-    command.add_argument("store", metavar="STORE", help="the folder of the store")
+    command.add_argument("store", metavar="STORE", help="the folder or URL of the store")
     command.add_argument("--repair", action="store_true", help="put right what can be, and mark lost runs as not done")
     given = parser.parse_args(arguments)
     try:
@@ -65,7 +65,7 @@ def _run_study_command(name: str, arguments: Sequence[str]) -> int:
     return int(getattr(importlib.import_module(module), function)(arguments))
 
 
-def verify(store: str, mend: bool = False) -> tuple[int, list[str]]:
+def verify(store: StoreLike, mend: bool = False) -> tuple[int, list[str]]:
     """Name every file of a store that is damaged, missing or from elsewhere.
 
     Metadata, labels and the marks of done runs are repaired from what the store holds twice. Lost results are marked as
@@ -73,16 +73,16 @@ def verify(store: str, mend: bool = False) -> tuple[int, list[str]]:
     somebody's is moved aside. Exit codes: 0 all is there and right, 1 files are damaged, 2 nothing can be said, 3 every
     file is right, but runs that were asked for are missing.
     """
-    path = resolve_path(store)
-    with as_store_error(path):
-        if not path.is_dir() or is_new(path):
-            raise StoreError("store", str(path), "holds nothing", "Give the folder that a sweep wrote")
-        with hold_lock(path):
-            catalog = open_catalog(path)
+    place = find_place(store)
+    with as_store_error(place):
+        if is_new(place):
+            raise StoreError("store", str(place), "holds nothing", "Give the folder that a sweep wrote")
+        with place.hold():
+            catalog = open_catalog(place)
             found = examine(catalog)
             moved = repair(catalog, found) if mend else []
     missing = count_missing(catalog, found.held)
-    lines = [f"{path}: {int(found.held.sum()):,} of {found.held.size:,} cells hold a run"]
+    lines = [f"{place}: {int(found.held.sum()):,} of {found.held.size:,} cells hold a run"]
     lines += [*map(str, found.damage), *moved]
     if not found.damage:
         lines.append("Every file is what was written there.")

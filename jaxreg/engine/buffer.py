@@ -1,7 +1,6 @@
 """Writes of many small blocks, gathered: each file of a store is written once every few seconds, `done` last."""
 
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 import numpy as np
 
@@ -11,11 +10,11 @@ from jaxreg.engine.execute import Block
 from jaxreg.engine.grid import Region
 from jaxreg.engine.integrity import write_done
 from jaxreg.engine.memory import region_index
-from jaxreg.engine.sealing import DamageError, write_files
+from jaxreg.engine.places import Sign
+from jaxreg.engine.sealing import DamageError
 
 KEPT_BYTES = 2**27  # of files that are not full and will be written again
 FileName = tuple[str, tuple[int, ...]]  # its array, and its place in it
-Signature = tuple[int, int, int] | None
 
 
 class Pieces:
@@ -43,7 +42,7 @@ class Pieces:
                 piece.values[outer(part.inside, array.chunks)] = values[outer(part.of_block, values.shape)]
                 piece.cells[outer(part.inside[: array.cells], array.chunks)] = True
 
-    def pack(self) -> dict[Path, bytes]:
+    def pack(self) -> dict[str, bytes]:
         """The files that changed, sealed."""
         files = {}
         for name, index in sorted(self._changed):
@@ -71,7 +70,7 @@ class Buffer(Pieces):
         super().__init__(catalog, self._begin_seen)
         self.held = held
         self._marked: set[tuple[int, ...]] = set()
-        self._seen: dict[Path, Signature] = {}
+        self._seen: dict[str, Sign] = {}
 
     def put(self, positions: Region, block: Block) -> None:
         """Take in the outputs of the cells at `positions`, which with them are there, the others being written."""
@@ -85,14 +84,7 @@ class Buffer(Pieces):
         if not self._marked:
             return
         guard()
-        files = self.pack()
-        for file in files:
-            if _sign(file) != self._seen[file]:
-                raise FileExistsError(f"{file.parent.name}/{file.name} was written by another process")
-        try:
-            write_files(files)
-        finally:  # an interrupt here must not make our own files look like those of another process
-            self._seen |= {file: _sign(file) for file in files}
+        self.catalog.place.write(self.pack(), seen=self._seen)
         guard()
         write_done(self.catalog, self.held, sorted(self._marked))
         self._changed.clear()
@@ -106,7 +98,7 @@ class Buffer(Pieces):
 
     def _begin_seen(self, array: StoredArray, index: tuple[int, ...]) -> Piece:
         file = self.catalog.file(array, index)
-        self._seen[file] = _sign(file)
+        self._seen[file] = self.catalog.place.sign(file)
         return array.blank() if self._seen[file] is None else self._read(array, index)
 
     def _read(self, array: StoredArray, index: tuple[int, ...]) -> Piece:
@@ -126,12 +118,3 @@ class Buffer(Pieces):
         self._pieces = partial
         files = [self.catalog.file(self.catalog.arrays[name], index) for name, index in partial]
         self._seen = {file: self._seen[file] for file in files}
-
-
-def _sign(file: Path) -> Signature:
-    """What changes when another process writes a file: its inode, size and time; None where it is not there."""
-    try:
-        status = file.lstat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -5,13 +5,13 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from jaxreg.engine.arrays import Piece, StoredArray, file_key
 from jaxreg.engine.manifest import Manifest, list_arrays, list_sizes, read_manifests
-from jaxreg.engine.sealing import DamageError, read_plain
+from jaxreg.engine.places import Place
+from jaxreg.engine.sealing import DamageError
 from jaxreg.errors import StoreError
 
 
@@ -19,7 +19,7 @@ from jaxreg.errors import StoreError
 class Catalog:
     """The arrays of a store at one moment, and the labels of its axes."""
 
-    path: Path
+    place: Place
     manifest: Manifest
     labels: dict[str, np.ndarray]
 
@@ -48,21 +48,21 @@ class Catalog:
         """What runs compute: the arrays over all axes, without `done`."""
         return [array for array in self.arrays.values() if not array.kept and array.name != "done"]
 
-    def file(self, array: StoredArray, index: Sequence[int]) -> Path:
+    def file(self, array: StoredArray, index: Sequence[int]) -> str:
         """The file of an array at `index`."""
-        return self.path / array.name / file_key(index)
+        return f"{array.name}/{file_key(index)}"
 
     def check(self, array: StoredArray, index: Sequence[int]) -> np.ndarray:
         """Which cells a file holds; DamageError where it is damaged, FileNotFoundError where it is not there."""
-        return array.check(read_plain(self.file(array, index)), self.store_id, index, self.labels)
+        return array.check(self.place.read(self.file(array, index)), self.store_id, index, self.labels)
 
     def read(self, array: StoredArray, index: Sequence[int]) -> Piece:
         """What a file holds; DamageError where it is damaged, FileNotFoundError where it is not there."""
-        return array.unpack(read_plain(self.file(array, index)), self.store_id, index, self.labels)
+        return array.unpack(self.place.read(self.file(array, index)), self.store_id, index, self.labels)
 
-    def read_copy(self, array: StoredArray, file: Path, index: Sequence[int]) -> Piece:
+    def read_copy(self, array: StoredArray, file: str, index: Sequence[int]) -> Piece:
         """What one of two such files holds; DamageError where it is damaged or lacks what the manifest counts."""
-        piece = array.unpack(read_plain(file), self.store_id, index, self.labels)
+        piece = array.unpack(self.place.read(file), self.store_id, index, self.labels)
         counted = zip(array.window(index), array.shape(self.sizes), strict=False)
         if not piece.cells[tuple(slice(0, size - part.start) for part, size in counted)].all():
             raise DamageError("is older than the manifest")
@@ -70,9 +70,9 @@ class Catalog:
 
     def read_kept(self, array: StoredArray, index: Sequence[int]) -> Piece:
         """What a file that is kept twice holds: the first of the two that is right, or what is known without it."""
-        for path in kept_twice(self.file(array, index)):
+        for file in kept_twice(self.file(array, index)):
             with contextlib.suppress(DamageError, FileNotFoundError):
-                return self.read_copy(array, path, index)
+                return self.read_copy(array, file, index)
         if (values := self._known(array)) is not None:
             part = next(part for part in array.split([range(n) for n in values.shape]) if part.file == tuple(index))
             piece = array.blank()
@@ -81,7 +81,7 @@ class Catalog:
             return piece
         raise StoreError(
             "store",
-            str(self.path),
+            str(self.place),
             f"has lost {array.name!r}: {array.name}/{file_key(index)} and its copy are missing or damaged",
             "Sweep again with the same labels in the same order, or bring one of the two files back from a copy",
         )
@@ -103,18 +103,18 @@ class Catalog:
         return result
 
 
-def open_catalog(path: Path, asked: Mapping[str, np.ndarray] | None = None) -> Catalog:
-    """Read the manifest and the labels of the store at `path`.
+def open_catalog(place: Place, asked: Mapping[str, np.ndarray] | None = None) -> Catalog:
+    """Read the manifest and the labels of the store at `place`.
 
     Labels that are lost in both copies may be among those `asked` for now: the manifest can tell.
 
     Raises:
         StoreError: it is no store, or labels are damaged in both copies.
     """
-    manifests = read_manifests(path)
+    manifests = read_manifests(place)
     # Each copy of the manifest checks itself; if one came from another store, the files tell which it is.
-    own = [manifest for manifest in manifests if _owns_files(path, manifest)] or manifests
-    catalog = Catalog(path, own[0], {})
+    own = [manifest for manifest in manifests if _owns_files(place, manifest)] or manifests
+    catalog = Catalog(place, own[0], {})
     for entry in own[0]["axes"]:
         array = catalog.arrays[entry["name"]]
         try:
@@ -127,7 +127,7 @@ def open_catalog(path: Path, asked: Mapping[str, np.ndarray] | None = None) -> C
         if digest_labels(labels) != entry["labels"]:
             raise StoreError(
                 "store",
-                str(path),
+                str(place),
                 f"holds other labels of {entry['name']!r} than were written",
                 f"Bring the files of {entry['name']} back from a copy, or use another path; this one keeps its files",
             )
@@ -135,9 +135,10 @@ def open_catalog(path: Path, asked: Mapping[str, np.ndarray] | None = None) -> C
     return catalog
 
 
-def kept_twice(file: Path) -> tuple[Path, Path]:
+def kept_twice(file: str) -> tuple[str, str]:
     """The two places of a file that no run can compute again; the second lies where zarr looks for chunks only."""
-    return file, file.parent.parent / "done" / f".copy-{file.parent.name}-{file.name}"
+    array, _, key = file.rpartition("/")
+    return file, f"done/.copy-{array}-{key}"
 
 
 def digest_labels(labels: np.ndarray) -> str:
@@ -145,8 +146,8 @@ def digest_labels(labels: np.ndarray) -> str:
     return hashlib.blake2b(np.ascontiguousarray(labels).tobytes(), digest_size=16).hexdigest()
 
 
-def _owns_files(path: Path, manifest: Manifest) -> bool:
-    catalog = Catalog(path, manifest, {})
+def _owns_files(place: Place, manifest: Manifest) -> bool:
+    catalog = Catalog(place, manifest, {})
     first = catalog.arrays[catalog.axes[0]]
     try:
         return bool(catalog.read_kept(first, (0,)).cells.any())

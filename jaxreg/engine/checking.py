@@ -19,7 +19,8 @@ from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.entry import sweep
 from jaxreg.engine.layout import find_positions
 from jaxreg.engine.lazy import open_result
-from jaxreg.engine.places import as_store_error, resolve_path
+from jaxreg.engine.locating import StoreLike, find_place
+from jaxreg.engine.places import as_store_error
 from jaxreg.engine.reading import read_axes
 from jaxreg.engine.rehearsal import Call
 from jaxreg.engine.settings import settled
@@ -69,7 +70,7 @@ def check_call(call: Call) -> list[Difference]:
 
 
 def replay(
-    store: str | Path, run: Callable[..., Any], axes: Mapping[str, Any], args: Sequence[Any] = (), /, **point: Any
+    store: StoreLike, run: Callable[..., Any], axes: Mapping[str, Any], args: Sequence[Any] = (), /, **point: Any
 ) -> xr.Dataset:
     """Compute one run of a store again, alone, and say how far it is from what the store holds.
 
@@ -77,7 +78,7 @@ def replay(
     they were to `sweep`.
 
     Args:
-        store: the folder of the store.
+        store: its folder, its URL or a zarr store.
         run: the run function.
         axes: of the sweep, or of a part of it that has this run.
         args: shared data.
@@ -99,9 +100,9 @@ def replay(
     >>> again.x.dims, again.attrs["difference"] < 1e-6
     ((), True)
     """
-    path = resolve_path(store)
-    with as_store_error(path):
-        catalog = open_catalog(path)
+    place = find_place(store)
+    with as_store_error(place):
+        catalog = open_catalog(place)
     x64 = bool(catalog.manifest["settings"]["x64"])
     with settled(x64):
         read = read_axes(run, axes, read_args(args))
@@ -110,14 +111,14 @@ def replay(
     places = {axis.name: _find(axis, point[axis.name]) for axis in read}
     single = {name: pick(value, [places[name]]) for name, value in axes.items()}
     alone = _sweep(Call(run, single, tuple(args), x64), single).isel(dict.fromkeys(places, 0))
-    done = xr.open_zarr(path, chunks=None).done.values
+    done = xr.open_zarr(place.to_zarr(), chunks=None).done.values
     held = open_result(catalog, done, "")
     try:
         at = {axis.name: find_positions(_keep(axis, places[axis.name]), catalog.labels[axis.name])[0] for axis in read}
     except KeyError:
         at = {}
     if not at or not done[tuple(at[name] for name in catalog.axes)]:
-        raise StoreError("store", str(path), f"does not hold the run {point}", "Sweep it, or name one that it holds")
+        raise StoreError("store", str(place), f"does not hold the run {point}", "Sweep it, or name one that it holds")
     stored = held.isel(at)
     names = {name: str(name).replace("/", ".") for name in alone.data_vars}
     pairs = [(alone[name].values, stored[kept].values) for name, kept in names.items() if kept in stored]

@@ -15,17 +15,17 @@ from jaxreg.engine.axes import Axis, Group
 from jaxreg.engine.execute import Block, Tally
 from jaxreg.engine.forecast import Trial
 from jaxreg.engine.grid import Box, Region, Tile
-from jaxreg.engine.places import as_store_error, payload_place
+from jaxreg.engine.places import PAYLOAD, as_store_error
 from jaxreg.engine.provenance import describe_function
 from jaxreg.engine.reporting import Report
-from jaxreg.engine.sealing import digest, write_files
+from jaxreg.engine.sealing import digest
 from jaxreg.engine.settings import describe_precision, read_settings
 from jaxreg.engine.store import Loan, Store
 from jaxreg.engine.tracing import Program, seed_names
 from jaxreg.errors import SweepError
 
 INLINE = 2**16  # bytes of a study that every task carries; a larger one is sent to each worker once
-LARGE = 2**20  # bytes of a study that is written once beside the store instead
+LARGE = 2**20  # bytes of a study that is written once into the store instead
 LEAST_SENT, SENT_EACH = 16, 4  # tasks under way: at least, and for each worker that is known
 AIM = 2.0  # seconds that a task should last
 MOST_RETURNED = 2**26  # bytes that a task brings back, unless one tile does
@@ -57,7 +57,6 @@ class Team:
             token=secrets.token_hex(16),
             digest=digest(self._payload),
             payload=self._payload if len(self._payload) <= INLINE else None,
-            place=None,
             settings=read_settings(),
             precision=describe_precision(),
             versions=worker.read_versions(),
@@ -97,24 +96,28 @@ class Team:
     ) -> Iterator["Dispatch"]:
         """What runs tiles there; `arrays` names the arrays of a store, for outputs that have other names.
 
-        A large study lies beside the store meanwhile.
+        A large study lies in the store meanwhile.
         """
         dispatch = Dispatch(self, programs, keep, tally, report, failures, store, dict(arrays or {}))
         if store is None:
             yield dispatch
             return
-        place = payload_place(store.path, self.order.digest.hex())
-        if len(self._payload) > LARGE:
-            with as_store_error(place):
-                write_files({place: self._payload})
-            self.order = dataclasses.replace(self.order, place=str(place))
-        self.order = dataclasses.replace(self.order, store=(str(store.path), store.store_id))
+        name = f"{PAYLOAD}{self.order.digest.hex()}"
+        is_large = len(self._payload) > LARGE
+        if is_large:
+            with as_store_error(store.place):
+                store.place.write({name: self._payload})
+        self.order = dataclasses.replace(
+            self.order, store=(store.place, store.store_id), name=name if is_large else None
+        )
         try:
             yield dispatch
             if self.hosts:
                 store.note(self.describe_all())
         finally:
-            place.unlink(missing_ok=True)
+            if is_large:
+                with contextlib.suppress(OSError):  # the next sweep removes it
+                    store.place.remove(name)
 
     def submit(self, task: Callable[..., Any], *given: Any, whole: bool = False) -> "Future[Any]":
         """Send a task; the `whole` study with it, where a worker says that it has not got it."""

@@ -8,7 +8,6 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,10 +24,11 @@ from jaxreg.engine.fitting import fit_box, warn_of_emulation
 from jaxreg.engine.forecast import Plan, forecast
 from jaxreg.engine.grid import Box, Region
 from jaxreg.engine.identity import Identity
+from jaxreg.engine.locating import StoreLike, check_place, find_place
 from jaxreg.engine.memory import MemorySink
 from jaxreg.engine.outputs import Outputs, compiled_axes, read_outputs, read_validity
 from jaxreg.engine.pacing import complete
-from jaxreg.engine.places import check_place, resolve_path
+from jaxreg.engine.places import Place
 from jaxreg.engine.provenance import describe_run, fingerprint_data
 from jaxreg.engine.reading import read_axes
 from jaxreg.engine.rehearsal import Call, Rehearsal, find_rehearsal, stand_in
@@ -66,7 +66,7 @@ def sweep(
     dims: Mapping[str, Any] | None = None,
     chunk_size: int | str = "auto",
     devices: Sequence[jax.Device] | None = None,
-    store: str | Path | None = None,
+    store: StoreLike | None = None,
     x64: bool = False,
     progress: bool = True,
     executor: Executor | None = None,
@@ -89,8 +89,9 @@ def sweep(
         chunk_size: runs per program call (rounded up to one per device), or "auto": from what one run keeps alive,
             and the cache (CPU) or memory of the device; where a call may last long, it grows to some seconds.
         devices: JAX devices to split each chunk over; all local ones by default.
-        store: directory of a zarr store, readable by `xarray.open_zarr` at any moment. Cells that it already holds
-            are not computed again, so that a killed sweep goes on and a larger one adds only what is new.
+        store: of zarr: a folder, an URL such as "s3://bucket/study.zarr", or a zarr store object (docs/distributed.md);
+            readable by `xarray.open_zarr` at any moment. Cells that it already holds are not computed again, so that a
+            killed sweep goes on and a larger one adds only what is new.
         x64: compute in 64-bit precision, for this sweep only (as all do where `jax_enable_x64` is set).
         progress: show a progress bar and a summary line on standard error.
         executor: of `concurrent.futures`' kind, such as dask's `client.get_executor()`: its workers, on this machine or
@@ -116,10 +117,10 @@ def sweep(
     >>> dict(result.weight.sizes)
     {'seed': 100, 'learning_rate': 3, 'step': 20}
     """
-    path = None if store is None else check_place(resolve_path(store))
+    place = None if store is None else check_place(find_place(store))
     report = Report(progress)
     with settled(x64):
-        with answer_signals(str if path is None else functools.partial(describe_start, path)):
+        with answer_signals(str if place is None else functools.partial(describe_start, place)):
             study = _prepare(run, axes, args, dims, chunk_size, devices, executor)
             if (rehearsal := find_rehearsal()) is not None:
                 rehearsal.calls.append(Call(run, dict(axes), tuple(args), bool(x64)))
@@ -129,10 +130,10 @@ def sweep(
             generators = set[str]().union(*map(list_generators, traced))
             environment = describe_run(run, generators) | study.bench.describe() | {"data": data}
         tally = Tally()
-        if path is None:
+        if place is None:
             dataset = _sweep_memory(study, environment, tally, report)
         else:
-            dataset = _sweep_store(study, path, environment, tally, report)
+            dataset = _sweep_store(study, place, environment, tally, report)
     is_all = devices is None and isinstance(study.bench, Bench)
     idle = describe_idle(jax.local_devices()) if is_all else ""
     report.say(f"{tally}{idle}")
@@ -147,7 +148,7 @@ def plan(
     dims: Mapping[str, Any] | None = None,
     chunk_size: int | str = "auto",
     devices: Sequence[jax.Device] | None = None,
-    store: str | Path | None = None,
+    store: StoreLike | None = None,
     x64: bool = False,
     progress: bool = True,
     executor: Executor | None = None,
@@ -266,29 +267,29 @@ def _sweep_memory(study: _Study, environment: dict[str, Any], tally: Tally, repo
     return dataset
 
 
-def _sweep_store(study: _Study, path: Path, environment: dict[str, Any], tally: Tally, report: Report) -> xr.Dataset:
+def _sweep_store(study: _Study, place: Place, environment: dict[str, Any], tally: Tally, report: Report) -> xr.Dataset:
     callbacks = {name for p in study.programs if p is not None for name in p.member.fingerprint.callbacks}
     if callbacks:
         raise SweepError(
             "store",
-            str(path),
+            str(place),
             f"cannot tell whether what the run calls on the host stays the same: {sorted(callbacks)}",
             "Sweep in memory, or write it in JAX",
         )
     outputs, names = _without_slashes(study.outputs)
-    with answer_signals(functools.partial(describe_start, path)):
+    with answer_signals(functools.partial(describe_start, place)):
         programs = identify_rows(study.run, study.axes, study.programs, study.args)
         identity = Identity(_settings(study) | {"data": environment["data"]}, programs)
-        finished = read_finished(path, identity, study.axes)
+        finished = read_finished(place, identity, study.axes)
     if finished is not None:
         tally.found = math.prod(len(axis.labels) for axis in study.axes)
-        _tell(path, finished[1], report)
+        _tell(place, finished[1], report)
         return _named(study, finished[0], names)
-    with open_store(path, identity, environment, study.axes, outputs, study.box) as store:
+    with open_store(place, identity, environment, study.axes, outputs, study.box) as store:
         if store.stale:
-            report.say(f"{path}: taking over from {store.stale}, which ended without closing it")
+            report.say(f"{place}: taking over from {store.stale}, which ended without closing it")
         if report.is_on:
-            _tell(path, store.damage, report)
+            _tell(place, store.damage, report)
 
         def keep(positions: Region, block: Block) -> None:
             store.write(positions, {names.get(name, name): values for name, values in block.items()})
@@ -303,19 +304,19 @@ def _sweep_store(study: _Study, path: Path, environment: dict[str, Any], tally: 
                 complete(execution, store, store.axes, study.box, study.is_fixed)
         dataset = _named(study, store.read(study.axes), names)
     if not report.is_on:  # only now: where warnings are errors, all is stored
-        _tell(path, store.damage, report)
+        _tell(place, store.damage, report)
     if failures:
         error = _summarize(failures, "The other runs are in the store; sweep again once it is mended")
         raise error from next(iter(failures.values()))
     return dataset
 
 
-def _tell(path: Path, damage: Sequence[str], report: Report) -> None:
+def _tell(place: Place, damage: Sequence[str], report: Report) -> None:
     """Say what was wrong with a store, as a warning where no progress is shown."""
     if damage and not report.is_on:
-        warnings.warn(f"{path} was damaged: {'; '.join(damage)}", StoreWarning, stacklevel=4)
+        warnings.warn(f"{place} was damaged: {'; '.join(damage)}", StoreWarning, stacklevel=4)
     for text in damage if report.is_on else ():
-        report.say(f"{path}: {text}")
+        report.say(f"{place}: {text}")
 
 
 def _named(study: _Study, dataset: xr.Dataset, names: Mapping[str, str]) -> xr.Dataset:

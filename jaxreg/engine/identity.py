@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxreg.engine.axes import LABEL_CHARACTERS, Axis
 from jaxreg.engine.manifest import Manifest
+from jaxreg.engine.places import Place
 from jaxreg.errors import StoreError
 
 
@@ -20,17 +20,17 @@ class Identity:
     programs: dict[str, str]
 
 
-def check_same(path: Path, manifest: Manifest, identity: Identity, axes: Sequence[Axis]) -> None:
+def check_same(place: Place, manifest: Manifest, identity: Identity, axes: Sequence[Axis]) -> None:
     """Refuse to continue a store of another sweep, by name of what differs."""
     for name in manifest["settings"] | identity.settings:
         held, asked = manifest["settings"].get(name), identity.settings.get(name)
         if held != asked:
-            _refuse(path, name, *("not set" if value is None else value for value in (held, asked)))
+            _refuse(place, name, *("not set" if value is None else value for value in (held, asked)))
     for program in manifest["programs"].keys() & identity.programs.keys():
         if manifest["programs"][program] != identity.programs[program]:
             then = manifest["history"][-1]["versions"]["jax"]
             _refuse(
-                path,
+                place,
                 f"the computation of {program}",
                 f"program {manifest['programs'][program][:8]} (JAX {then})",
                 f"program {identity.programs[program][:8]} (its code, or what it calls or closes over, changed)",
@@ -38,29 +38,29 @@ def check_same(path: Path, manifest: Manifest, identity: Identity, axes: Sequenc
     described = [(axis.name, axis.kind) for axis in axes]
     held = [(entry["name"], entry["kind"]) for entry in manifest["axes"]]
     if described != held:
-        _refuse(path, "the axes", held, described)
+        _refuse(place, "the axes", held, described)
 
 
-def check_labels(path: Path, axis: Axis, entry: dict[str, Any], held: np.ndarray) -> None:
+def check_labels(place: Place, axis: Axis, entry: dict[str, Any], held: np.ndarray) -> None:
     """Refuse labels that a store's axis, which holds `held`, cannot take in."""
     for label, text in axis.identity.items():
         if entry["identity"].get(label, text) != text:
-            _refuse(path, f"{axis.name}[{label!r}]", entry["identity"][label], text)
+            _refuse(place, f"{axis.name}[{label!r}]", entry["identity"][label], text)
     if len(held) and axis.labels.dtype.kind != held.dtype.kind:
-        _refuse(path, f"the kind of values of {axis.name}", held.tolist(), axis.labels.tolist())
+        _refuse(place, f"the kind of values of {axis.name}", held.tolist(), axis.labels.tolist())
     longest = max((len(label) for label in axis.labels.tolist()), default=0) if axis.labels.dtype.kind == "U" else 0
     if longest > LABEL_CHARACTERS:
         raise StoreError(axis.name, longest, f"names must not exceed {LABEL_CHARACTERS} characters", "Use short names")
     if axis.kind in ("static", "cases") and len(held):
         ours, theirs = set(axis.labels.tolist()), set(held.tolist())
         if not (ours <= theirs or ours >= theirs):
-            _refuse(path, f"the {axis.kind} values of {axis.name}", held.tolist(), axis.labels.tolist())
+            _refuse(place, f"the {axis.kind} values of {axis.name}", held.tolist(), axis.labels.tolist())
 
 
-def _refuse(path: Path, what: str, held: object, asked: object) -> None:
+def _refuse(place: Place, what: str, held: object, asked: object) -> None:
     raise StoreError(
         "store",
-        str(path),
+        str(place),
         f"holds another sweep: {what} is {held!r} there, {asked!r} here",
         "Use another path; this one keeps what it holds",
     )

@@ -2,9 +2,7 @@
 
 import dataclasses
 import functools
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +10,7 @@ from jaxreg.engine.arrays import StoredArray, file_key
 from jaxreg.engine.catalog import Catalog, kept_twice
 from jaxreg.engine.manifest import metadata_files, read_assignments, read_manifests
 from jaxreg.engine.memory import region_index
-from jaxreg.engine.sealing import DamageError, in_threads, make_room, read_plain, write_files
+from jaxreg.engine.sealing import DamageError, in_threads
 
 _MISSING = "is missing"
 _READERS = 4  # threads: digests and reading overlap, and files of a gigabyte are few in memory
@@ -37,9 +35,9 @@ class Findings:
     damage: list[Damage]
     held: np.ndarray  # cells whose outputs are all there
     lost: np.ndarray  # cells that were marked done and are not there
-    restored: dict[Path, bytes]  # metadata and what is kept twice, as it must be
-    dropped: list[Path]  # files of outputs that hold nothing to be believed
-    folders: list[Path]  # arrays' folders that are not there
+    restored: dict[str, bytes]  # metadata and what is kept twice, as it must be
+    dropped: list[str]  # files of outputs that hold nothing to be believed
+    folders: list[str]  # arrays' folders that are not there
     unmarked: list[tuple[int, ...]]  # files of `done` that must be written
 
     @property
@@ -59,11 +57,9 @@ def examine(catalog: Catalog) -> Findings:
     """
     lengths = tuple(catalog.sizes[axis] for axis in catalog.axes)
     found = Findings([], np.ones(lengths, bool), np.zeros(lengths, bool), {}, [], [], [])
-    for name in catalog.arrays:
-        folder = catalog.path / name
-        if folder.is_symlink() or not folder.is_dir():
-            found.damage.append(Damage(name, "is no folder" if os.path.lexists(folder) else _MISSING))
-            found.folders.append(folder)
+    gaps = catalog.place.gaps(list(catalog.arrays))
+    found.damage += [Damage(name, problem) for name, problem in gaps.items()]
+    found.folders += gaps
     _examine_metadata(catalog, found)
     for array in (array for array in catalog.arrays.values() if array.kept):
         _examine_kept(catalog, array, found)
@@ -80,7 +76,7 @@ def examine(catalog: Catalog) -> Findings:
         is_damaged = index in unread and unread[index] != _MISSING
         if is_damaged or (marked[window] != found.held[window]).any():
             found.unmarked.append(index)
-        if unread.get(index) == _MISSING and found.held[window].any() and catalog.path / "done" not in found.folders:
+        if unread.get(index) == _MISSING and found.held[window].any() and "done" not in found.folders:
             found.damage.append(Damage(f"done/{file_key(index)}", _MISSING))
     return found
 
@@ -93,16 +89,12 @@ def repair(catalog: Catalog, found: Findings) -> list[str]:
     """
     done = catalog.arrays["done"]
     files = [*(catalog.file(done, index) for index in found.unmarked), *found.restored, *found.dropped]
-    in_the_way = [*found.folders, *(file for file in files if file.is_dir() and not file.is_symlink())]
-    moved = [(place, aside) for place in in_the_way if (aside := make_room(place))]
-    for folder in found.folders:
-        folder.mkdir()
+    moved = catalog.place.make_way(found.folders, files)
     write_done(catalog, found.held, found.unmarked)
-    write_files(found.restored)
+    catalog.place.write(found.restored)
     for file in found.dropped:
-        file.unlink(missing_ok=True)
-    names = ((place.relative_to(catalog.path), aside.relative_to(catalog.path)) for place, aside in moved)
-    return [f"what was in the place of {place} is kept as {aside}" for place, aside in names]
+        catalog.place.remove(file)
+    return [f"what was in the place of {name} is kept as {aside}" for name, aside in moved]
 
 
 def count_missing(catalog: Catalog, held: np.ndarray) -> int:
@@ -121,30 +113,29 @@ def write_done(catalog: Catalog, held: np.ndarray, indices: Sequence[tuple[int, 
         inside = tuple(map(slice, part.shape))
         piece.values[inside] = piece.cells[inside] = part
         files[catalog.file(done, index)] = done.pack(piece, catalog.store_id, index, catalog.labels)
-    write_files(files)
+    catalog.place.write(files)
 
 
 def _examine_metadata(catalog: Catalog, found: Findings) -> None:
     """Compare zarr's files with what the manifest says, or said before an extension that was killed."""
     expected = metadata_files(catalog.manifest)
-    own = [m for m in read_manifests(catalog.path) if m["id"] == catalog.store_id]
+    own = [m for m in read_manifests(catalog.place) if m["id"] == catalog.store_id]
     states = [metadata_files(manifest) for manifest in own]
     for name, data in expected.items():
-        file = catalog.path / name
         held, problem = b"", "is not what was written there"
         try:
-            held = read_plain(file)
+            held = catalog.place.read(name)
         except FileNotFoundError:
             problem = _MISSING
         except DamageError as error:
             problem = str(error)
-        if file.parent in found.folders:
-            found.restored[file] = data
+        if name.rpartition("/")[0] in found.folders:
+            found.restored[name] = data
             continue
         if held not in [state.get(name) for state in states]:
             found.damage.append(Damage(name, problem))
         if held != data:
-            found.restored[file] = data
+            found.restored[name] = data
 
 
 def _examine_kept(catalog: Catalog, array: StoredArray, found: Findings) -> None:
@@ -153,9 +144,9 @@ def _examine_kept(catalog: Catalog, array: StoredArray, found: Findings) -> None
             try:
                 catalog.read_copy(array, file, index)
             except (DamageError, FileNotFoundError) as error:
-                if file.parent not in found.folders:
+                if file.rpartition("/")[0] not in found.folders:
                     problem = str(error) if isinstance(error, DamageError) else _MISSING
-                    found.damage.append(Damage(f"{file.parent.name}/{file.name}", problem))
+                    found.damage.append(Damage(file, problem))
                 piece = catalog.read_kept(array, index)
                 found.restored[file] = array.pack(piece, catalog.store_id, index, catalog.labels)
 
@@ -189,7 +180,7 @@ def _examine_output(catalog: Catalog, array: StoredArray, claimed: np.ndarray, f
             if cells != _MISSING:
                 found.damage.append(Damage(name, cells))
                 found.dropped.append(catalog.file(array, index))
-            elif claimed[window].any() and catalog.path / array.name not in found.folders:
+            elif claimed[window].any() and array.name not in found.folders:
                 found.damage.append(Damage(name, cells))
         else:
             cells = cells[tuple(map(slice, found.held[window].shape))]

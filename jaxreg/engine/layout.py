@@ -5,7 +5,6 @@ import itertools
 import math
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,10 @@ from jaxreg.engine.axes import LABEL_CHARACTERS, Axis, Group
 from jaxreg.engine.catalog import Catalog, digest_labels, kept_twice
 from jaxreg.engine.grid import Box
 from jaxreg.engine.identity import Identity, check_labels
-from jaxreg.engine.manifest import FORMAT, publish
+from jaxreg.engine.manifest import FORMAT, metadata_files, publish
 from jaxreg.engine.numbers import label_keys
 from jaxreg.engine.outputs import Outputs, compiled_axes, read_validity
-from jaxreg.engine.sealing import write_files
+from jaxreg.engine.places import Place
 from jaxreg.errors import StoreError
 
 FILE_BYTES = 2**18  # an array's file holds about this much, or one chunk of the sweep where that is more
@@ -26,8 +25,8 @@ MOST_FILE_BYTES = 2**30  # the compressor takes no more than twice this
 MASK_LENGTH = 64  # static values per file of a validity mask
 
 
-def create_store(path: Path, identity: Identity, axes: Sequence[Axis], outputs: Outputs, box: Box) -> None:
-    """Write a store without cells into the new folder `path`."""
+def create_store(place: Place, identity: Identity, axes: Sequence[Axis], outputs: Outputs, box: Box) -> None:
+    """Write a store without cells into a place that is new."""
     arrays = _plan_arrays(axes, outputs, box)
     manifest = {
         "format": FORMAT,
@@ -44,12 +43,11 @@ def create_store(path: Path, identity: Identity, axes: Sequence[Axis], outputs: 
         "regions": [],
         "history": [],
     }
-    for name in arrays:
-        (path / name).mkdir(exist_ok=True)  # of a store that was begun here before
-    catalog = Catalog(path, manifest, {axis.name: _label_dtype(axis, 0) for axis in axes})
+    place.add_folders(list(arrays))
+    catalog = Catalog(place, manifest, {axis.name: _label_dtype(axis, 0) for axis in axes})
     for dim, values in outputs.coordinates.items():
         write_kept(catalog, arrays[dim], values)
-    publish(path, manifest)
+    publish(place, manifest, {})
 
 
 def extend_store(
@@ -78,7 +76,7 @@ def extend_store(
         }
         for axis, entry in zip(placed, manifest["axes"], strict=True)
     ]
-    grown = Catalog(catalog.path, manifest, labels)
+    grown = Catalog(catalog.place, manifest, labels)
     for axis in placed:
         if len(axis.labels) > len(catalog.labels[axis.name]):
             write_kept(grown, grown.arrays[axis.name], axis.labels)
@@ -87,7 +85,7 @@ def extend_store(
     _pad_longer(catalog, grown, held)
     manifest["programs"] = manifest["programs"] | identity.programs
     manifest["history"] = [*manifest["history"], environment]
-    publish(catalog.path, manifest)
+    publish(catalog.place, manifest, metadata_files(catalog.manifest))
     return grown, tuple(placed)
 
 
@@ -102,7 +100,7 @@ def place_axes(catalog: Catalog, axes: Sequence[Axis]) -> tuple[Axis, ...] | Non
 def check_axes(catalog: Catalog, axes: Sequence[Axis]) -> None:
     """Refuse axes that the store cannot take in, before anything is written."""
     for axis, entry in zip(axes, catalog.manifest["axes"], strict=True):
-        check_labels(catalog.path, axis, entry, catalog.labels[axis.name])
+        check_labels(catalog.place, axis, entry, catalog.labels[axis.name])
 
 
 def find_positions(axis: Axis, labels: np.ndarray) -> list[int]:
@@ -121,7 +119,7 @@ def write_kept(catalog: Catalog, array: StoredArray, values: np.ndarray) -> None
         piece.values[part.inside] = values[part.of_block]
         piece.cells[part.inside[: array.cells]] = True
         data = array.pack(piece, catalog.store_id, part.file, catalog.labels)
-        write_files(dict.fromkeys(reversed(kept_twice(catalog.file(array, part.file))), data))
+        catalog.place.write(dict.fromkeys(reversed(kept_twice(catalog.file(array, part.file))), data))
 
 
 def _plan_arrays(axes: Sequence[Axis], outputs: Outputs, box: Box) -> dict[str, StoredArray]:
@@ -197,7 +195,7 @@ def _pad_longer(before: Catalog, after: Catalog, held: np.ndarray) -> None:
             if part.any():
                 piece = Piece(array.blank().values, array.blank().cells)
                 piece.cells[tuple(map(slice, part.shape))] = part
-                write_files({after.file(array, index): array.pack(piece, after.store_id, index, after.labels)})
+                after.place.write({after.file(array, index): array.pack(piece, after.store_id, index, after.labels)})
 
 
 def _file_cells(axes: Sequence[Axis], box: Box, bytes_per_cell: int) -> tuple[int, ...]:

@@ -1,7 +1,6 @@
 """The result of a store: an xarray dataset whose values are read, and checked, when they are used."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,7 @@ class StoredValues(BackendArray):
 
     def _load(self, index: tuple[int, ...], inside: Sequence[Any], held: np.ndarray) -> Piece:
         """A file that has the cells `held`; a store that grew since is opened again."""
-        with as_store_error(self._catalog.path):
+        with as_store_error(self._catalog.place):
             return self._find(index, inside, held)
 
     def _find(self, index: tuple[int, ...], inside: Sequence[Any], held: np.ndarray) -> Piece:
@@ -60,21 +59,21 @@ class StoredValues(BackendArray):
         name = f"{self._array.name}/{file_key(index)}"
         raise StoreError(
             "store",
-            str(self._catalog.path),
+            str(self._catalog.place),
             f"is damaged: {name} {problem}",
             "Run the sweep again: it finds and computes again what was hit, and only that",
         )
 
     def _reopen(self) -> Catalog:
-        path = self._catalog.path
-        if not path.is_dir():
+        place = self._catalog.place
+        if not place.exists():
             raise StoreError(
-                "store", str(path), "was deleted or moved since this result was made", "Bring it back, or sweep again"
+                "store", str(place), "was deleted or moved since this result was made", "Bring it back, or sweep again"
             )
-        catalog = open_catalog(path)
+        catalog = open_catalog(place)
         if catalog.store_id != self._catalog.store_id:
             raise StoreError(
-                "store", str(path), "is another one than this result was made from", "Take the result of its own sweep"
+                "store", str(place), "is another one than this result was made from", "Take the result of its own sweep"
             )
         self._catalog = catalog
         return catalog
@@ -85,7 +84,7 @@ class StoreBackend(BackendEntrypoint):
 
     def open_dataset(  # type: ignore[override]
         self,
-        filename_or_obj: str | Path,
+        filename_or_obj: str,
         *,
         drop_variables: Any = None,
         catalog: Catalog,
@@ -109,7 +108,7 @@ class StoreBackend(BackendEntrypoint):
 def open_result(catalog: Catalog, held: np.ndarray, provenance: str) -> xr.Dataset:
     """All cells of a store, read when they are used."""
     own = {"catalog": catalog, "held": held, "provenance": provenance}
-    return xr.open_dataset(catalog.path, engine=StoreBackend, chunks=None, backend_kwargs=own)
+    return xr.open_dataset(str(catalog.place), engine=StoreBackend, chunks=None, backend_kwargs=own)
 
 
 def _positions(part: Any, length: int) -> Sequence[int]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jaxreg.engine.manifest import GROUP
+from jaxreg.engine.places import NOTE
 from jaxreg.engine.provenance import describe_owner
 from jaxreg.engine.sealing import write_files
 from jaxreg.errors import StoreError
@@ -18,7 +19,6 @@ try:
 except ImportError:  # no POSIX
     fcntl = None  # type: ignore[assignment]
 
-NOTE = "done/.owner"  # zarr looks for nothing but chunks in the folder of an array
 _TRIES, _PAUSE = 40, 0.05  # seconds
 
 
@@ -55,6 +55,14 @@ def leave_note(store: Path) -> None:
     """Say who holds a store; this only informs, and a folder of somebody else, or a full disk, may not take it."""
     with contextlib.suppress(OSError):
         write_files({store / NOTE: json.dumps(describe_owner()).encode()})
+
+
+def read_owner(note: bytes) -> str | None:
+    """Who left a note, in words; None where it says nothing."""
+    try:
+        return "process {process} of {user} on {host} since {since}".format(**json.loads(note))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 @contextlib.contextmanager
@@ -103,9 +111,6 @@ def _read_when_written(note: Path) -> str | None:
 
 def _read(note: Path) -> str | None:
     try:
-        if note.is_symlink() or not note.is_file():
-            return None
-        owner = json.loads(note.read_text())
-        return "process {process} of {user} on {host} since {since}".format(**owner)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None if note.is_symlink() or not note.is_file() else read_owner(note.read_bytes())
+    except OSError:
         return None

@@ -3,13 +3,13 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxreg.engine.arrays import StoredArray
 from jaxreg.engine.grid import Assignment, Box
-from jaxreg.engine.sealing import DamageError, read_plain, write_files
+from jaxreg.engine.places import Place
+from jaxreg.engine.sealing import DamageError
 from jaxreg.errors import StoreError
 
 FORMAT = 2
@@ -18,7 +18,7 @@ COPY = "done/manifest.json"  # outlives tools that leave out names with a dot; z
 Manifest = dict[str, Any]
 
 
-def read_manifests(path: Path) -> list[Manifest]:
+def read_manifests(place: Place) -> list[Manifest]:
     """The manifests that a store's three copies hold, those whose checks are right, the newest first.
 
     `.zattrs` is written before `.zmetadata`, so that a killed extension leaves two states, each whole.
@@ -26,8 +26,8 @@ def read_manifests(path: Path) -> list[Manifest]:
     Raises:
         StoreError: none is right: it is no store, another format's, or damaged in all copies.
     """
-    texts = [_read_text(path / ".zattrs"), _read_text(path / ".zmetadata", ("metadata", ".zattrs"))]
-    texts += [_read_text(path / COPY)]
+    texts = [_read_text(place, ".zattrs"), _read_text(place, ".zmetadata", ("metadata", ".zattrs"))]
+    texts += [_read_text(place, COPY)]
     held = [manifest for text in texts if (manifest := _checked(text)) is not None]
     if held:
         return sorted(held, key=lambda manifest: -manifest["revision"])
@@ -35,19 +35,19 @@ def read_manifests(path: Path) -> list[Manifest]:
     if formats and formats[0] != FORMAT:
         raise StoreError(
             "store",
-            str(path),
+            str(place),
             f"was written by another version of jaxreg (format {formats[0]!r}, this one writes {FORMAT})",
             "Keep it and read it with xarray.open_zarr; compute more with the version that wrote it, or elsewhere",
         )
-    if any((path / name).exists() for name in ("done", "diverged")):
+    if place.names() & {"done", "diverged"}:
         raise StoreError(
             "store",
-            str(path),
+            str(place),
             f"has lost its manifest: none of .zattrs, .zmetadata and {COPY} is what was written",
             "Bring one of these three files back from a copy; until then zarr reads its arrays one by one",
         )
     raise StoreError(
-        "store", str(path), "holds what jaxreg did not write", "Give a store that a sweep wrote, or a new path"
+        "store", str(place), "holds what jaxreg did not write", "Give a store that a sweep wrote, or a new path"
     )
 
 
@@ -80,11 +80,15 @@ def provenance_text(manifest: Manifest) -> str:
     return json.dumps(manifest | {"check": _check(manifest)})
 
 
-def publish(path: Path, manifest: Manifest) -> None:
-    """Make the manifest and the arrays' sizes visible to readers, in one replacement of one file."""
+def publish(place: Place, manifest: Manifest, written: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Make the manifest and the arrays' sizes visible to readers, in one replacement of one file.
+
+    `written` is what the files hold, as far as they were written; returned is what they hold now.
+    """
     manifest["revision"] += 1
-    files = {path / name: data for name, data in metadata_files(manifest).items()}
-    write_files({file: data for file, data in files.items() if not _holds(file, data)})
+    files = metadata_files(manifest)
+    place.write({name: data for name, data in files.items() if written.get(name) != data})
+    return files
 
 
 def read_assignments(manifest: Manifest) -> list[Assignment]:
@@ -141,19 +145,12 @@ def _parse(text: object) -> Any:
         return None
 
 
-def _read_text(file: Path, keys: Sequence[str] = ()) -> object:
+def _read_text(place: Place, name: str, keys: Sequence[str] = ()) -> object:
     """The provenance within a metadata file, whatever it is; None where there is none."""
     try:
-        held = json.loads(read_plain(file))
+        held = json.loads(place.read(name))
         for key in (*keys, "provenance"):
             held = held[key]
     except (FileNotFoundError, DamageError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return held
-
-
-def _holds(file: Path, data: bytes) -> bool:
-    try:
-        return read_plain(file) == data
-    except (FileNotFoundError, DamageError):
-        return False

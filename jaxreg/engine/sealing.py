@@ -55,8 +55,10 @@ def in_threads(function: Callable[..., Result], *columns: Iterable[object], thre
         return list(itertools.starmap(function, rows))
 
 
-def read_plain(file: Path) -> bytes:
-    """The bytes of a plain file of a store: no folder, no link, not behind one, nothing that waits for a writer.
+def read_plain(file: Path, most: int | None = LARGEST) -> bytes:
+    """The bytes of a plain file of a store, at most so many.
+
+    No folder, no link, not behind one, nothing that waits for a writer.
 
     Raises:
         DamageError: something else is there. FileNotFoundError: nothing is.
@@ -69,7 +71,7 @@ def read_plain(file: Path) -> bytes:
         raise FileNotFoundError(file)
     if not stat.S_ISREG(status.st_mode):
         raise DamageError("is a folder" if stat.S_ISDIR(status.st_mode) else "is no plain file")
-    if status.st_size > LARGEST:
+    if most is not None and status.st_size > most:
         raise DamageError("is larger than what was written there")
     return file.read_bytes()
 

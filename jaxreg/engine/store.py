@@ -2,11 +2,8 @@
 
 import contextlib
 import dataclasses
-import errno
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,22 +17,12 @@ from jaxreg.engine.execute import PAUSES, Block
 from jaxreg.engine.grid import Assignment, Box, Region, Tile, unassigned
 from jaxreg.engine.identity import Identity, check_same
 from jaxreg.engine.integrity import examine, repair
-from jaxreg.engine.layout import check_axes, extend_store, find_positions, place_axes
+from jaxreg.engine.layout import check_axes, create_store, extend_store, find_positions, place_axes
 from jaxreg.engine.lazy import open_result
-from jaxreg.engine.lock import hold_lock, leave_note
 from jaxreg.engine.manifest import metadata_files, provenance_text, publish, read_assignments, write_assignments
 from jaxreg.engine.memory import region_index
 from jaxreg.engine.outputs import Outputs
-from jaxreg.engine.places import (
-    AS_IT_IS,
-    as_store_error,
-    create,
-    explain,
-    fill,
-    is_new,
-    remove_partial,
-    remove_unfinished,
-)
+from jaxreg.engine.places import Hold, Place, as_store_error, explain, fill, is_new
 from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import StoreError
 
@@ -70,15 +57,16 @@ class Store:
         catalog: Catalog,
         axes: tuple[Axis, ...],
         held: np.ndarray,
-        stale: str | None = None,
+        hold: Hold,
         damage: Sequence[str] = (),
     ) -> None:
-        self.path, self.axes, self.stale, self.damage = catalog.path, axes, stale, damage
+        self.place, self.axes, self.stale, self.damage = catalog.place, axes, hold.stale, damage
         self._catalog, self._done = catalog, held
         self._assigned = read_assignments(catalog.manifest)  # long, where axes are: read once
         self._buffer = Buffer(catalog, held)
-        self._place = self.path.stat()
-        self._metadata = {name: _status(self.path / name) for name in metadata_files(catalog.manifest)}
+        self._hold = hold
+        self._metadata = metadata_files(catalog.manifest)
+        self._watched = self.place.watch(list(self._metadata))
         self._flushed = time.monotonic()
         self._trouble: BaseException | None = None
         self._heed: Callable[[], None] = lambda: None
@@ -149,7 +137,7 @@ class Store:
     def read(self, axes: Sequence[Axis]) -> xr.Dataset:
         """The cells that `axes` ask for, in their order; values are read when they are used."""
         self.finish()
-        with as_store_error(self.path):
+        with as_store_error(self.place):
             return _read(self._catalog, self.axes, axes, self._done)
 
     def finish(self) -> None:
@@ -171,9 +159,9 @@ class Store:
         with self._as_store_errors():
             self._guard()
             try:
-                publish(self.path, self._catalog.manifest)
+                self._metadata = publish(self.place, self._catalog.manifest, self._metadata)
             finally:  # an interrupt here must not make our own files look like those of another process
-                self._metadata = {name: _status(self.path / name) for name in self._metadata}
+                self._watched = self.place.watch(list(self._metadata))
 
     @contextlib.contextmanager
     def heeding(self, heed: Callable[[], None]) -> Iterator[None]:
@@ -192,19 +180,17 @@ class Store:
     def describe_rest(self) -> str:
         """What a sweep that is interrupted says last."""
         if self._trouble is not None:
-            return f"{self.path}: interrupted; what came in last could not be written ({explain(self._trouble)})."
+            return f"{self.place}: interrupted; what came in last could not be written ({explain(self._trouble)})."
         missing = self.count_missing()
         if not missing:
-            return f"{self.path}: interrupted when all runs were there."
-        return f"{self.path}: interrupted with {missing:,} runs to go; the same sweep again goes on from here."
+            return f"{self.place}: interrupted when all runs were there."
+        return f"{self.place}: interrupted with {missing:,} runs to go; the same sweep again goes on from here."
 
     def _guard(self) -> None:
         """Notice that the store was deleted, moved or changed by another process since we last looked."""
-        if not os.path.samestat(self.path.stat(), self._place):
-            raise FileNotFoundError(errno.ENOENT, "another folder is in its place", str(self.path))
-        for name, status in self._metadata.items():
-            if _status(self.path / name) != status:
-                raise FileNotFoundError(errno.ENOENT, f"{name} was deleted or changed", str(self.path))
+        self._hold.check()
+        if self.place.watch(list(self._metadata)) != self._watched:
+            raise FileExistsError("its metadata was deleted or changed")
 
     @contextlib.contextmanager
     def _as_store_errors(self, kinds: tuple[type[Exception], ...] = (OSError, RuntimeError)) -> Iterator[None]:
@@ -215,13 +201,13 @@ class Store:
             if isinstance(error, FileNotFoundError | FileExistsError | NotADirectoryError | IsADirectoryError):
                 raise StoreError(
                     "store",
-                    str(self.path),
+                    str(self.place),
                     f"was deleted, moved or changed by another process while the sweep ran ({error})",
                     "Run the sweep again: cells that are still there stay, the others are computed again",
                 ) from error
             raise StoreError(
                 "store",
-                str(self.path),
+                str(self.place),
                 f"cannot be written ({explain(error)})",
                 "Make room, or mend what it says, and run the sweep again: cells that are marked done stay",
             ) from error
@@ -229,7 +215,7 @@ class Store:
 
 @contextlib.contextmanager
 def open_store(
-    path: Path,
+    place: Place,
     identity: Identity,
     environment: dict[str, Any],
     axes: Sequence[Axis],
@@ -246,50 +232,51 @@ def open_store(
     opened: list[Store] = []
 
     def farewell() -> str:
-        return opened[0].describe_rest() if opened else describe_start(path)
+        return opened[0].describe_rest() if opened else describe_start(place)
+
+    def make(new: Place) -> None:
+        create_store(new, identity, axes, outputs, box)
 
     with contextlib.ExitStack() as stack:
         heed = stack.enter_context(answer_signals(farewell))
-        with as_store_error(path):
-            remove_unfinished(path)
-            if not path.exists():
-                create(path, identity, axes, outputs, box)
-            stale = stack.enter_context(hold_lock(path))
-            if is_new(path):
-                fill(path, identity, axes, outputs, box)
-                leave_note(path)
-            remove_partial(path)
-            opened.append(_open(path, identity, environment, axes, outputs, stale))
+        with as_store_error(place):
+            place.begin(make)
+            hold = stack.enter_context(place.hold())
+            if is_new(place):
+                fill(place, make)
+                hold.announce()
+            place.tidy()
+            opened.append(_open(place, identity, environment, axes, outputs, hold))
         stack.enter_context(opened[0].heeding(heed))
         yield opened[0]
 
 
-def describe_start(path: Path) -> str:
+def describe_start(place: Place) -> str:
     """What a sweep that is interrupted says before its store is open."""
-    return f"{path}: interrupted before a run was computed; the same sweep again goes on from what is there."
+    return f"{place}: interrupted before a run was computed; the same sweep again goes on from what is there."
 
 
 def _open(
-    path: Path,
+    place: Place,
     identity: Identity,
     environment: dict[str, Any],
     axes: Sequence[Axis],
     outputs: Outputs,
-    stale: str | None,
+    hold: Hold,
 ) -> Store:
-    """Examine, repair and extend the store at `path`; where all is well and there, nothing is written."""
-    catalog = open_catalog(path, {axis.name: axis.labels for axis in axes})
-    check_same(path, catalog.manifest, identity, axes)
+    """Examine, repair and extend the store at `place`; where all is well and there, nothing is written."""
+    catalog = open_catalog(place, {axis.name: axis.labels for axis in axes})
+    check_same(place, catalog.manifest, identity, axes)
     check_axes(catalog, axes)
     found = examine(catalog)
     placed = place_axes(catalog, axes)
     if found.is_whole and placed is not None and identity.programs.items() <= catalog.manifest["programs"].items():
-        store = Store(catalog, placed, found.held, stale)
+        store = Store(catalog, placed, found.held, hold)
         if not store.count_missing():
             return store
     moved = repair(catalog, found)
-    if catalog.path / "done" in found.folders:
-        leave_note(path)
+    if "done" in found.folders:
+        hold.announce()
     named = [str(damage) for damage in found.damage]
     if named:
         environment = environment | {"repaired": named}
@@ -297,10 +284,10 @@ def _open(
     held = np.zeros([len(axis.labels) for axis in placed], bool)
     held[tuple(map(slice, found.held.shape))] = found.held
     told = [f"{int(found.lost.sum()):,} runs are computed again, the rest is repaired"] if named else []
-    return Store(catalog, placed, held, stale, [*named, *moved, *told])
+    return Store(catalog, placed, held, hold, [*named, *moved, *told])
 
 
-def read_finished(path: Path, identity: Identity, axes: Sequence[Axis]) -> tuple[xr.Dataset, list[str]] | None:
+def read_finished(place: Place, identity: Identity, axes: Sequence[Axis]) -> tuple[xr.Dataset, list[str]] | None:
     """The result of a store that may not be written, if all that `axes` ask for is there, and what is damaged.
 
     None where it may be written.
@@ -308,11 +295,11 @@ def read_finished(path: Path, identity: Identity, axes: Sequence[Axis]) -> tuple
     Raises:
         StoreError: it may not be written, and something is missing or damaged.
     """
-    with as_store_error(path):
-        if not path.is_dir() or os.access(path, os.W_OK, **AS_IT_IS) or is_new(path):
+    with as_store_error(place):
+        if not place.exists() or place.is_writable() or is_new(place):
             return None
-        catalog = open_catalog(path, {axis.name: axis.labels for axis in axes})
-        check_same(path, catalog.manifest, identity, axes)
+        catalog = open_catalog(place, {axis.name: axis.labels for axis in axes})
+        check_same(place, catalog.manifest, identity, axes)
         check_axes(catalog, axes)
         found = examine(catalog)
         placed = place_axes(catalog, axes)
@@ -324,7 +311,7 @@ def read_finished(path: Path, identity: Identity, axes: Sequence[Axis]) -> tuple
     damage = f" ({found.damage[0]})" if found.damage else ""
     raise StoreError(
         "store",
-        str(path),
+        str(place),
         f"is not writable, and lacks runs that are asked for{damage}",
         "Change its permissions, or copy it and sweep into the copy",
     )
@@ -358,8 +345,3 @@ def _are_apart(parts: Iterable[Sequence[int]], length: int) -> bool:
             return False
         seen |= files
     return True
-
-
-def _status(file: Path) -> tuple[int, int, int]:
-    status = file.lstat()
-    return status.st_ino, status.st_size, status.st_mtime_ns

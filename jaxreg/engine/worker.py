@@ -11,7 +11,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import jax
@@ -27,8 +26,9 @@ from jaxreg.engine.execute import Block, Execution, Tally
 from jaxreg.engine.forecast import Trial
 from jaxreg.engine.grid import Box, Region, Tile
 from jaxreg.engine.member import Statics
+from jaxreg.engine.places import Place
 from jaxreg.engine.reporting import Report
-from jaxreg.engine.sealing import digest, write_files
+from jaxreg.engine.sealing import DamageError, digest
 from jaxreg.engine.settings import describe_precision, settled_as
 from jaxreg.engine.tracing import Program, trace_program
 from jaxreg.errors import JaxregError, StoreError, SweepError
@@ -51,7 +51,7 @@ class Study(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """Which sweep a task belongs to, and where its pickled `Study` is: here, in a file, or with another task.
+    """Which sweep a task belongs to, and where its pickled `Study` is: here, in the store, or with another task.
 
     `token` is fresh for each sweep: some executors return what an equal task returned before. `digest` is that of the
     pickled study: nothing else is unpickled. `versions` and `precision` must be the worker's too.
@@ -60,11 +60,11 @@ class Order:
     token: str
     digest: bytes
     payload: bytes | None
-    place: str | None
     settings: dict[str, Any]
     precision: dict[str, Any]
     versions: dict[str, str]
-    store: tuple[str, str] | None = None  # its path and its id
+    store: tuple[Place, str] | None = None  # and its id
+    name: str | None = None  # of the study's file in the store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +159,7 @@ def compute(work: "_Work", job: Job) -> Outcome:
 class _Work:
     """A sweep that is open in this process: its study, devices, programs and store."""
 
-    def __init__(self, study: Study, store: tuple[str, str] | None) -> None:
+    def __init__(self, study: Study, store: tuple[Place, str] | None) -> None:
         self.study, self.bench = study, Bench(study.args)
         self.catalog = None if store is None else _open_store(*store)
         self.programs: list[Program | None] = [None] * len(study.programs)
@@ -203,7 +203,7 @@ class _Work:
         tiles = [Tile(job.part.number, positions) for positions in job.tiles]
         execution.run(tiles, job.box, boxes.append, job.is_fixed)
         if pieces is not None:  # others may be writing them for a sweep that was killed, or in this task's place
-            write_files(pieces.pack(), f".{secrets.token_hex(4)}")
+            pieces.catalog.place.write(pieces.pack(), f".{secrets.token_hex(4)}")
         failures = {label: _as_portable(error) for label, error in execution.failures.items()}
         is_broken = job.part.number in execution.broken
         host = self.bench.describe()
@@ -240,7 +240,9 @@ def _check(what: str, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
 def _find(order: Order) -> "_Work | None":
     work = _open.pop(order.token, None)
     if work is None:
-        payload = order.payload if order.place is None else _read_payload(Path(order.place))
+        payload = order.payload
+        if order.store is not None and order.name is not None:
+            payload = _read_payload(order.store[0], order.name)
         if payload is None:
             return None
         work = _Work(_load(payload, order.digest), order.store)
@@ -250,10 +252,10 @@ def _find(order: Order) -> "_Work | None":
     return work
 
 
-def _read_payload(place: Path) -> bytes:
+def _read_payload(place: Place, name: str) -> bytes:
     try:
-        return place.read_bytes()
-    except OSError as error:
+        return place.read(name, None)
+    except (OSError, DamageError) as error:
         raise StoreError(
             "store",
             str(place),
@@ -266,7 +268,7 @@ def _load(payload: bytes, expected: bytes) -> Study:
     """The study that the driver pickled: bytes of anybody else are not unpickled."""
     if digest(payload) != expected:
         raise SweepError(
-            "args", "the data beside the store", "is not what the process that sweeps wrote", "Run the sweep again"
+            "args", "the data in the store", "is not what the process that sweeps wrote", "Run the sweep again"
         )
     study: Study = _unpickle(payload)
     return study
@@ -284,15 +286,15 @@ def _unpickle(payload: bytes) -> Any:
         ) from error
 
 
-def _open_store(path: str, store_id: str) -> Catalog:
+def _open_store(place: Place, store_id: str) -> Catalog:
     """The store that the driver writes, with its labels, which stay what they are while it sweeps."""
     remedy = "Put the store where all workers see it under the same path"
     try:
-        catalog = open_catalog(Path(path))
+        catalog = open_catalog(place)
     except (OSError, JaxregError) as error:
-        raise StoreError("store", path, f"cannot be read by {name_worker()} ({error})", remedy) from error
+        raise StoreError("store", str(place), f"cannot be read by {name_worker()} ({error})", remedy) from error
     if catalog.store_id != store_id:
-        raise StoreError("store", path, f"is another folder in {name_worker()} than here", remedy)
+        raise StoreError("store", str(place), f"is another store in {name_worker()} than here", remedy)
     return catalog
 
 

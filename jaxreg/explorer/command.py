@@ -9,7 +9,8 @@ from typing import Any
 import xarray as xr
 
 import jaxreg
-from jaxreg.engine.places import as_store_error, is_new, resolve_path
+from jaxreg.engine.locating import StoreLike, find_place
+from jaxreg.engine.places import as_store_error, is_new
 from jaxreg.errors import ArgumentError, JaxregError, StoreError
 from jaxreg.explorer.page import explore
 from jaxreg.study.catalogue import list_modules, load, open_folder
@@ -23,7 +24,9 @@ def explore_command(arguments: Sequence[str]) -> int:
     Exit codes: 0 the page is written; 2 it cannot be.
     """
     parser = argparse.ArgumentParser(prog="python -m jaxreg explore", description=explore_command.__doc__)
-    parser.add_argument("store", metavar="STORE", help="the folder of the store, also one that is still being written")
+    parser.add_argument(
+        "store", metavar="STORE", help="the folder or URL of the store, also one that is still being written"
+    )
     parser.add_argument("-o", "--out", metavar="PAGE", help="the file to write; by default STORE.html, where you are")
     parser.add_argument("--dim", help="the axis of the runs that are averaged; by default that of the seeds")
     parser.add_argument("--variables", nargs="+", metavar="NAME", help="those to show; by default all numbers")
@@ -36,9 +39,9 @@ def explore_command(arguments: Sequence[str]) -> int:
     try:
         path = Path(given.store)
         if given.study:
-            dataset, claims = _run_study(given.study[0], given.study[1], given.preset, resolve_path(path))
+            dataset, claims = _run_study(given.study[0], given.study[1], given.preset, path)
         else:
-            dataset, claims = open_population(path), ()
+            dataset, claims = open_population(given.store), ()
         page = explore(
             dataset,
             claims,
@@ -55,21 +58,21 @@ def explore_command(arguments: Sequence[str]) -> int:
     return 0
 
 
-def open_population(path: Path) -> xr.Dataset:
-    """What is done so far of the store at `path`, of whichever version, read when it is used.
+def open_population(store: StoreLike) -> xr.Dataset:
+    """What is done so far of a store, of whichever version, read when it is used.
 
     Raises:
         StoreError: no store, or one that zarr cannot read.
     """
-    with as_store_error(path):
-        path = path.expanduser()
-        if not path.is_dir() or is_new(path):
-            raise StoreError("store", str(path), "holds nothing", "Give the folder that a sweep wrote")
+    place = find_place(store)
+    with as_store_error(place):
+        if is_new(place):
+            raise StoreError("store", str(place), "holds nothing", "Give the folder that a sweep wrote")
         try:
-            return xr.open_zarr(path, chunks=None)
+            return xr.open_zarr(place.to_zarr(), chunks=None)
         except (ValueError, KeyError) as error:
             constraint = f"is no store that xarray can read ({' '.join(str(error).split())[:200]})"
-            raise StoreError("store", str(path), constraint, "Give the folder that a sweep wrote") from error
+            raise StoreError("store", str(place), constraint, "Give the folder that a sweep wrote") from error
 
 
 def _run_study(folder: str, name: str, preset: str, store: Path) -> tuple[xr.Dataset, Any]:

@@ -29,6 +29,7 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg.engine import store as stores
 from jaxreg.engine.catalog import open_catalog
+from jaxreg.engine.folder import Folder
 from jaxreg.engine.integrity import examine
 from jaxreg.engine.places import is_new
 from jaxreg.errors import StoreError, StoreWarning
@@ -128,7 +129,7 @@ def _cells_of(store: Path, file: Path) -> int:
     """How many runs a file's tiles may hold: what may be computed again when it is hit."""
     if not _is_output(file):
         return 0
-    catalog = open_catalog(store)
+    catalog = open_catalog(Folder(store))
     window = catalog.arrays[file.parent.name].window(tuple(map(int, file.name.split("."))))
     cells = np.zeros([catalog.sizes[axis] for axis in catalog.axes], bool)
     cells[window] = True
@@ -170,7 +171,7 @@ def _judge_damage(
 ) -> str | None:
     name = str(file.relative_to(store))
     try:
-        named = [damage.file for damage in examine(open_catalog(store)).damage]
+        named = [damage.file for damage in examine(open_catalog(Folder(store))).damage]
         if named != [name]:
             return f"{name} was damaged, {named} were named"
         result = grow(store, LARGER).load()
@@ -178,7 +179,7 @@ def _judge_damage(
             return f"{name}: other numbers"
         if not (0 < sum(computed) <= allowed if kind == "older" else sum(computed) == allowed):
             return f"{name}: {sum(computed)} runs computed again, {allowed} were hit"
-        if examine(open_catalog(store)).damage:
+        if examine(open_catalog(Folder(store))).damage:
             return f"{name}: not repaired"
     except Exception:
         return f"{name}: {traceback.format_exc(limit=-3)}"
@@ -253,7 +254,7 @@ def try_kills(count: int, folder: Path, chance: random.Random) -> Outcome:
             ended = _fork(attempt, log)
             if ended == -signal.SIGKILL:
                 kills += 1
-                if store.exists() and not is_new(store):
+                if store.exists() and not is_new(Folder(store)):
                     contents(store)  # readable whatever happened
                 continue
             if ended:

@@ -27,6 +27,7 @@ from jaxreg.engine import store as stores
 from jaxreg.engine.arrays import StoredArray
 from jaxreg.engine.axes import Group
 from jaxreg.engine.devices import Machine
+from jaxreg.engine.folder import Folder
 from jaxreg.engine.grid import Box, Tile, cut_tile
 from jaxreg.engine.tracing import trace_program
 from jaxreg.errors import SweepError
@@ -99,7 +100,7 @@ def test_every_executor_writes_the_store_of_one_process(kind, tmp_path, same_id,
     ours, theirs = files_of(tmp_path / "many.zarr"), files_of(tmp_path / "one.zarr")
     assert {name for name in ours | theirs if ours.get(name) != theirs.get(name)} == set()
     assert verify(str(tmp_path / "many.zarr"))[0] == 0
-    assert not list(tmp_path.glob("*payload*"))
+    assert not list(tmp_path.rglob("*payload*"))
     history = json.loads(result.provenance)["history"]
     assert sum(kind["count"] for kind in history[-1]["workers"]) >= 1
     assert history[-1]["workers"][0]["versions"]["jax"] == jax.__version__
@@ -143,15 +144,15 @@ def test_no_file_has_two_writers():
 
 def test_done_is_never_ahead(tmp_path, monkeypatch, one_by_one):
     """A worker that cannot write fails its task; what is marked is there, and the same sweep goes on."""
-    write, left = worker.write_files, [4]
+    write, left = Folder.write, [4]
 
-    def full(files, mark):
-        left[0] -= 1
-        if left[0] < 0:
+    def full(self, files, mark="", seen=None):
+        left[0] -= bool(mark)  # of a worker
+        if mark and left[0] < 0:
             raise OSError(28, "No space left on device")
-        write(files, mark)
+        write(self, files, mark, seen)
 
-    monkeypatch.setattr(worker, "write_files", full)
+    monkeypatch.setattr(Folder, "write", full)
     with ThreadPoolExecutor(2) as pool:
         with pytest.raises(OSError, match="No space"):
             sweep(tmp_path / "s.zarr", executor=pool)
@@ -292,15 +293,15 @@ def test_large_args_are_sent_once(tmp_path, monkeypatch):
         monkeypatch.setattr(distribute, "LEAST_SENT", 1)
         jr.sweep(large, axes, args=data, executor=memory, chunk_size=2, progress=False)
         assert max(stored.bytes) < 10_000  # through the file
-        left = tmp_path / f"s.zarr.payload-{'0' * 32}"  # by a killed process
+        left = tmp_path / "s.zarr" / "done" / f".payload-{'0' * 32}"  # by a killed process
         left.write_bytes(b"")
         jr.sweep(large, axes, args=data, store=tmp_path / "s.zarr", progress=False)
         assert sum(size > 2**20 for size in memory.bytes) == 1  # with one task, for all workers of this process
         np.testing.assert_allclose(result.x, data[0][0] * axes["a"], rtol=1e-6)
-        assert not list(tmp_path.glob("*payload*"))
+        assert not list(tmp_path.rglob("*payload*"))
 
         def tamper():
-            for file in tmp_path.glob("t.zarr.payload-*"):
+            for file in tmp_path.rglob(".payload-*"):
                 file.write_bytes(pickle.dumps(os.getcwd) + file.read_bytes())
 
         with pytest.raises(SweepError, match="is not what the process that sweeps wrote"):

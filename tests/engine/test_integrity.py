@@ -17,6 +17,7 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg.__main__ import main
 from jaxreg.engine.catalog import open_catalog
+from jaxreg.engine.folder import Folder
 from jaxreg.engine.integrity import examine
 from jaxreg.engine.manifest import COPY
 from jaxreg.errors import StoreError, StoreWarning
@@ -111,7 +112,7 @@ def test_what_is_no_plain_file_is_named_and_repaired_and_nothing_of_others_goes(
             (store / name).mkdir()
     shutil.rmtree(store / "diverged")
     (store / "diverged").write_text("years of work")
-    named = {str(damage) for damage in examine(open_catalog(store)).damage}
+    named = {str(damage) for damage in examine(open_catalog(Folder(store))).damage}
     kinds = ["is a folder", "is no plain file", "is a folder"]
     expected = {f"{name} {kinds[number % 3]}" for number, name in enumerate(places)} | {"diverged is no folder"}
     assert named == expected
@@ -135,7 +136,7 @@ def test_verify_of_what_is_not_there_makes_nothing(tmp_path, capsys):
 def test_a_lost_mark_of_done_loses_nothing(store):
     as_read = contents(store)
     shutil.rmtree(store / "done")
-    assert str(examine(open_catalog(store)).damage[0]) == "done is missing"
+    assert str(examine(open_catalog(Folder(store))).damage[0]) == "done is missing"
     assert main(["verify", str(store), "--repair"]) == 0
     assert contents(store) == as_read
 
@@ -144,7 +145,7 @@ def test_a_lost_mark_of_done_loses_nothing(store):
 def test_a_lost_folder_is_noticed_before_anything_is_written(store, name, capsys):
     as_read = contents(store)
     shutil.rmtree(store / name)
-    assert examine(open_catalog(store)).damage[0].file == name
+    assert examine(open_catalog(Folder(store))).damage[0].file == name
     grow(store, LARGER)
     assert contents(store) == as_read
     assert main(["verify", str(store)]) == 0
@@ -226,7 +227,7 @@ def test_the_manifest_of_another_store_is_told_by_the_files(store, tmp_path):
     grow(other, LARGER, BASE, LARGER)  # of a higher revision
     as_read = contents(store)
     shutil.copy(other / ".zattrs", store / ".zattrs")
-    assert [damage.file for damage in examine(open_catalog(store)).damage] == [".zattrs"]
+    assert [damage.file for damage in examine(open_catalog(Folder(store))).damage] == [".zattrs"]
     grow(store, LARGER)
     assert contents(store) == as_read
 

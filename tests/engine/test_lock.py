@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from jaxreg.engine.lock import NOTE, hold_folder, hold_lock
+from jaxreg.engine.lock import hold_folder, hold_lock
+from jaxreg.engine.places import NOTE
 from jaxreg.errors import StoreError
 
 ADA = json.dumps({"process": 7, "user": "ada", "host": "engine", "since": "noon"})

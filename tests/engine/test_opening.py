@@ -16,8 +16,10 @@ import jaxreg as jr
 from jaxreg import __main__ as command
 from jaxreg.engine import lock, sealing
 from jaxreg.engine import store as stores
-from jaxreg.engine.lock import NOTE, hold_folder
+from jaxreg.engine.folder import Folder
+from jaxreg.engine.lock import hold_folder
 from jaxreg.engine.manifest import COPY
+from jaxreg.engine.places import NOTE
 from jaxreg.errors import StoreError
 
 AXES = {"seed": jr.seeds(2), "a": [1.0, 2.0]}
@@ -64,7 +66,7 @@ OPENING = [
     (stores, "examine"),
     (stores, "open_catalog"),
     (stores, "extend_store"),
-    (stores, "create"),
+    (Folder, "begin"),
     (lock, "write_files"),
 ]
 
@@ -72,7 +74,7 @@ OPENING = [
 @pytest.mark.parametrize("number", CODES)
 def test_signals_while_a_store_is_opened_are_answered(store, tmp_path, monkeypatch, number, capsys, expected):
     for module, name in OPENING:
-        path = tmp_path / "new.zarr" if name == "create" else store
+        path = tmp_path / "new.zarr" if name == "begin" else store
         with monkeypatch.context() as patched:
             interrupt(patched, number, module, name)
             with pytest.raises((SystemExit, KeyboardInterrupt)) as ended:

@@ -21,8 +21,9 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.engine import store as stores
-from jaxreg.engine.lock import NOTE, hold_folder
-from jaxreg.engine.places import resolve_path
+from jaxreg.engine.locating import find_place
+from jaxreg.engine.lock import hold_folder
+from jaxreg.engine.places import NOTE
 from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import StoreError
 from tests.engine import killed_sweep
@@ -481,7 +482,8 @@ def test_odd_paths_are_taken_or_refused_in_words(tmp_path, monkeypatch):
     refused = {
         "": "must be the path of a folder",
         "a\0b": "must be the path of a folder",
-        "s3://bucket/s.zarr": "must be a local folder",
+        "ftp://host/s.zarr": "must be of a kind that can be written|obstore must be installed",
+        Path("s3://bucket/s.zarr"): "must be text where it is a URL",
         "~nobody-such/x.zarr": "cannot be used",
         "x" * 300: "cannot be used",
         "/proc/x.zarr": "cannot be used",
@@ -498,7 +500,7 @@ def test_odd_paths_are_taken_or_refused_in_words(tmp_path, monkeypatch):
             sweep(path)
         assert "elete" not in str(error.value)
     with pytest.raises(StoreError, match="must be the path of a folder"):
-        resolve_path(5)
+        find_place(5)
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()

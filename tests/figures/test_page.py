@@ -17,8 +17,8 @@ from PIL import Image
 import jaxreg
 from jaxreg.claims import Above, Below, Claim, Estimate, Inside, judge, ledger
 from jaxreg.engine.catalog import open_catalog
+from jaxreg.engine.folder import Folder
 from jaxreg.engine.lock import hold_lock
-from jaxreg.engine.sealing import write_files
 from jaxreg.study import page as page_module
 from jaxreg.study.catalogue import list_modules
 from jaxreg.study.figures import Studies, draw_figures
@@ -480,11 +480,11 @@ def _drawn(packages, name="plain"):
 def test_second_call_draws_again_but_computes_nothing(packages, tmp_path):
     command = ["plain", "--out", str(tmp_path / "out")]
     assert _main(command, *packages) == 0
-    store = open_catalog(tmp_path / "out" / "plain-quick.zarr")
+    store = open_catalog(Folder(tmp_path / "out" / "plain-quick.zarr"))
     eyes = store.arrays["eyes"]
     piece = store.read(eyes, (0, 0))
     piece.values[0, 0] = 77.0  # a mark, sealed like a result, that only a new computation could wipe out
-    write_files({store.file(eyes, (0, 0)): eyes.pack(piece, store.store_id, (0, 0), store.labels)})
+    store.place.write({store.file(eyes, (0, 0)): eyes.pack(piece, store.store_id, (0, 0), store.labels)})
     before = {path: path.read_bytes() for path in (tmp_path / "out").glob("plain.*")}
     assert _main(command, *packages) == 0
     first, second = _drawn(packages)

@@ -1,0 +1,189 @@
+"""A store in an object store, such as S3, through obstore: an object put whole, and only if it is as it was seen."""
+
+import contextlib
+import dataclasses
+import pickle
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import obstore
+import obstore.exceptions
+import obstore.store
+
+from jaxreg.engine.lease import hold_lease
+from jaxreg.engine.places import NOTE, PAYLOAD, Hold, Place, Sign
+from jaxreg.engine.sealing import LARGEST, DamageError, in_threads
+from jaxreg.errors import StoreError
+
+_SCHEMES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https")  # https: of S3, Azure and the like
+
+
+@dataclasses.dataclass(frozen=True)
+class Bucket:
+    """What lies below a prefix of an object store, as `places.Place` says; `label` names it in messages."""
+
+    store: Any
+    label: str
+
+    def __str__(self) -> str:
+        """What messages name."""
+        return self.label
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to workers with its settings; what lies in the memory of this process cannot be sent."""
+        try:
+            pickle.dumps(self.store)
+        except TypeError:
+            raise StoreError(
+                "store", self.label, "is in the memory of one process", "Use threads, or a URL that all workers reach"
+            ) from None
+        return Bucket, (self.store, self.label)
+
+    def exists(self) -> bool:
+        """Whether anything is there."""
+        return bool(self.names())
+
+    def names(self, folder: str = "") -> set[str]:
+        """The names directly in the prefix or in a folder of it; the lease and its folder do not count."""
+        with _as_system_errors():
+            found = obstore.list_with_delimiter(self.store, prefix=folder or None)
+        paths = {*found["common_prefixes"], *(one["path"] for one in found["objects"])} - {NOTE}
+        names = {str(path).rpartition("/")[2] for path in paths}
+        return set() if names == {"done"} and not folder and not self.names("done") else names
+
+    def read(self, name: str, most: int | None = LARGEST) -> bytes:
+        """The bytes of an object."""
+        return self.read_seen(name, most)[0]
+
+    def read_seen(self, name: str, most: int | None = None) -> tuple[bytes, str]:
+        """The bytes of an object, and its e-tag."""
+        with _as_system_errors():
+            found = obstore.get(self.store, name)
+            if most is not None and found.meta["size"] > most:
+                raise DamageError("is larger than what was written there")
+            tag = str(found.meta["e_tag"])
+            return bytes(found.bytes()), tag
+
+    def write(self, files: Mapping[str, bytes], mark: str = "", seen: MutableMapping[str, Sign] | None = None) -> None:
+        """Put each object whole: the first and the last by themselves, the others a few at once."""
+
+        def put(name: str) -> None:
+            if seen is None:
+                with _as_system_errors():
+                    obstore.put(self.store, name, files[name])
+            else:
+                seen[name] = self.put_seen(name, files[name], seen[name])
+
+        first, *rest = files or [None]
+        between, last = rest[:-1], rest[-1:]
+        for batch in ([first] if first else [], between, last):
+            in_threads(put, batch)
+
+    def put_seen(self, name: str, data: bytes, seen: Sign) -> str:
+        """Put an object if it is what it was when it was seen, or still is not there; return its e-tag.
+
+        Raises:
+            FileExistsError: it is something else by now.
+        """
+        try:
+            with _as_system_errors():
+                mode: Any = "create" if seen is None else {"e_tag": seen}
+                return str(obstore.put(self.store, name, data, mode=mode)["e_tag"])
+        except FileExistsError:  # our own, where the answer got lost on its way and the client tried again?
+            with contextlib.suppress(FileNotFoundError):
+                held, tag = self.read_seen(name)
+                if held == data:
+                    return tag
+            raise FileExistsError(f"{name} was written by another process") from None
+
+    def remove(self, name: str) -> None:
+        """Remove an object, if it is there."""
+        with _as_system_errors(), contextlib.suppress(FileNotFoundError):
+            obstore.delete(self.store, name)
+
+    def sign(self, name: str) -> Sign:
+        """The e-tag of an object."""
+        try:
+            with _as_system_errors():
+                return obstore.head(self.store, name)["e_tag"]
+        except FileNotFoundError:
+            return None
+
+    def watch(self, names: Sequence[str]) -> Sign:
+        """The e-tags of those that are in no folder: one listing tells them."""
+        with _as_system_errors():
+            found = obstore.list_with_delimiter(self.store)["objects"]
+        return {one["path"]: one["e_tag"] for one in found if one["path"] in names}
+
+    def is_writable(self) -> bool:
+        """Only trying tells."""
+        return True
+
+    def begin(self, make: Callable[[Place], None]) -> None:
+        """Nothing: several objects cannot be put at once, so that `places.fill` makes it, under the lease."""
+
+    def hold(self) -> AbstractContextManager[Hold]:
+        """Hold the lease."""
+        return hold_lease(self)
+
+    def tidy(self) -> None:
+        """Remove what a killed writer laid out for workers."""
+        for name in self.names("done"):
+            if f"done/{name}".startswith(PAYLOAD):
+                self.remove(f"done/{name}")
+
+    def gaps(self, folders: Sequence[str]) -> dict[str, str]:
+        """None: an object needs no folder."""
+        return {}
+
+    def add_folders(self, folders: Sequence[str]) -> None:
+        """Nothing."""
+
+    def make_way(self, folders: Sequence[str], files: Sequence[str]) -> list[tuple[str, str]]:
+        """Nothing: no object is in the way of another."""
+        return []
+
+    def to_zarr(self) -> Any:
+        """What zarr and xarray open."""
+        from zarr.storage import ObjectStore
+
+        return ObjectStore(self.store, read_only=True)
+
+
+def open_url(url: str) -> Bucket:
+    """The place of a URL; who may write there is read from the environment, as obstore documents.
+
+    Raises:
+        StoreError: obstore knows no such URL, or lacks something to open it.
+    """
+    scheme = url.partition("://")[0].lower()
+    if scheme not in _SCHEMES:
+        remedy = "Write s3://bucket/name.zarr, gs://… or az://…, or give zarr.storage.ObjectStore(…)"
+        raise StoreError("store", url, f"must be of a kind that can be written, and shared: {scheme}:// is not", remedy)
+    try:
+        return Bucket(obstore.store.from_url(url), url.partition("?")[0])
+    except (obstore.exceptions.BaseError, ValueError, TypeError) as error:
+        remedy = "Mend the URL, or what the environment says of the account"
+        raise StoreError("store", url.partition("?")[0], f"cannot be opened ({_first_line(error)})", remedy) from error
+
+
+@contextlib.contextmanager
+def _as_system_errors() -> Iterator[None]:
+    """Errors of obstore as those that the system has for files."""
+    kinds = obstore.exceptions
+    try:
+        yield
+    except (kinds.AlreadyExistsError, kinds.PreconditionError) as error:
+        raise FileExistsError(_first_line(error)) from error
+    except kinds.NotFoundError as error:
+        raise FileNotFoundError(_first_line(error)) from error
+    except (kinds.PermissionDeniedError, kinds.UnauthenticatedError) as error:
+        raise PermissionError(_first_line(error)) from error
+    except (kinds.BaseError, NotImplementedError) as error:
+        raise OSError(_first_line(error)) from error
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error says, without the debugging output that obstore adds."""
+    return str(error).partition("\n\nDebug source")[0].strip()

@@ -1,0 +1,328 @@
+"""Stores in an object store: the bytes of a folder, few requests, a lease, and nothing lost at any request."""
+
+import collections
+import functools
+import json
+import pickle
+import sys
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxreg as jr
+from jaxreg import __main__ as command
+from jaxreg.engine import layout, lease
+from jaxreg.engine import store as stores
+from jaxreg.engine.locating import find_place
+from jaxreg.engine.manifest import COPY
+from jaxreg.engine.places import NOTE, PAYLOAD
+from jaxreg.errors import StoreError, StoreWarning
+from tests.engine.test_distribute import files_of
+
+obstore = pytest.importorskip("obstore")
+from obstore.store import MemoryStore  # noqa: E402
+from zarr.storage import LocalStore, ObjectStore  # noqa: E402
+
+REQUESTS = ("put", "get", "head", "list_with_delimiter", "delete")
+FEW = {"seed": jr.seeds(4), "rate": [0.1, 0.3]}
+TINY = {"chunk_size": 2, "progress": False}
+
+
+@pytest.fixture
+def bucket():
+    return ObjectStore(MemoryStore())
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch):
+    """Leases that nobody renews end soon."""
+    monkeypatch.setattr(lease, "LIFE", 0.2)
+    monkeypatch.setattr(lease, "BEAT", 0.05)
+    monkeypatch.setattr(lease, "_LOOK", 0.01)
+
+
+@pytest.fixture
+def same_id(monkeypatch):
+    """Stores that are bound to one name: their bytes can be compared."""
+    monkeypatch.setattr(layout.uuid, "uuid4", lambda: uuid.UUID(int=16))
+
+
+class Wire:
+    """Counts requests; from the one numbered `last` on, none gets through: the process was killed, for the store."""
+
+    def __init__(self, monkeypatch):
+        self.counts, self.last = collections.Counter(), np.inf
+        for name in REQUESTS:
+            monkeypatch.setattr(obstore, name, self._counted(name, getattr(obstore, name)))
+
+    def _counted(self, name, request):
+        def counted(store, *args, **options):
+            if threading.current_thread().name != "lease":  # renewals come by the clock
+                self.counts[name] += 1
+            if self.counts.total() > self.last:
+                raise obstore.exceptions.GenericError("connection lost")
+            return request(store, *args, **options)
+
+        return counted
+
+    def cut(self, last=np.inf):
+        """Count from 0."""
+        self.counts.clear()
+        self.last = last
+
+
+@pytest.fixture
+def wire(monkeypatch):
+    return Wire(monkeypatch)
+
+
+def objects_of(bucket):
+    found = obstore.list(bucket.store).collect()
+    data = {one["path"]: bytes(obstore.get(bucket.store, one["path"]).bytes()) for one in found}
+    return {
+        name: data for name, data in data.items() if not name.startswith((".zattrs", ".zmetadata", "done/man", NOTE))
+    }
+
+
+def double(*, seed, rate):
+    """Two runs have more than the 128 KiB that files are joined below: workers write `x`, the driver `y`."""
+    return {"x": rate + jnp.arange(20_000.0) * jax.random.normal(seed), "y": rate}
+
+
+def small(store, axes=FEW, **options):
+    return jr.sweep(double, axes, dims={"x": ("part",)}, store=store, **TINY | options)
+
+
+def test_an_object_store_holds_the_bytes_of_a_folder(bucket, tmp_path, same_id, wire):
+    more = {"seed": jr.seeds(7), "rate": [0.1, 0.3, 0.7]}
+    with ThreadPoolExecutor(2) as pool:
+        for axes, executor in ((FEW, pool), (more, None), (more, pool)):
+            whole = small(tmp_path / "s.zarr", axes).load()
+            result = small(bucket, axes, executor=executor).load()
+            xr.testing.assert_identical(result.drop_attrs(), whole.drop_attrs())
+            ours, theirs = objects_of(bucket), files_of(tmp_path / "s.zarr")
+            assert {name for name in ours | theirs if ours.get(name) != theirs.get(name)} == set()
+    with xr.open_zarr(bucket, chunks=None) as plain:
+        assert plain.done.all()
+    assert command.verify(bucket)[0] == 0
+    assert jr.replay(bucket, double, more, seed=3, rate=0.3).attrs["difference"] == 0
+    wire.cut()
+    small(bucket, more)
+    assert wire.counts["put"] <= 4  # the lease: taken, tested, renewed, left
+
+
+def test_nothing_is_lost_at_any_request(bucket, wire):
+    """Cut off at a request, as by a kill: what is marked done is there, and the same sweep again goes on."""
+    whole = small(None)
+    few = FEW | {"seed": jr.seeds(2)}
+    small(probe := ObjectStore(MemoryStore()), few)
+    wire.cut()
+    small(probe)
+    for last in (
+        np.random.default_rng(16).choice(wire.counts.total() - 2, 6, replace=False).tolist()
+    ):  # the last leaves the lease
+        bucket = ObjectStore(MemoryStore())
+        small(bucket, few)
+        wire.cut(last)
+        with pytest.raises(StoreError, match="connection lost"):
+            small(bucket)
+        wire.cut()
+        assert command.verify(bucket)[0] in (0, 3)
+        with xr.open_zarr(bucket, chunks=None) as plain:
+            done = plain.done.values
+            np.testing.assert_array_equal(plain.x.values[done], whole.x.values[: len(done)][done])
+            assert done[:2].all()
+        xr.testing.assert_identical(small(bucket).load().drop_attrs(), whole.drop_attrs())
+
+
+def test_what_was_begun_is_begun_anew_and_what_is_foreign_is_kept(bucket, wire):
+    for last in (4, 12):  # within the making of a store
+        wire.cut(last)
+        with pytest.raises(StoreError, match="connection lost"):
+            small(bucket)
+    wire.cut()
+    assert command.main(["verify", "s3://"]) == 2
+    with pytest.raises(StoreError, match="holds nothing"):
+        command.verify(bucket)
+    assert small(bucket).load().drop_attrs().identical(small(None).drop_attrs())
+    other = ObjectStore(MemoryStore())
+    obstore.put(other.store, "thesis.txt", b"mine")
+    with pytest.raises(StoreError, match="holds what jaxreg did not write"):
+        small(other)
+    assert [one["path"] for one in obstore.list(other.store).collect()] == ["thesis.txt"]
+
+
+DAMAGE = {
+    "x/0.0.0": (b"x", "x/0.0.0 is not what was written there"),
+    "y/0.0": (None, "y/0.0 is missing"),
+    ".zgroup": (None, ".zgroup is missing"),
+    ".zmetadata": (b"{}", ".zmetadata is not what was written there"),
+    "seed/0": (None, "seed/0 is missing"),
+    "done/0.0": (b"", "done/0.0 is not what was written there"),
+    COPY: (None, f"{COPY} is missing"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::jaxreg.errors.StoreWarning")
+def test_damage_is_found_and_repaired_as_in_a_folder(bucket, same_id):
+    small(bucket)
+    before = objects_of(bucket)
+    for name, (data, expected) in DAMAGE.items():
+        obstore.delete(bucket.store, name) if data is None else obstore.put(bucket.store, name, data)
+        code, lines = command.verify(bucket)
+        assert (code, expected in lines) == (1, True), lines
+        assert command.verify(bucket, mend=True)[0] in (0, 3)
+        small(bucket)
+        assert command.verify(bucket)[0] == 0
+    assert objects_of(bucket) == before
+    obstore.put(bucket.store, "x/0.0.0", b"x")
+    with pytest.warns(StoreWarning, match=r"x/0\.0\.0 is not what was written there"):
+        small(bucket)
+
+
+def at_write(monkeypatch, number, happens):
+    """Something happens before a block is written."""
+    write, blocks = stores.Store.write, []
+
+    def changing(self, positions, block):
+        blocks.append(positions)
+        if len(blocks) == number:
+            happens()
+        write(self, positions, block)
+
+    monkeypatch.setattr(stores, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(stores.Store, "write", changing)
+
+
+def take_over(bucket):
+    obstore.put(
+        bucket.store, NOTE, json.dumps({"process": 7, "user": "ada", "host": "engine", "since": "noon"}).encode()
+    )
+
+
+CHANGES = {
+    "the lease taken over": take_over,
+    "all deleted": lambda bucket: obstore.delete(
+        bucket.store, [o["path"] for o in obstore.list(bucket.store).collect()]
+    ),
+    "metadata changed": lambda bucket: obstore.put(bucket.store, ".zmetadata", b"{}"),
+    "a file written by another": lambda bucket: obstore.put(bucket.store, "y/0.0", b"x"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::jaxreg.errors.StoreWarning")
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_another_does_is_noticed_at_the_next_write(bucket, monkeypatch, change):
+    with monkeypatch.context() as patch:
+        at_write(patch, 3, lambda: CHANGES[change](bucket))
+        with pytest.raises(StoreError, match="was deleted, moved or changed by another process while the sweep ran"):
+            small(bucket, chunk_size=1)
+    assert small(bucket).load().drop_attrs().identical(small(None).drop_attrs())
+
+
+def test_one_writes_at_a_time(bucket, monkeypatch):
+    """While it lives, however long it computes; what it leaves behind is taken over."""
+    monkeypatch.setattr(lease, "LIFE", 1.0)
+    refused = []
+
+    def attempt():
+        time.sleep(1.5)  # computing; the lease is renewed beside it
+        with pytest.raises(StoreError) as error:
+            small(bucket)
+        refused.append(str(error.value))
+
+    at_write(monkeypatch, 2, attempt)
+    small(bucket)
+    assert "is being written by process" in refused[0]
+
+
+def test_a_dead_owner_is_taken_over_and_named(bucket, capsys):
+    small(bucket)
+    take_over(bucket)
+    small(bucket, FEW | {"seed": jr.seeds(6)}, progress=True)
+    assert "taking over from process 7 of ada on engine since noon" in capsys.readouterr().err
+
+
+def test_of_many_one_gets_the_lease(bucket):
+    holders, refused = [], []
+
+    def attempt():
+        try:
+            with lease.hold_lease(place):
+                holders.append(1)
+                assert len(holders) == 1
+                time.sleep(0.5)
+        except StoreError:
+            refused.append(1)
+
+    place = find_place(bucket)
+    threads = [threading.Thread(target=attempt) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(holders), len(refused)) == (1, 15)
+
+
+def test_a_store_that_heeds_no_condition_is_refused(bucket, monkeypatch):
+    put = obstore.put
+    monkeypatch.setattr(obstore, "put", lambda store, name, data, mode="overwrite": put(store, name, data))
+    with pytest.raises(StoreError, match="must put objects only under a condition"):
+        small(bucket)
+
+
+def test_an_answer_that_got_lost_is_no_conflict(bucket, monkeypatch):
+    """The client tries again what had succeeded, and is refused: the object holds what it put."""
+    put = obstore.put
+
+    def twice(store, name, data, mode="overwrite"):
+        put(store, name, data, mode=mode)
+        return put(store, name, data, mode=mode)
+
+    monkeypatch.setattr(obstore, "put", twice)
+    assert small(bucket).load().drop_attrs().identical(small(None).drop_attrs())
+
+
+def test_large_args_lie_in_the_store_meanwhile(bucket):
+    data = (np.random.default_rng(16).normal(size=2**19).astype(np.float32),)
+    scale = functools.partial(jr.sweep, lambda data, *, a: {"x": data[0] * a}, args=data, store=bucket, progress=False)
+    with ThreadPoolExecutor(2) as pool:
+        scale({"a": [1.0]})
+        obstore.put(bucket.store, f"{PAYLOAD}{'0' * 32}", b"")  # by a killed process
+        result = scale({"a": [1.0, 2.0]}, executor=pool)
+    np.testing.assert_allclose(result.x, data[0][0] * np.array([1, 2], np.float32))
+    assert not [name for name in objects_of(bucket) if "payload" in name]
+
+
+REFUSED = {
+    "ftp://host/x.zarr": "must be of a kind that can be written, and shared: ftp://",
+    "memory://x.zarr": "must be of a kind that can be written, and shared: memory://",
+    "az://container/x.zarr": "cannot be opened .*Account must be specified",
+}
+
+
+@pytest.mark.parametrize("url", REFUSED)
+def test_urls_that_name_no_store_are_refused(url):
+    with pytest.raises(StoreError, match=REFUSED[url]):
+        small(url)
+
+
+def test_zarr_stores_are_taken_or_refused(tmp_path, bucket, monkeypatch):
+    small(LocalStore(tmp_path / "s.zarr"))
+    small(f"file://{tmp_path}/s.zarr")
+    assert command.verify(str(tmp_path / "s.zarr"))[0] == 0
+    with pytest.raises(StoreError, match="must not be read-only"):
+        small(ObjectStore(bucket.store, read_only=True))
+    with pytest.raises(StoreError, match="is in the memory of one process"):
+        pickle.dumps(find_place(bucket))
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "jaxreg.engine.bucket", None)
+        with pytest.raises(StoreError, match=r"pip install 'jaxreg\[cloud\]'"):
+            small("s3://bucket/s.zarr")
