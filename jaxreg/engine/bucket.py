@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from contextlib import AbstractContextManager
 from typing import Any
 
-import obstore
-import obstore.exceptions
-import obstore.store
-
 from jaxreg.engine.lease import hold_lease
 from jaxreg.engine.places import NOTE, PAYLOAD, Hold, Place, Sign
 from jaxreg.engine.sealing import LARGEST, DamageError, in_threads
 from jaxreg.errors import StoreError
+
+try:
+    import obstore
+    import obstore.exceptions
+    import obstore.store
+except ImportError:  # of the extra `cloud`
+    obstore = None  # type: ignore[assignment]
 
 _SCHEMES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https")  # https: of S3, Azure and the like
 
@@ -155,8 +158,10 @@ def open_url(url: str) -> Bucket:
     """The place of a URL; who may write there is read from the environment, as obstore documents.
 
     Raises:
-        StoreError: obstore knows no such URL, or lacks something to open it.
+        StoreError: obstore is not installed, knows no such URL, or lacks something to open it.
     """
+    if obstore is None:
+        raise StoreError("store", url, "is a URL, for which obstore must be installed", "pip install 'jaxreg[cloud]'")
     scheme = url.partition("://")[0].lower()
     if scheme not in _SCHEMES:
         remedy = "Write s3://bucket/name.zarr, gs://… or az://…, or give zarr.storage.ObjectStore(…)"

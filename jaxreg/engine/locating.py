@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from jaxreg.engine.bucket import Bucket, open_url
 from jaxreg.engine.folder import AS_IT_IS, Folder
 from jaxreg.engine.manifest import read_manifests
 from jaxreg.engine.places import Place, as_store_error, is_new
@@ -25,17 +26,10 @@ def find_place(store: object) -> Place:
     if zarr is not None and isinstance(store, zarr.LocalStore):
         store = store.root
     if zarr is not None and isinstance(store, zarr.ObjectStore):
-        from jaxreg.engine.bucket import Bucket
-
         if store.read_only:
             raise StoreError("store", store, "must not be read-only", "Leave read_only out")
         place: Place = Bucket(store.store, str(store.store))
     elif isinstance(store, str) and "://" in store and not store.startswith("file://"):
-        try:
-            from jaxreg.engine.bucket import open_url
-        except ImportError:
-            remedy = "pip install 'jaxreg[cloud]'"
-            raise StoreError("store", store, "is a URL, for which obstore must be installed", remedy) from None
         place = open_url(store)
     else:
         place = _find_folder(store)

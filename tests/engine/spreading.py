@@ -28,21 +28,30 @@ def walk(data, *, seed, rate, power):
     return {"weight": weight, "norm": jnp.abs(weight).max()}
 
 
-walk.__module__ = "tests.engine.spreading"  # one name, whether this file runs as a script or is imported
+def walk_twice(data, **point):
+    """Two outputs of many weights."""
+    found = walk(data, **point)
+    return found | {"twice": 2 * found["weight"]}
 
 
-def sweep(store, **options):
+for run in (walk, walk_twice):
+    run.__module__ = "tests.engine.spreading"  # one name, whether this file runs as a script or is imported
+
+
+def sweep(store, run=walk, **options):
     """The study, in one process or with an executor."""
-    return jr.sweep(walk, options.pop("axes", AXES), store=store, **SETTINGS | options)
+    return jr.sweep(run, options.pop("axes", AXES), store=store, **SETTINGS | options)
 
 
 def main(store: str, count: int, workers: int) -> None:
     """Sweep, and be killed after `count` tasks."""
     import dask.distributed
 
-    from jaxreg.engine import distribute
+    from jaxreg.engine import distribute, layout, lease
     from jaxreg.engine import store as stores
 
+    layout.uuid.uuid4 = lambda: layout.uuid.UUID(int=16)  # so that bytes can be compared
+    lease.LIFE, lease.BEAT = 3.0, 0.5
     stores.FLUSH_SECONDS = 0.0
     take_in, left = distribute.Dispatch._take_in, [count]
 

@@ -4,7 +4,6 @@ import collections
 import functools
 import json
 import pickle
-import sys
 import threading
 import time
 import uuid
@@ -323,6 +322,6 @@ def test_zarr_stores_are_taken_or_refused(tmp_path, bucket, monkeypatch):
     with pytest.raises(StoreError, match="is in the memory of one process"):
         pickle.dumps(find_place(bucket))
     with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "jaxreg.engine.bucket", None)
+        patch.setattr("jaxreg.engine.bucket.obstore", None)
         with pytest.raises(StoreError, match=r"pip install 'jaxreg\[cloud\]'"):
             small("s3://bucket/s.zarr")
