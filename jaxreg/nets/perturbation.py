@@ -73,4 +73,5 @@ def perturb_gradient(
 def _normals(key: Key[Array, ""], stream: int, step: Any, count: int) -> Float[Array, " count"]:
     """Normal numbers of one step: a key of its own, as a long epoch would run out of the numbers of one."""
     own = jax.random.fold_in(jax.random.fold_in(key, stream), step)
-    return random_normals(own, 1, count)[:, 0]
+    # XLA would compute them again wherever they are used: for each of many tangents.
+    return jax.lax.optimization_barrier(random_normals(own, 1, count)[:, 0])

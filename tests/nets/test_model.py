@@ -102,3 +102,15 @@ def test_batched_product_is_that_of_each_member(batch):
     for i in range(3):
         np.testing.assert_allclose(together[i], product(x[i], weight[i]), 1e-6)
     np.testing.assert_allclose(jax.vmap(product, (None, 0))(x[0], weight)[2], product(x[0], weight[2]), 1e-6)
+
+
+def test_several_tangents_of_a_weight_cost_one_product_and_none_for_an_input_that_does_not_move():
+    x, weight = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate([(2, 4), (5, 4)]))
+    tangents = jax.random.normal(jax.random.key(2), (3, 5, 4))
+
+    def push(tangent):
+        return jax.jvp(lambda w: product(x, w), (weight,), (tangent,))[1]
+
+    np.testing.assert_allclose(jax.vmap(push)(tangents), jnp.einsum("bi,kui->kbu", x, tangents), 1e-5, 1e-6)
+    program = str(jax.make_jaxpr(jax.vmap(push))(tangents))
+    assert program.count("dot_general[") == 2  # the value, and all tangents
