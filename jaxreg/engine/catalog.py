@@ -63,10 +63,17 @@ class Catalog:
     def read_copy(self, array: StoredArray, file: str, index: Sequence[int]) -> Piece:
         """What one of two such files holds; DamageError where it is damaged or lacks what the manifest counts."""
         piece = array.unpack(self.place.read(file), self.store_id, index, self.labels)
-        counted = zip(array.window(index), array.shape(self.sizes), strict=False)
-        if not piece.cells[tuple(slice(0, size - part.start) for part, size in counted)].all():
-            raise DamageError("is older than the manifest")
+        self._check_counted(array, index, piece.cells)
         return piece
+
+    def check_copy(self, array: StoredArray, file: str, index: Sequence[int]) -> None:
+        """DamageError where one of two such files is damaged or lacks what the manifest counts."""
+        self._check_counted(array, index, array.check(self.place.read(file), self.store_id, index, self.labels))
+
+    def _check_counted(self, array: StoredArray, index: Sequence[int], cells: np.ndarray) -> None:
+        counted = zip(array.window(index), array.shape(self.sizes), strict=False)
+        if not cells[tuple(slice(0, size - part.start) for part, size in counted)].all():
+            raise DamageError("is older than the manifest")
 
     def read_kept(self, array: StoredArray, index: Sequence[int]) -> Piece:
         """What a file that is kept twice holds: the first of the two that is right, or what is known without it."""

@@ -139,16 +139,15 @@ def _examine_metadata(catalog: Catalog, found: Findings) -> None:
 
 
 def _examine_kept(catalog: Catalog, array: StoredArray, found: Findings) -> None:
-    for index in array.indices(catalog.sizes):
-        for file in kept_twice(catalog.file(array, index)):
-            try:
-                catalog.read_copy(array, file, index)
-            except (DamageError, FileNotFoundError) as error:
-                if file.rpartition("/")[0] not in found.folders:
-                    problem = str(error) if isinstance(error, DamageError) else _MISSING
-                    found.damage.append(Damage(file, problem))
-                piece = catalog.read_kept(array, index)
-                found.restored[file] = array.pack(piece, catalog.store_id, index, catalog.labels)
+    indices = array.indices(catalog.sizes)
+    copies = [(index, file) for index in indices for file in kept_twice(catalog.file(array, index))]
+    looks = in_threads(functools.partial(_look_at_copy, catalog, array), copies, threads=_READERS)
+    for (index, file), problem in zip(copies, looks, strict=True):
+        if problem:
+            if file.rpartition("/")[0] not in found.folders:
+                found.damage.append(Damage(file, problem))
+            piece = catalog.read_kept(array, index)
+            found.restored[file] = array.pack(piece, catalog.store_id, index, catalog.labels)
 
 
 def _read_done(catalog: Catalog, found: Findings) -> tuple[np.ndarray, dict[tuple[int, ...], str]]:
@@ -189,6 +188,18 @@ def _examine_output(catalog: Catalog, array: StoredArray, claimed: np.ndarray, f
             if (claimed[window] & ~cells).any():
                 found.damage.append(Damage(name, "is older than what was marked done"))
     return seen
+
+
+def _look_at_copy(catalog: Catalog, array: StoredArray, copy: tuple[tuple[int, ...], str]) -> str:
+    """What is wrong with one of two files that hold the same; empty where nothing is."""
+    index, file = copy
+    try:
+        catalog.check_copy(array, file, index)
+    except FileNotFoundError:
+        return _MISSING
+    except DamageError as error:
+        return str(error)
+    return ""
 
 
 def _look(catalog: Catalog, array: StoredArray, index: tuple[int, ...]) -> np.ndarray | str:

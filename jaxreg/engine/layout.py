@@ -103,13 +103,13 @@ def check_axes(catalog: Catalog, axes: Sequence[Axis]) -> None:
         check_labels(catalog.place, axis, entry, catalog.labels[axis.name])
 
 
-def find_positions(axis: Axis, labels: np.ndarray) -> list[int]:
+def find_positions(axis: Axis, labels: np.ndarray) -> np.ndarray:
     """Where the labels of `axis` stand among the store's `labels`."""
     asked = axis.labels.astype(labels.dtype)
     if np.array_equal(asked, labels[: len(asked)]):  # most often
-        return list(range(len(asked)))
+        return np.arange(len(asked))
     where = {label: i for i, label in enumerate(label_keys(labels))}
-    return [where[label] for label in label_keys(asked)]
+    return np.array([where[label] for label in label_keys(asked)], int)
 
 
 def write_kept(catalog: Catalog, array: StoredArray, values: np.ndarray) -> None:
@@ -166,7 +166,7 @@ def _join(axis: Axis, held: np.ndarray) -> np.ndarray:
 
 def _place(axis: Axis, labels: np.ndarray) -> Axis:
     """The axis with the store's labels: its groups' positions in the store, ascending."""
-    where = np.array(find_positions(axis, labels))
+    where = find_positions(axis, labels)
     groups = []
     for group in axis.groups:
         order = np.argsort(where[group.positions])

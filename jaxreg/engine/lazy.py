@@ -95,11 +95,11 @@ class StoreBackend(BackendEntrypoint):
         variables: dict[str, Any] = {}
         coordinates: dict[str, Any] = dict(catalog.labels)
         for name, array in catalog.arrays.items():
-            if array.kept and name in array.dims:
-                coordinates[name] = catalog.read_whole(array)
-            elif array.kept:
-                variables[name] = (array.dims, catalog.read_whole(array))
-            elif name != "done":
+            if name in catalog.labels or name == "done":
+                continue
+            if array.kept:
+                (coordinates if name in array.dims else variables)[name] = (array.dims, catalog.read_whole(array))
+            else:
                 values = indexing.LazilyIndexedArray(StoredValues(catalog, array, held))
                 variables[name] = xr.Variable(array.dims, values)
         return xr.Dataset(variables, coordinates, {"provenance": provenance})

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -62,7 +63,6 @@ class Store:
     ) -> None:
         self.place, self.axes, self.stale, self.damage = catalog.place, axes, hold.stale, damage
         self._catalog, self._done = catalog, held
-        self._assigned = read_assignments(catalog.manifest)  # long, where axes are: read once
         self._buffer = Buffer(catalog, held)
         self._hold = hold
         self._metadata = metadata_files(catalog.manifest)
@@ -70,6 +70,10 @@ class Store:
         self._flushed = time.monotonic()
         self._trouble: BaseException | None = None
         self._heed: Callable[[], None] = lambda: None
+
+    @functools.cached_property
+    def _assigned(self) -> list[Assignment]:
+        return read_assignments(self._catalog.manifest)  # long, where axes are: read once, if at all
 
     @property
     def assignments(self) -> list[Assignment]:
@@ -114,6 +118,8 @@ class Store:
 
     def count_missing(self) -> int:
         """How many of the cells that the sweep asks for, or that were asked for before, are not done."""
+        if self._done.all():  # most often, and then nothing need be known of who asked for what
+            return 0
         asked = tuple(tuple(np.sort(np.concatenate([g.positions for g in axis.groups])).tolist()) for axis in self.axes)
         new = (~self._done[region_index(region, ())] for region in self.unassigned(asked))
         known = (~self._done[region_index(one.region, ())] for one in self._assigned)
@@ -321,7 +327,7 @@ def _read(catalog: Catalog, placed: Sequence[Axis], axes: Sequence[Axis], held: 
     dataset = open_result(catalog, held, provenance_text(catalog.manifest))
     for axis, asked in zip(placed, axes, strict=True):
         positions = find_positions(asked, axis.labels)
-        if positions != list(range(len(axis.labels))):
+        if not np.array_equal(positions, np.arange(len(axis.labels))):
             dataset = dataset.isel({asked.name: positions})
     return dataset
 
