@@ -396,6 +396,19 @@ def softmax_cross_entropy_one_hot(
     logits, targets = _read(logits, targets, ("logits", "targets"))
     if not logits.ndim:
         raise ArgumentError("logits", logits.shape, "must have classes", "Give an axis of them, the last")
-    # A class that has no weight costs nothing, however unlikely it is: 0 times an infinite logarithm would be NaN.
-    logs = jax.nn.log_softmax(logits)
-    return -(targets * jnp.where((targets == 0) & jnp.isneginf(logs), 0, logs)).sum(-1)
+    return -_weigh(targets, jax.nn.log_softmax(logits)).sum(-1)
+
+
+@jax.custom_jvp
+def _weigh(targets: Array, logs: Array) -> Array:
+    """Their product; a class that has no weight costs nothing, however unlikely it is: 0 times -infinity would be NaN.
+
+    Its derivative in the logarithms is the plain one, which needs no such care and no operation more.
+    """
+    return jnp.where((targets == 0) & jnp.isneginf(logs), 0, targets * logs)
+
+
+_weigh.defjvps(
+    lambda d_targets, _, targets, logs: d_targets * jnp.where((targets == 0) & jnp.isneginf(logs), 0, logs),
+    lambda d_logs, _, targets, logs: targets * d_logs,
+)

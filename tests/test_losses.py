@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import scipy.special
 import scipy.stats
@@ -226,6 +227,17 @@ def test_an_impossible_class_without_weight_costs_nothing(x64):
     assert loss(logits, jnp.asarray([[0.0, 1.0, 0.0]])) == np.inf
     by_target = jax.grad(lambda y: loss(finite, y).sum())(jnp.asarray([[1.0, 0.0]]))
     np.testing.assert_allclose(by_target, -jax.nn.log_softmax(finite), rtol=1e-14)  # also where the weight is 0
+
+
+def test_care_for_unlikely_classes_adds_nothing_to_the_gradient():
+    """Trainings have the very bytes that Optax's cross-entropy gives."""
+    logits, targets = jax.random.normal(jax.random.key(0), (8, 10)), jax.nn.one_hot(jnp.arange(8), 10)
+    ours, theirs = (
+        jax.jit(jax.grad(lambda z, loss=loss: loss(z, targets).mean())).lower(logits).as_text()
+        for loss in (losses.softmax_cross_entropy_one_hot, optax.losses.softmax_cross_entropy)
+    )
+    assert len(ours.splitlines()) == len(theirs.splitlines())
+    assert ours.count("select") == theirs.count("select")
 
 
 def test_an_exact_prediction_has_gradient_zero():
