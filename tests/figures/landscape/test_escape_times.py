@@ -3,31 +3,32 @@
 import numpy as np
 import pytest
 import xarray as xr
-from matplotlib.colors import to_hex
+
+from tests.figures.drawn import find, find_points, read
 
 _TEMPERATURES, _RATES = np.array([0.1, 0.2]), np.array([0.05, 0.2, 0.25, 0.6])
 _CURVE = np.linspace(0.1, 0.2, 5)
 _CELLS = ("cell", "exit")
+_STYLES = {"exact": "-", "diffusion": "--", "Kramers": ":"}
 
 
 @pytest.fixture(scope="module")
 def dataset():
     random = np.random.default_rng(0)
     time = random.uniform(10, 60, (6, 2))
-    theory = random.uniform(10, 60, (3, 6, 2))
     return xr.Dataset(
         {
             "steps": ((*_CELLS, "seed"), np.ones((6, 2, 1234), np.int32)),
             "time": (_CELLS, time),
             "low": (_CELLS, 0.9 * time),
             "high": (_CELLS, 1.2 * time),
-            "theory": (("law", *_CELLS), theory),
+            "theory": (("law", *_CELLS), random.uniform(10, 60, (3, 6, 2))),
             "temperature_curve": (("law", "exit", "curve_temperature"), random.uniform(10, 60, (3, 2, 5))),
             "rate_curve": (("law", "exit", "curve_rate"), random.uniform(10, 60, (3, 2, 5))),
         },
         {
             "exit": ["saddle", "far side"],
-            "law": ["exact", "diffusion", "Kramers"],
+            "law": list(_STYLES),
             "part": ("cell", ["temperature"] * 2 + ["rate"] * 4),
             "temperature": ("cell", [*_TEMPERATURES, 0.1, 0.1, 0.1, 0.1]),
             "learning_rate": ("cell", [0.1, 0.1, *_RATES]),
@@ -38,61 +39,22 @@ def dataset():
     )
 
 
-def _dots(axes):
-    """Positions of the dots, and ends of their bars, by exit."""
-    found = []
-    for container in axes.containers:
-        line, _, (bars,) = container.lines
-        ends = np.array([segment[:, 1] for segment in bars.get_segments()])
-        found.append((line.get_xdata(), line.get_ydata(), ends))
-    return dict(zip(("far side", "saddle"), found, strict=True))
-
-
-def _scales(dataset, law):
-    return 1.0 if law is None else dataset["theory"].sel(law=law)
-
-
 @pytest.mark.parametrize(
     ("panel", "part", "law"), [(0, "temperature", None), (1, "temperature", "exact"), (2, "rate", "diffusion")]
 )
-def test_dots_are_the_simulated_times(panels, dataset, panel, part, law):
-    dots = _dots(panels[panel])
-    cells = slice(0, 2) if part == "temperature" else slice(2, 6)
-    for name, (x, y, ends) in dots.items():
-        np.testing.assert_allclose(x, 0.25 / _TEMPERATURES if part == "temperature" else _RATES)
-        for key, drawn in (("time", y), ("low", ends[:, 0]), ("high", ends[:, 1])):
-            expected = (dataset[key] / _scales(dataset, law)).isel(cell=cells).sel(exit=name)
-            np.testing.assert_allclose(drawn, expected)
+def test_dots_are_the_simulated_times_and_lines_the_theories(panels, dataset, panel, part, law):
+    by_rate, curves = part == "rate", dataset[f"{part}_curve"]
+    times = dataset[["time", "low", "high"]] / (dataset["theory"].sel(law=law) if law else 1.0)
+    curves = curves / (curves.sel(law=law) if law else 1.0)
+    for name in dataset["exit"].values:
+        cells = times.sel(exit=name).isel(cell=slice(2, 6) if by_rate else slice(0, 2)).rename(time="mean")
+        find_points(panels[panel], cells, _RATES if by_rate else 0.25 / _TEMPERATURES)
+        for other, style in _STYLES.items():
+            grid = dataset["curve_rate"] if by_rate else 0.25 / _CURVE
+            if other != law:  # whose line is 1, of either exit
+                assert find(panels[panel], curves.sel(exit=name, law=other), grid).get_linestyle() == style
 
 
-@pytest.mark.parametrize(
-    ("panel", "part", "law"), [(0, "temperature", None), (1, "temperature", "exact"), (2, "rate", "diffusion")]
-)
-def test_lines_are_the_theories(panels, dataset, panel, part, law):
-    curves = dataset[f"{part}_curve"]
-    drawn = [line for line in panels[panel].lines if len(line.get_xdata()) == 5]
-    assert len(drawn) == 6
-    expected = [(name, other) for name in ("far side", "saddle") for other in ("exact", "diffusion", "Kramers")]
-    for line, (name, other) in zip(drawn, expected, strict=True):
-        scale = 1.0 if law is None else curves.sel(exit=name, law=law).values
-        np.testing.assert_allclose(line.get_ydata(), curves.sel(exit=name, law=other).values / scale)
-        assert line.get_linestyle() == {"exact": "-", "diffusion": "--", "Kramers": ":"}[other]
-        grid = 0.25 / _CURVE if part == "temperature" else dataset["curve_rate"]
-        np.testing.assert_allclose(line.get_xdata(), grid)
-    colors = {to_hex(line.get_color()) for line in drawn if line.get_linestyle() == ":"}
-    assert len(colors) == 2
-
-
-def test_axes_say_what_they_show(panels):
-    assert "n = 1,234 runs each" in panels[0].get_title(loc="left")
-    assert "η = 0.1" in panels[1].get_title(loc="left")
-    assert "= 0.1" in panels[2].get_title(loc="left")
-    assert panels[0].get_yscale() == panels[2].get_xscale() == "log"
-    assert all("barrier" in axes.get_xlabel() for axes in panels[:2])
-    assert "learning rate" in panels[2].get_xlabel()
-    # 0.25 stands too near to 0.2
+def test_rates_that_stand_too_near_have_no_label_of_their_own(panels):
+    assert "n = 1,234 runs each" in read(panels[0])
     assert [text.get_text() for text in panels[2].get_xticklabels()] == ["0.05\n1", "0.2\n4", "", "0.6\n12"]
-    np.testing.assert_allclose(panels[2].get_xticks(), _RATES)
-    assert [text.get_text() for text in panels[0].get_legend().get_texts()] == ["to the far side", "to the saddle"]
-    texts = [text.get_text() for text in panels[1].get_legend().get_texts()]
-    assert texts == ["exact law of SGD", "diffusion", "Kramers"]
