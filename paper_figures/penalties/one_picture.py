@@ -76,8 +76,9 @@ def _draw_filters(axes: Axes, dataset: xr.Dataset) -> None:
 
 def _draw_times(axes: Axes, dataset: xr.Dataset) -> None:
     """Degrees of freedom against the effective time."""
+    runs = dataset.isel(draw=~dataset["diverged"].values)
     for name, (color, marker) in _LOOKS.items():
-        one = dataset.sel({"method": name})
+        one = runs.sel({"method": name})
         line = "--" if name == "input noise" else "-"
         axes.plot(one["path_time"], one["path_df"], line, color=color, linewidth=1)
         measured = one["filter"].mean("draw").sum("eigen")
@@ -88,10 +89,11 @@ def _draw_times(axes: Axes, dataset: xr.Dataset) -> None:
 
 def _draw_coefficients(axes: Axes, dataset: xr.Dataset) -> None:
     """Two coefficients along the paths."""
+    runs = dataset.isel(draw=~dataset["diverged"].values)
     ends = dataset["path_coef"].sel({"method": "ridge"}).isel(fine_df=-1)
     columns = np.sort(np.argsort(-abs(ends.values))[:2])
     for name, (color, marker) in _LOOKS.items():
-        one = dataset.sel({"method": name}).isel(column=columns)
+        one = runs.sel({"method": name}).isel(column=columns)
         line = "--" if name == "input noise" else "-"
         axes.plot(*one["path_coef"].transpose("column", "fine_df").values, line, color=color, linewidth=1)
         measured = one["coef"].mean("draw").transpose("column", "df").values

@@ -30,7 +30,11 @@ def _read(container):
 def find(axes, y=None, x=None, label=None):
     """The one line, or the first of several, that runs through these numbers and has this label in the legend."""
     for line in axes.lines:
-        if (label is None or label in _labels(axes, line)) and _same(line.get_ydata(), y) and _same(line.get_xdata(), x):
+        if (
+            (label is None or label in _labels(axes, line))
+            and _same(line.get_ydata(), y)
+            and _same(line.get_xdata(), x)
+        ):
             return line
     drawn = [(_labels(axes, line), line.get_xdata(), line.get_ydata()) for line in axes.lines]
     raise AssertionError(f"no line {label or ''} through x = {x}, y = {y}, but {drawn}")
@@ -44,9 +48,15 @@ def find_band(axes, summary, x=None, label=None):
     for area in axes.collections:
         corners = np.concatenate([path.vertices for path in area.get_paths()] or [np.empty((0, 2))])
         at = [corners[np.isclose(corners[:, 0], place), 1] for place in places]
-        if all(map(len, at)) and _same([y.min() for y in at], summary["low"]) and _same([y.max() for y in at], summary["high"]):
+        if (
+            all(map(len, at))
+            and _same([y.min() for y in at], summary["low"])
+            and _same([y.max() for y in at], summary["high"])
+        ):
             return line
-    raise AssertionError(f"no band behind {label or 'the line'} from {summary['low'].values} to {summary['high'].values}")
+    raise AssertionError(
+        f"no band behind {label or 'the line'} from {summary['low'].values} to {summary['high'].values}"
+    )
 
 
 def find_points(axes, summary, x=None, label=None):

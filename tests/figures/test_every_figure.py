@@ -1,7 +1,9 @@
-"""What all figures have in common: a caption that says what bands, bars and lines are."""
+"""What all figures have in common: a caption that says what bands, bars and lines are; few runs can be drawn."""
 
 import re
+from importlib import import_module
 
+import matplotlib.pyplot as plt
 import pytest
 
 from jaxreg.study.catalogue import list_modules, load
@@ -23,6 +25,7 @@ _WORDS = {
     "sgd_landscape": ("95 % Wilson intervals", "n runs"),
 }
 
+_RUNS = {"seed", "sample", "network", "decoder", "draw", "problem", "design"}
 _EXACT = {"cross_entropy"}  # curves of formulas: nothing scatters
 
 
@@ -31,3 +34,13 @@ def test_captions_say_what_bands_are(name):
     caption = as_figure(load("paper_figures", name, _FIGURES)).CAPTION
     assert name in _EXACT or re.search(r"\d+ % .*(interval|quantile|Wilson|band)|standard error", caption, re.DOTALL)
     assert not [words for words in _WORDS.get(name, ()) if words not in caption]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _FIGURES)
+def test_one_run_of_each_can_be_drawn(name):
+    made = import_module(f"tests.figures.{_FIGURES[name].path.split('.')[1]}.test_{name}").dataset.__wrapped__()
+    single = [dim for dim in _RUNS & set(made.dims) if made[dim].dtype.kind != "U"]  # words name what is compared
+    figure = as_figure(load("paper_figures", name, _FIGURES)).draw(made.isel(dict.fromkeys(single, [0])))
+    figure.canvas.draw()
+    plt.close(figure)

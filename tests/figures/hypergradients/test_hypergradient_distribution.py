@@ -33,8 +33,3 @@ def test_the_ring_is_at_the_best_rate(panels, dataset):
     ring = panels[2].lines[-1]
     np.testing.assert_allclose(ring.get_xdata(), [0.1])
     np.testing.assert_allclose(ring.get_ydata(), [dataset["loss"][:, 1].mean()])
-
-
-def test_every_panel_says_what_its_axes_are(panels):
-    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in panels)
-    assert [axes.get_title(loc="left")[:3] for axes in panels] == ["(a)", "(b)", "(c)", "(d)"]

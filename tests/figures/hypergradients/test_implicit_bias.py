@@ -42,8 +42,3 @@ def test_gains_are_paired(panels, dataset):
     expected = (dataset["error"].isel(algorithm=0) - dataset["error"].isel(algorithm=1)).mean("seed")
     line = next(line for line in panels[3].lines if line.get_label() == "SGD")
     np.testing.assert_allclose(line.get_ydata(), expected)
-
-
-def test_every_panel_says_what_its_axes_are(panels):
-    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in panels)
-    assert [axes.get_title(loc="left")[:3] for axes in panels] == ["(a)", "(b)", "(c)", "(d)"]

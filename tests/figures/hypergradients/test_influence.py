@@ -36,8 +36,3 @@ def test_points_are_means_over_seeds_and_gains_are_paired(panels, dataset):
     for axes, values in ((panels[1], dataset["precision"]), (panels[2], worth)):
         drawn = [float(bars.lines[0].get_xdata()[0]) for bars in axes.containers]
         np.testing.assert_allclose(drawn, values.mean("seed"))
-
-
-def test_every_panel_says_what_its_axes_are(panels):
-    assert all(axes.get_xlabel() for axes in panels)
-    assert [axes.get_title(loc="left")[:3] for axes in panels] == ["(a)", "(b)", "(c)"]

@@ -40,8 +40,3 @@ def test_what_is_found_is_over_the_start(panels, dataset):
     found = dataset["hyperparameter"]
     expected = np.log10(found[:, 0] / found[:, 3]).mean("seed")
     np.testing.assert_allclose(panels[2].containers[0].lines[0].get_xdata(), expected)
-
-
-def test_every_panel_says_what_its_axes_are(panels):
-    assert all(axes.get_xlabel() for axes in panels)
-    assert [axes.get_title(loc="left")[:3] for axes in panels] == ["(a)", "(b)", "(c)"]

@@ -41,8 +41,3 @@ def test_strengths_found_and_errors_are_those_of_the_dataset(panels, dataset):
     np.testing.assert_allclose(panels[3].containers[0].lines[0].get_xdata(), 100 * dataset["found"].mean("draw"))
     expected = stats.mean(dataset, "test_error", "draw")["mean"]
     np.testing.assert_allclose(panels[4].containers[1].lines[0].get_xdata(), expected)
-
-
-def test_every_panel_says_what_its_axes_are(panels):
-    assert all(axes.get_xlabel() for axes in panels)
-    assert [axes.get_title(loc="left")[:3] for axes in panels] == [f"({letter})" for letter in "abcde"]

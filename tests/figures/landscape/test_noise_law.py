@@ -49,7 +49,6 @@ def dataset():
     )
 
 
-
 def test_typical_errors_are_drawn_over_their_constants_beside_both_laws(panels, dataset):
     errors = _summary(dataset, "typical_error", "typical") / dataset["typical_constant"]
     for place in range(2):  # without an error, nothing on a logarithmic axis
@@ -63,7 +62,11 @@ def test_typical_errors_are_drawn_over_their_constants_beside_both_laws(panels, 
 
 
 def test_survival_is_that_of_the_counts(panels, dataset):
-    for size, label in ((8, "K = 8, α = 1.0 (0.8–1.5)"), (10, "K = 10, α = 1.3 (1.0–2.0)"), (40, "K = 40, α = 9.0 (7.2–13.5)")):
+    for size, label in (
+        (8, "K = 8, α = 1.0 (0.8–1.5)"),
+        (10, "K = 10, α = 1.3 (1.0–2.0)"),
+        (40, "K = 40, α = 9.0 (7.2–13.5)"),
+    ):
         cell = dataset.sel(batch_size=size, weight=3.5)
         multiple = _EDGES / np.sqrt(float(cell["typical_error"]))
         share = np.array([cell["error_count"].values[place:].sum() / 1000 for place in range(8)])
@@ -75,7 +78,8 @@ def test_survival_is_that_of_the_counts(panels, dataset):
 def test_variances_and_tails_are_drawn_beside_the_exact_ones(panels, dataset):
     ratios = _summary(dataset, "variance", "variance") / dataset["diffusion_variance"]
     for setting in dataset["setting"].values:
-        find_points(panels[2], ratios.sel(setting=setting), [0.2, 0.5], setting)
+        find_points(panels[2], ratios.sel(setting=setting), [0.2, 0.5])
+        assert setting in read(panels[2])
     exact = panels[2].lines[0]
     np.testing.assert_allclose(exact.get_ydata(), 1 / (1 - exact.get_xdata()))
     find_points(panels[3], _summary(dataset, "tail", "tail"), [0.4, 0.9, 1.1])

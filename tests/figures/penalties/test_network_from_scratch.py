@@ -1,21 +1,21 @@
 """The figure of the network from scratch: what it shows is what the dataset says."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 from jaxreg import stats
-from paper_figures.penalties.network_from_scratch import CAPTION, draw
+from tests.figures.drawn import find, find_band
 
 _RATES = np.array([0.1, 0.5, 1.0, 2.0, 10.0])
 _SEEDS = 60
 
 
-def _dataset(seeds=_SEEDS):
+@pytest.fixture(scope="module")
+def dataset():
     random = np.random.default_rng(0)
     cells = ("seed", "learning_rate", "least_weight")
-    shape = (seeds, len(_RATES), 2)
+    shape = (_SEEDS, len(_RATES), 2)
     target = np.array([0.0, 1.0, 1.0, 0.0], np.float32)
     spread = np.linspace(0.0, 0.2, len(_RATES))[None, :, None, None]
     steps = np.arange(0, 1501, 500)
@@ -27,76 +27,33 @@ def _dataset(seeds=_SEEDS):
             "diverged": (cells, np.zeros(shape, bool)),
             "target": ("example", target),
         },
-        {"seed": np.arange(seeds), "learning_rate": _RATES, "least_weight": [0.0, -1.0], "step": steps},
+        {"seed": np.arange(_SEEDS), "learning_rate": _RATES, "least_weight": [0.0, -1.0], "step": steps},
     )
 
 
-@pytest.fixture(scope="module")
-def dataset():
-    return _dataset()
-
-
-def _lines(axes):
-    return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
-
-
 def test_losses_are_one_run_and_medians(panels, dataset):
-    lines = _lines(panels[0])
-    assert list(lines) == ["0.1", "1", "10", "1, one run"]
-    one = dataset["loss"].sel(seed=0, learning_rate=1.0, least_weight=0.0)
-    np.testing.assert_allclose(lines["1, one run"].get_ydata(), one)
+    losses = dataset["loss"].sel(least_weight=0.0)
+    find(panels[0], losses.sel(seed=0, learning_rate=1.0), label="1, one run")
     for label in ("0.1", "1", "10"):
-        runs = dataset["loss"].sel(learning_rate=float(label), least_weight=0.0)
-        np.testing.assert_allclose(lines[label].get_ydata(), runs.median("seed"))
-    assert panels[0].get_yscale() == "log"
+        find(panels[0], losses.sel(learning_rate=float(label)).median("seed"), label=label)
 
 
 def test_the_table_holds_the_predictions(panels, dataset):
-    texts = [text.get_text() for text in panels[1].texts]
-    assert texts[:4] == ["input", "target", "prediction", "median (5–95 %)"]
-    assert texts[4::4][:4] == ["0 0 1", "0 1 1", "1 0 1", "1 1 1"]
-    assert texts[5::4][:4] == ["0", "1", "1", "0"]
-    runs = dataset["prediction"].sel(learning_rate=1.0, least_weight=0.0)
-    assert texts[6::4][:4] == [f"{value:.3f}" for value in runs.sel(seed=0).values]
-    low, middle, high = np.quantile(runs.values[:, 2], [0.05, 0.5, 0.95])
-    assert texts[15] == f"{middle:.3f} ({low:.3f}–{high:.3f})"
-    assert texts[-1] == f"n = {_SEEDS} initialisations"
+    rows = [[text.get_text() for text in panels[1].texts[k : k + 4]] for k in range(0, 20, 4)]
+    runs = dataset["prediction"].sel(learning_rate=1.0, least_weight=0.0).values
+    expected = [["input", "target", "prediction", "median (5–95 %)"]]
+    for k, (inputs, target) in enumerate((("0 0 1", "0"), ("0 1 1", "1"), ("1 0 1", "1"), ("1 1 1", "0"))):
+        low, middle, high = np.quantile(runs[:, k], [0.05, 0.5, 0.95])
+        expected.append([inputs, target, f"{runs[0, k]:.3f}", f"{middle:.3f} ({low:.3f}–{high:.3f})"])
+    assert rows == expected
+    assert panels[1].texts[-1].get_text() == f"n = {_SEEDS} initialisations"
 
 
-@pytest.mark.parametrize(("panel", "what"), [(2, "close"), (3, "monotone")])
-def test_shares_over_the_learning_rate(panels, dataset, panel, what):
+def test_shares_over_the_learning_rate(panels, dataset):
     close = (np.abs(dataset["prediction"] - dataset["target"]) < 0.1).all("example")
-    share = close if what == "close" else dataset["rises"] == 0
-    for label, least in (("0 to 1", 0.0), ("-1 to 1", -1.0)):
-        line = _lines(panels[panel])[label]
-        summary = stats.proportion(xr.Dataset({"share": share.sel(least_weight=least)}), "share", dim="seed")
-        np.testing.assert_allclose(line.get_ydata(), summary["proportion"])
-        np.testing.assert_allclose(line.get_xdata(), _RATES)
-    assert panels[panel].get_xscale() == "log"
-    assert panels[panel].get_xlabel() == f"learning rate\nn = {_SEEDS} initialisations"
-    assert any(line.get_linestyle() == ":" and line.get_xdata()[0] == 1 for line in panels[panel].lines)
-
-
-def test_bands_are_named(panels):
-    for phrase in ("95 % Wilson", "5 % to the 95 % quantile", "n initialisations"):
-        assert phrase in CAPTION
-    assert panels[2].get_legend().get_title().get_text() == "initial weights"
-
-
-def test_one_seed_and_two_rates_can_be_drawn():
-    figure = draw(_dataset(seeds=1).isel(learning_rate=[2, 3], least_weight=[0]))
-    figure.canvas.draw()
-    assert figure.axes[2].get_xlabel().endswith("n = 1 initialisations")
-    plt.close(figure)
-
-
-def test_nothing_leaves_the_page(panels):
-    figure = panels[0].figure
-    renderer = figure.canvas.get_renderer()
-    width, height = figure.canvas.get_width_height()
-    for axes in panels:
-        box = axes.get_tightbbox(renderer)
-        assert box.x0 >= -1
-        assert box.y0 >= -1
-        assert box.x1 <= width + 1
-        assert box.y1 <= height + 1
+    for axes, share in ((panels[2], close), (panels[3], dataset["rises"] == 0)):
+        for label, least in (("0 to 1", 0.0), ("-1 to 1", -1.0)):
+            summary = stats.proportion(xr.Dataset({"share": share.sel(least_weight=least)}), "share", dim="seed")
+            find_band(axes, summary, _RATES, label)
+        assert find(axes, x=[1, 1]).get_linestyle() == ":"
+        assert axes.get_xlabel() == f"learning rate\nn = {_SEEDS} initialisations"

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from jaxreg import stats
-from paper_figures.penalties.one_picture import CAPTION, choose_df
+from tests.figures.drawn import find, find_band, find_points, read
 
 _METHODS = ["early stopping", "ridge", "dropout", "input noise"]
 _DF = np.array([0.6, 1.4, 2.4])
@@ -43,86 +43,37 @@ def dataset():
             "problem_diverged": ("problem", np.arange(40) == 5),
             "bound": 1.6859,
         },
-        {
-            "method": _METHODS,
-            "df": _DF,
-            "fine_df": fine,
-            "time": _TIMES,
-            "count": [1.0, 4.0],
-            "fraction": [0.2, 0.8],
-        },
+        {"method": _METHODS, "df": _DF, "fine_df": fine, "time": _TIMES, "count": [1.0, 4.0], "fraction": [0.2, 0.8]},
     ).assign(flow=lambda data: data["flow"].where(data["problem_diverged"] < 1, 9.0))
 
 
-def _markers(axes, place):
-    return axes.containers[place].lines[0]
-
-
-def test_filters_are_means_on_closed_forms(panels, dataset):
-    axes = panels[0]
-    assert choose_df(dataset) == 1.4
-    assert axes.get_title(loc="left") == "(a) Filters, df = 1.4, n = 29"
-    summary = stats.mean(dataset, "filter", dim="draw").isel(df=1)
+def test_filters_times_and_coefficients_have_their_points(panels, dataset):
+    assert "(a) Filters, df = 1.4, n = 29" in read(panels[0])
+    means = {name: stats.mean(dataset, name, dim="draw") for name in ("filter", "coef")}
     for k, name in enumerate(_METHODS):
-        np.testing.assert_allclose(_markers(axes, k).get_ydata(), summary["mean"][k])
-        (bars,) = axes.containers[k].lines[2]
-        ends = np.array([segment[:, 1] for segment in bars.get_segments()])
-        np.testing.assert_allclose(ends, np.stack([summary["low"][k], summary["high"][k]], axis=1))
-        line = next(line for line in axes.lines if line.get_label() == name)
-        np.testing.assert_allclose(line.get_ydata(), dataset["exact_filter"][k, 1])
-    assert "95 % Student t intervals" in CAPTION
-
-
-def test_times_and_coefficients_have_their_points(panels, dataset):
-    for k, name in enumerate(_METHODS):
-        curve, points = panels[1].lines[2 * k : 2 * k + 2]
-        np.testing.assert_allclose(curve.get_xdata(), dataset["path_time"][k])
-        np.testing.assert_allclose(points.get_xdata(), dataset["exact_time"][k])
-        np.testing.assert_allclose(points.get_ydata(), dataset["filter"].mean("draw").sum("eigen")[k])
-        assert points.get_label() == name
-        curve, points = panels[2].lines[2 * k : 2 * k + 2]
-        np.testing.assert_allclose(np.transpose(curve.get_data()), dataset["path_coef"][k, :, 1:])
-        np.testing.assert_allclose(np.transpose(points.get_data()), dataset["coef"].mean("draw")[k, :, 1:])
-    assert panels[2].get_xlabel() == "coefficient 2"
-    np.testing.assert_allclose(np.ravel(panels[2].lines[-1].get_data()), [6, -3])
+        find_points(panels[0], means["filter"].isel(method=k, df=1))
+        find(panels[0], dataset["exact_filter"][k, 1], label=name)
+        find(panels[1], x=dataset["path_time"][k])
+        find(panels[1], means["filter"]["mean"].sum("eigen")[k], dataset["exact_time"][k], name)
+        find(panels[2], dataset["path_coef"][k, :, 2], dataset["path_coef"][k, :, 1])
+        find(panels[2], means["coef"]["mean"][k, :, 2], means["coef"]["mean"][k, :, 1])
+    find(panels[2], [-3], [6])
 
 
 def test_risks_have_their_errors(panels, dataset):
-    axes = panels[3]
+    half = 1.96 * dataset["error_se"]
+    ends = xr.Dataset({"mean": dataset["error"], "low": dataset["error"] - half, "high": dataset["error"] + half})
     for k in range(4):
-        np.testing.assert_allclose(_markers(axes, k).get_ydata(), dataset["error"][k])
-        (bars,) = axes.containers[k].lines[2]
-        heights = np.diff([segment[:, 1] for segment in bars.get_segments()], axis=1).ravel()
-        np.testing.assert_allclose(heights, 2 * 1.96 * dataset["error_se"][k])
-    total = dataset["path_bias2"] + dataset["path_variance"]
-    assert any(np.array_equal(line.get_ydata(), total[0]) for line in axes.lines)
-    assert axes.get_title(loc="left").endswith("n = 77")
+        find_points(panels[3], ends.isel(method=k))
+    find(panels[3], (dataset["path_bias2"] + dataset["path_variance"])[0])
+    assert "n = 77" in read(panels[3])
 
 
-def test_worst_ratio_leaves_out_what_diverged_and_the_bound_is_drawn(panels, dataset):
-    axes = panels[4]
+def test_ratios_leave_out_what_diverged(panels, dataset):
     kept = dataset.isel(problem=np.arange(40) != 5)
-    worst = next(line for line in axes.lines if line.get_label().startswith("its worst"))
-    np.testing.assert_allclose(worst.get_ydata(), kept["flow"].max("problem"))
-    assert worst.get_label() == f"its worst, {float(kept['flow'].max()):.2f}"
-    assert any(set(line.get_ydata()) == {1.6859} for line in axes.lines)
-    median = next(line for line in axes.lines if line.get_label() == "gradient flow")
-    np.testing.assert_allclose(median.get_ydata(), kept["flow"].median("problem"))
-    assert axes.get_title(loc="left").startswith("(e) n = 39 problems")
-
-
-def test_equal_df_shows_medians_and_quantiles(panels, dataset):
-    axes = panels[5]
-    runs = dataset[["early", "dropout"]].assign(diverged=dataset["problem_diverged"])
-    for k, (label, name) in enumerate((("dropout", "dropout"), ("early stopping", "early"))):
-        summary = stats.quantiles(runs, name, dim="problem")
-        line = next(line for line in axes.lines if line.get_label() == label)
-        np.testing.assert_allclose(line.get_ydata(), summary["median"])
-        heights = axes.collections[k].get_paths()[0].vertices[:, 1]
-        np.testing.assert_allclose([heights.min(), heights.max()], [summary["low"].min(), summary["high"].max()])
-
-
-def test_every_panel_says_what_its_axes_are(panels):
-    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in panels)
-    titles = [axes.get_title(loc="left") for axes in panels]
-    assert all(title.startswith(f"({letter})") for letter, title in zip("abcdef", titles, strict=True))
+    find(panels[4], kept["flow"].max("problem"), label=f"its worst, {float(kept['flow'].max()):.2f}")
+    find(panels[4], kept["flow"].median("problem"), label="gradient flow")
+    find(panels[4], [1.6859, 1.6859])
+    assert "n = 39 problems" in read(panels[4])
+    for label, name in (("dropout", "dropout"), ("early stopping", "early")):
+        find_band(panels[5], stats.quantiles(kept, name, dim="problem"), label=label)

@@ -1,100 +1,55 @@
 """The figure of double descent: what it shows is what the dataset says."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import xarray as xr
 
-from paper_figures.regression.double_descent import draw
+from jaxreg import stats
+from tests.figures.drawn import find, find_band, find_points, read
+from tests.populations import population
 
 _SIZES = np.array([2, 4, 8, 9, 16, 32])
-_ABLATIONS = ["none", "small singular values", "test rows", "residual"]
+_NAMES = {
+    "none": "least squares",
+    "small singular values": "without small singular values",
+    "test rows": "test rows in leading directions",
+    "residual": "without a residual",
+}
 
 
 @pytest.fixture(scope="module")
 def dataset():
-    random = np.random.default_rng(0)
-    cells = ("view", "seed", "size")
-    theory = random.uniform(1, 3, (2, 6))
+    dims = {"view": ["model-wise", "sample-wise"], "seed": 50, "size": _SIZES}
+    dims |= {"ablation": list(_NAMES), "factor": [0.5, 1.0, 2.0]}
+    cells, theory = ("view", "seed", "size"), np.random.default_rng(0).uniform(1, 3, (2, 6))
     theory[:, 2:4] = np.inf
-    return xr.Dataset(
+    return population(
+        dims,
         {
-            "error": ((*cells, "ablation"), random.lognormal(size=(2, 50, 6, 4))),
-            "ridge_error": ((*cells, "factor"), random.lognormal(size=(2, 50, 6, 3))),
-            "diverged": (cells, np.zeros((2, 50, 6), bool)),
+            "error": ((*cells, "ablation"), 5.0),
+            "ridge_error": ((*cells, "factor"), 4.0),
             "theory": (("view", "size"), theory),
         },
-        {
-            "view": ["model-wise", "sample-wise"],
-            "seed": np.arange(50),
-            "size": _SIZES,
-            "ablation": _ABLATIONS,
-            "factor": [0.5, 1.0, 2.0],
-        },
-        {"critical": 8},
+        spread=0.5,
+        records=("ablation", "factor"),
+        critical=8,
     )
 
 
-@pytest.fixture(scope="module")
-def panels(dataset):
-    figure = draw(dataset)
-    figure.canvas.draw()
-    yield np.array(figure.axes).reshape(2, 2)
-    plt.close(figure)
-
-
-def _labelled(axes):
-    return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
-
-
 @pytest.mark.parametrize(("column", "view"), [(0, "model-wise"), (1, "sample-wise")])
-def test_top_shows_median_band_theory_and_means(panels, dataset, column, view):
-    axes = panels[0, column]
-    error = dataset["error"].sel(view=view, ablation="none")
-    lines = _labelled(axes)
-    median = lines["median, 5–95 % of data sets"]
-    np.testing.assert_allclose(median.get_xdata(), _SIZES)
-    np.testing.assert_allclose(median.get_ydata(), error.median("seed"))
-    heights = axes.collections[0].get_paths()[0].vertices[:, 1]
-    assert heights.max() == pytest.approx(float(error.quantile(0.95, "seed").max()))
-    assert heights.min() == pytest.approx(float(error.quantile(0.05, "seed").min()))
-    exact, theory = lines["exact mean"].get_ydata(), dataset["theory"].sel(view=view).values
-    np.testing.assert_array_equal(exact[np.isfinite(theory)], theory[np.isfinite(theory)])
-    assert np.isnan(exact[np.isinf(theory)]).all()
-    means = next(c for c in axes.containers if c.get_label() == "simulated mean")
-    away = abs(_SIZES - 8) >= 4
-    np.testing.assert_array_equal(means.lines[0].get_xdata(), _SIZES[away])
-    np.testing.assert_allclose(np.asarray(means.lines[0].get_ydata(), float), error.mean("seed")[away])
-    bars = np.array([segment[:, 1] for segment in means.lines[2][0].get_segments()])
-    spread = error.std("seed", ddof=1).values[away] / np.sqrt(50)
-    np.testing.assert_allclose((bars[:, 1] - bars[:, 0]) / 2, spread, rtol=0.03)
-
-
-@pytest.mark.parametrize(("column", "view"), [(0, "model-wise"), (1, "sample-wise")])
-def test_bottom_shows_the_medians_of_each_ablation_and_of_optimal_ridge(panels, dataset, column, view):
-    lines = _labelled(panels[1, column])
-    names = ["least squares", "without small singular values", "test rows in leading directions", "without a residual"]
-    for name, ablation in zip(names, _ABLATIONS, strict=True):
-        expected = dataset["error"].sel(view=view, ablation=ablation).median("seed")
-        np.testing.assert_allclose(lines[name].get_ydata(), expected)
-    ridge = dataset["ridge_error"].sel(view=view, factor=1.0).median("seed")
-    np.testing.assert_allclose(lines["optimal ridge"].get_ydata(), ridge)
-    looks = {(line.get_color(), line.get_linestyle()) for line in lines.values()}
+def test_descents_have_bands_theory_and_means_and_ablations_medians(panels, dataset, column, view):
+    (top, bottom), runs = (panels[column], panels[2 + column]), dataset.sel(view=view)
+    plain = runs.sel(ablation="none")
+    find_band(top, stats.quantiles(plain, "error", dim="seed"), _SIZES, "median, 5–95 % of data sets")
+    find(top, runs["theory"].where(np.isfinite(runs["theory"])), _SIZES, "exact mean")
+    away = plain.sel(size=[2, 4, 16, 32])  # of finite variance
+    find_points(top, stats.mean(away, "error", dim="seed", level=0.6827), away["size"], "simulated mean")
+    assert "50 data sets" in read(top)
+    looks = set()
+    for ablation, name in _NAMES.items():
+        line = find(bottom, runs["error"].sel(ablation=ablation).median("seed"), _SIZES, name)
+        looks.add((line.get_color(), line.get_linestyle()))
+    looks.add(find(bottom, runs["ridge_error"].sel(factor=1.0).median("seed"), label="optimal ridge").get_color())
     assert len(looks) == 5
-
-
-def test_axes_say_what_they_show(panels):
-    assert [axes.get_xlabel() for axes in panels[1]] == ["features $p$", "rows $n$"]
-    assert [axes.get_ylabel() for axes in panels[:, 0]] == ["test error", "test error"]
-    titles = [axes.get_title(loc="left") for axes in panels.ravel()]
-    assert [title[:3] for title in titles] == ["(a)", "(b)", "(c)", "(d)"]
-    assert "8 rows" in titles[0]
-    assert "8 features" in titles[1]
-    assert all(axes.get_xscale() == axes.get_yscale() == "log" for axes in panels.ravel())
-
-
-def test_peak_and_number_of_data_sets_are_marked(panels):
-    for axes in panels.ravel():
-        assert any(set(np.asarray(line.get_xdata()).ravel()) == {8} for line in axes.lines)
-    assert all("50 data sets" in axes.texts[0].get_text() for axes in panels[0])
-    assert [axes.texts[-1].get_text() for axes in panels[1]] == ["$p = n$", "$n = p$"]
+    for axes in (top, bottom):
+        assert axes.get_xscale() == axes.get_yscale() == "log"
+        find(axes, x=[8, 8])
