@@ -20,6 +20,17 @@ _STUDIES = {
 _REFUSALS = [(key.partition(".")[2], *refused) for key, table in REFUSED.items() for refused in table]
 
 
+_TUTORIALS = {
+    "polynomial_regression": {"degree": 30, "points": 50, "test_points": 200, "noise": 0.05}
+    | {"ridge_alpha": 0.5, "lasso_alpha": 0.001},
+    "regularization_paths": {"points": 50, "noise": 0.05, "folds": 5},
+    "sgd_landscape": {"start": 3.5, "steps": 100, "batch_size": 10, "points": 100, "noise": 0.2},
+    "noise_law": {"points": 100, "noise": 0.2},
+    "network_from_scratch": {"units": 4, "steps": 1500},
+}
+"""Numbers of the tutorials, which every preset keeps."""
+
+
 def _load(name):
     return as_experiment(load("experiments", name, _STUDIES))
 
@@ -35,6 +46,9 @@ def test_presets_are_settings_that_are_allowed_and_the_laptops_is_the_default(na
     assert study.PRESETS["laptop"] == study.Config()
     for config in study.PRESETS.values():
         check_settings(config)
+        assert vars(config).items() >= _TUTORIALS.get(name, {}).items()
+    runs = [getattr(config, "seeds", 0) for config in study.PRESETS.values()]
+    assert runs == sorted(runs)
 
 
 @pytest.mark.parametrize("name", _STUDIES)

@@ -7,7 +7,7 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments.hypergradients.hypergradient_distribution import CLAIMS, Config, run
-from jaxreg.claims import find_claim
+from tests.populations import verdicts
 
 
 @pytest.mark.slow
@@ -54,17 +54,15 @@ def _made_up(**changed):
 
 
 @pytest.mark.parametrize(
-    ("words", "changed"),
+    ("changed", "expected"),
     [
-        ("From a small rate", {"trust": [1, 0, 2, 2]}),
-        ("At a large one", {"trust": [0, 0, 2, 0]}),
-        ("decade for decade", {"trust": [0, 2, 2, 2], "line": 0.5}),
-        ("At the rate of least loss", {"trust": [0, 2, 2, 2]}),
-        ("has a sign", {"slope": 0.0}),
+        ({}, "hhuhh"),
+        ({"trust": [0, 2, 2, 2]}, "hhhfh"),
+        ({"trust": [1, 0, 2, 2]}, "fhuhh"),
+        ({"trust": [0, 0, 2, 0]}, "hfuhh"),
+        ({"trust": [0, 2, 2, 2], "line": 0.5}, "hhffh"),
+        ({"slope": 0.0}, "hhuhf"),
     ],
 )
-def test_claims_can_fall_either_way(words, changed):
-    claim = find_claim(CLAIMS, words)
-    held = {"trust": [0, 2, 2, 2]} if "decade" in words else {}
-    assert claim.judge(_made_up(**held)).status == "holds"
-    assert claim.judge(_made_up(**changed)).status == "fails"
+def test_claims_can_fall_either_way(changed, expected):
+    assert verdicts(CLAIMS, _made_up(**changed)) == expected

@@ -18,7 +18,7 @@ from experiments.hypergradients.implicit_bias import (
     run,
     slope_of,
 )
-from jaxreg.claims import find_claim
+from tests.populations import verdicts
 
 _SMALL = Config(seeds=2, scales=(0.01, 0.1, 0.5), epochs=100, descent_steps=400)
 
@@ -89,18 +89,17 @@ def _made_up(**changed):
 
 
 @pytest.mark.parametrize(
-    ("words", "changed"),
+    ("changed", "expected"),
     [
-        ("that is the scale that is fitted", {"fitted": [1.2, 0.9, 0.95]}),
-        ("are those of least penalty", {"distance": [20] * 3}),
-        ("L1 norm", {"l1_excess": [20] * 3}),
-        ("L2 norm", {"l2_excess": [2] * 3}),
-        ("of a smaller scale", {"fitted": [1, 1.1, 1]}),
-        ("follows from the losses", {"foretold": [1, 0.6, 1]}),
-        ("nearer to a sparse truth", {"error": [7, 9, 8]}),
+        ({}, "hhhhhhh"),
+        ({"fitted": [1.2, 0.9, 0.95]}, "fhhhhhh"),
+        ({"distance": [20] * 3}, "hfhhhhh"),
+        ({"l1_excess": [20] * 3}, "hhfhhhh"),
+        ({"l2_excess": [2] * 3}, "hhhfhhh"),
+        ({"fitted": [1, 1.1, 1]}, "hhhhffh"),
+        ({"foretold": [1, 0.6, 1]}, "hhhhhfh"),
+        ({"error": [7, 9, 8]}, "hhhhhhf"),
     ],
 )
-def test_claims_can_fall_either_way(words, changed):
-    claim = find_claim(CLAIMS, words)
-    assert claim.judge(_made_up()).status == "holds"
-    assert claim.judge(_made_up(**changed)).status == "fails"
+def test_claims_can_fall_either_way(changed, expected):
+    assert verdicts(CLAIMS, _made_up(**changed)) == expected

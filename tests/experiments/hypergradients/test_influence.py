@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from experiments.hypergradients.influence import CLAIMS, RANKINGS, Config, mislabel, run
-from jaxreg.claims import find_claim
+from tests.populations import verdicts
 
 
 def test_as_many_labels_as_asked_for_are_others():
@@ -41,16 +41,15 @@ def _made_up(**changed):
 
 
 @pytest.mark.parametrize(
-    ("words", "changed"),
+    ("changed", "expected"),
     [
-        ("Most of the first", {"precision": [40, 10, 20]}),
-        ("their own training loss", {"precision": [90, 95, 70]}),
-        ("early in the training", {"precision": [90, 60, 95]}),
-        ("one trained with all", {"accuracy_of_all": 97}),
-        ("without the first by early loss", {"test_accuracy": [95, 90, 97]}),
+        ({}, "hhhhh"),
+        ({"precision": [40, 10, 20]}, "fhhhh"),
+        ({"precision": [90, 95, 70]}, "hfhhh"),
+        ({"precision": [90, 60, 95]}, "hhfhh"),
+        ({"accuracy_of_all": 97}, "hhhfh"),
+        ({"test_accuracy": [95, 90, 97]}, "hhhhf"),
     ],
 )
-def test_claims_can_fall_either_way(words, changed):
-    claim = find_claim(CLAIMS, words)
-    assert claim.judge(_made_up()).status == "holds"
-    assert claim.judge(_made_up(**changed)).status == "fails"
+def test_claims_can_fall_either_way(changed, expected):
+    assert verdicts(CLAIMS, _made_up(**changed)) == expected

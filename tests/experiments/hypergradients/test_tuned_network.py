@@ -17,7 +17,7 @@ from experiments.hypergradients.tuned_network import (
     run,
     unpack,
 )
-from jaxreg.claims import find_claim
+from tests.populations import verdicts
 
 _VALUES = np.float32([1e-3, 2e-3, 3e-3, 0.2, 1.0, 2.0, 3.0, 4.0])
 
@@ -81,16 +81,15 @@ def _made_up(**changed):
 
 
 @pytest.mark.parametrize(
-    ("words", "changed"),
+    ("changed", "expected"),
     [
-        ("lowers the test loss", [1.0, 0.5, 0.4, 0.9]),
-        ("more than random search of", [0.6, 0.5, 0.4, 0.9]),
-        ("successive halving of", [0.45, 0.5, 0.4, 0.9]),
-        ("halving lowers it more", [0.3, 0.5, 0.6, 0.9]),
-        ("What gradients find", [0.5, 0.5, 0.4, 0.9]),
+        ({}, "hhhhh"),
+        ({"test_loss": [1.0, 0.5, 0.4, 0.9]}, "fffhf"),
+        ({"test_loss": [0.6, 0.5, 0.4, 0.9]}, "hffhf"),
+        ({"test_loss": [0.45, 0.5, 0.4, 0.9]}, "hhfhf"),
+        ({"test_loss": [0.3, 0.5, 0.6, 0.9]}, "hhhfh"),
+        ({"test_loss": [0.5, 0.5, 0.4, 0.9]}, "hufhf"),
     ],
 )
-def test_claims_can_fall_either_way(words, changed):
-    claim = find_claim(CLAIMS, words)
-    assert claim.judge(_made_up()).status == "holds"
-    assert claim.judge(_made_up(test_loss=changed)).status == "fails"
+def test_claims_can_fall_either_way(changed, expected):
+    assert verdicts(CLAIMS, _made_up(**changed)) == expected

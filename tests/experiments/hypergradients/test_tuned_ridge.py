@@ -20,7 +20,7 @@ from experiments.hypergradients.tuned_ridge import (
     ridge_of,
     run,
 )
-from jaxreg.claims import find_claim
+from tests.populations import verdicts
 
 _SMALL = Config(seeds=3, draws=2, steps=40, strength_steps=10)
 
@@ -85,19 +85,18 @@ def _made_up(**changed):
 
 
 @pytest.mark.parametrize(
-    ("words", "changed"),
+    ("changed", "expected"),
     [
-        ("gradients on log", {"reached": False}),
-        ("as well as that of the grid", {"risk": [1.05, 1, 1, 0.95]}),
-        ("for each decade", {"risk": [1, 1, 1.1, 0.95]}),
-        ("Leave-one-out chooses", {"risk": [1, 1, 1, 0.5]}),
-        ("a strength for each coefficient", {"found": [False] * 3}),
-        ("With misleading columns", {"found": [True] * 3}),
-        ("of their own predict", {"test_error": [3, 2, 1]}),
-        ("do not overfit", {"validation_error": [0.5, 2, 3]}),
+        ({}, "hhhhhhhh"),
+        ({"reached": False}, "fhhhhhhh"),
+        ({"risk": [1.05, 1, 1, 0.95]}, "hfhhhhhh"),
+        ({"risk": [1, 1, 1.1, 0.95]}, "hhfhhhhh"),
+        ({"risk": [1, 1, 1, 0.5]}, "hhhfhhhh"),
+        ({"found": [False] * 3}, "hhhhfhhh"),
+        ({"found": [True] * 3}, "hhhhhfhh"),
+        ({"test_error": [3, 2, 1]}, "hhhhhhff"),
+        ({"validation_error": [0.5, 2, 3]}, "hhhhhhhf"),
     ],
 )
-def test_claims_can_fall_either_way(words, changed):
-    claim = find_claim(CLAIMS, words)
-    assert claim.judge(_made_up()).status == "holds"
-    assert claim.judge(_made_up(**changed)).status == "fails"
+def test_claims_can_fall_either_way(changed, expected):
+    assert verdicts(CLAIMS, _made_up(**changed)) == expected

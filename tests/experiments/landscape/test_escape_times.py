@@ -1,17 +1,15 @@
 """The experiment on escape times: its cells, its population against its exact law, its theories, its claims."""
 
-import dataclasses
-import json
 import math
 
 import numpy as np
 import pytest
-import xarray as xr
 
-from experiments.landscape.escape_times import BARRIER, CLAIMS, EXITS, LAWS, PRESETS, Config, compare, run
+from experiments.landscape.escape_times import BARRIER, CLAIMS, EXITS, LAWS, Config, compare, run
 from jaxreg.claims import judge
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import DOUBLE_WELL, PASSAGES, theory
+from tests.experiments.schema import assert_form
 
 # The temperature of 0.1 at a rate of 0.15 is in both parts, as a batch of 1 and as one of 3.
 _SMALL = Config(
@@ -30,33 +28,10 @@ def result(store):
     return run(_SMALL, store=store, progress=False).load()
 
 
-def test_presets_are_of_one_study():
-    for config in PRESETS.values():
-        assert config.horizon >= 6
-        assert 1 in config.batch_sizes
-        assert BARRIER / min(config.temperatures) >= 2.5
-        assert 2 * config.rate_per_sample <= 0.1  # ηh, where the diffusion is tested
-        assert config.rate_per_sample * max(config.batch_sizes) >= 0.6
-        for temperature in config.temperatures:
-            noise = math.sqrt(2 * temperature / config.learning_rate)
-            assert theory.temperature(config.learning_rate, noise) == pytest.approx(temperature)
-    assert PRESETS["laptop"].seeds >= 40_000  # 3 % in every cell at once
-
-
-def test_result_is_labelled(result):
-    assert dict(result.sizes) | {"curve_temperature": 0, "curve_rate": 0} == {
-        "cell": 4, "exit": 2, "seed": 1000, "law": 3, "curve_temperature": 0, "curve_rate": 0
-    }  # fmt: skip
-    assert result["part"].values.tolist() == ["temperature"] * 2 + ["rate"] * 2
-    assert result["exit"].values.tolist() == list(EXITS)
-    assert result["law"].values.tolist() == list(LAWS)
-    np.testing.assert_allclose(result["temperature"], [0.2, 0.1, 0.1, 0.1])
-    np.testing.assert_allclose(result["learning_rate"], [0.15, 0.15, 0.15, 0.6])
-    assert result["batch_size"].values.tolist() == [1, 1, 3, 12]
+def test_the_result_is_what_its_figure_draws(result):
+    assert_form(result, "landscape.escape_times")
     expected = theory.temperature(result["learning_rate"].values, result["noise"].values, result["batch_size"].values)
     np.testing.assert_allclose(result["temperature"], expected)
-    assert json.loads(result.attrs["provenance"])
-    assert not result["diverged"].any()
 
 
 def test_times_are_those_of_the_exact_law(result):
@@ -191,9 +166,3 @@ def test_claims_of_the_population(result):
         assert 900 < verdict.n <= 1000
     with pytest.raises(ArgumentError, match=r"0\.1"):
         judge(CLAIMS, result.isel(cell=[0, 2, 3]))
-
-
-def test_more_seeds_continue_the_store(store, result):
-    more = run(dataclasses.replace(_SMALL, seeds=1100), store=store, progress=False).load()
-    xr.testing.assert_equal(more[["steps", "status"]].isel(seed=slice(1000)), result[["steps", "status"]])
-    assert (more["passed"] > result["passed"]).all()

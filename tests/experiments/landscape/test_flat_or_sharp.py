@@ -1,8 +1,6 @@
 """The experiment on two equally deep minima: shares and histograms against laws found independently; its claims."""
 
-import dataclasses
 import itertools
-import json
 import math
 
 import jax
@@ -16,7 +14,6 @@ from experiments.landscape.flat_or_sharp import (
     BINS,
     CLAIMS,
     FLAT,
-    PRESETS,
     SADDLE,
     SHARP,
     Config,
@@ -26,6 +23,7 @@ from experiments.landscape.flat_or_sharp import (
 )
 from jaxreg.claims import judge
 from jaxreg.landscape import EQUAL_DEPTH_SEXTIC
+from tests.experiments.schema import assert_form
 
 _SMALL = Config(seeds=100, learning_rates=(0.28, 0.2), temperature=0.07, burn_in=6, relaxations=20)
 _HEIGHT = np.polynomial.Polynomial(EQUAL_DEPTH_SEXTIC.coefficients)
@@ -57,24 +55,9 @@ def chain(request, result):
     return request.param, grid, one, 64 / math.log(apart[5] / apart[6])
 
 
-def test_presets_are_of_one_study():
-    for config in PRESETS.values():
-        assert len({config.temperature, Config().temperature}) == 1
-        assert min(config.learning_rates) <= 0.08
-        assert max(config.learning_rates) >= 0.24
-        assert config.burn_in >= 6
-    # √(8 / relaxations / runs), four of which make 3 %
-    assert math.sqrt(8 / Config().relaxations / (2 * Config().seeds)) < 0.0075
-
-
-def test_result_is_labelled(result):
-    sizes = {"learning_rate": 2, "start": 2, "seed": 100, "bin": BINS}
-    assert {name: result.sizes[name] for name in sizes} == sizes
-    np.testing.assert_allclose(result["learning_rate"], _SMALL.learning_rates)
-    assert result["start"].values.tolist() == ["sharp", "flat"]
-    assert json.loads(result.attrs["provenance"])
+def test_the_result_is_what_its_figure_draws(result):
+    assert_form(result, "landscape.flat_or_sharp")
     np.testing.assert_allclose((SHARP, FLAT), (-1, 1), atol=1e-9)
-    assert BIN_EDGES[BINS // 2] == SADDLE
     np.testing.assert_allclose(result["bin"], (BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2)
 
 
@@ -209,10 +192,3 @@ def test_claims_of_the_population(result):
     for verdict in verdicts:
         assert verdict.interval[0] < verdict.effect < verdict.interval[1]
         assert 100 < verdict.n <= 200
-
-
-def test_more_seeds_continue_the_store(store, result):
-    more = run(dataclasses.replace(_SMALL, seeds=102), store=store, progress=False).load()
-    names = ["share", "counts"]
-    xr.testing.assert_equal(more[names].isel(seed=slice(100)), result[names])
-    assert (more["counts"].isel(seed=slice(100, None)).sum("bin") > 0).all()

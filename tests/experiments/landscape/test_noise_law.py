@@ -7,13 +7,14 @@ import pytest
 import xarray as xr
 
 import jaxreg as jr
-from experiments.landscape.noise_law import CLAIMS, PRESETS, Config, run
+from experiments.landscape.noise_law import CLAIMS, Config, run
 from experiments.landscape.noise_law import runs as noise_runs
 from experiments.landscape.noise_law.runs import EDGES, count_sizes, median_size, tail_exponent
 from experiments.landscape.sgd_landscape import Config as Tutorial
 from experiments.landscape.sgd_landscape import make_data
 from jaxreg import randomness, sampling
 from jaxreg.claims import judge
+from tests.experiments.schema import assert_form
 
 _SMALL = Config(
     draws=20_000,
@@ -39,23 +40,10 @@ def _verdicts(result):
     return [verdict for _, verdict in judge(CLAIMS, result)]
 
 
-def test_presets():
-    assert PRESETS["paper"].runs >= 1_000_000
-    for config in PRESETS.values():
-        assert (config.points, config.noise) == (100, 0.2)
-        assert 100 in config.refit_sizes
-        assert min(config.tail_rates) < 1 < max(config.tail_rates)
-
-
-def test_result_is_labelled(result):
-    sizes = {"batch_size": 3, "weight": 2, "size": len(EDGES) - 1, "subset_size": 9, "setting": 4}
-    assert dict(result.sizes) == sizes | {"relative_rate": 2, "regression_size": 1, "tail_rate": 2}
+def test_the_result_is_what_its_figure_draws(result):
+    assert_form(result, "landscape.noise_law")
     assert (result["error_count"].sum("size") == 20_000).all()
-    assert int(result["draws"]) == 20_000
-    assert int(result["runs"]) == 10_000
     assert not any(np.isnan(result[name]).any() for name in result.data_vars)
-    names = ["additive noise", "heavy ball, β = 0.8", "5 of 20 samples", "regression, B = 2"]
-    assert result["setting"].values.tolist() == names
 
 
 def test_errors_are_those_of_polyfit(result):

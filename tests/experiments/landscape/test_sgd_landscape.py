@@ -1,7 +1,6 @@
 """The experiment on the landscape of T2: its data, its population, its control, its claims."""
 
 import dataclasses
-import json
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +10,13 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments.landscape.operations import count_operations
-from experiments.landscape.sgd_landscape import CLAIMS, PRESETS, Config, make_data, run, shares
+from experiments.landscape.sgd_landscape import CLAIMS, Config, make_data, run, shares
 from experiments.landscape.sgd_landscape.runs import BIN_EDGES, STEP_KINDS, histogram
 from jaxreg.claims import find_claim, judge
 from jaxreg.errors import ArgumentError, StoreError
 from jaxreg.landscape import FATES, T2_LANDSCAPE, descend, fate, refit_gradient
 from jaxreg.landscape.recurrence import differentiate, fit_recurrence
+from tests.experiments.schema import assert_form
 
 _SMALL = Config(seeds=400, learning_rates=(0.03, 0.3), batch_sizes=(10, 20), initial_weights=(-4.0, 3.5), balls=400)
 
@@ -31,19 +31,6 @@ def result(store):
     return run(_SMALL, store=store, progress=False).load()
 
 
-def test_presets_keep_to_the_tutorial():
-    assert PRESETS["laptop"].seeds >= 10_000
-    assert PRESETS["paper"].seeds >= 100_000
-    assert PRESETS["laptop"].balls == PRESETS["quick"].balls == 10_000
-    for config in PRESETS.values():
-        assert config.start in config.initial_weights
-        assert config.batch_size in config.batch_sizes
-        assert (config.start, config.steps, config.batch_size, config.points, config.noise) == (3.5, 100, 10, 100, 0.2)
-        assert 0.3 in config.learning_rates
-        steps = np.diff(np.log(config.learning_rates))
-        np.testing.assert_allclose(steps, steps[0], rtol=1e-3)
-
-
 def test_data_are_those_of_the_tutorial():
     x, y = make_data(Config())
     np.testing.assert_array_equal(x, np.linspace(-10, 10, 100))
@@ -54,16 +41,9 @@ def test_data_are_those_of_the_tutorial():
     assert not np.array_equal(y, make_data(Config(data_seed=1))[1])
 
 
-def test_result_is_labelled(result):
-    expected = {"seed": 400, "learning_rate": 2, "step": 100, "point": 100, "batch_size": 2, "initial_weight": 2}
-    expected |= {"outcome": 4, "moment": 101, "bin": 140, "draw": 10, "power": 7, "kind": 3}
-    assert dict(result.sizes) == expected
+def test_the_result_is_what_its_figure_draws(result):
+    assert_form(result, "landscape.sgd_landscape")
     assert result["outcome"].values.tolist() == list(FATES)
-    assert result["fate"].dims == ("seed", "learning_rate")
-    np.testing.assert_allclose(result["learning_rate"], [0.03, 0.3])
-    assert "prng" in result.attrs["provenance"]
-    assert json.loads(result.attrs["provenance"])
-    assert float(result["start"]) == 3.5
 
 
 def test_fates_belong_to_the_last_weights(result):

@@ -8,13 +8,13 @@ import xarray as xr
 from scipy.stats import norm
 
 import jaxreg as jr
-from experiments.penalties.blur import CLAIMS, DECODERS, PRESETS, Config, run
+from experiments.penalties.blur import CLAIMS, DECODERS, Config, run
 from experiments.penalties.blur import networks as blur_networks
-from experiments.penalties.blur.claims import SEPARATION
 from experiments.penalties.blur.images import describe_classes, measure_decoders, measure_energy
 from experiments.penalties.blur.samples import locate
 from jaxreg.claims import judge
 from jaxreg.errors import ArgumentError
+from tests.experiments.schema import assert_form
 
 _SMALL = Config(
     samples=6,
@@ -42,22 +42,8 @@ def digits():
     return data.x_train.reshape(-1, 8, 8), data.y_train
 
 
-def test_presets():
-    assert PRESETS["paper"].dataset == "mnist"
-    for config in PRESETS.values():
-        assert SEPARATION in config.separations
-        assert {0.5, 0.7} <= set(config.upper_shares)
-
-
-def test_result_is_labelled(result):
-    assert result["value"].dims == ("separation", "sample", "entry")
-    assert result["position"].dims == ("upper_share", "loss", "network", "point", "draw")
-    assert result["image"].dims == ("decoder_loss", "decoder", "class", "image_draw", "row", "column")
-    assert result["decoder_loss"].values.tolist() == list(DECODERS) == ["squared", "absolute", "adversarial"]
-    assert result["loss"].values.tolist() == ["squared", "absolute", "mixture", "adversarial"]
-    assert result.attrs["dataset"] == "digits"
-    for population in ("samples", "networks", "decoders"):
-        assert not result[f"diverged_{population}"].any()
+def test_the_result_is_what_its_figure_draws(result):
+    assert_form(result, "penalties.blur")
 
 
 # --- (a) ---

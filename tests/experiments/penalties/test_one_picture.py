@@ -8,11 +8,13 @@ from scipy.linalg import expm
 from scipy.optimize import brentq, minimize
 
 import jaxreg as jr
-from experiments.penalties.one_picture import CLAIMS, METHODS, PRESETS, Config, make_data, run, worst_filter
+from experiments.penalties.one_picture import CLAIMS, METHODS, Config, make_data, run, worst_filter
 from experiments.penalties.one_picture.runs import calibrate, find_bound, scale_columns, smooth
 from jaxreg import randomness
-from jaxreg.claims import find_claim, judge
+from jaxreg.claims import judge
 from jaxreg.linear import ridge_path, ridge_risk
+from tests.experiments.schema import assert_form
+from tests.populations import verdicts
 
 _SMALL = Config(seeds=64, draws=16, problems=60, fractions=(0.3, 0.7), points=16, columns=4, sgd_steps=600)
 
@@ -28,19 +30,8 @@ def problem():
     return X, mean, calibrate(X, np.array([1.2, 2.8]), _SMALL.learning_rate)
 
 
-def test_presets():
-    assert PRESETS["quick"].seeds < Config().seeds < PRESETS["paper"].seeds
-
-
-def test_result_is_labelled(result):
-    assert result["error"].dims == ("method", "df")
-    assert result["filter"].dims == ("draw", "method", "df", "eigen")
-    assert result["flow"].dims == ("problem", "time")
-    assert result["path_filter"].dims == ("method", "fine_df", "eigen")
-    np.testing.assert_allclose(result["df"], [1.2, 2.8])
-    assert not result["diverged"].any()
-    assert not result["problem_diverged"].any()
-    assert (result["n"] == 64).all()
+def test_the_result_is_what_its_figure_draws(result):
+    assert_form(result, "penalties.one_picture")
 
 
 def test_data_have_the_stated_scale():
@@ -219,31 +210,20 @@ def _made_up(descent=0.0, dropout=0.0, noise=0.0, spread=1e-3, flow=1.6, steps=1
 
 
 @pytest.mark.parametrize(
-    ("claim", "changed", "status"),
+    ("changed", "expected"),
     [
-        *(
-            (k, {}, "holds")
-            for k in (
-                "gradient descent from",
-                "SGD with dropout",
-                "SGD with input",
-                "Gradient flow at",
-                "So have k",
-                "of freedom, early",
-                "of freedom, dropout",
-            )
-        ),
-        ("gradient descent from", {"descent": 1e-6}, "fails"),
-        ("SGD with dropout", {"dropout": 0.1}, "fails"),
-        ("SGD with dropout", {"spread": 0.1}, "undecided"),
-        ("SGD with input", {"noise": -0.1}, "fails"),
-        ("Gradient flow at", {"flow": 1.7}, "fails"),
-        ("So have k", {"steps": 1.7}, "fails"),
-        ("of freedom, early", {"early": 1.2}, "fails"),
-        ("of freedom, early", {"early": 1 / 1.2}, "fails"),
-        ("of freedom, dropout", {"masked": 2.0}, "fails"),
-        ("of freedom, dropout", {"masked": np.exp(0.1)}, "undecided"),
+        ({}, "hhhhhhh"),
+        ({"descent": 1e-6}, "fhhhhhh"),
+        ({"dropout": 0.1}, "hfhhhhh"),
+        ({"spread": 0.1}, "huuhhhh"),
+        ({"noise": -0.1}, "hhfhhhh"),
+        ({"flow": 1.7}, "hhhfhhh"),
+        ({"steps": 1.7}, "hhhhfhh"),
+        ({"early": 1.2}, "hhhhhfh"),
+        ({"early": 1 / 1.2}, "hhhhhfh"),
+        ({"masked": 2.0}, "hhhhhhf"),
+        ({"masked": np.exp(0.1)}, "hhhhhhu"),
     ],
 )
-def test_claims_can_fall_either_way(claim, changed, status):
-    assert find_claim(CLAIMS, claim).judge(_made_up(**changed)).status == status
+def test_claims_can_fall_either_way(changed, expected):
+    assert verdicts(CLAIMS, _made_up(**changed)) == expected

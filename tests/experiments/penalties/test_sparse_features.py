@@ -12,7 +12,6 @@ from sklearn.linear_model import Lasso
 import jaxreg as jr
 from experiments.penalties.sparse_features import (
     CLAIMS,
-    PRESETS,
     TASKS,
     Config,
     at_chosen,
@@ -22,7 +21,9 @@ from experiments.penalties.sparse_features import (
 )
 from experiments.penalties.sparse_features.designs import generate_corpus, read_corpus, read_docstrings
 from experiments.penalties.sparse_features.fits import COMMON
-from jaxreg.claims import find_claim, judge
+from jaxreg.claims import judge
+from tests.experiments.schema import assert_form
+from tests.populations import verdicts
 
 _SMALL = Config(
     seeds=3,
@@ -48,26 +49,10 @@ def corpora():
     return [generate_corpus(_SMALL.documents, _SMALL.words, _SMALL.length, _SMALL.corpus_seed), real]
 
 
-def test_presets():
-    assert Config().words ** 2 >= 10_000
-    assert PRESETS["quick"].seeds < Config().seeds < PRESETS["paper"].seeds
-
-
-def test_result_is_labelled(result, corpora):
-    assert dict(result.sizes) == {
-        "task": 3,
-        "samples": 2,
-        "seed": 3,
-        "share": 3,
-        "place": 8,
-        "corpus": 2,
-        "feature": 400,
-    }
-    assert not result["diverged"].any()
+def test_the_result_is_what_its_figure_draws(result, corpora):
+    assert_form(result, "penalties.sparse_features")
     assert float(result["gap"].max()) < 1e-10
-    assert result.attrs["libraries"].startswith("scipy.ndimage ")
     assert list(result["name"].sel(corpus="docstrings").values) == list(corpora[1].names)
-    assert int(result["real_features"]) == 400
 
 
 def test_random_text_has_the_words_that_were_drawn():
@@ -211,47 +196,19 @@ def _made_up(found=4, selected=4, early=2, right=0.9, first=20):
 
 
 @pytest.mark.parametrize(
-    ("claim", "changed", "status"),
+    ("changed", "expected"),
     [
-        *(
-            (k, {}, "holds")
-            for k in (
-                "exactly the bigrams that matter, of random",
-                "all the bigrams that matter, of random",
-                "others, of random",
-                "exactly the bigrams that matter, of real",
-                "all the bigrams that matter, of real",
-                "others, of real",
-                "With fewer than",
-                "At most 1",
-            )
-        ),
-        *(
-            (k, {"selected": 9}, "fails")
-            for k in (
-                "exactly the bigrams that matter, of random",
-                "others, of random",
-                "exactly the bigrams that matter, of real",
-                "others, of real",
-            )
-        ),
-        *(
-            (k, {"selected": 9}, "holds")
-            for k in ("all the bigrams that matter, of random", "all the bigrams that matter, of real")
-        ),
-        *(
-            (k, {"found": 3}, "fails")
-            for k in ("all the bigrams that matter, of random", "all the bigrams that matter, of real")
-        ),
-        ("With fewer than", {"early": 4}, "fails"),
-        ("With fewer than", {"first": 100}, "undecided"),
-        ("At most 1", {"right": 0.6}, "fails"),
-        ("At most 1", {"right": 0.73}, "undecided"),
+        ({}, "hhhhhhhh"),
+        ({"selected": 9}, "fhffhfhh"),
+        ({"found": 3}, "ffffffhh"),
+        ({"early": 4}, "hhhhhhfh"),
+        ({"first": 100}, "hhhhhhuh"),
+        ({"right": 0.6}, "hhhhhhhf"),
+        ({"right": 0.73}, "hhhhhhhu"),
     ],
 )
-def test_claims_can_fall_either_way(claim, changed, status):
-    verdict = find_claim(CLAIMS, claim).judge(_made_up(**changed))
-    assert verdict.status == status, verdict
+def test_claims_can_fall_either_way(changed, expected):
+    assert verdicts(CLAIMS, _made_up(**changed)) == expected
 
 
 def test_half_of_the_samples_decide_nothing():

@@ -9,10 +9,12 @@ from scipy.optimize import minimize
 from sklearn.linear_model import Ridge
 
 import jaxreg as jr
-from experiments.penalties.weight_decay import CLAIMS, PICTURE, PICTURE_DECAY, PRESETS, Config, run
+from experiments.penalties.weight_decay import CLAIMS, PICTURE, PICTURE_DECAY, Config, run
 from experiments.penalties.weight_decay.runs import MOMENTUM, make_problem, minimize_in_box
 from jaxreg import randomness
-from jaxreg.claims import find_claim, judge
+from jaxreg.claims import judge
+from tests.experiments.schema import assert_form
+from tests.populations import verdicts
 
 _make = jax.jit(make_problem, static_argnums=(1, 2))
 _SMALL = Config(seeds=24, ends=6, columns=4, samples=20, steps=40, end_steps=25_000)
@@ -33,17 +35,9 @@ def problem():
     return X, y[:, 0], start[:, 0], rows
 
 
-def test_presets():
-    assert PRESETS["quick"].seeds < Config().seeds < PRESETS["paper"].seeds
-
-
-def test_result_is_labelled(result):
-    assert result["norm"].dims == ("seed", "strength", "step")
-    assert result["apart"].dims == ("seed", "optimizer", "form", "made")
-    assert result["end"].dims == ("problem", "method", "end_weight")
-    assert result["distance"].dims == ("pair", "problem")
+def test_the_result_is_what_its_figure_draws(result):
+    assert_form(result, "penalties.weight_decay")
     assert float(result["critical"]) == 20 * (2 / 0.5 - 1)
-    assert not result["diverged"].any()
 
 
 def test_problems_have_the_stated_scale(problem):
@@ -206,35 +200,25 @@ def _made_up(
 
 
 @pytest.mark.parametrize(
-    ("claim", "changed", "status"),
+    ("changed", "expected"),
     [
-        ("θ ← θ(1", {}, "holds"),
-        ("θ ← θ(1", {"off": 1e-6}, "fails"),
-        ("Every step shrinks", {}, "holds"),
-        ("Every step shrinks", {"grows": 10}, "undecided"),
-        ("Every step shrinks", {"grows": 100}, "fails"),
-        ("Every step with", {}, "holds"),
-        ("Every step with", {"unhelpful": 10}, "undecided"),
-        ("Every step with", {"unhelpful": 100}, "fails"),
-        ("λ = faster", {}, "holds"),
-        ("λ = faster", {"crossing": 10}, "undecided"),
-        ("λ = faster", {"crossing": 100}, "fails"),
-        ("λ = smaller", {"crossing": 100}, "holds"),
-        ("λ = smaller", {"last_crossing": 100}, "fails"),
-        ("The factor 1", {}, "fails"),
-        ("The factor 1", {"beyond": 0.5}, "holds"),
-        ("For SGD, decoupled", {}, "holds"),
-        ("For SGD, decoupled", {"apart": (1e-3, 0, 0)}, "fails"),
-        ("Decay coupled into", {}, "holds"),
-        ("Decay coupled into", {"coupled": 1e-3}, "fails"),
-        ("With momentum too", {}, "holds"),
-        ("With momentum too", {"apart": (0, 0.5, 0)}, "fails"),
-        ("With Adam too", {}, "holds"),
-        ("With Adam too", {"apart": (0, 0, 0.5)}, "fails"),
-        *((k, {}, "holds") for k in ("Adam with L2", "Momentum β with", "AdamW with decay", "AdamW reaches the")),
-        *((k, {"far": 1e-3}, "fails") for k in ("Adam with L2", "Momentum β with")),
-        *((k, {"far": 0.1}, "fails") for k in ("AdamW with decay", "AdamW reaches the")),
+        ({}, "hhhhhfhhhhhhhh"),
+        ({"off": 1e-6}, "fhhhhfhhhhhhhh"),
+        ({"grows": 10}, "huhhhfhhhhhhhh"),
+        ({"grows": 100}, "hfhhhfhhhhhhhh"),
+        ({"unhelpful": 10}, "hhuhhfhhhhhhhh"),
+        ({"unhelpful": 100}, "hhfhhfhhhhhhhh"),
+        ({"crossing": 10}, "hhhuhfhhhhhhhh"),
+        ({"crossing": 100}, "hhhfhfhhhhhhhh"),
+        ({"last_crossing": 100}, "hhhfffhhhhhhhh"),
+        ({"beyond": 0.5}, "hhhhhhhhhhhhhh"),
+        ({"apart": (0.001, 0, 0)}, "hhhhhffhhhhhhh"),
+        ({"coupled": 0.001}, "hhhhhfhfhhhhhh"),
+        ({"apart": (0, 0.5, 0)}, "hhhhhfhhfhhhhh"),
+        ({"apart": (0, 0, 0.5)}, "hhhhhfhhhfhhhh"),
+        ({"far": 0.001}, "hhhhhfhhhhffhh"),
+        ({"far": 0.1}, "hhhhhfhhhhffff"),
     ],
 )
-def test_claims_can_fall_either_way(claim, changed, status):
-    assert find_claim(CLAIMS, claim).judge(_made_up(**changed)).status == status
+def test_claims_can_fall_either_way(changed, expected):
+    assert verdicts(CLAIMS, _made_up(**changed)) == expected

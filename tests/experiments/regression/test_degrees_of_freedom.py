@@ -6,8 +6,9 @@ import pytest
 from sklearn.linear_model import Lasso
 
 import jaxreg as jr
-from experiments.regression.degrees_of_freedom import CLAIMS, PRESETS, Config, make_data, run, worst
+from experiments.regression.degrees_of_freedom import CLAIMS, Config, make_data, run, worst
 from jaxreg.claims import find_claim, judge
+from tests.experiments.schema import assert_form
 
 _SMALL = Config(seeds=2000, points=25, columns=6, noise=1.0, strengths=5, correlation=0.2)
 
@@ -22,17 +23,8 @@ def _mean(result, name):
     return values.mean("seed"), values.std("seed") / np.sqrt(_SMALL.seeds)
 
 
-def test_presets():
-    assert PRESETS["quick"].seeds < Config().seeds < PRESETS["paper"].seeds
-
-
-def test_result_is_labelled(result):
-    assert dict(result.sizes) == {"seed": 2000, "alpha": 5, "ridge_alpha": 5, "step": 6}
-    for name in ("lasso", "refit", "active"):
-        assert result[name].dims == ("seed", "alpha")
-    assert result["lar"].dims == ("seed", "step")
-    assert result["divergence"].dims == ("alpha",)
-    assert not result["diverged"].any()
+def test_the_result_is_what_its_figure_draws(result):
+    assert_form(result, "regression.degrees_of_freedom")
     np.testing.assert_allclose(result["alpha"][-1], result["alpha_max"])
 
 

@@ -1,17 +1,13 @@
 """The experiment on double descent: its fits against NumPy's, its curve, its claims, which can fall either way."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
-import xarray as xr
 
 import jaxreg as jr
 from experiments.regression.double_descent import (
     ABLATIONS,
     CLAIMS,
-    PRESETS,
     VIEWS,
     Config,
     find_peak_height,
@@ -19,6 +15,7 @@ from experiments.regression.double_descent import (
     run,
 )
 from jaxreg.claims import judge
+from tests.experiments.schema import assert_form
 
 _SMALL = Config(seeds=60, critical=8, features=24, sizes=(2, 4, 8, 12, 16, 24), factors=(0.25, 1.0, 4.0))
 
@@ -28,19 +25,8 @@ def result():
     return run(_SMALL, progress=False).load()
 
 
-def test_presets():
-    assert PRESETS["paper"].seeds >= 10_000
-    for config in PRESETS.values():
-        assert {config.critical // 2, config.critical, 2 * config.critical} <= set(config.sizes)
-
-
-def test_result_is_labelled(result):
-    assert result["error"].dims == ("view", "seed", "size", "ablation")
-    assert result["ridge_error"].dims == ("view", "seed", "size", "factor")
-    assert result["view"].values.tolist() == list(VIEWS)
-    assert result["ablation"].values.tolist() == list(ABLATIONS)
-    assert result.attrs["critical"] == 8
-    assert not result["diverged"].any()
+def test_the_result_is_what_its_figure_draws(result):
+    assert_form(result, "regression.double_descent")
 
 
 @pytest.mark.parametrize(("view", "size"), [("model-wise", 3), ("model-wise", 12), ("sample-wise", 5)])
@@ -140,11 +126,3 @@ def test_claims_of_ridge_fail_where_error_rises_or_another_strength_is_better(re
     better = result["ridge_error"] - 0.3 * (result["factor"] == 4.0)
     found = judge(CLAIMS, _replace(result, "ridge_error", better.transpose(*result["ridge_error"].dims)))
     assert found[7][1].status == "fails"
-
-
-@pytest.mark.slow
-def test_more_seeds_continue_the_store(tmp_path):
-    small = dataclasses.replace(_SMALL, seeds=4)
-    first = run(small, store=tmp_path / "s.zarr", progress=False).load()
-    more = run(dataclasses.replace(small, seeds=6), store=tmp_path / "s.zarr", progress=False).load()
-    xr.testing.assert_equal(more["error"].isel(seed=slice(4)), first["error"])

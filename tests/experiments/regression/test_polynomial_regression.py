@@ -1,6 +1,5 @@
 """The experiment on T1: its data and fits against NumPy and scikit-learn, its population, its table, its claims."""
 
-import dataclasses
 import warnings
 
 import jax
@@ -10,9 +9,9 @@ import xarray as xr
 from numpy.polynomial import legendre, polynomial
 
 import jaxreg as jr
-from experiments.regression.polynomial_regression import CLAIMS, FITS, PRESETS, TRUTH, Config, kept, report, run, table
+from experiments.regression.polynomial_regression import CLAIMS, FITS, TRUTH, Config, kept, report, run, table
 from jaxreg.claims import find_claim, judge
-from jaxreg.errors import StoreError
+from tests.experiments.schema import assert_form
 
 _SMALL = Config(seeds=100)
 
@@ -22,25 +21,9 @@ def result():
     return run(_SMALL, progress=False)
 
 
-def test_presets_keep_to_the_tutorial():
-    assert all(config.seeds >= 1000 for config in PRESETS.values())
-    for config in PRESETS.values():
-        numbers = (config.degree, config.points, config.test_points, config.noise)
-        assert numbers == (30, 50, 200, 0.05)
-        assert (config.ridge_alpha, config.lasso_alpha) == (0.5, 0.001)
-    x = np.linspace(-10, 10, 50)
-    np.testing.assert_allclose(polynomial.polyval(x, TRUTH), 0.001 * (-(x**3) + x**2 + x), rtol=1e-12, atol=1e-15)
-
-
-def test_result_is_labelled_and_in_float64(result):
-    assert dict(result.sizes) == {"basis": 2, "seed": 100, "fit": 3, "degree": 30, "x_test": 200, "x": 50}
-    assert result["fit"].values.tolist() == list(FITS)
-    assert result["degree"].values.tolist() == list(range(1, 31))
-    np.testing.assert_array_equal(result["x"], np.linspace(-10, 10, 50))
-    np.testing.assert_array_equal(result["x_test"], np.linspace(-10, 10, 200))
+def test_the_result_is_what_its_figure_draws(result):
+    assert_form(result, "regression.polynomial_regression")
     assert {result[name].dtype for name in ("y", "coef", "curve", "test_error")} == {np.dtype(np.float64)}
-    assert not result["diverged"].any()
-    assert float(result["noise"]) == 0.05
 
 
 def test_data_are_truth_and_noise_alike_in_both_bases(result):
@@ -218,16 +201,3 @@ def test_claims_read_the_tutorials_basis_and_leave_diverged_draws_out(result):
 
 
 # --- Settings and stores ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_more_seeds_continue_the_store(tmp_path, result):
-    store = tmp_path / "s.zarr"
-    first = run(_SMALL, store=store, progress=False).load()
-    xr.testing.assert_equal(first.drop_attrs(), result.drop_attrs())
-    more = run(dataclasses.replace(_SMALL, seeds=110), store=store, progress=False).load()
-    xr.testing.assert_equal(more.isel(seed=slice(100)).drop_attrs(), first.drop_attrs())
-    assert np.isfinite(more["curve"][:, 100:]).all()
-    for change in ({"noise": 0.1}, {"ridge_alpha": 1.0}):
-        with pytest.raises(StoreError):
-            run(dataclasses.replace(_SMALL, **change), store=store, progress=False)

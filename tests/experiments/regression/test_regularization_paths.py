@@ -13,7 +13,6 @@ from experiments.regression.regularization_paths import (
     CLAIMS,
     FIXED,
     LEAST_SQUARES,
-    PRESETS,
     Config,
     measure_median,
     run,
@@ -56,12 +55,6 @@ _MODELS = {
     "ridge": lambda alpha: Ridge(alpha, solver="svd"),
     "lasso": lambda alpha: Lasso(alpha, tol=1e-12, max_iter=10_000_000),
 }
-
-
-def test_presets_keep_to_the_tutorial():
-    assert PRESETS["laptop"].seeds >= 1000
-    for config in PRESETS.values():
-        assert (config.points, config.noise, config.folds) == (50, 0.05, 5)
 
 
 @pytest.mark.slow
