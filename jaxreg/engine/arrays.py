@@ -92,8 +92,9 @@ class StoredArray:
     def unpack(self, data: bytes, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray]) -> Piece:
         """What a file holds, once its seal is right; DamageError otherwise."""
         frame, cells = self._unseal(data, store, index, labels)
-        values = np.frombuffer(_CODEC.decode(frame), self.dtype).reshape(self.chunks)
-        return Piece(values.copy(), cells)
+        values = np.empty(self.chunks, self.dtype)
+        _CODEC.decode(frame, values.reshape(-1).view(np.uint8))
+        return Piece(values, cells)
 
     def indices(self, sizes: Mapping[str, int]) -> Iterator[tuple[int, ...]]:
         """The places of all files of the array."""
@@ -114,7 +115,7 @@ class StoredArray:
 
     def _unseal(
         self, data: bytes, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray]
-    ) -> tuple[bytes, np.ndarray]:
+    ) -> tuple[memoryview, np.ndarray]:
         frame, note = unseal(data, functools.partial(self._bind, store, index, labels))
         bits = np.frombuffer(_CODEC.decode(note[4 * len(self._bound(index)) :]), np.uint8)
         shape = self.chunks[: self.cells]

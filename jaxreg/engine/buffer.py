@@ -11,7 +11,7 @@ from jaxreg.engine.grid import Region
 from jaxreg.engine.integrity import write_done
 from jaxreg.engine.memory import region_index
 from jaxreg.engine.places import Sign
-from jaxreg.engine.sealing import DamageError
+from jaxreg.engine.sealing import DamageError, in_threads
 
 KEPT_BYTES = 2**27  # of files that are not full and will be written again
 FileName = tuple[str, tuple[int, ...]]  # its array, and its place in it
@@ -44,13 +44,13 @@ class Pieces:
 
     def pack(self) -> dict[str, bytes]:
         """The files that changed, sealed."""
-        files = {}
-        for name, index in sorted(self._changed):
-            array = self.catalog.arrays[name]
-            files[self.catalog.file(array, index)] = array.pack(
-                self._pieces[name, index], self.catalog.store_id, index, self.catalog.labels
-            )
-        return files
+        changed = sorted(self._changed)
+        files = (self.catalog.file(self.catalog.arrays[name], index) for name, index in changed)
+        return dict(zip(files, in_threads(self._pack, *zip(*changed, strict=True)), strict=True))
+
+    def _pack(self, name: str, index: tuple[int, ...]) -> bytes:
+        piece, labels = self._pieces[name, index], self.catalog.labels
+        return self.catalog.arrays[name].pack(piece, self.catalog.store_id, index, labels)
 
     def _open(self, array: StoredArray, index: tuple[int, ...]) -> Piece:
         """The file of an array at `index`, to be changed."""

@@ -169,9 +169,11 @@ def _place(axis: Axis, labels: np.ndarray) -> Axis:
     where = find_positions(axis, labels)
     groups = []
     for group in axis.groups:
-        order = np.argsort(where[group.positions])
-        traced = {name: values[order] for name, values in group.traced.items()}
-        groups.append(Group(where[group.positions][order], group.static, traced))
+        placed, traced = where[group.positions], group.traced
+        if (np.diff(placed) < 0).any():
+            order = np.argsort(placed)
+            placed, traced = placed[order], {name: values[order] for name, values in traced.items()}
+        groups.append(Group(placed, group.static, traced))
     return dataclasses.replace(axis, labels=labels, groups=tuple(groups))
 
 

@@ -8,10 +8,10 @@ import xarray as xr
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
-from jaxreg.engine.arrays import Piece, StoredArray, file_key, outer
+from jaxreg.engine.arrays import Part, Piece, StoredArray, file_key, outer
 from jaxreg.engine.catalog import Catalog, open_catalog
 from jaxreg.engine.places import as_store_error
-from jaxreg.engine.sealing import DamageError
+from jaxreg.engine.sealing import DamageError, in_threads
 from jaxreg.errors import StoreError
 
 
@@ -34,10 +34,14 @@ class StoredValues(BackendArray):
         positions = [_positions(part, n) for part, n in zip(key, self.shape, strict=True)]
         result = np.empty([len(part) for part in positions], self.dtype)
         cells = self._array.cells
-        for part in self._array.split(positions):
+
+        def read(part: Part) -> None:
             here = [np.asarray(p)[w] for p, w in zip(positions[:cells], part.of_block[:cells], strict=True)]
             piece = self._load(part.file, part.inside[:cells], self._held[np.ix_(*here)])
             result[outer(part.of_block, result.shape)] = piece.values[outer(part.inside, self._array.chunks)]
+
+        parts = list(self._array.split(positions))
+        in_threads(read, parts) if len(parts) > 1 else list(map(read, parts))
         return np.asarray(result[tuple(0 if isinstance(part, int | np.integer) else slice(None) for part in key)])
 
     def _load(self, index: tuple[int, ...], inside: Sequence[Any], held: np.ndarray) -> Piece:

@@ -112,6 +112,8 @@ def write_assignments(manifest: Manifest, assignments: Sequence[Assignment]) -> 
 
 def _to_ranges(positions: Sequence[int]) -> list[list[int]]:
     """Ascending positions as half-open ranges, short enough for JSON."""
+    if positions and positions[-1] - positions[0] + 1 == len(positions):  # most often, and long
+        return [[positions[0], positions[-1] + 1]]
     ranges: list[list[int]] = []
     for position in positions:
         if ranges and ranges[-1][1] == position:

@@ -111,29 +111,33 @@ def seal(frame: bytes, note: bytes, binding: bytes) -> bytes:
     The seal is a skippable frame: readers of zarr see the data alone.
     """
     head = struct.pack("<II", _SKIPPABLE, len(note) + 4 + 2 * _DIGEST)
-    body = frame + head + note + struct.pack("<I", len(note)) + digest(binding)
-    return body + digest(body)
+    body = b"".join([head, note, struct.pack("<I", len(note)), digest(binding)])
+    return b"".join([frame, body, digest(frame, body)])  # a frame may be long: copied once
 
 
-def unseal(data: bytes, bind: Callable[[bytes], bytes]) -> tuple[bytes, bytes]:
+def unseal(data: bytes, bind: Callable[[bytes], bytes]) -> tuple[memoryview, bytes]:
     """The frame and the note of a sealed file, once its digests are right; `bind` makes the binding from the note.
 
     Raises:
         DamageError: bytes changed, or the file belongs elsewhere.
     """
-    body, whole = data[:-_DIGEST], data[-_DIGEST:]
+    body, whole = memoryview(data)[:-_DIGEST], data[-_DIGEST:]
     if len(data) < 2 * _DIGEST or digest(body) != whole:
         raise DamageError("is not what was written there")
     end = len(body) - _DIGEST - 4
     begin = end - struct.unpack_from("<I", body, end)[0]
-    if digest(bind(body[begin:end])) != body[-_DIGEST:]:
+    note = bytes(body[begin:end])
+    if digest(bind(note)) != body[-_DIGEST:]:
         raise DamageError("belongs to another store, another place or other labels")
-    return body[: begin - 8], body[begin:end]
+    return body[: begin - 8], note
 
 
-def digest(data: bytes) -> bytes:
-    """The digest that seals use: BLAKE2b of 16 bytes."""
-    return hashlib.blake2b(data, digest_size=_DIGEST).digest()
+def digest(*parts: bytes | memoryview) -> bytes:
+    """The digest that seals use, of parts one after the other: BLAKE2b of 16 bytes."""
+    hashed = hashlib.blake2b(digest_size=_DIGEST)
+    for part in parts:
+        hashed.update(part)
+    return hashed.digest()
 
 
 def _write_new(path: Path, data: bytes) -> None:
