@@ -46,19 +46,11 @@ PRESETS = {
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     r"""Differentiate the validation loss after a training in log of its learning rate, and gauge each derivative.
 
-    Args:
-        config: settings.
-        store: folder that keeps the population, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset over `seed` and `learning_rate`: `slope`, $\partial L / \partial \log \eta$, and `log_slope`, the
         decimal logarithm of its size; `growth`, the leading finite-time Lyapunov exponent times the steps, in decades;
         `difference`, the slope by central differences; `trust`, a number of `hypergrad.Trust`, with `reliable` and
         `chaotic`; `loss`; `best_rate`, of the least mean loss of the even seeds.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     check_settings(config)
     data = jr.datasets.load("digits", train=_TRAIN, test=_VALIDATION)

@@ -66,11 +66,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     minimum lie in the row space of X. So the scale that is fitted to weights is that of the least share of
     $\operatorname{arcsinh}(w / 2s^2)$ outside of it, found by `hypergrad.tune`, which knows no $\alpha$.
 
-    Args:
-        config: settings.
-        store: folder that keeps trainings and fits, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset over `seed`, `algorithm` ("descent", "sgd", "slow sgd") and `scale`: the `fitted` scale in units of the
         initial one, and that of Pesme et al., `foretold`; `outside`, the share that no scale explains; `distance` of
@@ -78,9 +73,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         `to_l2` to the least L2 norm, and `error` to the truth, all relative to where they go; `l1_excess` over the L1
         norm of the truth and `l2_excess` over the least L2 norm; `train_loss`; `coef` and `slope`, that of the fitted
         penalty, projected on the row space.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     check_settings(config)
     full = {

@@ -48,18 +48,10 @@ PRESETS = {"quick": Config(seeds=12), "laptop": Config(), "paper": Config(seeds=
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """Mislabel some digits, train, rank them, and train again without as many as are mislabelled.
 
-    Args:
-        config: settings.
-        store: folder that keeps the population, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset over `seed` and `ranking`: `found`, per cent of the mislabelled digits among the first so many per cent
         of all, `looked_at`; `precision`, per cent of mislabelled ones among as many first as there are;
         `test_accuracy` of networks trained without these, and over `seed`, `accuracy_of_all` of one trained with all.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     check_settings(config)
     data = jr.datasets.load("digits")

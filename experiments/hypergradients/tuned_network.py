@@ -57,19 +57,11 @@ PRESETS = {
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """Tune the L2 strength of each layer, dropout, and a factor of the rate for each quarter, in three ways.
 
-    Args:
-        config: settings.
-        store: folder that keeps the searches, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset over `seed` and `method` ("gradient", "random search", "halving", "untuned"): `validation_loss`, on
         which it was tuned, of what it finds; `test_loss` of a training with that, on digits that none has seen;
         `training_steps`, what it cost; `hyperparameter` over `name` too. `on_the_way`, over `seed`, `search` and
         `trained`, is the least validation loss after so many trainings.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     check_settings(config)
     data = jr.datasets.load("digits")[:2]

@@ -58,11 +58,6 @@ PRESETS = {
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """Tune the strength of a ridge on leave-one-out by gradients and by grids, and the strengths of a weighted lasso.
 
-    Args:
-        config: settings.
-        store: folder that keeps the searches, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset over `seed` and `rule` ("gradient"; "grid", of as many fits; "decades", a value for each decade; "best",
         of the least risk): `alpha`, `loo` in per cent over that of the grid, and `risk`, the mean squared error of the
@@ -70,9 +65,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         comes to 0.1 %. Over `draw` and `fit` ("strengths", "lasso" at its best strength of 100, "least squares"):
         `validation_error`, `test_error`, and whether the largest coefficients are those that matter, `found`; `factor`
         over `draw`, `strength_step` and `column`; attribute `sparse_noise`.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     check_settings(config)
     folder = None if store is None else Path(store)

@@ -78,11 +78,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
     All times are in units of $t = \eta k$ after k steps, in which the diffusion knows no learning rate.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset over `cell`, `exit` and `seed` of `steps` and `status` as `first_passage` returns them. Over `cell` and
         `exit`: the mean `time` estimated from them with its interval, `low` to `high`, which rests on `passed` runs,
@@ -92,9 +87,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
         Curves of the theories, over `law` and `exit`: `temperature_curve` over `curve_temperature`, and `rate_curve`
         over `curve_rate`. `numerical_error` is the largest of the exact law in any cell, relative to its time.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     cells = _list_cells(config)
     exact = [[_solve(c.temperature, c.learning_rate, target) for target in EXITS.values()] for c in cells]

@@ -64,11 +64,6 @@ PRESETS = {
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """Count where runs from either minimum stand at each learning rate, and compute where they should.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset over `learning_rate`, `start` ("sharp" or "flat") and `seed` of `share`, the share of the steps counted
         that a run spent on the flat minimum's side of the saddle, no number where it `diverged`, and `counts`, its
@@ -79,9 +74,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         The same ratio for the diffusion, `boltzmann`, and its limit of small temperatures, `harmonic`; the exact one
         as `ratio_curve` over `curve_rate`; the mean densities in each `bin`, `exact_density` over `learning_rate` and
         `boltzmann_density`; and the `temperature`.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     _check(config)
     laws = [_solve(rate, config.temperature) for rate in config.learning_rates]

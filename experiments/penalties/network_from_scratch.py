@@ -61,18 +61,10 @@ PRESETS = {
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """Train the network from every initialisation at every learning rate, in one compiled program.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset over `seed` (seed 0 stands for the tutorial's run), `learning_rate` and `least_weight` of the `loss`
         over `step`, the `prediction` for each `example` at the end, the number of `rises`, steps that raised the loss
         beyond rounding, and `worst_rise`, its largest change in one step; and of the `target` of each example.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     _check(config)
     result = jr.sweep(

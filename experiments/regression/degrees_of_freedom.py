@@ -59,19 +59,11 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     unbiased estimate of it, $\sum_i (\hat y_i - m_i)\, e_i / \sigma^2$, with m the fit without noise, which keeps the
     variance small.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset over `seed` of those estimates, `lasso` and `refit` over `alpha`, `ridge` over `ridge_alpha` and `lar`
         over the `step`; and of `active`, the number of columns of the lasso. Of the first draw alone, over `alpha`:
         `divergence`, the trace of the derivative of its fit with respect to y, and `one_active`. `ridge_df`, the closed
         form, and `alpha_max`, where the path without noise begins.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     check_number("correlation", config.correlation, -0.99, 0.99, "Give 0.5")
     check_number("noise", config.noise, 1e-6, math.inf, "Give a standard deviation such as 3")

@@ -88,18 +88,10 @@ PRESETS = {
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """Fit every data set by minimum-norm least squares, by its three ablations and by ridge at several strengths.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset over `view` ("model-wise" and "sample-wise"), `seed` and `size` (columns or rows) of `error`, the
         expected squared error on a new observation, for each `ablation`, and of `ridge_error` for each `factor` of
         the optimal strength; of `theory`, the exact mean of the unablated error; and, as an attribute, `critical`.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     _check(config)
     fixed = ("critical", "features", "signal", "noise", "cutoff")

@@ -57,20 +57,12 @@ PRESETS = {"quick": Config(seeds=1000), "laptop": Config(), "paper": Config(seed
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """Fit every noise draw without regularization, with L2 and with L1, in both bases, in float64.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset over `basis`, `seed` (seed 0 is the draw that stands for the tutorial's) and `fit` of `coef`, over
         `degree` and in original units, `intercept`, `curve`, the fit at each `x_test`, `train_error`, its
         root-mean-square residual, `test_error`, its root-mean-square distance from the truth over `x_test`, and `gap`,
         the fit's certificate; of the data `y` over `x`; and of the `truth` over `x_test` and the standard deviation
         `noise`.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     for name, least in (("degree", len(TRUTH) - 1), ("points", 2), ("test_points", 2)):
         check_integer(name, getattr(config, name), least, 100_000, f"Give {getattr(Config, name)}, as the tutorial")

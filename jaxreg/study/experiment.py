@@ -27,7 +27,16 @@ class Experiment(Protocol):
     """Values of `Config`, by name: "laptop" at least, the default; figures have "quick" and "paper" too."""
 
     def run(self, config: Any, store: Path | None = None, progress: bool = True) -> xr.Dataset:
-        """The population, from `store` if it is there."""
+        """The population.
+
+        Args:
+            config: settings.
+            store: folder that keeps the runs, to go on from; those of a second sweep are kept beside it.
+            progress: show progress bars.
+
+        Raises:
+            ArgumentError: a setting outside its domain.
+        """
 
 
 @runtime_checkable

@@ -98,11 +98,6 @@ PRESETS = {
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """Count the errors of refitted gradients, enumerate the refits of a small problem, and run SGD on a quadratic.
 
-    Args:
-        config: settings.
-        store: directory that keeps the counts of errors, to go on from; those of SGD are kept beside it.
-        progress: show progress bars.
-
     Returns:
         Dataset over `batch_size` and `weight` of the sizes of the error of a refitted gradient: `error_count` in each
         bin of `size` (lower edges), `typical_error` (the median squared error, with `typical_low` and `typical_high`)
@@ -120,9 +115,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         `relative_rate` is `exact_exponent`, infinite without mini-batch regression.
 
         Numbers behind them: `draws`, `runs`, the `population` of points and the `degree` of the refits.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     _check(config)
     stores: list[Path | None] = [None, None, None]

@@ -69,11 +69,6 @@ PRESETS = {
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """Follow the refit gradient for every seed and learning rate, and the full fit's gradient as the control.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from; the counts of fates are kept beside it.
-        progress: show progress bars.
-
     Returns:
         Dataset over `seed` and `learning_rate` of `fate` (a number, named by `FATES`), `weight` (the last one, infinite
         where the run diverged), `survived` (steps before it did) and `stayed` (steps before it first left the basin
@@ -88,9 +83,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         that each step draws, and `member_refit`, coefficients of the polynomial through them, over `power` (0 … 6).
 
         `operations` of one step of each `kind` in `STEP_KINDS`; the data, `x` and `y`, over `point`; and `start`.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     gradient, control, gradients = _prepare(config)
     x, y = make_data(config)

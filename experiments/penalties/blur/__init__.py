@@ -98,11 +98,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
     The networks learn $y = \pm(1 + x/2)$ plus noise of standard deviation 0.1, x even from -1 to 1, the sign random.
 
-    Args:
-        config: settings.
-        store: directory that keeps the decoders, to go on from; samples and networks are kept beside it.
-        progress: show progress bars.
-
     Returns:
         Dataset of
 

@@ -58,11 +58,6 @@ PRESETS = {
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """Compute the worked example over ε, descend from wrong starts with both losses, and differentiate softmaxes.
 
-    Args:
-        config: settings.
-        store: directory that keeps the starts, to go on from; the networks are kept beside it.
-        progress: show progress bars.
-
     Returns:
         Dataset of the worked example: `example_loss` over `epsilon` and `example`, their sum `example_sum` and
         their derivative in the probability `example_slope`, with `probability` and `target`. Of a true example, over
@@ -71,9 +66,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         there to the right side for each `loss` (`steps` + 1 where stuck), and `exact_time`, that of gradient flow.
         Over `network` the derivative `autodiff` of softmax cross-entropy in the logit of each `class`, beside its
         `formula`, and for each kind of `units` the largest `jump` between the slopes on the two sides of a weight.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     _check(config)
     beside = None if store is None else Path(store).with_name(f"{Path(store).stem}-networks.zarr")

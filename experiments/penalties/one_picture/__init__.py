@@ -72,11 +72,6 @@ PRESETS = {
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """Fit one problem by four methods at equal degrees of freedom, and compare their risks on random problems.
 
-    Args:
-        config: settings.
-        store: directory that keeps the fits of the population, to go on from.
-        progress: show progress bars.
-
     Returns:
         Dataset of
 
@@ -90,9 +85,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
           and `path_time`, the effective time: ηk, n/α, n times p/(1-p) over the sum of squares, or 1/σ²;
         - over `problem`: relative risks `flow` (`time`), `descent` (`count`), `early` and `dropout` (`fraction`); see
           `compare_risks`; and `bound`, of `flow`.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     _check(config)
     X, mean = make_data(config)

@@ -67,10 +67,6 @@ def run(
     The penalties are $\alpha P(w)$ with $P(w) = \rho\|w\|_1 + \tfrac12(1 - \rho)\|w\|^2$: L1 (ρ = 1), elastic net
     (ρ = ½) and L2 (ρ = 0). A shape is $P(w) \le s$; the s that belongs to α is that of the penalized solution.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
         own: further penalties by name, as `linear.solve_path` takes them; see `add_penalty`.
 
     Returns:

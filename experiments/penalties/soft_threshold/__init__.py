@@ -64,11 +64,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     $f''(x) = 3 (x - m)^2 + \kappa$ is least at m. g and m are standard normal, κ is the magnitude of a normal number of
     standard deviation 2, or minus that. Both families share their seeds.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset of
 

@@ -77,11 +77,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     matter are drawn from all that occur in 5 % to 50 % of the documents. The target of the task "library" is instead
     1 or -1 as the docstring is from one library or the other: what the lasso selects then is what tells them apart.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset over `task`, `samples` and `seed` of, along `share`: `selected`, how many coefficients are not 0;
         `found`, how many of those are of features that matter; `residual`, the mean squared residual; `right`, the
@@ -90,9 +85,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         largest coefficients at about 0.3 of the largest α. `chosen` is the place on `share` of the least extended BIC.
         Over `corpus` and `feature`, `frequency`, the share of documents with it, and its `name`; `support` and `noise`;
         the attribute `libraries` says which versions were read.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     _check(config)
     features = config.words**2

@@ -90,11 +90,6 @@ PRESETS = {
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """Follow gradient descent for each strength, compare three forms of decay, and run their optimizers to the end.
 
-    Args:
-        config: settings.
-        store: directory that keeps the runs of gradient descent, to go on from.
-        progress: show progress bars.
-
     Returns:
         Dataset of
 

@@ -74,11 +74,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     Coefficients are those of columns centred and of unit length. The error of a fit is its mean squared distance from
     the truth at the points; an observation made there anew adds the variance of the noise.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
-
     Returns:
         Dataset of, with m for "ridge" and for "lasso",
 
@@ -89,9 +84,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         - over `m_alpha`: `m_df`, the mean of the degrees of freedom, `m_bias2` and `m_variance` with their standard
           errors `m_bias2_se`, `m_variance_se`; and the closed forms `ridge_exact_bias2`, `ridge_exact_variance`;
         - `true_coef` over `power`, and `noise`.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
     """
     _check(config)
     alphas = {method: np.array(getattr(config, f"{method}_alphas")) for method in PATHS}
