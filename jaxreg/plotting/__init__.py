@@ -6,6 +6,7 @@ from .animation import build_player as build_player
 from .animation import render as render
 from .animation import save_animation as save_animation
 from .bands import band as band
+from .bands import bars as bars
 from .bands import count_runs as count_runs
 from .bands import describe_band as describe_band
 from .bands import mark_runs as mark_runs

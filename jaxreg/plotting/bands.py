@@ -1,4 +1,4 @@
-"""A centre line with its band, drawn from a summary by `jaxreg.stats`, and the n that belongs to it."""
+"""A line with its band, or points with bars, drawn from a summary by `jaxreg.stats`, and the n that belongs to it."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import is_color_like
+from matplotlib.container import ErrorbarContainer
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
@@ -54,6 +55,63 @@ def band(
     check_kind("axes", axes, Axes, "Give matplotlib's Axes")
     _check_color(color)
     centre = _find_centre(summary)
+    positions = _read_positions(x, summary, centre)
+    check_kind("label", label, (str, type(None)), "Give a text, or None for no entry")
+    (drawn,) = axes.plot(positions, centre, label=label, color=color, **line)
+    axes.fill_between(
+        positions,
+        summary["low"],
+        summary["high"],
+        color=drawn.get_color(),
+        alpha=_OPACITY,
+        linewidth=0,
+        zorder=drawn.get_zorder() - 0.5,
+    )
+    return drawn
+
+
+def bars(axes: Axes, x: ArrayLike, summary: xr.Dataset, *, across: bool = False, **look: Any) -> ErrorbarContainer:
+    """Draw the centre of `summary` as points at `x`, through each of them a bar from its `low` to its `high`.
+
+    Where too few runs are left for a bar (it is infinite), the point stands alone.
+
+    Args:
+        axes: where to draw.
+        x: positions, as in `band`.
+        summary: as in `band`.
+        across: whether values go from left to right, and positions from top to bottom.
+        **look: settings of matplotlib's `errorbar` (`label`, `color`, `marker`, …).
+
+    Returns:
+        Points and bars.
+
+    Raises:
+        ArgumentError: as in `band`.
+
+    >>> import matplotlib.pyplot as plt
+    >>> summary = xr.Dataset({"mean": ("rate", [2.0, 3.0]), "low": ("rate", [1.0, 2.5]), "high": ("rate", [3.0, 4.0])})
+    >>> figure, axes = plt.subplots()
+    >>> centre, _, (through,) = bars(axes, [0.1, 1.0], summary, color="black").lines
+    >>> through.get_segments()[0][:, 1]
+    array([1., 3.])
+    >>> plt.close(figure)
+    """
+    check_kind("axes", axes, Axes, "Give matplotlib's Axes")
+    check_kind("across", across, bool, "Say whether values go from left to right")
+    _check_color(look.get("color"))
+    centre = _find_centre(summary)
+    positions = _read_positions(x, summary, centre)
+    values = centre.values.astype(float)
+    ends = np.stack([values - summary["low"].values, summary["high"].values - values])
+    reach = np.where(np.isfinite(ends), np.maximum(ends, 0), np.nan)
+    drawn: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 4, "elinewidth": 1} | look
+    if across:
+        return axes.errorbar(values, positions, xerr=reach, **drawn)
+    return axes.errorbar(positions, values, reach, **drawn)
+
+
+def _read_positions(x: ArrayLike, summary: xr.Dataset, centre: xr.DataArray) -> np.ndarray:
+    """One position per entry of the centre: numbers, dates or names, or those of a coordinate."""
     if isinstance(x, str) and x not in summary:
         known = ", ".join(map(str, summary.coords)) or "none"
         raise ArgumentError("x", x, "must be a coordinate of the summary", f"Known: {known}")
@@ -67,18 +125,7 @@ def band(
         raise ArgumentError(
             "x.shape", positions.shape, f"must be that of the summary, {centre.shape}", "Give one position per entry"
         )
-    check_kind("label", label, (str, type(None)), "Give a text, or None for no entry")
-    (drawn,) = axes.plot(positions, centre, label=label, color=color, **line)
-    axes.fill_between(
-        positions,
-        summary["low"],
-        summary["high"],
-        color=drawn.get_color(),
-        alpha=_OPACITY,
-        linewidth=0,
-        zorder=drawn.get_zorder() - 0.5,
-    )
-    return drawn
+    return positions
 
 
 def _check_color(color: Any) -> None:

@@ -57,8 +57,7 @@ def _draw_points(axes: Axes, dataset: xr.Dataset, name: str) -> None:
     for place, (ranking, color) in enumerate(_LOOKS.items()):
         runs = dataset.sel(ranking=ranking)
         summary = stats.mean(runs, name, "seed")
-        middle, low, high = (float(summary[part]) for part in ("mean", "low", "high"))
         axes.plot(runs[name], np.full(runs.sizes["seed"], place + 0.2), "|", color=color, markersize=4, alpha=0.5)
-        axes.errorbar(middle, place, xerr=[[middle - low], [high - middle]], fmt="o", color=color, markersize=4)
+        plotting.bars(axes, [place], summary.expand_dims("ranking"), across=True, color=color)
     axes.set_yticks(range(len(_LOOKS)), list(_LOOKS))
     axes.set_ylim(len(_LOOKS) - 0.5, -0.5)

@@ -54,11 +54,9 @@ def _draw_worth(axes: Axes, dataset: xr.Dataset) -> None:
     differences = stats.paired_difference(dataset, "test_loss", "seed", "method", "random search")
     axes.axvline(0, color=_LOOKS["random search"], linewidth=1)
     for place, name in enumerate(names):
-        one = differences.sel({"method": name})
-        middle, low, high = (float(one[part]) for part in ("difference", "low", "high"))
         runs = dataset["test_loss"].sel({"method": name}) - dataset["test_loss"].sel({"method": "random search"})
         axes.plot(runs, np.full(runs.size, place + 0.15), "|", color=_LOOKS[name], markersize=4, alpha=0.5)
-        axes.errorbar(middle, place, xerr=[[middle - low], [high - middle]], fmt="o", color=_LOOKS[name], markersize=4)
+        plotting.bars(axes, [place], differences.sel({"method": [name]}), across=True, color=_LOOKS[name])
     axes.set_yticks(range(len(names)), names)
     axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="test loss less that of\nrandom search, nats", title="(b) Worth")
 
@@ -70,10 +68,8 @@ def _draw_found(axes: Axes, dataset: xr.Dataset) -> None:
     logs = dataset.assign(log=np.log10(dataset["hyperparameter"] / start))
     for shift, name in zip((-0.2, 0, 0.2), _LOOKS, strict=True):
         summary = stats.mean(logs.sel({"method": name}), "log", "seed")
-        middle = summary["mean"].values
-        reach = abs(np.stack([middle - summary["low"].values, summary["high"].values - middle]))
         places = np.arange(len(names)) + shift
-        axes.errorbar(middle, places, xerr=reach, fmt="o", color=_LOOKS[name], markersize=3, elinewidth=0.8)
+        plotting.bars(axes, places, summary, across=True, color=_LOOKS[name], markersize=3, elinewidth=0.8)
     axes.axvline(0, color="0.5", linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(names)), names, fontsize=6)
     axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="decades over the start", title="(c) What is found")

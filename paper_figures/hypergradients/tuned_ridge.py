@@ -42,13 +42,6 @@ def draw(dataset: xr.Dataset) -> Figure:
     return figure
 
 
-def _bars(axes: Axes, places: np.ndarray, summary: xr.Dataset, centre: str, **looks: object) -> None:
-    """Points with their intervals."""
-    middle = summary[centre].values
-    reach = abs(np.stack([middle - summary["low"].values, summary["high"].values - middle]))
-    axes.errorbar(middle, places, xerr=reach, fmt="o", markersize=4, elinewidth=1, **looks)  # type: ignore[arg-type]
-
-
 def _draw_steps(axes: Axes, dataset: xr.Dataset) -> None:
     """What the gradient still has to go."""
     excess = stats.quantiles(dataset, "excess", "seed")
@@ -64,7 +57,7 @@ def _draw_risk(axes: Axes, dataset: xr.Dataset) -> None:
     """What each rule's choice costs."""
     logs = dataset.assign(cost=np.log(dataset["risk"] / dataset["risk"].sel(rule="best", drop=True)))
     cost = stats.mean(logs.sel(rule=list(_RULES)), "cost", "seed")[["mean", "low", "high"]].map(np.exp)
-    _bars(axes, np.arange(len(_RULES)), 100 * (cost - 1), "mean", color=plotting.COLORS.black)
+    plotting.bars(axes, np.arange(len(_RULES)), 100 * (cost - 1), across=True, color=plotting.COLORS.black)
     axes.set_yticks(range(len(_RULES)), list(_RULES.values()))
     axes.set(ylim=(len(_RULES) - 0.5, -0.5), xlim=(0, None), xlabel="risk over the least, %")
     axes.set_title("(b) What a choice costs")
@@ -87,7 +80,8 @@ def _draw_strengths(axes: Axes, dataset: xr.Dataset) -> None:
 def _draw_found(axes: Axes, dataset: xr.Dataset) -> None:
     """How often the largest are those that matter."""
     found = stats.proportion(dataset.sel(fit=list(_FITS)), "found", "draw")
-    _bars(axes, np.arange(len(_FITS)), 100 * found[["proportion", "low", "high"]], "proportion", color="black")
+    shares = 100 * found[["proportion", "low", "high"]]
+    plotting.bars(axes, np.arange(len(_FITS)), shares, across=True, color="black")
     axes.set_yticks(range(len(_FITS)), [label.replace(" ", "\n") for label in _FITS.values()])
     axes.set(ylim=(len(_FITS) - 0.5, -0.5), xlim=(-3, 103), title="(d) Support")
     axes.set_xlabel(f"found, % of data sets\n{plotting.count_runs(found, 'data sets')}")
@@ -97,7 +91,8 @@ def _draw_errors(axes: Axes, dataset: xr.Dataset) -> None:
     """Errors on the rows tuned on, and on others."""
     for name, face, shift in (("validation_error", "white", -0.12), ("test_error", "black", 0.12)):
         summary = stats.mean(dataset.sel(fit=list(_FITS)), name, "draw")
-        _bars(axes, np.arange(len(_FITS)) + shift, summary, "mean", color="black", markerfacecolor=face)
+        places = np.arange(len(_FITS)) + shift
+        plotting.bars(axes, places, summary, across=True, color="black", markerfacecolor=face)
     axes.axvline(dataset.attrs["sparse_noise"] ** 2 / 2, color="0.5", linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(_FITS)), [""] * len(_FITS))
     axes.set(ylim=(len(_FITS) - 0.5, -0.5), xlim=(0, None), xlabel="error", title="(e) Error")

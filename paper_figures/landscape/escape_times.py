@@ -117,9 +117,8 @@ def _draw_rates(axes: Axes, cells: xr.Dataset) -> None:
 def _draw_dots(axes: Axes, one: xr.Dataset, x: ArrayLike, scale: float | np.ndarray = 1.0) -> None:
     """Simulated times of one exit with their intervals."""
     color, marker = _EXITS[str(one["exit"].values)]
-    low, time, high = (one[name].values / scale for name in ("low", "time", "high"))
-    bars = np.stack([time - low, high - time])
-    axes.errorbar(np.asarray(x), time, bars, fmt=marker, color=color, markersize=3.5, elinewidth=0.9, capsize=2)
+    times = one[["time", "low", "high"]].rename(time="mean") / scale
+    plotting.bars(axes, x, times, marker=marker, color=color, markersize=3.5, elinewidth=0.9, capsize=2)
 
 
 def _count(cells: xr.Dataset) -> str:

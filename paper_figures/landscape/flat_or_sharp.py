@@ -1,5 +1,7 @@
 """How long SGD stays in a flat and in a sharp minimum of equal depth, over its learning rate."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
@@ -85,10 +87,8 @@ def _draw_ratios(axes: Axes, dataset: xr.Dataset) -> None:
         label=f"diffusion, $D$ = {temperature:g}",
     )
     axes.axhline(float(dataset["harmonic"]), color="0.5", linestyle="--", linewidth=1, label="its limit, √5")
-    low, ratio, high = _odds(dataset, ("start", "seed"))
-    bars = np.stack([ratio - low, high - ratio])
-    x = _CURVATURE * dataset["learning_rate"].values
-    axes.errorbar(x, ratio, bars, fmt="o", color=plotting.COLORS.blue, markersize=3.5, capsize=2, label="simulated")
+    x, odds = _CURVATURE * dataset["learning_rate"], _odds(dataset, ("start", "seed"))
+    plotting.bars(axes, x, odds, color=plotting.COLORS.blue, markersize=3.5, capsize=2, label="simulated")
     axes.set(yscale="log", xlabel="$η h_{\\mathrm{sharp}}$", ylabel="time in flat / time in sharp")
     axes.set(title=f"(b) n = {_count(dataset, ('start', 'seed'))}")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -100,15 +100,11 @@ def _draw_ratios(axes: Axes, dataset: xr.Dataset) -> None:
 def _draw_starts(axes: Axes, dataset: xr.Dataset) -> None:
     """Simulated over exact, by the minimum where runs start."""
     axes.axhline(1, color="black", linewidth=1)
-    exact = dataset["exact"].values
     for name, side in (("sharp", -1), ("flat", 1)):
         color, marker = _STARTS[name]
-        low, ratio, high = (value / exact for value in _odds(dataset.sel(start=name), "seed"))
-        x = _CURVATURE * dataset["learning_rate"].values + 0.012 * side
-        bars = np.stack([ratio - low, high - ratio])
-        axes.errorbar(
-            x, ratio, bars, fmt=marker, color=color, markersize=3.5, capsize=2, label=f"start in the {name} one"
-        )
+        look: dict[str, Any] = {"marker": marker, "color": color, "markersize": 3.5, "capsize": 2}
+        x, odds = _CURVATURE * dataset["learning_rate"] + 0.012 * side, _odds(dataset.sel(start=name), "seed")
+        plotting.bars(axes, x, odds / dataset["exact"], label=f"start in the {name} one", **look)
     axes.set(xlabel="$η h_{\\mathrm{sharp}}$", ylabel="ratio / exact")
     axes.set(title=f"(c) n = {_count(dataset, 'seed')}")
     reach = 1.15 * max(abs(np.array(axes.get_ylim()) - 1))
@@ -116,11 +112,10 @@ def _draw_starts(axes: Axes, dataset: xr.Dataset) -> None:
     axes.legend(loc="upper left")
 
 
-def _odds(dataset: xr.Dataset, dim: str | tuple[str, ...]) -> list[np.ndarray]:
-    """Low, mean and high of the ratio of times, from the mean share of steps."""
-    share = stats.mean(dataset, "share", dim=dim)
-    parts = [share[name].clip(0, 1 - 1e-12).values for name in ("low", "mean", "high")]
-    return [part / (1 - part) for part in parts]
+def _odds(dataset: xr.Dataset, dim: str | tuple[str, ...]) -> xr.Dataset:
+    """The ratio of times with its interval, from the mean share of steps."""
+    share = stats.mean(dataset, "share", dim=dim)[["mean", "low", "high"]].clip(0, 1 - 1e-12)
+    return share / (1 - share)
 
 
 def _count(dataset: xr.Dataset, dim: str | tuple[str, ...]) -> str:

@@ -51,16 +51,9 @@ def _draw_law(axes: Axes, dataset: xr.Dataset) -> None:
     for place, marker in zip(range(dataset.sizes["weight"]), _MARKERS, strict=False):
         cells = dataset.isel(weight=place)
         cells = cells.where(cells["typical_error"] > 0, drop=True)
-        scale = float(dataset["typical_constant"][place])
-        error, low, high = (cells[f"typical_{part}"].values / scale for part in ("error", "low", "high"))
-        axes.errorbar(
-            cells["batch_size"],
-            error,
-            (error - low, high - error),
-            color=plotting.COLORS[place % 6],
-            **_points(marker),
-            label=f"{float(cells['weight']):g}".replace("-", "−"),
-        )
+        errors = _with_ends(cells, "typical_error", "typical") / cells["typical_constant"]
+        label = f"{float(cells['weight']):g}".replace("-", "−")
+        plotting.bars(axes, "batch_size", errors, color=plotting.COLORS[place % 6], **_points(marker), label=label)
     size = np.geomspace(spare + 0.2, 0.99 * population, 300)
     rest = 1 - size / population
     (exact,) = axes.plot(size, rest / (size - spare), color="black", linewidth=1, zorder=1)
@@ -115,17 +108,9 @@ def _draw_variance(axes: Axes, dataset: xr.Dataset) -> None:
     handles = []
     for place, name in enumerate(dataset["setting"].values):
         cells = dataset.isel(setting=place)
-        ratio, low, high = (
-            (cells[part] / cells["diffusion_variance"]).values for part in ("variance", "variance_low", "variance_high")
-        )
+        ratios = _with_ends(cells, "variance", "variance") / cells["diffusion_variance"]
         color, marker = plotting.COLORS[place % 6], _MARKERS[place % len(_MARKERS)]
-        axes.errorbar(
-            cells["relative_rate"],
-            ratio,
-            (ratio - low, high - ratio),
-            color=color,
-            **_points(marker),
-        )
+        plotting.bars(axes, "relative_rate", ratios, color=color, **_points(marker))
         handles.append(Line2D([], [], color=color, marker=marker, **_LOOK, linestyle="none", label=name))
     axes.text(0.98, 1.06, "diffusion", color="0.4", ha="right", va="bottom", fontsize=6.5)
     axes.set(yscale="log", ylim=(0.8, 30), ylabel="variance ratio", title="(c) Discrete, heavy-tailed")
@@ -150,15 +135,8 @@ def _draw_tails(axes: Axes, dataset: xr.Dataset) -> None:
             compat="override",
         )
         axes.plot(exact["tail_rate"], exact, color=color, linewidth=1)
-        index = cells["tail"].values
-        bars = (index - cells["tail_low"].values, cells["tail_high"].values - index)
-        axes.errorbar(
-            rates,
-            index,
-            bars,
-            color=color,
-            **_points(marker),
-            label=f"B = {int(size)}",
+        plotting.bars(
+            axes, rates, _with_ends(cells, "tail", "tail"), color=color, **_points(marker), label=f"B = {int(size)}"
         )
     axes.axhline(2, color="0.5", linewidth=1, linestyle="--", zorder=1)
     axes.text(0.02, 1.8, "no variance below", color="0.4", va="top", fontsize=6.5)
@@ -167,7 +145,12 @@ def _draw_tails(axes: Axes, dataset: xr.Dataset) -> None:
 
 
 def _points(marker: str) -> dict[str, Any]:
-    return {"marker": marker, "linewidth": 0, "elinewidth": 0.8, **_LOOK}
+    return {"marker": marker, "elinewidth": 0.8, **_LOOK}
+
+
+def _with_ends(cells: xr.Dataset, name: str, ends: str) -> xr.Dataset:
+    """A variable with its interval, as `jaxreg.stats` returns them."""
+    return cells.rename({name: "mean", f"{ends}_low": "low", f"{ends}_high": "high"})[["mean", "low", "high"]]
 
 
 def _count(dataset: xr.Dataset, name: str) -> str:

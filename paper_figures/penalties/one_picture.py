@@ -1,5 +1,7 @@
 """Early stopping, ridge, dropout and input noise on one linear problem, over their degrees of freedom."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
@@ -56,16 +58,7 @@ def _draw_filters(axes: Axes, dataset: xr.Dataset) -> None:
     summary = stats.mean(runs, "filter", dim="draw")
     for name, (color, marker) in _LOOKS.items():
         one = summary.sel({"method": name})
-        spread = np.stack([one["mean"] - one["low"], one["high"] - one["mean"]])
-        axes.errorbar(
-            dataset["eigenvalue"].values,
-            one["mean"].values,
-            spread,
-            fmt=marker,
-            color=color,
-            markersize=4,
-            markerfacecolor="none",
-        )
+        plotting.bars(axes, dataset["eigenvalue"], one, marker=marker, color=color, markerfacecolor="none")
         exact = dataset["exact_filter"].sel({"method": name, "df": df})
         line = "--" if name == "input noise" else "-"
         axes.plot(dataset["eigenvalue"], exact, line, color=color, linewidth=1, label=name)
@@ -110,15 +103,10 @@ def _draw_risk(axes: Axes, dataset: xr.Dataset) -> None:
         one = dataset.sel({"method": name})
         line = "--" if name == "input noise" else "-"
         axes.plot(one["path_df"], one["path_bias2"] + one["path_variance"], line, color=color, linewidth=1)
-        axes.errorbar(
-            one["exact_df"].values,
-            one["error"].values,
-            _NORMAL * one["error_se"].values,
-            fmt=marker,
-            color=color,
-            markersize=3.5,
-            markerfacecolor="none",
-        )
+        mean, half = one["error"], _NORMAL * one["error_se"]
+        summary = xr.Dataset({"mean": mean, "low": mean - half, "high": mean + half})
+        look: dict[str, Any] = {"marker": marker, "color": color, "markersize": 3.5, "markerfacecolor": "none"}
+        plotting.bars(axes, one["exact_df"], summary, **look)
     best = dataset.sel({"method": "ridge"})
     for part, style, label in (("bias2", ":", "bias²"), ("variance", "-.", "variance")):
         axes.plot(best["path_df"], best[f"path_{part}"], style, color="0.4", linewidth=0.9, label=f"{label} of ridge")

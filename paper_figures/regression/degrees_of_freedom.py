@@ -1,6 +1,7 @@
 """The degrees of freedom that the lasso, least squares on its selection, ridge and LAR spend on the noise."""
 
-import numpy as np
+from typing import Any
+
 import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -24,6 +25,9 @@ _COVARIANCE = plotting.COLORS.blue
 _ACTIVE = plotting.COLORS.orange
 _REFIT = plotting.COLORS.vermillion
 _CLOSED = "black"
+_CIRCLES: dict[str, Any] = {
+    **{"color": _COVARIANCE, "markerfacecolor": "none", "markersize": 3.5, "label": "covariance"}
+}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
@@ -37,15 +41,6 @@ def draw(dataset: xr.Dataset) -> Figure:
     return figure
 
 
-def _mark(axes: Axes, x: xr.DataArray, summary: xr.Dataset, label: str | None = None) -> None:
-    """Circles at the means, with their intervals."""
-    mean = summary["mean"].values
-    spread = np.stack([mean - summary["low"], summary["high"] - mean])
-    axes.errorbar(
-        x.values, mean, spread, fmt="o", markersize=3.5, color=_COVARIANCE, label=label, markerfacecolor="none"
-    )
-
-
 def _draw_lasso(axes: Axes, dataset: xr.Dataset) -> None:
     """Everything that counts the lasso's degrees of freedom, against alpha."""
     alpha = dataset["alpha"]
@@ -54,7 +49,7 @@ def _draw_lasso(axes: Axes, dataset: xr.Dataset) -> None:
     scatter = stats.quantiles(dataset, "active", dim="seed")
     axes.fill_between(alpha, scatter["low"], scatter["high"], color=_ACTIVE, alpha=0.2, linewidth=0)
     axes.plot(alpha, active["mean"], color=_ACTIVE, label="nonzero coefficients")
-    _mark(axes, alpha, covariance, "covariance")
+    plotting.bars(axes, alpha, covariance, **_CIRCLES)
     axes.plot(alpha, dataset["divergence"], "x", color=_CLOSED, markersize=3.5, label="divergence, one draw")
     axes.set(xscale="log", xlabel="strength $\\alpha$", ylabel="degrees of freedom", ylim=(-0.5, None))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -77,7 +72,7 @@ def _draw_ridge(axes: Axes, dataset: xr.Dataset) -> None:
     """A linear fit, whose degrees of freedom are known."""
     alpha = dataset["ridge_alpha"]
     axes.plot(alpha, dataset["ridge_df"], color=_CLOSED, linewidth=1, label=r"$\sum_i d_i^2 / (d_i^2 + \alpha)$")
-    _mark(axes, alpha, stats.mean(dataset, "ridge", dim="seed"), "covariance")
+    plotting.bars(axes, alpha, stats.mean(dataset, "ridge", dim="seed"), **_CIRCLES)
     axes.set(xscale="log", xlabel="strength $\\alpha$", ylabel="degrees of freedom", ylim=(-0.5, None))
     axes.set_title("(c) Ridge, the control")
     axes.legend()

@@ -70,9 +70,8 @@ def _draw_descent(axes: Axes, runs: xr.Dataset) -> None:
     axes.plot(plain["size"], theory, color="black", linewidth=1, label="exact mean")
     away = plain.sel(size=abs(plain["size"] - runs.attrs["critical"]) >= _FINITE_VARIANCE)
     mean = stats.mean(away, "error", dim="seed", level=0.6827)
-    spread = np.stack([mean["mean"] - mean["low"], mean["high"] - mean["mean"]])
-    dots: dict[str, Any] = {"fmt": "o", "markersize": 2.5, "color": "black", "elinewidth": 0.8}
-    axes.errorbar(mean["size"], mean["mean"], spread, label="simulated mean", **dots)
+    dots: dict[str, Any] = {"markersize": 2.5, "color": "black", "elinewidth": 0.8}
+    plotting.bars(axes, "size", mean, label="simulated mean", **dots)
     axes.set(xscale="log", yscale="log")
     text = f"{int(summary['n'].min()):,} data sets\nof each size"
     axes.text(0.99, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=7)

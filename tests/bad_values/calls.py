@@ -544,6 +544,7 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "plotting.save_animation": lambda: {"animation": jr.plotting.Animation(**_animation()), "path_stem": "moving"},
     "plotting.clear_legends": lambda: {"figure": _axes().figure},
     "plotting.band": lambda: {"axes": _axes(), "x": [0, 1, 2], "summary": SUMMARY, "label": "a", "color": "red"},
+    "plotting.bars": lambda: {"axes": _axes(), "x": "seed", "summary": SUMMARY, "across": False},
     "plotting.count_runs": lambda: {"summary": SUMMARY, "unit": "runs"},
     "plotting.describe_band": lambda: {"summary": SUMMARY, "unit": "runs"},
     "plotting.mark_runs": lambda: {"axes": _axes(), "places": np.ones(2), "color": "red", "height": 0.1},

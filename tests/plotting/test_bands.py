@@ -63,6 +63,12 @@ def test_line_and_band_are_the_summary(axes, runs, centre, summarise):
     np.testing.assert_allclose(high, summary["high"])
     assert to_rgba(line.get_color())[:3] == tuple(filled.get_facecolor()[0, :3])
     assert axes.get_legend_handles_labels()[1] == ["a label"]
+    for across in (False, True):
+        points, _, (through,) = plotting.bars(axes, "learning_rate", summary, across=across).lines
+        drawn = np.array(through.get_segments())[:, :, 0 if across else 1]
+        np.testing.assert_allclose(drawn, np.stack([summary["low"], summary["high"]], 1))
+        np.testing.assert_array_equal(points.get_xdata() if across else points.get_ydata(), summary[centre])
+        np.testing.assert_array_equal(points.get_ydata() if across else points.get_xdata(), _RATES)
 
 
 def test_bands_take_the_next_colour_of_the_cycle(axes, runs):
@@ -76,6 +82,7 @@ def test_no_band_where_too_few_runs_are_left(axes, runs):
     summary = stats.mean(runs.isel(seed=slice(0, 1)), "accuracy", dim="seed")
     assert np.isinf(summary["high"]).all()
     plotting.band(axes, "learning_rate", summary)
+    plotting.bars(axes, "learning_rate", summary)
     axes.figure.canvas.draw()
     assert np.isfinite(axes.get_ylim()).all()
 
@@ -107,7 +114,8 @@ def test_text_names_band_and_counts(runs):
     ],
 )
 def test_what_cannot_be_drawn_is_refused(axes, runs, x, change, named):
-    with pytest.raises(ArgumentError) as caught:
-        plotting.band(axes, x, change(stats.mean(runs, "accuracy", dim="seed")))
-    assert caught.value.argument == named
+    for draw in (plotting.band, plotting.bars):
+        with pytest.raises(ArgumentError) as caught:
+            draw(axes, x, change(stats.mean(runs, "accuracy", dim="seed")))
+        assert caught.value.argument == named
     assert not axes.lines
