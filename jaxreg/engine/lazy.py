@@ -34,9 +34,10 @@ class StoredValues(BackendArray):
         positions = [_positions(part, n) for part, n in zip(key, self.shape, strict=True)]
         result = np.empty([len(part) for part in positions], self.dtype)
         cells = self._array.cells
+        along = [np.arange(p.start, p.stop, p.step) if isinstance(p, range) else np.asarray(p) for p in positions]
 
         def read(part: Part) -> None:
-            here = [np.asarray(p)[w] for p, w in zip(positions[:cells], part.of_block[:cells], strict=True)]
+            here = [places[w] for places, w in zip(along[:cells], part.of_block[:cells], strict=True)]
             piece = self._load(part.file, part.inside[:cells], self._held[np.ix_(*here)])
             result[outer(part.of_block, result.shape)] = piece.values[outer(part.inside, self._array.chunks)]
 
