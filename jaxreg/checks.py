@@ -202,7 +202,8 @@ def check_kind(name: str, value: Any, kind: type | tuple[type, ...], remedy: str
     jaxreg.errors.ArgumentError: equation = 3: must be a str. Write it as text.
     """
     if not isinstance(value, kind):
-        names = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        names = " or ".join(dict.fromkeys(one.__name__ for one in kinds))  # NumPy's bool is called as Python's
         article = "an" if names[0] in "AEIOUaeiou" else "a"
         raise ArgumentError(name, value, f"must be {article} {names}", remedy)
 

@@ -54,6 +54,8 @@ def read_frames(frame: Any, test: Any, target: Any, columns: Any) -> tuple[tuple
         targets = _read_names("target", target, known)
         others = [name for name in known if name not in targets]
         names = tuple(_read_names("columns", others if columns is None else columns, known))
+        if both := [name for name in names if name in targets]:
+            raise ArgumentError("columns", both[0], "must not be the target", "Leave it out of the inputs")
         parts.append(np.stack([_read_column(given, name) for name in names], axis=-1))
         labels = [given[name] for name in targets]
         parts.append(labels[0] if isinstance(target, str) else np.stack([_read_column(given, n) for n in targets], -1))
@@ -90,6 +92,8 @@ def from_huggingface(data: Any, target: Any, inputs: Any, share: Any, seed: Any,
     known = [str(column) for column in train.column_names]
     (target,) = _read_names("target", target if isinstance(target, str) else [target], known)
     names = _read_names("inputs", [c for c in known if c != target] if inputs is None else inputs, known)
+    if target in names:
+        raise ArgumentError("inputs", target, "must not be the target", "Leave it out of the inputs")
     parts: list[Any] = []
     for one in (train, test):
         parts += [None, None] if one is None else [_read_inputs_of(one, names), list(one[target])]

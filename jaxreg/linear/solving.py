@@ -11,7 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int32, Num
 
 from jaxreg.checks import NOT_NEGATIVE
-from jaxreg.errors import ArgumentError
+from jaxreg.errors import ArgumentError, describe_cause
 from jaxreg.linear import boundary, data_loss
 from jaxreg.linear.certificate import certify
 from jaxreg.linear.data_loss import DataLoss
@@ -50,17 +50,30 @@ class Solution(NamedTuple):
 
     def predict(self, X: Float[Array | np.ndarray, "m p"], offset: _Numbers | None = None) -> Float[Array, "..."]:
         r"""The linear predictors at the rows of `X`, (m,) or (m, classes): log odds of `Logistic`, say."""
-        X = jnp.asarray(X, self.coef.dtype)
-        if unwrap(self.loss).outputs is None:
+        X, is_one = boundary.read_floats("X", X).astype(self.coef.dtype), unwrap(self.loss).outputs is None
+        columns = self.coef.shape[-1 if is_one else -2]
+        if X.ndim != 2 or X.shape[1] != columns:
+            raise ArgumentError(
+                "X", X.shape, f"must be rows of the {columns} columns that were fitted", "Give a matrix"
+            )
+        if is_one:
             eta = jnp.einsum("...p,mp->...m", self.coef, X, precision="highest") + self.intercept[..., None]
         else:
             eta = jnp.einsum("...pk,mp->...mk", self.coef, X, precision="highest") + self.intercept[..., None, :]
-        return eta if offset is None else eta + jnp.asarray(offset, eta.dtype)
+        if offset is None:
+            return eta
+        shift, known = boundary.read_floats("offset", offset).astype(eta.dtype), eta.shape[-1 if is_one else -2 :]
+        if shift.shape != known:
+            raise ArgumentError("offset", shift.shape, f"must have the shape {known}", "Give one per predictor")
+        return eta + shift
 
     def cost(self, X: Float[Array | np.ndarray, "m p"], y: _Numbers) -> Float[Array, "..."]:
         """The loss of each sample: what `cross_validate` averages."""
         loss, eta = unwrap(self.loss), self.predict(X)
         y, axes = loss.read(y), 1 if loss.outputs is None else 2
+        if y.shape[0] != eta.shape[-axes]:
+            constraint = f"must have one value per row of X, {eta.shape[-axes]}"
+            raise ArgumentError("y", y.shape, constraint, "Match their lengths")
         measure = loss.value
         for _ in range(eta.ndim - axes):
             measure = jax.vmap(measure, (0, None))
@@ -326,6 +339,7 @@ def _read(
     n, p = X.shape
     if y.shape[0] != n:
         raise ArgumentError("y", y.shape, f"must have one value per row of X, {n}", "Match their lengths")
+    _check_loss(loss, n, y)
     outputs = () if loss.outputs is None else (loss.outputs,)
     shape = (p, *outputs)
     setting = Setting(shape, bool(fit_intercept), _read_blocks(penalty, shape, fit_intercept), _has_steps(penalty))
@@ -408,6 +422,23 @@ def read_loss(loss: Any) -> DataLoss:
     return loss
 
 
+def _check_loss(loss: DataLoss, n: int, y: Any) -> None:
+    """Refuse a loss of the user's that is not one float per sample, twice differentiable."""
+    if type(loss).__module__ == DataLoss.__module__:
+        return
+    eta = jnp.zeros((n,) if loss.outputs is None else (n, loss.outputs))
+    try:
+        told = jax.eval_shape(lambda eta: (loss.value(eta, y), loss.slope(eta, y), loss.curvature(eta, y)), eta)[0]
+    except ArgumentError:
+        raise
+    except Exception as error:  # whatever a loss of somebody else's raises
+        constraint = f"must take predictors and targets of {n} samples ({describe_cause(error)})"
+        raise ArgumentError("loss", loss, constraint, "Define value(eta, y), one number per sample") from error
+    if told.shape != (n,) or not jnp.issubdtype(told.dtype, jnp.floating):
+        constraint = f"must have a float for each of the {n} samples as its value, not {told}"
+        raise ArgumentError("loss", loss, constraint, "Do not average over samples")
+
+
 def _has_steps(penalty: Any) -> bool:
     """Whether each block may have a proximal step of its own."""
     return bool(getattr(penalty, "separable", False)) or hasattr(penalty, "blocks")
@@ -416,19 +447,17 @@ def _has_steps(penalty: Any) -> bool:
 def _read_blocks(penalty: Any, shape: tuple[int, ...], fit_intercept: bool) -> tuple[int, ...]:
     """The block of each coefficient; each intercept is one of its own."""
     for name in ("value", "prox"):
-        if not callable(getattr(penalty, name, None)):
-            remedy = "Give an object of jaxreg.penalties, or one with value(params) and prox(params, step)"
+        if isinstance(penalty, type) or not callable(getattr(penalty, name, None)):
+            remedy = "Give an object such as L1(0.1), or one with value(params) and prox(params, step)"
             raise ArgumentError("penalty", penalty, f"must have a method {name}", remedy)
     try:
         value, moved = jax.eval_shape(lambda w: (penalty.value(w), penalty.prox(w, 1.0)), jnp.zeros(shape))
     except ArgumentError:
         raise
     except Exception as error:  # whatever a penalty of somebody else's raises
-        cause = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
         remedy = "Give factors and bounds that broadcast to it, and methods value(params) and prox(params, step)"
-        raise ArgumentError(
-            "penalty", penalty, f"must take coefficients of shape {shape} ({cause:.200})", remedy
-        ) from error
+        constraint = f"must take coefficients of shape {shape} ({describe_cause(error)})"
+        raise ArgumentError("penalty", penalty, constraint, remedy) from error
     if value.shape:
         raise ArgumentError("penalty", penalty, f"must have one number as its value, not {value}", "Sum over w")
     if getattr(moved, "shape", None) != shape:

@@ -177,7 +177,9 @@ def _check_examples(name: str, x: Any, y: Array, x_like: Any, y_like: Array) -> 
             _check_examples(f"{name}[{key!r}]", parts[key], y, parts_like[key], y_like)
         return
     rows, targets = _describe(x), _describe(y)
-    if not x.ndim or (jnp.issubdtype(x.dtype, jnp.floating) and jnp.finfo(x.dtype).bits < _BITS):
+    if not x.ndim:
+        raise ArgumentError(f"x_{name}", rows, "must hold examples", "Give an array with one in each row")
+    if jnp.issubdtype(x.dtype, jnp.floating) and jnp.finfo(x.dtype).bits < _BITS:
         raise ArgumentError(f"x_{name}", rows, f"must have {_BITS} bits or more", "Convert them to float32")
     if x.dtype != x_like.dtype:
         raise ArgumentError(f"x_{name}", rows, f"must have the precision of x_train, {x_like.dtype}", "Convert either")

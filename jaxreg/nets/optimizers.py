@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from jaxreg.errors import ArgumentError
+from jaxreg.errors import ArgumentError, describe_cause
 from jaxreg.nets.networks import call_by_name, parameters_of
 from jaxreg.penalties import Scalar, kernels_only
 
@@ -130,16 +130,33 @@ def make_schedule(schedule: str | Schedule, learning_rate: Array, steps: int) ->
     >>> [round(float(rate(step)), 3) for step in (0, 50, 100)]
     [2.0, 1.0, 0.0]
     """
-    factor = (SCHEDULES[schedule] if isinstance(schedule, str) else schedule)(steps)
+    remedy = "For an Optax schedule, give lambda steps: the schedule"
+    try:
+        factor = (SCHEDULES[schedule] if isinstance(schedule, str) else schedule)(steps)
+    except Exception as error:  # whatever a function of somebody else's raises
+        constraint = f"must make a schedule from the number of steps ({describe_cause(error)})"
+        raise ArgumentError("schedule", schedule, constraint, remedy) from error
     if not callable(factor):
-        remedy = "For an Optax schedule, give lambda steps: the schedule"
         raise ArgumentError("schedule", schedule, "must make a schedule from the number of steps", remedy)
 
     def rate(step: Any) -> Array:
         with jax.numpy_dtype_promotion("standard"):
             return learning_rate * jnp.asarray(factor(step)).astype(learning_rate.dtype)
 
+    if not isinstance(schedule, str):
+        _check_rate(schedule, rate)
     return rate
+
+
+def _check_rate(schedule: Schedule, rate: Callable[[Any], Array]) -> None:
+    """Refuse a schedule of the user's that does not make a number of a step."""
+    try:
+        shape = jax.eval_shape(rate, jax.ShapeDtypeStruct((), jnp.int32)).shape
+        cause = f"shape {shape}"
+    except Exception as error:
+        shape, cause = None, describe_cause(error)
+    if shape != ():
+        raise ArgumentError("schedule", schedule, f"must make one factor of a step ({cause})", "Return a number")
 
 
 class Descent(NamedTuple):
@@ -279,7 +296,9 @@ def _make(make: Any, rate_at: Callable[[Any], Array] | None, is_constant: bool, 
         raise
     except Exception as error:
         remedy = "Give it what it takes; with a schedule, learning_rate is a function of the step, for + - * / and **"
-        raise ArgumentError("optimizer", make, f"must be made of {', '.join(given)} ({error})", remedy) from error
+        raise ArgumentError(
+            "optimizer", make, f"must be made of {', '.join(given)} ({describe_cause(error)})", remedy
+        ) from error
     if not isinstance(whole, optax.GradientTransformation):
         raise ArgumentError("optimizer", whole, "must make an Optax transformation", "Return optax.chain(...)")
     return whole
@@ -301,6 +320,7 @@ def _from_optax(whole: optax.GradientTransformation, params: Any, rate_at: Calla
             }
             extra = {name: one for name, one in extra.items() if takes_all or name in takes}
             updates, memory = whole.update(gradient, memory, params, **extra)
+            _check_updates(params, updates)
             moved = optax.apply_updates(params, updates)
         return moved, memory, None if rate_at is None else rate_at(t)
 
@@ -311,9 +331,10 @@ def _from_optax(whole: optax.GradientTransformation, params: Any, rate_at: Calla
 
     try:
         before, after = jax.eval_shape(once, params)
+    except ArgumentError:
+        raise
     except Exception as error:  # whatever an optimizer of somebody else's raises
-        cause = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
-        constraint = f"must take the parameters and a gradient like them ({cause:.300})"
+        constraint = f"must take the parameters and a gradient like them ({describe_cause(error)})"
         remedy = "Give one that optax.apply_updates can be used with, and labels or masks that fit the parameters"
         raise ArgumentError("optimizer", whole, constraint, remedy) from error
     for kind, old, new in zip(("parameters", "state"), before, after, strict=True):
@@ -321,6 +342,15 @@ def _from_optax(whole: optax.GradientTransformation, params: Any, rate_at: Calla
             constraint = f"must keep the shapes and types of its {kind}"
             raise ArgumentError("optimizer", whole, constraint, "Return arrays like those that it is given")
     return Descent(whole.init, step)
+
+
+def _check_updates(params: Any, updates: Any) -> None:
+    """Refuse updates that would be broadcast: each weight has its own."""
+    each = jax.tree.leaves(updates, is_leaf=lambda one: one is None)  # None for what stays
+    for w, update in zip(jax.tree.leaves(params), each, strict=True):
+        if update is not None and update.shape != w.shape:
+            constraint = f"must have the shape of the parameters, {w.shape}"
+            raise ArgumentError("optimizer", f"update {update.shape}", constraint, "Return a number for each weight")
 
 
 def describe_leaves(tree: Any) -> tuple[Any, list[tuple[Any, Any]]]:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from jaxreg.errors import ArgumentError
+from jaxreg.errors import ArgumentError, describe_cause
 from jaxreg.nets.model import UNIT_AXIS
 from jaxreg.nets.networks import name_leaves, parameters_of
 from jaxreg.penalties import Box, Mask, MaxNorm, kernels_only
@@ -120,8 +121,7 @@ def _check_term(term: Term, params: PyTree) -> None:
     except ArgumentError:
         raise
     except Exception as error:  # whatever a penalty of somebody else's raises
-        cause = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
-        constraint = f"must take the parameters that it acts on ({cause:.200})"
+        constraint = f"must take the parameters that it acts on ({describe_cause(error)})"
         raise ArgumentError("penalties", term.penalty, constraint, "Leave others out by nets.On(...)") from error
     if value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
         constraint = f"must have one float as its value, not {value.dtype}{list(value.shape)}"
@@ -156,8 +156,10 @@ def _read_mask(where: Any, params: PyTree) -> PyTree[bool]:
             return _mark(params, where)
         prefix = where(params) if callable(where) else where
     except Exception as error:  # whatever a function of somebody else's raises
-        constraint = f"must say of each path and the shape of its leaf whether it is meant ({error!s:.200})"
+        constraint = f"must say of each path and the shape of its leaf whether it is meant ({describe_cause(error)})"
         raise ArgumentError("penalties", where, constraint, "Return True or False") from error
+    if not all(isinstance(acts, bool | np.bool_) for acts in jax.tree.leaves(prefix)):
+        raise ArgumentError("penalties", where, "must be a mask of truth values", _REMEDY)
     try:
         return jax.tree.map(lambda acts, part: jax.tree.map(lambda _: bool(acts), part), prefix, params)
     except (ValueError, TypeError) as error:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from jaxreg.checks import NOT_NEGATIVE, check_choice, check_kind, check_same_shape, read_array
 from jaxreg.engine.known import find_values
-from jaxreg.errors import ArgumentError
+from jaxreg.errors import ArgumentError, describe_cause
 from jaxreg.nets import boundary, optimizers, targets
 from jaxreg.nets import stopping as rules
 from jaxreg.nets.augmentation import Augmentation
@@ -201,7 +201,7 @@ def read_settings(
     read = _read_mlp if is_mlp else _read_model
     network, draws = read(model, loss, sets, batch_size, chosen, dtype)
     streams = _read_streams(seed, chosen, numbers, draws)
-    params, outputs, block, keeps_state = _trace_model(network, x, batch_size, None if is_mlp else type(model).__name__)
+    params, outputs, block, keeps_state = _trace_model(network, x, batch_size, None if is_mlp else _name_model(model))
     aim = targets.read_aim(
         loss, chosen["metrics"], outputs, {f"y_{name}": y for name, (_, y) in sets.items()}, numbers.label_smoothing
     )
@@ -320,6 +320,11 @@ def _read_streams(seed: Any, chosen: Mapping[str, Any], numbers: Any, draws: boo
     return boundary.read_streams(seed, unused, **{name: chosen[f"{name}_seed"] for name in _STREAMS})
 
 
+def _name_model(model: Any) -> str:
+    """What stands in a message for a model of the user's."""
+    return "(init, apply)" if isinstance(model, tuple | list) else getattr(model, "__name__", type(model).__name__)
+
+
 def _trace_model(network: Network, x: Any, batch_size: int, own: str | None) -> tuple[PyTree, Any, int, bool]:
     """The shapes of parameters and outputs, how many examples to evaluate at once, and whether there is a state.
 
@@ -347,14 +352,13 @@ def _trace_model(network: Network, x: Any, batch_size: int, own: str | None) -> 
             lambda params, state, x: network.apply(params, state, x, None, False)[0], params, state, one
         )
     except (flax.errors.InvalidRngError, flax.errors.ModifyScopeVariableError) as error:
-        constraint = f"must neither draw nor change in evaluation ({str(error).strip().splitlines()[0]:.200})"
+        constraint = f"must neither draw nor change in evaluation ({describe_cause(error)})"
         remedy = "Let it take train: bool, and its layers deterministic=not train, use_running_average=not train"
         raise ArgumentError("model", own, constraint, remedy) from error
     except ArgumentError:
         raise
     except Exception as error:  # whatever a model of somebody else's raises
-        cause = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
-        constraint = f"must take inputs {boundary.describe_batch(x)} ({cause:.300})"
+        constraint = f"must take inputs {boundary.describe_batch(x)} ({describe_cause(error)})"
         several = boundary.name_inputs(x)
         remedy = "Reshape the inputs, or change the model"
         if several:

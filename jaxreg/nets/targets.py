@@ -10,7 +10,7 @@ from jaxtyping import Array
 from jaxreg import losses
 from jaxreg.checks import Domain, check_choice
 from jaxreg.engine.known import find_values
-from jaxreg.errors import ArgumentError
+from jaxreg.errors import ArgumentError, describe_cause
 from jaxreg.nets.evaluation import LOSSES, hits, one_hot
 
 PerExample = Callable[[Array, Array], Array]
@@ -159,6 +159,8 @@ def _read_metrics(metrics: Any, aim: Aim, is_one: bool) -> dict[str, PerExample]
     remedy = f"Give names of {', '.join(METRICS)}, or {{'name': function(outputs, targets)}}"
     if isinstance(metrics, str) or not isinstance(metrics, Mapping | list | tuple):
         raise ArgumentError("metrics", metrics, "must be several names, or a dict", remedy)
+    if not isinstance(metrics, Mapping) and not all(isinstance(one, str) for one in metrics):
+        raise ArgumentError("metrics", metrics, "must be names, or a dict from names to functions", remedy)
     named = dict(metrics) if isinstance(metrics, Mapping) else {one: one for one in metrics}
     found: dict[str, PerExample] = {}
     for name, metric in named.items():
@@ -191,9 +193,10 @@ def check_per_example(name: str, function: PerExample, outputs: Any, y: Any) -> 
             returned = jax.eval_shape(function, outputs, y)
     except ArgumentError:
         raise
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever a function of somebody else's raises
         remedy = "Give a function (outputs, targets), one value per example"
-        raise ArgumentError(name, function, f"must take outputs and targets ({error})", remedy) from error
+        constraint = f"must take outputs and targets ({describe_cause(error)})"
+        raise ArgumentError(name, function, constraint, remedy) from error
     shape = getattr(returned, "shape", None)
     shapes = [part.shape[:axes] for part in jax.tree.leaves(outputs) for axes in range(1, len(part.shape) + 1)]
     if shape not in shapes or not jnp.issubdtype(returned.dtype, jnp.floating):

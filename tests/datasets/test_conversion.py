@@ -117,6 +117,7 @@ def test_frames() -> None:
     [
         ({"target": "cost"}, "target = 'cost': must name columns. Known: a, b, kind, price"),
         ({"columns": ["c"]}, "columns = "),
+        ({"columns": ["a", "price"]}, "columns = 'price': must not be the target"),
         ({}, "column kind = .*get_dummies"),
         ({"frame": X}, "must be a frame. Use from_arrays"),
         ({"frame": FRAME.assign(b=[1.0, None, 2.0, 3.0]), "columns": ["a", "b"]}, "finite in float32"),
@@ -238,6 +239,7 @@ def test_columns_of_numbers_and_of_lists() -> None:
         ),
         (Hugging({"x": [1, 2], "label": [0, 1]}), {"target": "y"}, "target = 'y'.*Known: x, label"),
         (Hugging({"x": [1, 2], "label": [0, 1]}), {}, "share = None"),
+        (Hugging({"x": [1, 2], "label": [0, 1]}), {"inputs": ["x", "label"]}, "inputs = 'label': must not be"),
         (Hugging({"x": [1, 2], "label": [0, -1]}, {"label": ClassLabel(["a"])}), {"share": 0.5, "seed": 0}, "from 0"),
     ],
 )

@@ -159,10 +159,34 @@ def test_a_run_that_leaves_is_infinite_and_stays():
     assert np.isfinite(run.path[: int(run.survived)]).all()
 
 
+def _descend(update):
+    own = optax.GradientTransformation(lambda w: jnp.zeros(1), update)
+    return space.descend(_BOWL, [0.0, 0.0], own, 3, seed=_KEY)
+
+
 _REFUSED = {
     "no function": (lambda: Landscape(3, 2), "function = 3"),
     "several numbers": (lambda: Landscape(lambda w: w, 2), "must return one float"),
     "another dimension": (lambda: Landscape(lambda w: w[0] @ w[1], 2), "must take one point of 2 coordinates"),
+    "a function that fails": (
+        lambda: Landscape(lambda w: w.none, 2),
+        "must take one point of 2 coordinates (Attribute",
+    ),
+    "no derivative": (
+        lambda: Landscape(lambda w: jax.pure_callback(np.sum, jax.ShapeDtypeStruct((), w.dtype), w), 2),
+        "must have a derivative",
+    ),
+    "an optimizer that fails": (lambda: _descend(lambda g, s, p=None: (g.none, s)), "must take a point and a gradient"),
+    "updates that are broadcast": (lambda: _descend(lambda g, s, p=None: (g.sum(), s)), "the shape of a point, (2,)"),
+    "a state that grows": (
+        lambda: _descend(lambda g, s, p=None: (g, jnp.concatenate([s, s]))),
+        "must keep the shapes and types of the point and of its state",
+    ),
+    "a target nowhere": (
+        lambda: space.first_passage(_BOWL, [0.0, 0.0], optax.sgd(0.1), 3, seed=_KEY, target=[np.nan, 1.0], radius=0.1),
+        "target[0] = nan",
+    ),
+    "no minimum": (lambda: space.basin([0.0, 0.0], _BOWL, np.zeros((0, 2))), "minima = (0, 2)"),
     "no dimension": (lambda: Landscape(jnp.sum, 0), "dim = 0"),
     "points of another dimension": (lambda: _BOWL.value(jnp.zeros(3)), "must end with the 2 coordinates"),
     "a box that is none": (lambda: space.find_critical_points(_BOWL, 1.0, -1.0), "high = -1.0"),

@@ -5,12 +5,14 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
 from jaxreg import linear, penalties
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import Huber, Logistic, Multinomial, Poisson, Squared, Status, solve, solve_alpha_max, solve_path
+from jaxreg.linear.held import wrap
 from jaxreg.penalties import L1, L2, MCP, SCAD, Box, ElasticNet, GroupLasso, SparseGroupLasso, Weighted, positive
 from jaxreg.values import register_value
 from tests.marks import slow
@@ -369,6 +371,23 @@ def test_single_precision_is_certified_too():
             assert float(fit.gap) < 1e-6
 
 
+class _Own:
+    """A penalty of somebody else's."""
+
+    def __init__(self, value=lambda w: (w * w).sum() / 2, prox=lambda w, step: w / (1 + step)):
+        self.value, self.prox = value, prox
+
+
+class _Mean(linear.DataLoss):
+    def value(self, eta, y):
+        return ((eta - y) ** 2).mean()
+
+
+class _Fails(linear.DataLoss):
+    def value(self, eta, y):
+        return eta.none
+
+
 BAD = {
     "labels": ({"y": np.full(N, 2.0)}, "y"),
     "counts": ({"y": np.full(N, -1.0), "loss": Poisson()}, "y"),
@@ -382,6 +401,12 @@ BAD = {
     "rows": ({"y": np.zeros(3)}, "y"),
     "groups that do not cover": ({"penalty": GroupLasso(0.1, groups=[[0, 1], [2, 3]])}, "groups"),
     "factors": ({"penalty": Weighted(L1(0.1), np.ones(4))}, "penalty"),
+    "a penalty's class": ({"penalty": L1}, "penalty"),
+    "a value for each": ({"penalty": _Own(value=lambda w: w)}, "penalty"),
+    "a step that sums": ({"penalty": _Own(prox=lambda w, step: w.sum())}, "penalty"),
+    "a penalty that fails": ({"penalty": _Own(value=lambda w: w.none)}, "penalty"),
+    "a loss that is averaged": ({"loss": _Mean()}, "loss"),
+    "a loss that fails": ({"loss": _Fails()}, "loss"),
     "bounds": ({"penalty": Box(np.zeros(4), np.ones(4))}, "penalty"),
 }
 
@@ -394,3 +419,19 @@ def test_bad_input_is_refused_by_name(name):
     with pytest.raises(ArgumentError) as caught:
         solve(X, given.pop("y"), given.pop("loss"), given.pop("penalty"), **given)
     assert caught.value.argument.startswith(argument)
+
+
+def test_predictions_of_other_data_are_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it
+    fit = linear.Solution(jnp.ones(3), jnp.zeros(()), *[jnp.zeros(())] * 3, wrap(Logistic()))
+    np.testing.assert_allclose(fit.predict(np.ones((2, 3)), offset=np.array([0.0, 1.0])), [3.0, 4.0])
+    for call, argument in (
+        (lambda: fit.predict(np.ones((2, 4))), "X"),
+        (lambda: fit.predict(np.ones(3)), "X"),
+        (lambda: fit.predict("rows"), "X"),
+        (lambda: fit.predict(np.ones((2, 3)), offset=np.ones(3)), "offset"),
+        (lambda: fit.cost(np.ones((2, 3)), np.ones(3)), "y"),
+    ):
+        with pytest.raises(ArgumentError) as caught:
+            call()
+        assert caught.value.argument == argument

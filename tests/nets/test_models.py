@@ -627,6 +627,21 @@ _REFUSED = {
     ),
     "settings of another model": ({"dropout": 0.5}, "dropout = 0.5: is of the built-in MLP"),
     "a loss that is averaged": ({"loss": lambda out, y: out.mean()}, "must return a float for each of the examples"),
+    "a loss that fails": ({"loss": lambda out, y: out.none}, "must take outputs and targets (AttributeError"),
+    "a schedule that fails": ({"optimizer": "sgd", "schedule": lambda steps: steps.none}, "must make a schedule"),
+    "a schedule of several": (
+        {"optimizer": "sgd", "schedule": lambda steps: lambda step: jnp.ones(2)},
+        "must make one factor of a step (shape (2,))",
+    ),
+    "updates that are broadcast": (
+        {
+            "optimizer": optax.stateless(lambda g, _: jax.tree.map(jnp.sum, g)),
+            "learning_rate": None,
+        },
+        "must have the shape of the parameters, (5,)",
+    ),
+    "a mask that is none": ({"penalties": jr.nets.On(jr.penalties.L2(0.1), 3)}, "must be a mask of truth values"),
+    "no rows": ({"x": 3.0}, "x_train = 'float32[]': must hold examples"),
     "a loss of other arguments": ({"loss": lambda out: out}, "must take outputs and targets"),
     "numbers for a loss of classes": ({"y": _X[:, 0], "w": _V[:, 0]}, "must be one integer label for each of the 24"),
     "rows that are no probabilities": ({"y": np.ones((_N, 3)), "w": np.ones((_M, 3))}, "must sum to 1"),

@@ -109,7 +109,7 @@ def basin(w: Any, landscape: Landscape, minima: Any) -> Int32[Array, "..."]:
     """
     check_kind("landscape", landscape, Landscape, "Give Landscape(function, dim)")
     w, minima = landscape.read(w), landscape.read(minima, "minima")
-    if minima.ndim != 2:
+    if minima.ndim != 2 or not len(minima):
         raise ArgumentError("minima", minima.shape, "must be one point a row", "Give find_critical_points(...).minima")
     minima = minima.astype(w.dtype)
 

@@ -9,8 +9,8 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int32, Key
 
-from jaxreg.checks import NOT_NEGATIVE, POSITIVE, check_integer, check_key, check_kind
-from jaxreg.errors import ArgumentError
+from jaxreg.checks import FINITE, NOT_NEGATIVE, POSITIVE, check_integer, check_key, check_kind
+from jaxreg.errors import ArgumentError, describe_cause
 from jaxreg.landscape import boundary
 from jaxreg.landscape.observers import is_real, watch_passage, watch_path
 from jaxreg.landscape.passage import Passage
@@ -133,6 +133,7 @@ def first_passage(
     """
     first = _check(landscape, start, optimizer, steps, seed, noise, limit)
     POSITIVE.check("radius", radius, "Give a distance such as 0.1")
+    FINITE.check_all("target", target, "Give a point that can be reached")
     goal = landscape.read(target, "target").astype(first.dtype)
     if goal.ndim != 1:
         raise ArgumentError("target", goal.shape, "must be one point", "Sweep it to have several")
@@ -213,7 +214,40 @@ def _check(
     first = landscape.read(start, "start").astype(jnp.result_type(float))
     if first.ndim != 1:
         raise ArgumentError("start", first.shape, "must be one point", "Sweep it to have several")
+    _check_optimizer(landscape, optimizer, first)
     return first
+
+
+def _check_optimizer(landscape: Landscape, optimizer: optax.GradientTransformation, first: Array) -> None:
+    """Refuse an optimizer that does not take a point, or that changes shapes from step to step."""
+    try:
+        before = first, jax.eval_shape(optimizer.init, first)
+        after = jax.eval_shape(lambda memory: _step(landscape, optimizer, first, memory, first), before[1])
+    except ArgumentError:
+        raise
+    except Exception as error:  # whatever an optimizer of somebody else's raises
+        constraint = f"must take a point and a gradient like it ({describe_cause(error)})"
+        raise ArgumentError("optimizer", optimizer, constraint, _REMEDY) from error
+    forms = [
+        (jax.tree.structure(part), [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(part)])
+        for part in (before, after)
+    ]
+    if forms[0] != forms[1]:
+        constraint = "must keep the shapes and types of the point and of its state"
+        raise ArgumentError("optimizer", optimizer, constraint, "Return arrays like those that it is given")
+
+
+def _step(
+    landscape: Landscape, optimizer: optax.GradientTransformation, before: Array, memory: Any, slope: Array
+) -> tuple[Array, Any]:
+    """The next point, and what the optimizer remembers."""
+    look = {"value": landscape.function(before), "grad": slope, "value_fn": landscape.function}
+    with jax.numpy_dtype_promotion("standard"):  # Optax mixes floats and integers
+        updates, memory = optax.with_extra_args_support(optimizer).update(slope, memory, before, **look)
+    if jnp.shape(updates) != before.shape:  # it would be broadcast
+        constraint = f"must have the shape of a point, {before.shape}"
+        raise ArgumentError("optimizer", f"update {jnp.shape(updates)}", constraint, "Return a number per coordinate")
+    return jnp.asarray(optax.apply_updates(before, updates)), memory
 
 
 def _walk(
@@ -237,10 +271,7 @@ def _walk(
         (before, memory, seen), (number, normals) = state, each
         slope = landscape.gradient(before)
         slope = slope if normals is None else slope + size * normals
-        look = {"value": landscape.function(before), "grad": slope, "value_fn": landscape.function}
-        with jax.numpy_dtype_promotion("standard"):  # Optax mixes floats and integers
-            updates, memory = takes_more.update(slope, memory, before, **look)
-            w = optax.apply_updates(before, updates)
+        w, memory = _step(landscape, optimizer, before, memory, slope)
         w = jnp.where((jnp.abs(w) < limit).all(), w, jnp.inf)  # also where it is no number; and infinity stays
         w = jnp.where(number < steps, w, before)
         return (w, memory, observe(seen, number, w)), None
@@ -253,6 +284,5 @@ def _walk(
             normals = drawn.T.astype(start.dtype)
         return lax.scan(advance, state, (numbers, normals))[0]
 
-    takes_more = optax.with_extra_args_support(optimizer)
     w, _, seen = lax.fori_loop(0, blocks, follow, (start, optimizer.init(start), seen))
     return w, seen

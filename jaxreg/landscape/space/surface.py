@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxreg.checks import FINITE, check_integer, check_kind, read_floats
-from jaxreg.errors import ArgumentError
+from jaxreg.errors import ArgumentError, describe_cause
 
 _MOST = 1000  # dimensions: the matrix of second derivatives is made whole
 
@@ -46,12 +46,17 @@ class Landscape:
         try:
             like = jax.ShapeDtypeStruct((self.dim,), jnp.result_type(float))  # no array: imports start no device
             returned = jax.eval_shape(self.function, like)
-        except (TypeError, ValueError, IndexError) as error:
-            constraint = f"must take one point of {self.dim} coordinates ({type(error).__name__}: {error!s:.120})"
+        except Exception as error:  # whatever a function of somebody else's raises
+            constraint = f"must take one point of {self.dim} coordinates ({describe_cause(error)})"
             raise ArgumentError("function", self.function, constraint, "Change it, or `dim`") from error
         is_number = isinstance(returned, jax.ShapeDtypeStruct) and returned.shape == ()
         if not is_number or not jnp.issubdtype(returned.dtype, jnp.floating):
             raise ArgumentError("function", returned, "must return one float", "Sum over what it returns")
+        try:
+            jax.eval_shape(jax.grad(self.function), like)
+        except Exception as error:
+            constraint = f"must have a derivative ({describe_cause(error)})"
+            raise ArgumentError("function", self.function, constraint, "Write it with jax.numpy") from error
 
     def value(self, w: Any) -> Float[Array, "..."]:
         """The height at each point, of shape (..., dim)."""
