@@ -4,17 +4,17 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.checks import Domain, check_integer
+from jaxreg.checks import Domain
 from jaxreg.claims import Claim, Estimate, Inside
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import DOUBLE_WELL, estimate_passage, first_passage, noisy_gradient, theory
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Integers, Numbers, Ordered, Seeds, check_settings
 
 LAWS = ("exact", "diffusion", "Kramers")
 """Of SGD step by step, from its transfer operator; of the diffusion in its place; and the formula for that at small
@@ -36,17 +36,17 @@ class Config:
 
     seeds: Seeds = 50_000
     """Number of runs in each cell; each seed draws the same noise in all of them."""
-    temperatures: tuple[float, ...] = (0.0625, 0.08, 0.1, 0.14, 0.2)
+    temperatures: Annotated[Numbers, Domain(_COLDEST, _WARMEST), Ordered()] = (0.0625, 0.08, 0.1, 0.14, 0.2)
     """Temperatures D = ηs²/(2B) of the first part, where the noise s alone varies."""
     learning_rate: float = 0.1
     """Learning rate η of the first part, at a batch size of 1."""
-    batch_sizes: tuple[int, ...] = (1, 2, 4, 6, 8, 10, 12)
+    batch_sizes: Annotated[Integers, Domain(1, 2**31 - 1, whole=True), Ordered()] = (1, 2, 4, 6, 8, 10, 12)
     """Batch sizes B of the second part; the learning rate varies along with them, and D does not."""
     rate_per_sample: float = 0.05
     """The constant η/B of the second part."""
-    temperature: float = 0.1
+    temperature: Annotated[float, Domain(_COLDEST, _WARMEST)] = 0.1
     """The constant temperature of the second part."""
-    horizon: float = 6.0
+    horizon: Annotated[float, Domain(0.1, 100)] = 6.0
     """Where a run is given up, in multiples of the mean time to the far side that the exact law expects."""
 
 
@@ -134,20 +134,11 @@ def escape(*, seed: Any, learning_rate: Any, noise: Any, batch_size: Any, target
 
 def _list_cells(config: Config) -> list[_Cell]:
     """The cells of both parts; whatever a setting makes impossible is refused by its name."""
-    check_integer("seeds", config.seeds, 1, 2**32 - 1, "Run at least one seed")
-    for name in ("temperatures", "batch_sizes"):
-        values = getattr(config, name)
-        if not values or len(set(values)) < len(values):
-            raise ArgumentError(name, values, "must be one or more different values", "Name each once")
-    for name in ("temperatures", "temperature"):
-        Domain(_COLDEST, _WARMEST, "[)").check_all(name, getattr(config, name), "Give a temperature such as 0.1")
-    for size in config.batch_sizes:
-        check_integer("batch_sizes", size, 1, 2**31 - 1, "Take at least one sample")
+    check_settings(config)
     stable = 2 / float(DOUBLE_WELL.curvature(_START))
     for name, most in (("learning_rate", stable), ("rate_per_sample", stable / max(config.batch_sizes))):
         remedy = "Larger steps diverge, smaller ones are endless"
         Domain(1e-3, most, "[)").check_all(name, getattr(config, name), remedy)
-    Domain(0.1, 100, "[)").check_all("horizon", config.horizon, "Give a multiple of the mean, such as 6")
     rate, base = config.learning_rate, config.rate_per_sample
     noise = math.sqrt(2 * config.temperature / base)
     return [

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,10 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.checks import Domain, check_integer
+from jaxreg.checks import Domain
 from jaxreg.claims import Above, Claim, Estimate, Inside, estimate
-from jaxreg.errors import ArgumentError
 from jaxreg.landscape import EQUAL_DEPTH_SEXTIC, noisy_gradient, occupancy, theory
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Numbers, Ordered, Seeds, check_settings
 
 SHARP, SADDLE, FLAT = (float(w) for w in EQUAL_DEPTH_SEXTIC.critical_points)
 CURVATURES = (5.0, 1.0)
@@ -33,6 +32,7 @@ _COLDEST = 0.02
 _LEVEL = 0.95
 _CURVE_POINTS = 21
 _ODDS = "times as long in the flat as in the sharp one"
+_LARGEST = 1.5 / CURVATURES[0] + 1e-9  # of the learning rates: beyond it runs diverge
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Config:
 
     seeds: Seeds = 3000
     """Number of runs from each minimum, with noise of their own; a seed draws the same at every learning rate."""
-    learning_rates: tuple[float, ...] = (0.06, 0.09, 0.12, 0.16, 0.2, 0.24, 0.28)
+    learning_rates: Annotated[Numbers, Domain(0.001, _LARGEST), Ordered()] = (0.06, 0.09, 0.12, 0.16, 0.2, 0.24, 0.28)
     """Learning rates η."""
-    temperature: float = 0.06
+    temperature: Annotated[float, Domain(_COLDEST, _WARMEST)] = 0.06
     """Temperature D = ηs²/2; the noise s falls as the learning rate rises."""
-    burn_in: float = 6.0
+    burn_in: Annotated[float, Domain(0, 1000)] = 6.0
     """Steps that are not counted, in relaxation times: means to go from one minimum to the other and back, combined."""
-    relaxations: float = 40.0
+    relaxations: Annotated[float, Domain(1e-3, 1e6)] = 40.0
     """Steps that are counted, in relaxation times; more where the sharp minimum is seldom visited, so that the ratio of
     times has a relative standard error of about √(8 / relaxations / runs) at every learning rate."""
 
@@ -75,7 +75,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         as `ratio_curve` over `curve_rate`; the mean densities in each `bin`, `exact_density` over `learning_rate` and
         `boltzmann_density`; and the `temperature`.
     """
-    _check(config)
+    check_settings(config)
     laws = [_solve(rate, config.temperature) for rate in config.learning_rates]
     boltzmann = theory.boltzmann_law(EQUAL_DEPTH_SEXTIC, config.temperature)
     exact = [_ratio(law) for law in laws]
@@ -148,19 +148,6 @@ def visit(
     flat = (seen.counts[BINS // 2 :].sum() + seen.above).astype(jnp.float32)
     share = flat / jnp.float32(steps - burn_in)
     return {"share": jnp.where(seen.survived == steps, share, jnp.nan), "counts": seen.counts}
-
-
-def _check(config: Config) -> None:
-    """Refuse whatever a setting makes impossible by its name."""
-    check_integer("seeds", config.seeds, 1, 2**32 - 1, "Run at least one seed")
-    rates = config.learning_rates
-    if not rates or len(set(rates)) < len(rates):
-        raise ArgumentError("learning_rates", rates, "must be one or more different values", "Name each once")
-    most = 1.5 / CURVATURES[0] + 1e-9
-    Domain(0.001, most, "[)").check_all("learning_rates", rates, "Larger steps diverge, smaller ones take too many")
-    Domain(_COLDEST, _WARMEST, "[)").check_all("temperature", config.temperature, "Give a temperature such as 0.06")
-    Domain(0, 1000, "[)").check_all("burn_in", config.burn_in, "Give a number of relaxation times, such as 6")
-    Domain(1e-3, 1e6, "[)").check_all("relaxations", config.relaxations, "Give a number such as 40")
 
 
 def _noise(rate: float, temperature: float) -> float:

@@ -1,23 +1,20 @@
 """Does the network of tutorial T4, its gradient written out by hand, always learn its four examples, and smoothly?"""
 
-import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.checks import check_integer
+from jaxreg.checks import NOT_NEGATIVE, Domain
 from jaxreg.claims import Above, Below, Claim, Estimate
-from jaxreg.errors import ArgumentError
 from jaxreg.nets import scratch
-from jaxreg.nets.boundary import check_strength
 from jaxreg.study import choose, gain, held_out, share
 from jaxreg.study.report import describe
-from jaxreg.study.settings import ChoosingSeeds
+from jaxreg.study.settings import ChoosingSeeds, Holds, Numbers, Ordered, check_settings
 
 TOY_INPUTS = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32)
 """Inputs of tutorial T4, one example a row; the last column is 1 and takes the place of a bias."""
@@ -31,6 +28,7 @@ CLOSE = 0.1
 """Distance of a prediction from its target that counts as close."""
 _CHUNK = 2048  # runs whose weights and slopes stay in a core's cache
 _RUNS = "initialisations"
+_Rates = Annotated[Numbers, NOT_NEGATIVE, Holds((TUTORIAL_RATE,)), Ordered()]
 
 
 @dataclass(frozen=True)
@@ -39,11 +37,11 @@ class Config:
 
     seeds: ChoosingSeeds = 10_000
     """Number of initialisations; a seed has the same weights at every learning rate."""
-    learning_rates: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+    learning_rates: _Rates = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
     """Learning rates; the tutorial's 1 must be among them."""
-    least_weights: tuple[float, ...] = (0.0, -1.0)
+    least_weights: Annotated[Numbers, Domain(high=1, ends="()"), Holds((TUTORIAL_LEAST,)), Ordered()] = (0.0, -1.0)
     """Initial weights are uniform from here to 1; the tutorial's 0 must be among them."""
-    units: int = 4
+    units: Annotated[int, Domain(1, 2**16, whole=True)] = 4
     """Units of the hidden layer."""
     steps: int = STEPS
     """Iterations."""
@@ -66,7 +64,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         over `step`, the `prediction` for each `example` at the end, the number of `rises`, steps that raised the loss
         beyond rounding, and `worst_rise`, its largest change in one step; and of the `target` of each example.
     """
-    _check(config)
+    check_settings(config)
     result = jr.sweep(
         partial(follow, units=config.units, steps=config.steps, record_every=config.record_every),
         {
@@ -84,22 +82,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         progress=progress,
     )
     return result.assign(target=("example", TOY_TARGETS[:, 0]))
-
-
-def _check(config: Config) -> None:
-    for name, needed in (("learning_rates", TUTORIAL_RATE), ("least_weights", TUTORIAL_LEAST)):
-        values = getattr(config, name)
-        if needed not in values or len(set(values)) < len(values):
-            constraint = f"must be different numbers with the tutorial's {needed:g} among them"
-            raise ArgumentError(name, values, constraint, f"Name each once, and {needed:g}")
-    for rate in config.learning_rates:
-        check_strength("learning_rates", rate, "Give step sizes such as 1.0")
-    for least in config.least_weights:
-        if not -math.inf < least < 1:
-            raise ArgumentError(
-                "least_weights", least, "must be finite and below 1", "Give 0.0, or -1.0 for both signs"
-            )
-    check_integer("units", config.units, 1, 2**16, "Give 4, as the tutorial")
 
 
 def follow(

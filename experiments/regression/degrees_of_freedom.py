@@ -1,11 +1,10 @@
 """What does the lasso spend? Degrees of freedom by covariance, by the active set, and by the divergence of one run."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +12,12 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.checks import check_integer
+from jaxreg.checks import Domain, check_integer
 from jaxreg.claims import Above, Below, Claim, Estimate, Inside, Quantity, estimate, exactly
-from jaxreg.linear.boundary import check_number
 from jaxreg.linear.elastic_net import alpha_max, lasso
 from jaxreg.linear.lars import lars_path
 from jaxreg.linear.ridge import ridge_path
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Seeds, check_settings
 
 COEFFICIENTS = (3.0, 1.5, 0.0, 0.0, 2.0)
 """The truth: Tibshirani's example (1996); further columns have 0."""
@@ -39,11 +37,11 @@ class Config:
     """Number of samples."""
     columns: int = 20
     """Number of features, drawn once from a Gaussian and scaled to variance 1."""
-    correlation: float = 0.5
+    correlation: Annotated[float, Domain(-0.99, 0.99)] = 0.5
     """Correlation of neighbouring features; further ones have its powers."""
-    noise: float = 3.0
+    noise: Annotated[float, Domain(1e-6, ends="[)")] = 3.0
     """Standard deviation of the noise."""
-    strengths: int = 25
+    strengths: Annotated[int, Domain(2, 10_000, whole=True)] = 25
     """Number of strengths of each penalty."""
     design_seed: int = 0
     """Seed of the features; all runs share them."""
@@ -65,11 +63,9 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         `divergence`, the trace of the derivative of its fit with respect to y, and `one_active`. `ridge_df`, the closed
         form, and `alpha_max`, where the path without noise begins.
     """
-    check_number("correlation", config.correlation, -0.99, 0.99, "Give 0.5")
-    check_number("noise", config.noise, 1e-6, math.inf, "Give a standard deviation such as 3")
+    check_settings(config)
     check_integer("columns", config.columns, len(COEFFICIENTS), 1000, "Give 20")
     check_integer("points", config.points, config.columns + 2, 100_000, "Give more samples than columns")
-    check_integer("strengths", config.strengths, 2, 10_000, "Give 25")
     X, mean = make_data(config)
     with jax.enable_x64(True):
         largest = float(alpha_max(X, mean))

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +12,12 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.checks import check_integer
+from jaxreg.checks import NOT_NEGATIVE, SHARE, Domain, check_integer
 from jaxreg.claims import Above, Below, Claim, Estimate, estimate, exactly, percentage
 from jaxreg.errors import ArgumentError
-from jaxreg.linear.boundary import check_number
 from jaxreg.linear.risk import minimum_norm_risk
 from jaxreg.linear.spectrum import decompose, solve
-from jaxreg.study.settings import ChoosingSeeds
+from jaxreg.study.settings import ChoosingSeeds, Holds, Integers, Numbers, Ordered, check_settings
 
 ABLATIONS = ("none", "small singular values", "test rows", "residual")
 """What is taken away from minimum-norm least squares: nothing, or one of the three ingredients of the peak."""
@@ -29,6 +28,7 @@ VIEWS = {"model-wise": "features", "sample-wise": "samples"}
 _SURE = 8  # |p - n| from which the error's fourth moment is finite, so that its standard error means something
 _RESAMPLES = 400
 _NO_PEAK = 1.25  # a median this many times its surroundings is not called a peak
+_Sizes = Annotated[Integers, Domain(1, ends="[)", whole=True), Ordered("rising")]
 
 
 @dataclass(frozen=True)
@@ -37,44 +37,19 @@ class Config:
 
     seeds: ChoosingSeeds = 1000
     """Number of data sets in each cell; a seed's first rows and columns are the same in every cell."""
-    critical: int = 24
+    critical: Annotated[int, Domain(4, ends="[)", whole=True)] = 24
     """Where the peak is: the rows of the model-wise study, and the columns of the sample-wise one."""
     features: int = 96
     """Features that the target depends on; a model with p of them leaves the others to the noise."""
-    sizes: tuple[int, ...] = (
-        2,
-        4,
-        6,
-        8,
-        10,
-        12,
-        14,
-        16,
-        18,
-        20,
-        22,
-        23,
-        24,
-        25,
-        26,
-        28,
-        30,
-        32,
-        36,
-        40,
-        48,
-        64,
-        80,
-        96,
-    )
+    sizes: _Sizes = (*range(2, 22, 2), *range(22, 27), 28, 30, 32, 36, 40, 48, 64, 80, 96)
     """The numbers of columns (model-wise) and of rows (sample-wise)."""
-    signal: float = 1.0
+    signal: Annotated[float, Domain(1e-6, 1e6)] = 1.0
     """Norm of the coefficients of all features."""
-    noise: float = 0.3
+    noise: Annotated[float, Domain(0, 1e6)] = 0.3
     """Standard deviation of the noise on each observation."""
-    cutoff: float = 0.3
+    cutoff: Annotated[float, SHARE] = 0.3
     """Singular values below this share of the largest are dropped, in the ablation of the small ones."""
-    factors: tuple[float, ...] = tuple(2.0**k for k in range(-6, 7))
+    factors: Annotated[Numbers, NOT_NEGATIVE, Ordered("rising"), Holds((1.0,))] = tuple(2.0**k for k in range(-6, 7))
     """Ridge strengths to choose from, as multiples of the closed-form optimum."""
 
 
@@ -114,19 +89,12 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
 def _check(config: Config) -> None:
     """Refuse settings that draw no peak, or that no data set has."""
-    check_integer("critical", config.critical, 4, math.inf, "Give the rows and columns at the peak")
+    check_settings(config)
     widest = max((config.critical, *config.sizes))
     check_integer("features", config.features, widest, math.inf, "Let the target depend on more")
-    for name, values, first in (("sizes", config.sizes, 1), ("factors", config.factors, 0)):
-        if list(values) != sorted(set(values)) or not values or not values[0] >= first or not math.isfinite(values[-1]):
-            raise ArgumentError(name, values, f"must be increasing numbers from {first} on", "Sort them")
     needed = {config.critical // 2, config.critical, 2 * config.critical}
     if not needed <= set(config.sizes):
         raise ArgumentError("sizes", config.sizes, f"must hold {sorted(needed)}", "Add them: the claims compare them")
-    if 1.0 not in config.factors:
-        raise ArgumentError("factors", config.factors, "must hold 1, the closed form", "Add it")
-    for name, least, most in (("signal", 1e-6, 1e6), ("noise", 0, 1e6), ("cutoff", 0, 1)):
-        check_number(name, getattr(config, name), least, most, "Take one of the presets as a guide")
 
 
 def fit_draw(

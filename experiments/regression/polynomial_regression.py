@@ -1,11 +1,10 @@
 """What do L2 and L1 do to a polynomial of degree 30 fitted to 50 points? Tutorial T1 as a population of draws."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +12,12 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.checks import check_integer
+from jaxreg.checks import NOT_NEGATIVE, Domain
 from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.linear import lars_path, least_squares, polynomial_features, ridge
-from jaxreg.linear.boundary import check_number
 from jaxreg.study import share
 from jaxreg.study.report import describe
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Seeds, check_settings
 
 FITS = ("none", "l2", "l1")
 """Least squares, ridge, and lasso by LARS."""
@@ -37,17 +35,17 @@ class Config:
 
     seeds: Seeds = 2000
     """Number of noise draws; every fit sees the same draws."""
-    degree: int = 30
+    degree: Annotated[int, Domain(len(TRUTH) - 1, 100_000, whole=True)] = 30
     """Highest degree of the polynomial."""
-    points: int = 50
+    points: Annotated[int, Domain(2, 100_000, whole=True)] = 50
     """Number of data points, on an even grid from -10 to 10."""
-    test_points: int = 200
+    test_points: Annotated[int, Domain(2, 100_000, whole=True)] = 200
     """Number of points at which the fits are drawn and compared with the truth, on an even grid from -10 to 10."""
-    noise: float = 0.05
+    noise: Annotated[float, NOT_NEGATIVE] = 0.05
     """Standard deviation of the noise on the data."""
-    ridge_alpha: float = 0.5
+    ridge_alpha: Annotated[float, NOT_NEGATIVE] = 0.5
     """Strength of L2 in ‖y - Xw‖² + α‖w‖², the columns of X centred and of unit length."""
-    lasso_alpha: float = 0.001
+    lasso_alpha: Annotated[float, NOT_NEGATIVE] = 0.001
     """Strength of L1 in ‖y - Xw‖²/(2n) + α‖w‖₁, the columns of X centred and of unit length."""
 
 
@@ -64,10 +62,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         the fit's certificate; of the data `y` over `x`; and of the `truth` over `x_test` and the standard deviation
         `noise`.
     """
-    for name, least in (("degree", len(TRUTH) - 1), ("points", 2), ("test_points", 2)):
-        check_integer(name, getattr(config, name), least, 100_000, f"Give {getattr(Config, name)}, as the tutorial")
-    for name in ("noise", "ridge_alpha", "lasso_alpha"):
-        check_number(name, getattr(config, name), 0.0, math.inf, f"Give {getattr(Config, name)}, as the tutorial")
+    check_settings(config)
     x, x_test = (np.linspace(*DOMAIN, count) for count in (config.points, config.test_points))
     truth, truth_test = (np.polynomial.polynomial.polyval(points, TRUTH) for points in (x, x_test))
     with jax.enable_x64(True):

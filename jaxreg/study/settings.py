@@ -7,9 +7,9 @@ before they run a study; the domain of a tuple is that of each of its members.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
-from jaxreg.checks import Domain
+from jaxreg.checks import Domain, check_integer
 from jaxreg.errors import ArgumentError
 
 _REMEDY = "--help says what it is"
@@ -34,6 +34,31 @@ class Holds:
             raise ArgumentError(name, value, constraint, remedy)
 
 
+@dataclass(frozen=True)
+class Ordered:
+    """Values of a list that differ from one another, in an order if one is said, and are so many at least.
+
+    >>> Ordered("rising").check("sizes", (2, 1), "Sort them")
+    Traceback (most recent call last):
+        ...
+    jaxreg.errors.ArgumentError: sizes = (2, 1): must be one or more rising values. Sort them.
+    """
+
+    order: Literal["different", "rising", "falling"] = "different"
+    least: int = 1
+
+    def check(self, name: str, values: tuple[Any, ...], remedy: str) -> None:
+        """Refuse a list that is too short, has a value twice, or is in another order."""
+        ordered = self.order == "different" or list(values) == sorted(values, reverse=self.order == "falling")
+        if len(values) < self.least or len(set(values)) < len(values) or not ordered:
+            constraint = f"must be {'one' if self.least == 1 else self.least} or more {self.order} values"
+            raise ArgumentError(name, values, constraint, remedy)
+
+
+Numbers = tuple[float, ...]
+Integers = tuple[int, ...]
+Count = Annotated[int, Domain(1, ends="[)", whole=True)]
+"""One or more."""
 Seeds = Annotated[int, Domain(2, ends="[)", whole=True)]
 """Runs of each setting: one run has no interval."""
 ChoosingSeeds = Annotated[int, Domain(4, ends="[)", whole=True)]
@@ -44,10 +69,10 @@ def check_settings(config: Any) -> None:
     """Refuse a `Config` of which a field is outside its domain.
 
     Args:
-        config: a dataclass, whose fields may have a `Domain` or a `Holds` in their types.
+        config: a dataclass, whose fields may have a `Domain`, a `Holds` or an `Ordered` in their types.
 
     Raises:
-        ArgumentError: the first field that is outside.
+        ArgumentError: the first field that is outside, or no integer where its domain is of whole numbers.
 
     >>> @dataclass(frozen=True)
     ... class Config:
@@ -64,12 +89,14 @@ def check_settings(config: Any) -> None:
         if isinstance(domain, Domain):
             for member in value if isinstance(value, tuple) else (value,):
                 domain.check(name, member, _REMEDY)
+                if domain.whole:
+                    check_integer(name, member, -(2**63), 2**63 - 1, _REMEDY)
         else:
-            domain.check(name, value, "Add it" if isinstance(value, tuple) else _REMEDY)
+            domain.check(name, value, "Add it" if isinstance(domain, Holds) else _REMEDY)
 
 
-def _domains(kind: type) -> Iterator[tuple[str, Domain | Holds]]:
+def _domains(kind: type) -> Iterator[tuple[str, Domain | Holds | Ordered]]:
     for name, hint in get_type_hints(kind, include_extras=True).items():
         for domain in getattr(hint, "__metadata__", ()):
-            if isinstance(domain, Domain | Holds):
+            if isinstance(domain, Domain | Holds | Ordered):
                 yield name, domain

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
@@ -15,7 +15,6 @@ from experiments.landscape.noise_law.claims import CLAIMS as CLAIMS
 from experiments.landscape.noise_law.claims import LARGE_SIZE, TUTORIAL_SIZE, TUTORIAL_WEIGHT
 from experiments.landscape.noise_law.runs import DRAWS, EDGES, RUNS, Quadratic
 from jaxreg.checks import FINITE, LEVEL, POSITIVE, Domain, check_integer
-from jaxreg.errors import ArgumentError
 from jaxreg.landscape import (
     QUADRATIC,
     T2_POINTS,
@@ -27,23 +26,25 @@ from jaxreg.landscape import (
 )
 from jaxreg.landscape.theory.refit import average_refits, refit_law, typical_refit_error
 from jaxreg.stats import mean
+from jaxreg.study.settings import Count, Holds, Integers, Numbers, Ordered, check_settings
 
 DEGREE = 6
 SMALL_DEGREE = 2
 """Of the refits to the eleven points of tutorial T2, all subsets of which are enumerated."""
 TAIL_SHARE = 0.003
 """The largest of all sizes, from which tail exponents are estimated."""
+_RefitSizes = Annotated[Integers, Holds((TUTORIAL_SIZE, LARGE_SIZE)), Ordered()]
 
 
 @dataclass(frozen=True)
 class Config:
     """Settings of the study."""
 
-    draws: int = 300_000
+    draws: Count = 300_000
     """Refits per batch size, counted in blocks of 10,000."""
-    refit_sizes: tuple[int, ...] = (8, 9, 10, 12, 14, 17, 20, 30, 40, 60, 80, 100)
+    refit_sizes: _RefitSizes = (8, 9, 10, 12, 14, 17, 20, 30, 40, 60, 80, 100)
     """Points that are drawn for a refit; the tutorial's 10, and 40, must be among them."""
-    weights: tuple[float, ...] = (-6.0, -3.0, 0.0, 3.5, 6.0)
+    weights: Annotated[Numbers, FINITE, Holds((TUTORIAL_WEIGHT,)), Ordered()] = (-6.0, -3.0, 0.0, 3.5, 6.0)
     """Where the gradient of a refit is compared with that of the fit to all points; 3.5 must be among them."""
     points: int = 100
     """Number of data points, on an even grid from -10 to 10."""
@@ -51,24 +52,24 @@ class Config:
     """Standard deviation of the noise on them."""
     data_seed: int = 0
     """Seed of that noise, and of the samples of the quadratic."""
-    runs: int = 100_000
+    runs: Count = 100_000
     """Runs of SGD per setting on the quadratic, in blocks of 500."""
-    burn_in: int = 150
+    burn_in: Count = 150
     """Steps from the minimum before the weights count."""
-    steps: int = 100
+    steps: Count = 100
     """Steps whose weights count."""
-    relative_rates: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    relative_rates: Annotated[Numbers, LEVEL, Ordered()] = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     """Learning rates over the largest stable one, which is 2 for additive noise, more with momentum, and 2/(1 + 2/B)
     for regression on mini-batches; where the stationary variance is measured."""
-    tail_rates: tuple[float, ...] = (0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15)
+    tail_rates: Annotated[Numbers, POSITIVE, Ordered()] = (0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15)
     """The same, where the tails of regression are measured: on both sides of 1."""
-    momentum: float = 0.9
+    momentum: Annotated[float, Domain(0, 1, "[)")] = 0.9
     """Of the heavy ball."""
-    regression_sizes: tuple[int, ...] = (2, 10)
+    regression_sizes: Annotated[Integers, Domain(1, 2**31 - 2, whole=True), Ordered()] = (2, 10)
     """Mini-batch sizes of regression."""
-    sample_sizes: tuple[int, ...] = (5, 15)
+    sample_sizes: Annotated[Integers, Ordered()] = (5, 15)
     """Samples drawn without replacement for the mean squared distance to them."""
-    samples: int = 20
+    samples: Count = 20
     """Of how many."""
 
 
@@ -126,26 +127,12 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
 
 def _check(config: Config) -> None:
-    for name in ("refit_sizes", "weights", "relative_rates", "tail_rates", "regression_sizes", "sample_sizes"):
-        values = getattr(config, name)
-        if not values or len(set(values)) < len(values):
-            raise ArgumentError(name, values, "must be one or more different values", "Name each once")
-    for name, needed in (("refit_sizes", {TUTORIAL_SIZE, LARGE_SIZE}), ("weights", {TUTORIAL_WEIGHT})):
-        if not needed <= set(getattr(config, name)):
-            raise ArgumentError(name, getattr(config, name), f"must hold {needed}, which claims are about", "Add them")
-    for name in ("draws", "runs", "burn_in", "steps", "samples"):
-        check_integer(name, getattr(config, name), 1, 2**31 - 1, "Give a number of at least 1")
+    check_settings(config)
     for size in config.refit_sizes:
         remedy = f"A refit of degree {DEGREE} needs {DEGREE + 1} points, of {config.points} that there are"
         check_integer("refit_sizes", size, DEGREE + 1, config.points, remedy)
-    for size in config.regression_sizes:
-        check_integer("regression_sizes", size, 1, 2**31 - 2, "Give numbers of examples")
     for size in config.sample_sizes:
         check_integer("sample_sizes", size, 1, config.samples - 1, f"There are {config.samples} samples")
-    FINITE.check_all("weights", config.weights, "Give places such as 3.5")
-    Domain(0, 1, "[)").check_all("momentum", config.momentum, "Give a number such as 0.9")
-    LEVEL.check_all("relative_rates", config.relative_rates, "The variance is infinite from 1 on")
-    POSITIVE.check_all("tail_rates", config.tail_rates, "Give numbers about 1")
 
 
 def _measure_refits(config: Config, store: Path | None, progress: bool) -> xr.Dataset:

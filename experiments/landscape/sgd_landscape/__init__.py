@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
@@ -23,7 +23,7 @@ from jaxreg.landscape import (
     full_gradient,
     refit_gradient,
 )
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Count, Integers, Numbers, Ordered, Seeds, check_settings
 
 TUTORIAL_RATE = 0.3
 LOCAL_MINIMUM = float(T2_LANDSCAPE.minima[2])
@@ -37,11 +37,13 @@ class Config:
 
     seeds: Seeds = 10_000
     """Number of runs at each learning rate; each seed draws the same mini-batches at every rate."""
-    learning_rates: tuple[float, ...] = tuple(round(TUTORIAL_RATE * 10 ** (k / 16), 6) for k in range(-24, 9))
+    learning_rates: Annotated[Numbers, NOT_NEGATIVE, Ordered()] = tuple(
+        round(TUTORIAL_RATE * 10 ** (k / 16), 6) for k in range(-24, 9)
+    )
     """Learning rates; by default sixteen a decade, with the tutorial's 0.3 among them."""
-    steps: int = 100
+    steps: Count = 100
     """Steps of a run."""
-    start: float = 3.5
+    start: Annotated[float, Domain(-_LIMIT, _LIMIT, "[)")] = 3.5
     """Weight before the first step."""
     batch_size: int = 10
     """Points drawn without replacement for the refit of each step."""
@@ -51,11 +53,13 @@ class Config:
     """Standard deviation of the noise on them."""
     data_seed: int = 0
     """Seed of that noise; all runs share the data."""
-    batch_sizes: tuple[int, ...] = (7, 8, 10, 14, 20, 40)
+    batch_sizes: Annotated[Integers, Ordered()] = (7, 8, 10, 14, 20, 40)
     """Batch sizes of the study of fates over learning rate, batch size and first weight."""
-    initial_weights: tuple[float, ...] = tuple(-5.5 + 0.75 * k for k in range(15))
+    initial_weights: Annotated[Numbers, Domain(-_LIMIT, _LIMIT, "[)"), Ordered()] = tuple(
+        -5.5 + 0.75 * k for k in range(15)
+    )
     """First weights of that study, which has at least `seeds` runs in each cell, counted in blocks of 500."""
-    balls: int = 10_000
+    balls: Count = 10_000
     """Runs at the tutorial's settings whose histogram is kept at every step."""
 
 
@@ -130,16 +134,7 @@ def _name_fates(weights: xr.DataArray) -> xr.DataArray:
 
 def _prepare(config: Config) -> tuple[RefitGradient, FullGradient, dict[int, RefitGradient]]:
     """The gradients that the runs follow; whatever a setting makes impossible is refused by its name."""
-    NOT_NEGATIVE.check_all("learning_rates", config.learning_rates, "Give step sizes such as 0.3")
-    Domain(-_LIMIT, _LIMIT, "[)").check_all("start", config.start, "Start near the data, as at 3.5")
-    Domain(-_LIMIT, _LIMIT, "[)").check_all("initial_weights", config.initial_weights, "Start near the data")
-    check_integer("steps", config.steps, 1, 2**31 - 1, "Make at least one step")
-    check_integer("seeds", config.seeds, 1, 2**32 - 1, "Run at least one seed")
-    check_integer("balls", config.balls, 1, 2**32 - 1, "Follow at least one ball")
-    for name in ("learning_rates", "batch_sizes", "initial_weights"):
-        values = getattr(config, name)
-        if not values or len(set(values)) < len(values):
-            raise ArgumentError(name, values, "must be one or more different values", "Name each once")
+    check_settings(config)
     x, y = make_data(config)
     gradient, control = refit_gradient(x, y, DEGREE, config.batch_size), full_gradient(x, y, DEGREE)
     for size in config.batch_sizes:

@@ -1,10 +1,9 @@
 """Why does squared error blur? Means, medians, mixtures and an adversary where several answers fit, tutorial T4."""
 
-import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +16,12 @@ from experiments.penalties.blur.claims import CLAIMS as CLAIMS
 from experiments.penalties.blur.images import decode, describe_classes, measure_decoders
 from experiments.penalties.blur.networks import LOSSES, draw_uniform, train
 from experiments.penalties.blur.samples import fit_sample, measure_fits
-from jaxreg.checks import check_integer
+from jaxreg.checks import SHARE, Domain
 from jaxreg.datasets import one_hot
 from jaxreg.errors import ArgumentError
 from jaxreg.images import peak_signal_to_noise
-from jaxreg.linear.boundary import check_number
 from jaxreg.randomness import random_normals
+from jaxreg.study.settings import Count, Numbers, check_settings
 
 DECODERS = tuple(name for name in LOSSES if name != "mixture")
 _POINTS = np.linspace(-0.9, 0.9, 19)  # where the networks are asked
@@ -40,33 +39,33 @@ class Config:
     """The 8 × 8 digits that come with jaxreg, or MNIST: all of the training images."""
     samples: int = 500
     """Number of two-humped samples at each separation."""
-    sample_size: int = 201
+    sample_size: Annotated[int, Domain(3, 1e6, whole=True)] = 201
     """Values in a sample; odd, so that its median is one number."""
-    separations: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
+    separations: Annotated[Numbers, Domain(0, 100)] = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
     """Distances of the two humps, in units of their width."""
-    mixture_steps: int = 400
+    mixture_steps: Count = 400
     """Steps of descent of a mixture density on a sample."""
     networks: int = 64
     """Number of networks with one input and two answers, for each loss."""
-    upper_shares: tuple[float, ...] = (0.5, 0.7)
+    upper_shares: Annotated[Numbers, SHARE] = (0.5, 0.7)
     """How often the upper one of the two answers is given."""
-    pairs: int = 512
+    pairs: Annotated[int, Domain(1, 1e6, whole=True)] = 512
     """Pairs of input and answer that a network learns from."""
-    network_steps: int = 1500
+    network_steps: Count = 1500
     """Steps of their training."""
     network_hidden: tuple[int, ...] = (32, 32)
     """Units of each hidden layer of these networks."""
     decoders: int = 16
     """Number of decoders for each loss."""
-    decoder_steps: int = 2500
+    decoder_steps: Count = 2500
     """Steps of their training."""
     decoder_hidden: tuple[int, ...] = (64, 64)
     """Units of each hidden layer of the decoders."""
-    draws: int = 4
+    draws: Count = 4
     """Images that a decoder is asked for, of each class."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Pairs, or images, per step."""
-    learning_rate: float = 0.003
+    learning_rate: Annotated[float, Domain(0, 10)] = 0.003
     """Learning rate of Adam at the first step, which falls to 0 as a cosine."""
 
 
@@ -119,7 +118,9 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     Raises:
         ArgumentError: a setting outside its domain, as an empty sample.
     """
-    _check(config)
+    check_settings(config)
+    if config.sample_size % 2 == 0:
+        raise ArgumentError("sample_size", config.sample_size, "must be odd", "Add one value, for one median")
     data = jr.datasets.load(config.dataset)
     samples = jr.sweep(
         partial(fit_sample, size=config.sample_size, steps=config.mixture_steps),
@@ -172,22 +173,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
 def _beside(store: str | Path | None, name: str) -> Path | None:
     return None if store is None else Path(store).with_name(f"{Path(store).stem}-{name}.zarr")
-
-
-def _check(config: Config) -> None:
-    check_integer(
-        "sample_size", config.sample_size, 3, 1e6, "An empty sample has no mean: give an odd number of values"
-    )
-    if config.sample_size % 2 == 0:
-        raise ArgumentError("sample_size", config.sample_size, "must be odd", "Add one value, for one median")
-    check_integer("pairs", config.pairs, 1, 1e6, "An empty sample teaches nothing: give pairs to learn from")
-    for name in ("mixture_steps", "network_steps", "decoder_steps", "draws", "batch_size"):
-        check_integer(name, getattr(config, name), 1, math.inf, "Give a positive number")
-    for separation in config.separations:
-        check_number("separations", separation, 0, 100, "Give a distance in units of a hump's width, such as 6")
-    for share in config.upper_shares:
-        check_number("upper_shares", share, 0, 1, "Give how often the upper answer is given, such as 0.5")
-    check_number("learning_rate", config.learning_rate, 0, 10, "Give a step size such as 0.003")
 
 
 def answer(*, network: Any, upper_share: Any, pairs: int, **settings: Any) -> dict[str, Any]:

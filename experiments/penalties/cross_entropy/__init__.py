@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +16,10 @@ import jaxreg as jr
 from experiments.penalties.cross_entropy.claims import CLAIMS as CLAIMS
 from experiments.penalties.cross_entropy.claims import LOSSES, UNITS
 from jaxreg import losses
-from jaxreg.checks import check_integer
+from jaxreg.checks import POSITIVE, SHARE, Domain
 from jaxreg.errors import ArgumentError
 from jaxreg.study.report import describe
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Numbers, Ordered, Seeds, check_settings
 
 CLASSES = 10
 _SHAPE = (8, 5, 4, 3)  # examples, features, units and classes of these networks
@@ -30,19 +30,19 @@ _MOVE = 1e-5  # of a weight, to either side
 class Config:
     """Settings of the study."""
 
-    probabilities: tuple[float, ...] = (0.9, 0.2, 0.4, 0.0)
+    probabilities: Annotated[Numbers, SHARE] = (0.9, 0.2, 0.4, 0.0)
     """Predicted probabilities of the worked example, from 0 to 1."""
     targets: tuple[int, ...] = (1, 0, 1, 1)
     """Their targets, 0 or 1."""
-    epsilons: tuple[float, ...] = (1e-15, 1e-12, 1e-10, 1e-7, 1e-5, 1e-3, 1e-2, 0.1)
+    epsilons: Annotated[Numbers, Domain(0, 0.5, "()"), Ordered()] = (1e-15, 1e-12, 1e-10, 1e-7, 1e-5, 1e-3, 1e-2, 0.1)
     """Where probabilities are clipped, each in (0, 0.5)."""
     seeds: Seeds = 2000
     """Number of starts per scale."""
-    scales: tuple[float, ...] = (1.0, 2.0, 4.0)
+    scales: Annotated[Numbers, POSITIVE, Ordered()] = (1.0, 2.0, 4.0)
     """Standard deviations of the logits that runs start from, on the wrong side."""
-    learning_rate: float = 0.1
+    learning_rate: Annotated[float, POSITIVE] = 0.1
     """Step size on the logit."""
-    steps: int = 20_000
+    steps: Annotated[int, Domain(1, 2**31 - 2, whole=True)] = 20_000
     """Steps after which a run that has not come to the right side counts as stuck."""
     networks: int = 200
     """Number of networks whose weights are moved, and of logits whose softmax is differentiated."""
@@ -110,22 +110,12 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
 
 def _check(config: Config) -> None:
-    for name in ("probabilities", "epsilons", "scales"):
-        if not getattr(config, name):
-            raise ArgumentError(name, getattr(config, name), "must hold at least one number", "Name some")
-    for p in config.probabilities:
-        if not 0 <= p <= 1:
-            raise ArgumentError("probabilities", p, "must lie in [0, 1]", "Give probabilities")
+    check_settings(config)
+    if not config.probabilities:
+        raise ArgumentError("probabilities", config.probabilities, "must hold at least one number", "Name some")
     if len(config.targets) != len(config.probabilities) or not set(config.targets) <= {0, 1}:
         constraint = f"must be 0 or 1 for each of the {len(config.probabilities)} probabilities"
         raise ArgumentError("targets", config.targets, constraint, "Give one per probability")
-    for epsilon in config.epsilons:
-        if not 0 < epsilon < 0.5:
-            raise ArgumentError("epsilons", epsilon, "must lie in (0, 0.5)", "Give numbers such as 1e-7")
-    for name in ("scales", "learning_rate"):
-        if not all(0 < value < math.inf for value in np.atleast_1d(getattr(config, name))):
-            raise ArgumentError(name, getattr(config, name), "must be positive and finite", "Give 1.0")
-    check_integer("steps", config.steps, 1, 2**31 - 2, "Make at least one step")
 
 
 def _work_example(config: Config) -> dict[str, Any]:

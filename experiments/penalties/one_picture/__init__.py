@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
@@ -18,11 +18,9 @@ from experiments.penalties.one_picture.runs import (
     predict_draw,
     smooth,
 )
-from jaxreg.checks import check_integer
+from jaxreg.checks import Domain, check_integer
 from jaxreg.claims import Below, Claim, Estimate, Inside, Quantity, estimate, exactly
-from jaxreg.errors import ArgumentError
-from jaxreg.linear.boundary import check_number
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Numbers, Ordered, check_settings
 
 _CORRELATION = 0.3
 _SMALLEST = 0.4
@@ -38,25 +36,25 @@ _COUNTS = np.unique(np.geomspace(1, 1e5, 41).round())
 class Config:
     """Settings of the study. Degrees of freedom and strengths are of linear models without an intercept."""
 
-    seeds: Seeds = 1000
+    seeds: Annotated[int, Domain(3, ends="[)", whole=True)] = 1000
     """Number of draws of the target; each has its own masks and input noise."""
-    draws: Seeds = 200
+    draws: Annotated[int, Domain(3, ends="[)", whole=True)] = 200
     """Number of draws of masks and input noise alone, by which the filters are measured."""
-    problems: int = 5000
+    problems: Annotated[int, Domain(3, ends="[)", whole=True)] = 5000
     """Number of random problems for the relative risks."""
-    fractions: tuple[float, ...] = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8)
+    fractions: Annotated[Numbers, Domain(0.05, 0.95), Ordered("rising")] = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8)
     """Degrees of freedom of the fits, as shares of the number of columns."""
     points: int = 40
     """Number of samples n."""
-    columns: int = 8
+    columns: Annotated[int, Domain(2, 100, whole=True)] = 8
     """Number of features p, correlated Gaussians whose scale falls from 1 to 0.4."""
-    noise: float = 1.0
+    noise: Annotated[float, Domain(1e-6, 1e6)] = 1.0
     """Standard deviation of the noise on the target."""
-    signal: float = 1.0
+    signal: Annotated[float, Domain(1e-6, 1e6)] = 1.0
     """Root mean square of the target without noise."""
-    learning_rate: float = 0.1
+    learning_rate: Annotated[float, Domain(1e-3, 1)] = 0.1
     """Step η of gradient descent, 1 being the inverse of the largest eigenvalue of X'X/n."""
-    sgd_steps: int = 2000
+    sgd_steps: Annotated[int, Domain(2, 10_000_000, whole=True)] = 2000
     """Steps of SGD with dropout or input noise; the second half is averaged."""
     design_seed: int = 0
     """Seed of the features and of the true coefficients; all runs share them."""
@@ -86,7 +84,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         - over `problem`: relative risks `flow` (`time`), `descent` (`count`), `early` and `dropout` (`fraction`); see
           `compare_risks`; and `bound`, of `flow`.
     """
-    _check(config)
+    check_settings(config)
+    check_integer("points", config.points, config.columns + 1, 10_000, "Give more samples than columns")
     X, mean = make_data(config)
     wanted = np.array(config.fractions) * config.columns
     strengths = calibrate(X, wanted, config.learning_rate)
@@ -136,21 +135,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         least_squares=("column", np.linalg.pinv(X) @ mean),
         bound=find_bound(),
     )
-
-
-def _check(config: Config) -> None:
-    for name in ("noise", "signal"):
-        check_number(name, getattr(config, name), 1e-6, 1e6, "Give a standard deviation such as 1")
-    check_number("learning_rate", config.learning_rate, 1e-3, 1.0, "Give a step of at most 1, such as 0.1")
-    check_integer("columns", config.columns, 2, 100, "Give 8")
-    check_integer("points", config.points, config.columns + 1, 10_000, "Give more samples than columns")
-    check_integer("sgd_steps", config.sgd_steps, 2, 10_000_000, "Give 2000")
-    for name in ("seeds", "draws", "problems"):
-        check_integer(name, getattr(config, name), 3, 2**31 - 1, "Give 3 or more")
-    for value in config.fractions:
-        check_number("fractions", value, 0.05, 0.95, "Give shares of the columns such as 0.5")
-    if not config.fractions or (np.diff(config.fractions) <= 0).any():
-        raise ArgumentError("fractions", config.fractions, "must be one or more rising numbers", "Sort them")
 
 
 def make_data(config: Config) -> tuple[np.ndarray, np.ndarray]:

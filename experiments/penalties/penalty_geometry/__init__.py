@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -22,12 +22,10 @@ from experiments.penalties.penalty_geometry.shapes import (
     share_of_corners,
     share_of_zeros,
 )
-from jaxreg.checks import check_integer
+from jaxreg.checks import Domain
 from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, estimate, exactly
-from jaxreg.errors import ArgumentError
-from jaxreg.linear.boundary import check_number
 from jaxreg.study import share
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Integers, Numbers, Ordered, check_settings
 
 _AXIS = np.linspace(-2.24, 2.88, 129)  # with 0, where shapes have their corners
 _LOSSES = "% of losses"
@@ -37,15 +35,15 @@ _LOSSES = "% of losses"
 class Config:
     """Settings of the study."""
 
-    seeds: Seeds = 4000
+    seeds: Annotated[int, Domain(3, 10**9, whole=True)] = 4000
     """Number of random losses of each dimension and each kind of Gram matrix."""
-    dimensions: tuple[int, ...] = (2, 3, 5, 8, 16)
+    dimensions: Annotated[Integers, Domain(2, 256, whole=True), Ordered("rising")] = (2, 3, 5, 8, 16)
     """Numbers of weights of the random losses."""
-    shares: tuple[float, ...] = tuple(k / 20 for k in range(1, 20))
+    shares: Annotated[Numbers, Domain(1e-6, 1), Ordered("rising")] = tuple(k / 20 for k in range(1, 20))
     """Strengths α for the random losses, as shares of that from which L1 has no weight left."""
-    alphas: tuple[float, ...] = (0.4, 1.0, 1.6)
+    alphas: Annotated[Numbers, Domain(1e-6, 2), Ordered("rising")] = (0.4, 1.0, 1.6)
     """Strengths α whose shapes are drawn."""
-    path_seed: int = 3
+    path_seed: Annotated[int, Domain(0, 2**32 - 1, whole=True)] = 3
     """Seed of the one loss of five weights whose paths are drawn."""
 
 
@@ -86,7 +84,7 @@ def run(
     Raises:
         ArgumentError: a setting outside its domain, or a penalty that is none.
     """
-    _check(config)
+    check_settings(config)
     own = check_own(own, PENALTIES)
     shares, ratios = np.array(config.shares), np.array(list(PENALTIES.values()))
     population = jr.sweep(
@@ -140,21 +138,6 @@ def run(
     for name, penalty in own.items():
         result = add_penalty(result, name, penalty, seeds=config.seeds, path_seed=config.path_seed, progress=progress)
     return result
-
-
-def _check(config: Config) -> None:
-    check_integer("seeds", config.seeds, 3, 10**9, "One loss has no distribution")
-    check_integer("path_seed", config.path_seed, 0, 2**32 - 1, "Give a seed such as 0")
-    for dimension in config.dimensions:
-        check_integer("dimensions", dimension, 2, 256, "Give numbers of weights such as (2, 5, 16)")
-    for fraction in config.shares:
-        check_number("shares", fraction, 1e-6, 1, "Give shares of the strength from which L1 has no weight left")
-    for alpha in config.alphas:
-        check_number("alphas", alpha, 1e-6, 2, "Beyond 2.24 the drawn diamond is a point")
-    for name in ("dimensions", "shares", "alphas"):
-        values = getattr(config, name)
-        if not values or (np.diff(values) <= 0).any():
-            raise ArgumentError(name, values, "must be one or more rising numbers", "Start with the smallest")
 
 
 def count_sparse(dataset: xr.Dataset) -> xr.Dataset:

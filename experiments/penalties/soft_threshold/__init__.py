@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,9 @@ import xarray as xr
 import jaxreg as jr
 from experiments.penalties.soft_threshold.minima import find_critical, minimize_penalized
 from experiments.penalties.soft_threshold.orthonormal import COLUMNS, ESTIMATORS, draw_curves, fit_design
-from jaxreg.checks import check_integer
+from jaxreg.checks import Domain
 from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, exactly, percentage
-from jaxreg.errors import ArgumentError
-from jaxreg.linear.boundary import check_number
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Numbers, Ordered, Seeds, check_settings
 
 FUNCTIONS = {
     "convex": (0.0, -1.5, 1.25, -0.5, 0.125),
@@ -38,19 +36,19 @@ class Config:
 
     seeds: Seeds = 10_000
     """Number of random functions of each family."""
-    strengths: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0)
+    strengths: Annotated[Numbers, Domain(0, 1e6), Ordered("rising")] = (0.0, 0.5, 1.0, 1.5, 2.0)
     """Strengths λ at which F is drawn; the tutorial has 0.5 and 2."""
-    ratios: tuple[float, ...] = tuple(k / 20 for k in range(61))
+    ratios: Annotated[Numbers, Domain(0, 1e6), Ordered("rising")] = tuple(k / 20 for k in range(61))
     """Strengths for the random functions, in units of |f'(0)|."""
     designs: int = 250
     """Number of random orthonormal designs, four columns each."""
-    samples: int = 20
+    samples: Annotated[int, Domain(4, 10_000, whole=True)] = 20
     """Rows of a design."""
-    noise: float = 1.0
+    noise: Annotated[float, Domain(0, 1e6)] = 1.0
     """Standard deviation of the noise on the target of a design."""
-    threshold: float = 1.0
+    threshold: Annotated[float, Domain(1e-6, 1e6)] = 1.0
     """Best subset's threshold t, the lasso's λ, ridge's λ, and λ₁ of the elastic net."""
-    ridge_part: float = 0.5
+    ridge_part: Annotated[float, Domain(0, 1e6)] = 0.5
     """λ₂ of the elastic net."""
 
 
@@ -78,7 +76,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     Raises:
         ArgumentError: a setting outside its domain, as a negative strength.
     """
-    _check(config)
+    check_settings(config)
     fine = np.linspace(0, max(2.5, *config.strengths), 251)
     x = np.linspace(*_RANGE, 401)
     coefficients = np.array(list(FUNCTIONS.values()))
@@ -126,19 +124,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
             function=list(FUNCTIONS), strength=list(config.strengths), x=x, fine_strength=fine, z_curve=z_curve
         )
     )
-
-
-def _check(config: Config) -> None:
-    for name in ("strengths", "ratios"):
-        values = getattr(config, name)
-        for value in values:
-            check_number(name, value, 0, 1e6, "A penalty is 0 or more: a negative one rewards large weights")
-        if not values or (np.diff(values) <= 0).any():
-            raise ArgumentError(name, values, "must be one or more rising numbers", "Start with the smallest")
-    check_integer("samples", config.samples, 4, 10_000, "Four orthonormal columns need four rows")
-    check_number("noise", config.noise, 0, 1e6, "Give a standard deviation such as 1")
-    check_number("threshold", config.threshold, 1e-6, 1e6, "Give a strength above 0, such as 1")
-    check_number("ridge_part", config.ridge_part, 0, 1e6, "Give a strength of 0 or more, such as 0.5")
 
 
 def _follow(coefficients: Any, strengths: Any) -> Any:

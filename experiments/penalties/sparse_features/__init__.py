@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import xarray as xr
@@ -11,12 +12,10 @@ import xarray as xr
 import jaxreg as jr
 from experiments.penalties.sparse_features.designs import describe_versions, generate_corpus, read_corpus
 from experiments.penalties.sparse_features.fits import COMMON, LEADING, fit_sample
-from jaxreg.checks import check_integer
+from jaxreg.checks import Domain, check_integer
 from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, estimate
-from jaxreg.errors import ArgumentError
-from jaxreg.linear.boundary import check_number
 from jaxreg.study import share
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Count, Integers, Numbers, Ordered, Seeds, check_settings
 
 TASKS = {
     "random text": {"corpus": 0, "labelled": 0.0},
@@ -32,25 +31,27 @@ class Config:
 
     seeds: Seeds = 20
     """Number of samples of documents, supports and noise for each task and size."""
-    samples: tuple[int, ...] = (50, 100, 200)
+    samples: Annotated[Integers, Domain(4, 10**6, whole=True), Ordered("rising")] = (50, 100, 200)
     """Numbers of documents that the lasso sees."""
-    words: int = 100
+    words: Annotated[int, Domain(4, 10**6, whole=True)] = 100
     """Number of words of the random text; every ordered pair of them is a feature, and real text has as many."""
-    length: int = 200
+    length: Annotated[int, Domain(2, 10**6, whole=True)] = 200
     """Words in a random document."""
-    documents: int = 2000
+    documents: Annotated[int, Domain(4, 10**6, whole=True)] = 2000
     """Random documents to draw from."""
     libraries: tuple[str, str] = ("numpy", "scipy")
     """Installed packages whose docstrings are the real text."""
-    support: int = 8
+    support: Count = 8
     """Number of features that matter, with coefficients of ±1 on features of variance 1."""
-    noise: float = 1.0
+    noise: Annotated[float, Domain(0, 1e6)] = 1.0
     """Standard deviation of the noise on a target that is made."""
-    shares: tuple[float, ...] = tuple(float(f"{0.95 * 0.86**k:.3g}") for k in range(13))
+    shares: Annotated[Numbers, Domain(1e-3, 1), Ordered("falling", 2)] = tuple(
+        float(f"{0.95 * 0.86**k:.3g}") for k in range(13)
+    )
     """Strengths α, as shares of the one from which nothing is left, the largest first."""
-    held_out: int = 200
+    held_out: Annotated[int, Domain(2, 10**6, whole=True)] = 200
     """Documents on which a fit is tried."""
-    corpus_seed: int = 0
+    corpus_seed: Annotated[int, Domain(0, 2**32 - 1, whole=True)] = 0
     """Seed of the random documents."""
 
 
@@ -86,7 +87,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         Over `corpus` and `feature`, `frequency`, the share of documents with it, and its `name`; `support` and `noise`;
         the attribute `libraries` says which versions were read.
     """
-    _check(config)
+    check_settings(config)
     features = config.words**2
     real = read_corpus(config.libraries, features)
     generated = generate_corpus(config.documents, config.words, config.length, config.corpus_seed)
@@ -135,21 +136,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         real_features=count,
     ).assign_coords(corpus=["random text", "docstrings"])
     return result.assign_attrs(libraries=describe_versions(config.libraries))
-
-
-def _check(config: Config) -> None:
-    for name, least in (("seeds", 2), ("words", 4), ("length", 2), ("documents", 4), ("support", 1), ("held_out", 2)):
-        check_integer(name, getattr(config, name), least, 10**6, f"Give {getattr(Config, name)}")
-    for number in config.samples:
-        check_integer("samples", number, 4, 10**6, "Give numbers of documents such as (50, 100, 200)")
-    check_integer("corpus_seed", config.corpus_seed, 0, 2**32 - 1, "Give 0")
-    check_number("noise", config.noise, 0, 1e6, "Give a standard deviation such as 1")
-    for fraction in config.shares:
-        check_number("shares", fraction, 1e-3, 1, "Give shares of the α from which nothing is left")
-    if not config.samples or (np.diff(config.samples) <= 0).any():
-        raise ArgumentError("samples", config.samples, "must be one or more rising numbers", "Start with the smallest")
-    if len(config.shares) < 2 or (np.diff(config.shares) >= 0).any():
-        raise ArgumentError("shares", config.shares, "must be two or more falling numbers", "Start with the largest")
 
 
 def _choose(result: xr.Dataset, features: int) -> xr.DataArray:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -25,11 +25,10 @@ from experiments.penalties.weight_decay.runs import (
     minimize_in_box,
     reach_ends,
 )
-from jaxreg.checks import check_integer
+from jaxreg.checks import Domain, check_integer
 from jaxreg.errors import ArgumentError
-from jaxreg.linear.boundary import check_number
 from jaxreg.nets.optimizers import make_schedule
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Count, Numbers, Ordered, Seeds, check_settings
 
 PICTURE = Problem(np.array([[2.0, 0.6], [0.6, 0.8]]), np.array([[4.4], [2.6]]), np.array([[-0.6], [-1.0]]))
 """The regression of two weights that is drawn, and where its runs start."""
@@ -52,31 +51,31 @@ class Config:
 
     seeds: Seeds = 1000
     """Number of random problems that are followed step by step."""
-    ends: int = 200
+    ends: Count = 200
     """Number of random problems that are run to the end."""
-    strengths: tuple[float, ...] = (0.0, 2.0, 10.0, 40.0)
+    strengths: Annotated[Numbers, Domain(0, 1e6), Ordered("rising")] = (0.0, 2.0, 10.0, 40.0)
     """Strengths λ; the factor of a step is 1 - αλ/m."""
-    beyond: float = 1.1
+    beyond: Annotated[float, Domain(1, 1e3)] = 1.1
     """A further λ, in units of m (2/α - 1), from which on gradient descent diverges."""
-    strength: float = 10.0
+    strength: Annotated[float, Domain(0, 1e6)] = 10.0
     """The λ with which L2 in the loss, coupled and decoupled decay are compared."""
-    box: float = 0.5
+    box: Annotated[float, Domain(1e-3, 1)] = 0.5
     """For AdamW: 1/w as share of the largest weight of least squares."""
-    learning_rate: float = 0.5
+    learning_rate: Annotated[float, Domain(1e-6, 1.9)] = 0.5
     """α of gradient descent."""
-    comparison_rates: tuple[float, ...] = (0.5, 0.05, 0.05)
+    comparison_rates: Annotated[Numbers, Domain(1e-6, 1.9)] = (0.5, 0.05, 0.05)
     """Learning rates of SGD, momentum and Adam where the three forms are compared."""
-    end_rates: tuple[float, ...] = (0.05, 0.1)
+    end_rates: Annotated[Numbers, Domain(1e-6, 1.9)] = (0.05, 0.1)
     """First learning rates of momentum and Adam in the runs to the end; they fall to 0 along a cosine."""
     samples: int = 40
     """Rows m of a problem."""
-    columns: int = 6
+    columns: Annotated[int, Domain(1, 1000, whole=True)] = 6
     """Weights of a problem."""
     batch_size: int = 8
     """Rows of a mini-batch where the three forms are compared."""
-    steps: int = 100
+    steps: Count = 100
     """Steps of gradient descent, and of the comparison of forms."""
-    end_steps: int = 60_000
+    end_steps: Count = 60_000
     """Steps of the runs to the end: AdamW settles only after many times the 1000 of its longer memory."""
 
 
@@ -145,27 +144,17 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
 
 def _check(config: Config) -> None:
-    check_integer("columns", config.columns, 1, 1000, "Give 6")
+    check_settings(config)
     check_integer("samples", config.samples, config.columns + 1, 100_000, "Give more rows than weights")
-    for name in ("strengths", "strength"):
-        for value in np.atleast_1d(getattr(config, name)):
-            check_number(name, value, 0, 1e6, "A penalty is 0 or more: a negative one makes weights grow")
-    critical = config.samples * (2 / config.learning_rate - 1) if config.learning_rate > 0 else 0
-    check_number("learning_rate", config.learning_rate, 1e-6, 1.9, "Give a rate below 2, such as 0.5")
-    if not config.strengths or (np.diff(config.strengths) <= 0).any() or config.strengths[-1] >= critical:
-        constraint = f"must be one or more rising numbers below m (2/α - 1) = {critical:g}"
-        raise ArgumentError("strengths", config.strengths, constraint, "Start with 0, the run without decay")
-    check_number("beyond", config.beyond, 1, 1e3, "Give a share of the critical strength such as 1.1")
-    check_number("box", config.box, 1e-3, 1, "Give a share of the largest weight such as 0.5")
-    for name, number in (("comparison_rates", len(OPTIMIZERS)), ("end_rates", 2)):
-        rates = getattr(config, name)
-        if len(rates) != number:
-            raise ArgumentError(name, rates, f"must be {number} learning rates", "Give one for each optimizer")
-        for rate in rates:
-            check_number(name, rate, 1e-6, 1.9, "Give a rate such as 0.05")
     check_integer("batch_size", config.batch_size, 1, config.samples, "Give at most the rows that there are")
-    for name in ("seeds", "ends", "steps", "end_steps"):
-        check_integer(name, getattr(config, name), 1, 2**31 - 1, "Give 1 or more")
+    critical = config.samples * (2 / config.learning_rate - 1)
+    if config.strengths[-1] >= critical:
+        constraint = f"must be below m (2/α - 1) = {critical:g}"
+        raise ArgumentError("strengths", config.strengths, constraint, "Leave out what is beyond")
+    for name, number in (("comparison_rates", len(OPTIMIZERS)), ("end_rates", 2)):
+        if len(getattr(config, name)) != number:
+            constraint = f"must be {number} learning rates"
+            raise ArgumentError(name, getattr(config, name), constraint, "Give one for each optimizer")
 
 
 def _reach_ends(config: Config, sizes: dict[str, int], progress: bool) -> xr.Dataset:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import numpy as np
@@ -13,15 +13,13 @@ from scipy.stats import binom
 
 import jaxreg as jr
 from experiments.regression.regularization_paths.runs import PATHS, RULES, follow, predict_along
-from jaxreg.checks import check_integer
+from jaxreg.checks import NOT_NEGATIVE, Domain, check_integer
 from jaxreg.claims import Above, Below, Claim, Estimate, estimate, exactly
-from jaxreg.errors import ArgumentError
-from jaxreg.linear.boundary import check_number
 from jaxreg.linear.design import polynomial_features, standardize
 from jaxreg.linear.monte_carlo import decompose_error
 from jaxreg.linear.risk import ridge_risk
 from jaxreg.study import share
-from jaxreg.study.settings import ChoosingSeeds
+from jaxreg.study.settings import ChoosingSeeds, Numbers, Ordered, check_settings
 
 TRUTH = (0.0, 0.001, 0.001, -0.001)
 """Coefficients of the tutorial's truth, lowest degree first."""
@@ -47,17 +45,17 @@ class Config:
     """Number of draws of the noise; all methods see the same ones."""
     points: int = 50
     """Points on an even grid from -10 to 10."""
-    degree: int = 10
+    degree: Annotated[int, Domain(len(TRUTH) - 1, 30, whole=True)] = 10
     """Highest power of x."""
-    noise: float = 0.05
+    noise: Annotated[float, Domain(1e-6, 1e6)] = 0.05
     """Standard deviation of the noise."""
     folds: int = 5
     """Folds of cross-validation, over rows shuffled anew in each draw."""
-    ridge_alphas: tuple[float, ...] = _grid(-6, 2, 8)
+    ridge_alphas: Annotated[Numbers, Domain(1e-9, 1e9), Ordered("falling", 2)] = _grid(-6, 2, 8)
     """Strengths of ridge, the largest first."""
-    lasso_alphas: tuple[float, ...] = _grid(-6, -1, 10)
+    lasso_alphas: Annotated[Numbers, Domain(1e-9, 1e9), Ordered("falling", 2)] = _grid(-6, -1, 10)
     """Strengths of the lasso, the largest first."""
-    norms: tuple[float, ...] = tuple(k / 8 for k in range(65))
+    norms: Annotated[Numbers, NOT_NEGATIVE, Ordered("rising", 2)] = tuple(k / 8 for k in range(65))
     """L1 norms at which coefficients are compared."""
 
 
@@ -124,19 +122,9 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
 
 def _check(config: Config) -> None:
-    check_integer("seeds", config.seeds, 3, math.inf, "One draw has no distribution")
-    check_integer("degree", config.degree, len(TRUTH) - 1, 30, "Let the model hold the truth")
+    check_settings(config)
     check_integer("points", config.points, config.degree + 2, math.inf, "Leave degrees of freedom for the noise")
     check_integer("folds", config.folds, 2, config.points // 2, "Five or ten are usual")
-    check_number("noise", config.noise, 1e-6, 1e6, "Give a standard deviation such as 0.05")
-    for name in ("ridge_alphas", "lasso_alphas"):
-        values = getattr(config, name)
-        for value in values:
-            check_number(name, value, 1e-9, 1e9, "Give strengths such as 0.01")
-        if len(values) < 2 or (np.diff(values) >= 0).any():
-            raise ArgumentError(name, values, "must be two or more falling numbers", "Start with the largest")
-    if len(config.norms) < 2 or config.norms[0] < 0 or (np.diff(config.norms) <= 0).any():
-        raise ArgumentError("norms", config.norms, "must be two or more rising numbers from 0", "Give an even grid")
 
 
 def _compare(result: xr.Dataset, method: str) -> xr.Dataset:
