@@ -10,7 +10,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.study.catalogue import list_modules, load
 from jaxreg.study.command import run_study
 from jaxreg.study.experiment import as_experiment
-from jaxreg.study.settings import ChoosingSeeds, Holds, Seeds, check_settings
+from jaxreg.study.settings import ChoosingSeeds, Holds, Ordered, Seeds, check_settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +18,8 @@ class _Config:
     seeds: Seeds = 2
     pairs: ChoosingSeeds = 4
     rates: Annotated[tuple[float, ...], POSITIVE, Holds((0.1,))] = (0.1, 0.3)
+    sizes: Annotated[tuple[int, ...], Ordered("rising", 2)] = (1, 3)
+    names: Annotated[tuple[str, ...], Ordered()] = ("b", "a")
     label: str = "anything"
 
 
@@ -29,6 +31,11 @@ class _Config:
         ({"pairs": 3}, "pairs = 3: must be whole and 4 or more"),
         ({"rates": (0.1, -0.3)}, r"rates = -0\.3: must be positive"),
         ({"rates": (0.1, float("nan"))}, "rates = nan"),
+        ({"sizes": (3, 1)}, r"sizes = \(3, 1\): must be 2 or more rising values"),
+        ({"sizes": (3,)}, "2 or more rising"),
+        ({"names": ("a", "a")}, "names = .* one or more different values"),
+        ({"names": ()}, "names"),
+        ({"seeds": 3.0}, r"seeds = 3\.0"),
         ({"rates": (0.3,)}, r"must hold 0\.1, which claims are about\. Add it"),
     ],
 )

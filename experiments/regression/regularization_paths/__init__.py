@@ -51,9 +51,9 @@ class Config:
     """Standard deviation of the noise."""
     folds: int = 5
     """Folds of cross-validation, over rows shuffled anew in each draw."""
-    ridge_alphas: Annotated[Numbers, Domain(1e-9, 1e9), Ordered("falling", 2)] = _grid(-6, 2, 8)
+    ridge_alphas: Annotated[tuple[float, ...], Domain(1e-9, 1e9), Ordered("falling", 2)] = _grid(-6, 2, 8)
     """Strengths of ridge, the largest first."""
-    lasso_alphas: Annotated[Numbers, Domain(1e-9, 1e9), Ordered("falling", 2)] = _grid(-6, -1, 10)
+    lasso_alphas: Annotated[tuple[float, ...], Domain(1e-9, 1e9), Ordered("falling", 2)] = _grid(-6, -1, 10)
     """Strengths of the lasso, the largest first."""
     norms: Annotated[Numbers, NOT_NEGATIVE, Ordered("rising", 2)] = tuple(k / 8 for k in range(65))
     """L1 norms at which coefficients are compared."""
