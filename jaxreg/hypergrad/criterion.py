@@ -11,22 +11,22 @@ from jaxtyping import Array, Float, Int32, Key, PyTree
 
 from jaxreg.checks import check_choice, check_key
 from jaxreg.errors import ArgumentError
-from jaxreg.hypergrad.objective import Outcome
+from jaxreg.hypergrad.objective import Objective, Outcome
+from jaxreg.hypergrad.prepared import Form, LassoAlong, keep_apart, prepare_lasso, prepare_ridge, read_status
 from jaxreg.hypergrad.status import Status
 from jaxreg.linear import boundary
 from jaxreg.linear.data_loss import DataLoss, Squared
 from jaxreg.linear.design import Normalize, standardize
-from jaxreg.linear.fit import Status as FitStatus
 from jaxreg.linear.held import unwrap, wrap
-from jaxreg.linear.ridge import ridge_path
 from jaxreg.linear.selection import split_rows
 from jaxreg.linear.solving import Solution, read_loss, solve
-from jaxreg.penalties import L2
+from jaxreg.penalties import L1, L2
 from jaxreg.sampling import shuffled_epoch
 from jaxreg.values import register_value
 
 CRITERIA = ("validation", "loo", "gcv", "cv")
 _DATA = ("X", "y", "sample_weight", "offset")
+_WIDEST = 256  # columns of a lasso that is followed along its whole path
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,8 +52,10 @@ class LinearCriterion:
     and "X", "y", "sample_weight", "offset". What is not named stays as it was given. `jax.grad`, `jax.jvp`, Hessian-
     vector products and `jax.vmap` apply; the derivatives are those of `linear.solve`, by the implicit function theorem.
 
-    At a knot of the path, where a coefficient appears or vanishes, the derivative is that to the side on which the
-    support stays, with the status KNOT; where all coefficients are 0, as for alpha >= alpha_max, it is 0, FLAT.
+    "loo" and "gcv" are NaN, INVALID, where a sparse fit has as many coefficients as rows: leaving out a row then leaves
+    no unique fit. At a knot of the path, where a coefficient appears or vanishes, the derivative is that to the side on
+    which the support stays, with the status KNOT; where all coefficients are 0, as for alpha >= alpha_max, it is 0,
+    FLAT.
 
     Args:
         X: design (n, p).
@@ -150,8 +152,8 @@ class LinearCriterion:
     def _measure(self) -> Outcome:
         if self.criterion == "cv":
             return self._cross_validate()
-        if _is_ridge(self):
-            return self._ridge()
+        if _is_plain(self, L2):
+            return self.prepare(("alpha",)).evaluate({"alpha": self.penalty.alpha})
         fit = self._fit(self.X, self.y)
         status = read_status(fit.status) | self._find_kinks(fit)
         if self.criterion == "validation":
@@ -167,21 +169,46 @@ class LinearCriterion:
         given: dict[str, Any] = {"sample_weight": weight, "offset": offset, "normalize": self.normalize}
         return solve(X, y, self.loss if loss is None else loss, self.penalty, **given, fit_intercept=self.fit_intercept)
 
-    def _ridge(self) -> Outcome:
-        """From one decomposition, which steps on the strength share."""
+    def prepare(self, names: tuple[str, ...]) -> Objective:
+        """The same, to be evaluated at many values of these names alone: what the others decide is computed once.
+
+        Of a ridge or a lasso in its strength that is a decomposition or an exact path; all else is returned as it is.
+        """
+        if tuple(names) != ("alpha",):
+            return self
+        if not (_is_plain(self, L2) and self.criterion != "cv") and not _is_plain(self, L1):
+            return self
         X, y = boundary.read_data(self.X, self.y)
-        alphas = X.shape[0] * jnp.asarray(self.penalty.alpha, X.dtype)[None]
-        path = ridge_path(X, y, alphas, normalize=self.normalize, fit_intercept=self.fit_intercept)
-        status = read_status(path.status[0])
+        form = Form(self.criterion, self.normalize, self.fit_intercept)
+        held = None
         if self.criterion == "validation":
-            wrong = path.predict(self.X_validation)[0] - boundary.read_floats("y_validation", self.y_validation)
-            return Outcome((wrong**2).mean() / 2, status)
-        return Outcome((path.loo if self.criterion == "loo" else path.gcv)[0] / 2, status)
+            held = jnp.asarray(self.X_validation, X.dtype), boundary.read_floats("y_validation", self.y_validation)
+        if _is_plain(self, L2):
+            return prepare_ridge(X, y, form, held)
+        rows, columns = X.shape
+        if self.criterion == "cv":
+            rows -= -(-rows // self.folds)
+        if columns > min(rows - 2, _WIDEST):  # wide paths have many knots, most of them where no one looks
+            return self
+        if self.criterion != "cv":
+            return LassoAlong(form, (prepare_lasso(X, y, form, held),))
+        order = self._order(len(X))
+        parts = [
+            jax.vmap(lambda train, test: prepare_lasso(X[train], y[train], form, (X[test], y[test])))(
+                order[train], order[test]
+            )
+            for train, test in split_rows(len(X), self.folds)
+        ]
+        return LassoAlong(form, tuple(parts))
+
+    def _order(self, n: int) -> Array:
+        """The rows, as folds take them."""
+        return jnp.arange(n) if self.seed is None else shuffled_epoch(self.seed, n, n).index[0]
 
     def _cross_validate(self) -> Outcome:
         X, y = boundary.read_design(self.X), jnp.asarray(self.y)
         n = X.shape[0]
-        order = jnp.arange(n) if self.seed is None else shuffled_epoch(self.seed, n, n).index[0]
+        order = self._order(n)
 
         def score(train: Array, test: Array) -> tuple[Array, Array]:
             fit = self._fit(X[train], y[train], train)
@@ -205,9 +232,9 @@ class LinearCriterion:
         share = -(jnp.einsum("ip,pi->i", X, coef_dot, precision="highest") + intercept_dot)
         eta = fit.predict(X, self.offset)
         if self.criterion == "gcv":
-            return n * ((eta - y) ** 2).sum() / (n - share.sum()) ** 2 / 2
+            return ((eta - y) ** 2).mean() / keep_apart(1 - share.mean()) ** 2 / 2
         slope, curvature = self.loss.slope(eta, y), self.loss.curvature(eta, y)
-        return (weight * self.loss.value(eta + share * slope / (1 - share * curvature), y)).sum()
+        return (weight * self.loss.value(eta + share * slope / keep_apart(1 - share * curvature), y)).sum()
 
     def _find_kinks(self, fit: Solution, rows: Any = None) -> Int32[Array, ""]:
         """KNOT where the proximal step has another derivative a little to either side; FLAT without coefficients."""
@@ -294,16 +321,10 @@ class Tilted(DataLoss):
         return unwrap(self.loss).neutral(y)
 
 
-def read_status(status: Int32[Array, ""]) -> Int32[Array, ""]:
-    """The flags of a fit as those of its derivative."""
-    doubt = int(FitStatus.NOT_CONVERGED | FitStatus.SEPARABLE | FitStatus.RANK_DEFICIENT)
-    flags = jnp.where(status & doubt != 0, int(Status.NOT_CONVERGED), 0)
-    return (flags | jnp.where(status & int(FitStatus.INVALID) != 0, int(Status.INVALID), 0)).astype(jnp.int32)
-
-
-def _is_ridge(of: LinearCriterion) -> bool:
+def _is_plain(of: LinearCriterion, penalty: type) -> bool:
+    """Whether it is that of a squared loss without weights, with this penalty."""
     plain = of.sample_weight is None and of.offset is None
-    return plain and type(of.penalty) is L2 and isinstance(of.loss, Squared)
+    return plain and type(of.penalty) is penalty and isinstance(of.loss, Squared)
 
 
 def _numbers_of(value: Any) -> list[str]:

@@ -16,6 +16,7 @@ from jaxreg.checks import check_integer, check_key, check_kind
 from jaxreg.engine import sweep
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.coordinates import Coordinates, flatten, read_coordinates, read_hyperparameters
+from jaxreg.hypergrad.criterion import LinearCriterion
 from jaxreg.hypergrad.objective import Hyperparameters, evaluate, names_of
 from jaxreg.hypergrad.tuning import label, name_dims, read_maker
 
@@ -232,6 +233,7 @@ def _try(objective: Any, trials_of: Callable[..., Any], axes: Any, args: Any, gi
         of = make(*args, **point)
         trials = trials_of(names_of(of), point)
         trials = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)), trials)
+        of = of.prepare(tuple(trials)) if isinstance(of, LinearCriterion) else of
         value, status = lax.map(lambda at: tuple(evaluate(of, read_hyperparameters(at, names_of(of)))), trials)
         cost = len(value) * int(getattr(of, "steps", 1))
         return _choose(value, status, trials) | {"training_steps": jnp.int32(cost)}

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int32, Num
 
 from jaxreg.linear import boundary
 from jaxreg.linear.accumulate import add_rows, average_rows
-from jaxreg.linear.design import Normalize, pose, to_fit
+from jaxreg.linear.design import Normalize, Problem, pose, to_fit
 from jaxreg.linear.fit import LinearFit, Status
 from jaxreg.linear.least_squares import Scalar, flag_rank
 from jaxreg.linear.spectrum import Spectrum, decompose, fit_spectral, make_filters, multiply
@@ -151,12 +151,30 @@ def ridge_path(
     return _follow(*boundary.read_data(X, y), alphas, normalize=normalize, fit_intercept=fit_intercept)
 
 
+class Factored(NamedTuple):
+    """What the fits of all strengths share: the problem, its design in moderate numbers, and that one's spectrum."""
+
+    problem: Problem
+    A: Float[Array, "n p"]
+    spectrum: Spectrum
+
+
+def factor_ridge(X: Array, y: Array, normalize: Normalize, fit_intercept: bool) -> Factored:
+    """The decomposition that `follow_ridge` takes."""
+    problem = pose(X, y, normalize, fit_intercept)
+    A = problem.X / problem.unit_x
+    return Factored(problem, A, decompose(A))
+
+
 @partial(jax.jit, static_argnames=("normalize", "fit_intercept"))
 def _follow(X: Array, y: Array, alphas: Array, *, normalize: Normalize, fit_intercept: bool) -> RidgePath:
-    problem = pose(X, y, normalize, fit_intercept)
-    A, scale = problem.X / problem.unit_x, problem.unit_x
-    spectrum = decompose(A)
-    strength, invalid = read_strength(alphas, scale)
+    return follow_ridge(factor_ridge(X, y, normalize, fit_intercept), alphas, fit_intercept)
+
+
+def follow_ridge(factored: Factored, alphas: Float[Array, " a"], fit_intercept: bool) -> RidgePath:
+    """`ridge_path` from the decomposition."""
+    problem, A, spectrum = factored
+    strength, invalid = read_strength(alphas, problem.unit_x)
     solution = fit_spectral(problem, spectrum, A, strength, A.dtype == jnp.float32)
     status = flag_rank(problem, spectrum, strength) | invalid
     fit = to_fit(problem, solution.coef, solution.gap, status)

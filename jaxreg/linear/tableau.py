@@ -126,7 +126,7 @@ def walk(
     Carry = tuple[Array, _State, tuple[Array, Array, Array]]
 
     def unfinished(carry: Carry) -> Array:
-        return (carry[0] < max_knots) & _any_in_batch(carry[1].running)
+        return (carry[0] < max_knots) & any_in_batch(carry[1].running)
 
     def advance(carry: Carry) -> Carry:
         number, state, records = carry
@@ -144,14 +144,14 @@ def walk(
 
 
 @jax.custom_batching.custom_vmap
-def _any_in_batch(flag: Bool[Array, ""]) -> Bool[Array, ""]:
+def any_in_batch(flag: Bool[Array, ""]) -> Bool[Array, ""]:
     """Whether any member of the batch says so: a loop on it goes on for all in step, without a select on its state."""
     return flag
 
 
-@_any_in_batch.def_vmap
+@any_in_batch.def_vmap
 def _(axis_size: int, batched: list[bool], flag: Any) -> tuple[Array, bool]:
-    return _any_in_batch(flag.any(0) if batched[0] else flag), False
+    return any_in_batch(flag.any(0) if batched[0] else flag), False
 
 
 def measure_gap(
@@ -201,7 +201,7 @@ def measure_gap(
     block = min(_BLOCK, walked.strengths.shape[0])
 
     def unfinished(carry: tuple[Array, Array]) -> Array:
-        return _any_in_batch(carry[0] < walked.knots)
+        return any_in_batch(carry[0] < walked.knots)
 
     def advance(carry: tuple[Array, Array]) -> tuple[Array, Array]:
         first, gaps = carry

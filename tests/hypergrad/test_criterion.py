@@ -7,7 +7,8 @@ import pytest
 
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad import LinearCriterion, Status, gradient, hessian_vector_product, influence, refit_without
-from jaxreg.linear import lasso
+from jaxreg.hypergrad.prepared import follow_shares
+from jaxreg.linear import lars_path, lasso
 from jaxreg.penalties import L1, L2, MCP, Box, ElasticNet, GroupLasso, Weighted
 
 N, P = 16, 6
@@ -161,3 +162,47 @@ def test_names_are_those_of_the_numbers_and_others_are_refused_with_them():
             gradient(criterion, {name: 1.0})
     with pytest.raises(ArgumentError, match="must be a float"):
         gradient(criterion, {"alpha": 1})
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    ["loo", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gcv", "cv", "validation"))],
+)
+def test_a_lasso_prepared_for_its_strength_is_the_same(criterion):
+    of = LinearCriterion(X, Y, penalty=L1(0.1), criterion=criterion, folds=3, normalize="std", **BEYOND)
+    knot = lars_path(X, Y, normalize="std").alphas[2]
+    prepared = of.prepare(("alpha",))
+    assert prepared is not of
+    assert of.prepare(("alpha", "y")) is of
+
+    def both(alpha):
+        return gradient(of, {"alpha": alpha}), gradient(prepared, {"alpha": alpha})
+
+    plain, fast = jax.jit(lambda alphas: jax.lax.map(both, alphas))(jnp.stack([0.01, 0.2, knot, 9.0]))
+    apart = np.array([0, 1, 3])  # at a knot leave-one-out itself jumps
+    np.testing.assert_allclose(fast.value[apart], plain.value[apart], 1e-9)
+    np.testing.assert_allclose(fast.gradient["alpha"][apart], plain.gradient["alpha"][apart], 1e-7, 1e-12)
+    np.testing.assert_array_equal(fast.status, plain.status)
+
+
+def test_shares_of_a_path_with_columns_that_leave_are_those_of_the_projector():
+    design = np.random.default_rng(0).normal(size=(9, 4))
+    moves = jnp.array([2, 4, 1, -4, 3, -2, 4, 0], jnp.int32)
+    shares = jax.jit(follow_shares)(jnp.asarray(design), moves)
+    used = []
+    for move, share in zip(moves.tolist(), np.asarray(shares), strict=True):
+        used = [j for j in used if j != abs(move)] + ([move] if move > 0 else [])
+        columns = design[:, np.array(used) - 1]
+        np.testing.assert_allclose(share, np.diag(columns @ np.linalg.pinv(columns)), 1e-10)
+
+
+def test_leaving_out_a_row_of_a_fit_with_as_many_coefficients_is_invalid_not_huge():
+    wide = np.random.default_rng(1).normal(size=(8, 14))
+    criterion = LinearCriterion(wide, wide[:, 0] + wide[:, 5], penalty=L1(0.1), criterion="loo")
+    found = jax.jit(lambda a: jax.lax.map(lambda alpha: gradient(criterion, {"alpha": alpha}), a))(
+        jnp.array([0.3, 1e-5])
+    )
+    assert jnp.isfinite(found.value[0])
+    assert found.value[0] < 100
+    assert jnp.isnan(found.value[1])
+    assert found.status[1] & Status.INVALID
