@@ -46,13 +46,13 @@ class RidgeAlong:
 
 
 class Part(NamedTuple):
-    """Rows that were fitted, their path, and the rows held out, or the shares of rows in their own predictions."""
+    """Rows that were fitted, their path, and either rows held out or the shares of rows in their own predictions."""
 
     X: Float[Array, "n p"]
     y: Float[Array, " n"]
     path: LarsPath
     held: tuple[Float[Array, "m p"], Float[Array, " m"]] | None
-    shares: Float[Array, "knots n"] | None
+    shares: Float[Array, "knots n"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ def prepare_lasso(X: Array, y: Array, form: Form, held: Any) -> Part:
     """Follow the path."""
     path = lars_path(X, y, normalize=form.normalize, fit_intercept=form.fit_intercept)
     if held is not None:
-        return Part(X, y, path, held, None)
+        return Part(X, y, path, held, jnp.zeros((0, 0), X.dtype))
     return Part(X, y, path, None, follow_shares(standardize(X, "l2", center=form.fit_intercept).X, path.moves))
 
 
