@@ -43,11 +43,22 @@ def check_call(call: Call) -> list[Difference]:
     """Compute some runs of a sweep alone, and among others in every way; the largest difference of each way.
 
     A difference is that of one output of one run, over the largest absolute value in it; infinite where one is finite
-    and the other is not.
+    and the other is not. Of values that are compiled in, the first ones of all axes are taken together, and the last.
     """
     with settled(call.x64):
         read = read_axes(call.run, call.axes, read_args(call.args))
+    compiled = {axis.name for axis in read if len(axis.groups) > 1}
     chosen = {axis.name: _choose(axis) for axis in read}
+    found: dict[str, Difference] = {}
+    for end in (0, -1)[: max((len(chosen[name]) for name in compiled), default=1)]:
+        for one in _compare(call, chosen | {name: [chosen[name][end]] for name in compiled}):
+            before = found.get(one.way, one._replace(size=-1.0, runs=0))
+            found[one.way] = max(before, one, key=lambda d: d.size)._replace(runs=before.runs + one.runs)
+    return list(found.values())
+
+
+def _compare(call: Call, chosen: Mapping[str, Sequence[int]]) -> list[Difference]:
+    """The largest differences of the runs at these positions of the axes."""
     few = {name: pick(value, chosen[name]) for name, value in call.axes.items()}
     lengths = {name: len(positions) for name, positions in chosen.items()}
     corners = [dict.fromkeys(lengths, 0), {name: n - 1 for name, n in lengths.items()}]
@@ -146,7 +157,6 @@ def pick(value: Any, positions: Sequence[int]) -> Any:
 def _ways(call: Call, few: Mapping[str, Any], lengths: Mapping[str, int]) -> Iterator[tuple[str, xr.Dataset]]:
     """The runs of a few axes, computed in every way."""
     together = math.prod(lengths.values())
-    yield "chunks of 1", _sweep(call, few, chunk_size=1)
     yield "chunks of 3", _sweep(call, few, chunk_size=3)
     yield "one chunk", _sweep(call, few, chunk_size=together)
     yield "one device", _sweep(call, few, chunk_size=together, devices=jax.local_devices()[:1])

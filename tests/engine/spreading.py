@@ -1,11 +1,17 @@
 """A study that workers share, with files that they write and files that the driver does; one to be killed.
 
-`python spreading.py STORE COUNT WORKERS`: sweep with so many dask workers, and die after so many tasks came back.
+`python spreading.py STORE COUNT WORKERS`: sweep with so many dask workers, or those of a scheduler's address, and die
+within a tenth of a second after so many tasks came back.
 """
 
+import contextlib
 import os
+import random
 import signal
 import sys
+import threading
+import time
+from typing import Any
 
 import jax
 
@@ -43,7 +49,7 @@ def sweep(store, run=walk, **options):
     return jr.sweep(run, options.pop("axes", AXES), store=store, **SETTINGS | options)
 
 
-def main(store: str, count: int, workers: int) -> None:
+def main(store: str, count: int, workers: str) -> None:
     """Sweep, and be killed after `count` tasks."""
     import dask.distributed
 
@@ -59,16 +65,20 @@ def main(store: str, count: int, workers: int) -> None:
         take_in(self, outcome, number)
         left[0] -= 1
         if not left[0]:
-            os.kill(os.getpid(), signal.SIGKILL)
+            threading.Timer(random.random() / 10, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
     distribute.Dispatch._take_in = counted  # type: ignore[method-assign]
     distribute._Pace.learn = lambda self, seconds, tiles: None  # type: ignore[method-assign]
-    with (
-        dask.distributed.LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster,
-        dask.distributed.Client(cluster) as client,
-    ):
+    with contextlib.ExitStack() as stack:
+        cluster: Any = workers
+        if workers.isdigit():
+            own = dask.distributed.LocalCluster(int(workers), threads_per_worker=1, dashboard_address=None)
+            cluster = stack.enter_context(own)
+        client = stack.enter_context(dask.distributed.Client(cluster))
         sweep(store, executor=client.get_executor())
+        if count:
+            time.sleep(60)  # for the kill that comes after the last task
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

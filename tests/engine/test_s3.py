@@ -131,3 +131,31 @@ def test_a_killed_driver_goes_on_with_more_workers(bucket, tmp_path):
     assert again.returncode == 0, again.stderr[-2000:]
     assert objects_of(bucket) == files_of(tmp_path / "s.zarr")
     assert verify(bucket)[0] == 0
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("where", ["a folder", "a bucket"])
+def test_kills_at_random(where, bucket, tmp_path):
+    """Drivers and workers are killed at random; another number of workers, or none, goes on."""
+    dask = pytest.importorskip("dask.distributed")
+    moments = np.random.default_rng(int(os.environ.get("JAXREG_KILLS_SEED", "16")))
+    whole = sweep(tmp_path / "s.zarr").load()
+    expected = files_of(tmp_path / "s.zarr")
+    with (
+        dask.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        dask.Client(cluster) as client,
+    ):
+        for trial in range(int(os.environ.get("JAXREG_KILLS", "10"))):
+            store = str(tmp_path / f"{trial}.zarr") if where == "a folder" else f"{bucket}/{trial}.zarr"
+            command = [sys.executable, str(SPREADING), store, str(moments.integers(1, 12)), cluster.scheduler_address]
+            if trial % 2:  # a worker too, while the driver lives
+                worker = list(client.run(os.getpid).values())[trial // 2 % 2]
+                threading.Timer(moments.uniform(4, 12), os.kill, (worker, signal.SIGKILL)).start()
+            killed = subprocess.run(command, capture_output=True, text=True, env=_with_path())
+            assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+            with xr.open_zarr(find_place(store).to_zarr(), chunks=None) as plain:
+                done = plain.done.values
+                np.testing.assert_array_equal(plain.weight.values[done], whole.weight.values[done])
+            sweep(store, executor=client.get_executor() if trial % 4 < 2 else None)
+            ours = files_of(store) if where == "a folder" else objects_of(store)
+            assert ours == expected
