@@ -158,52 +158,33 @@ def _write(kept: Path, record: dict[str, Any]) -> None:
 Rows = list[dict[str, Any]]
 
 
-def _find_limit(rows: Rows) -> float:
+def _limit(rows: Rows) -> float:
     """Operations per second of the best matrix product, from the rows of the machine."""
     return 1e9 * next(entry["value"] for entry in rows if entry["entry"] == "machine")
 
 
-def _measure_machine(config: Config, rows: Rows, say: Callable[..., None]) -> Rows:
-    limit = best_product_rate(config.repeats)
-    return [row("best float32 matrix product", limit / 1e9, "GFLOP/s", note="the fastest of several sizes")]
-
-
-def _measure_engine(config: Config, rows: Rows, say: Callable[..., None]) -> Rows:
-    return measure_landscape(config, make_mesh(jax.local_devices()))
-
-
-def _measure_descents(config: Config, rows: Rows, say: Callable[..., None]) -> Rows:
-    sizes = (config.descents, config.tutorial, config.batched, config.memory)
-    return measure_landscape_kernels(*sizes, config.repeats, say)
-
-
-def _measure_network(config: Config, rows: Rows, say: Callable[..., None]) -> Rows:
-    return measure_networks(config, make_mesh(jax.local_devices()), _find_limit(rows), say)
-
-
-def _measure_nets(config: Config, rows: Rows, say: Callable[..., None]) -> Rows:
-    sizes = (config.deep, config.online, config.seeds, config.repeats)
-    return measure_nets(load_data(config), *sizes, _find_limit(rows), config.torch, say)
-
-
-def _measure_scratch(config: Config, rows: Rows, say: Callable[..., None]) -> Rows:
-    return measure_scratch(config.scratch, config.scratch_loop, _find_limit(rows), config.repeats, say)
-
-
-def _measure_linear(config: Config, rows: Rows, say: Callable[..., None]) -> Rows:
-    return measure_linear(config.linear, config.loop, config.columns, config.repeats, say)
-
-
 _ENTRIES: dict[str, Callable[[Config, Rows, Callable[..., None]], Rows]] = {
-    "machine": _measure_machine,
-    "engine": _measure_engine,
-    "descents": _measure_descents,
-    "network": _measure_network,
-    "nets": _measure_nets,
-    "scratch": _measure_scratch,
-    "linear": _measure_linear,
+    "machine": lambda config, rows, say: measure_machine(config.repeats),
+    "engine": lambda config, rows, say: measure_landscape(config, make_mesh(jax.local_devices())),
+    "descents": lambda config, rows, say: measure_landscape_kernels(
+        config.descents, config.tutorial, config.batched, config.memory, config.repeats, say
+    ),
+    "network": lambda config, rows, say: measure_networks(config, make_mesh(jax.local_devices()), _limit(rows), say),
+    "nets": lambda config, rows, say: measure_nets(
+        load_data(config), config.deep, config.online, config.seeds, config.repeats, _limit(rows), config.torch, say
+    ),
+    "scratch": lambda config, rows, say: measure_scratch(
+        config.scratch, config.scratch_loop, _limit(rows), config.repeats, say
+    ),
+    "linear": lambda config, rows, say: measure_linear(config.linear, config.loop, config.columns, config.repeats, say),
 }
 """What is measured, in the order of the table: from the settings and the rows so far to more rows."""
+
+
+def measure_machine(repeats: int) -> Rows:
+    """Its best matrix product."""
+    limit = best_product_rate(repeats)
+    return [row("best float32 matrix product", limit / 1e9, "GFLOP/s", note="the fastest of several sizes")]
 
 
 def load_data(config: Config) -> Dataset:
@@ -333,14 +314,18 @@ def meets(entry: dict[str, Any]) -> str:
     return "met" if (value <= target if entry["unit"] in UPPER_BOUNDS else value >= target) else "missed"
 
 
+def tell(entry: dict[str, Any]) -> str:
+    """A row as a line of the table."""
+    target = "" if entry["target"] is None else f"{entry['target']:g}"
+    note = "; ".join(filter(None, [meets(entry), entry.get("note", "")]))
+    return f"| {entry['name']} | {entry['value']:,.3g} {entry['unit']} | {target} | {note} |"
+
+
 def report(dataset: xr.Dataset) -> str:
     """The table, and which machine it is of."""
     record = json.loads(dataset.attrs["provenance"])
     lines = ["| figure | measured | target | |", "| --- | ---: | ---: | --- |"]
-    for entry in record["rows"]:
-        target = "" if entry["target"] is None else f"{entry['target']:g}"
-        note = "; ".join(filter(None, [meets(entry), entry.get("note", "")]))
-        lines.append(f"| {entry['name']} | {entry['value']:,.3g} {entry['unit']} | {target} | {note} |")
+    lines += map(tell, record["rows"])
     made = record["history"][-1]
     versions = ", ".join(f"{k} {v}" for k, v in made["versions"].items() if k in ("python", "jax", "jaxreg"))
     return "\n".join([*lines, "", f"{made['device']}, {made['machine']}, {versions}, {made['time']}"])

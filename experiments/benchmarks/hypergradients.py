@@ -20,7 +20,7 @@ import numpy as np
 import optax
 
 import jaxreg as jr
-from experiments.benchmarks.benchmark import meets
+from experiments.benchmarks.benchmark import tell
 from experiments.benchmarks.timing import compare, median_seconds, row
 from jaxreg.hypergrad import (
     LinearCriterion,
@@ -63,9 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("| figure | measured | asked | |\n| --- | ---: | ---: | --- |")
     for name in options.only:
         for entry in _ENTRIES[name](options.quick, options.root if name == "gauge" else options.repeats):
-            target = "" if entry["target"] is None else f"{entry['target']:g}"
-            note = "; ".join(filter(None, [meets(entry), entry.get("note", "")]))
-            print(f"| {entry['name']} | {entry['value']:,.3g} {entry['unit']} | {target} | {note} |", flush=True)
+            print(tell(entry), flush=True)
     return 0
 
 

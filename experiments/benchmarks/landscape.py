@@ -15,7 +15,7 @@ from jax import lax
 from jaxtyping import Array
 
 import jaxreg as jr
-from experiments.benchmarks.linear import Contest, measure
+from experiments.benchmarks.linear import Contest, measure_all
 from experiments.benchmarks.timing import compare, row
 from experiments.landscape.operations import count_operations
 from jaxreg import randomness, sampling
@@ -28,6 +28,7 @@ from jaxreg.landscape import (
     noisy_gradient,
     refit_gradient,
 )
+from jaxreg.landscape.kernels import Kernel
 from jaxreg.randomness import random_normals
 
 DEGREE, BATCH, STEPS, START, RATE = 6, 10, 100, 3.5, 0.3
@@ -67,16 +68,12 @@ def measure_landscape_kernels(
         repeats: measurements of each time; the median counts.
         say: told what is measured.
     """
-    contests = [functools.partial(contest_least_squares, runs, min(batched, runs))]
+    contests: list[Callable[[], Contest]] = [functools.partial(contest_least_squares, runs, min(batched, runs))]
     if importlib.util.find_spec("sklearn") is None:
         say(f"leaving the tutorial's loop out: {_EXTRA}")
     else:
         contests.insert(0, functools.partial(contest_tutorial, runs, min(loop, runs)))
-    rows = []
-    for make in contests:
-        contest = make()
-        say(f"measuring {contest.name.strip()} ...")
-        rows.append(measure(contest, repeats))
+    rows = measure_all(contests, repeats, say)
     say("measuring the machine's limits ...")
     rows += measure_shares(runs, repeats)
     rows += measure_noise(max(1, runs // 4), repeats)
@@ -87,9 +84,10 @@ def measure_landscape_kernels(
 # --- Refit descent ----------------------------------------------------------------------------------------------------
 
 
-def fall(gradient: RefitGradient, *, seed: Any) -> dict[str, Any]:
+def fall(gradient: RefitGradient, *, seed: Any, kernel: Kernel = "auto") -> dict[str, Any]:
     """One run of tutorial T2: its fate."""
-    return {"fate": fate(descend(gradient, START, RATE, STEPS, seed=seed, limit=LIMIT).weight, T2_LANDSCAPE)}
+    end = descend(gradient, START, RATE, STEPS, seed=seed, limit=LIMIT, kernel=kernel)
+    return {"fate": fate(end.weight, T2_LANDSCAPE)}
 
 
 def _sweep(run: Callable[..., Any], runs: int, *args: Any, devices: Any = None) -> Callable[[], Any]:
@@ -274,9 +272,10 @@ def measure_shares(runs: int, repeats: int) -> list[dict[str, Any]]:
 # --- Added noise ------------------------------------------------------------------------------------------------------
 
 
-def wander(*, seed: Any) -> dict[str, Any]:
+def wander(*, seed: Any, kernel: Kernel = "auto") -> dict[str, Any]:
     """One run in the double well with noise added: the last weight."""
-    return {"weight": descend(noisy_gradient(DOUBLE_WELL, 1.0), -1.0, _NOISY_RATE, NOISY_STEPS, seed=seed).weight}
+    gradient = noisy_gradient(DOUBLE_WELL, 1.0)
+    return {"weight": descend(gradient, -1.0, _NOISY_RATE, NOISY_STEPS, seed=seed, kernel=kernel).weight}
 
 
 def draw_normals(*, seed: Any) -> dict[str, Any]:

@@ -79,6 +79,11 @@ def measure_linear(
         ]
     else:
         say("skglm is not installed: logistic paths have one rival fewer, and group lassos none")
+    return measure_all(contests, repeats, say)
+
+
+def measure_all(contests: list[Callable[[], Contest]], repeats: int, say: Callable[[str], Any]) -> list[dict[str, Any]]:
+    """The rows of contests, each made when it is measured."""
     rows = []
     for make in contests:
         contest = make()

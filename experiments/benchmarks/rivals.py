@@ -39,6 +39,24 @@ def map_by_hand(run: Callable[..., Any], args: tuple[Any, ...], *, nested: bool,
     return lambda keys, rates: program(args, keys, rates)
 
 
+def build_torch(recipe: Recipe, features: int, device: Any) -> Any:
+    """The recipe's network in PyTorch, with Glorot's initial weights."""
+    from torch import nn
+
+    activation = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU}[recipe.activation]
+    sizes, parts = (features, *recipe.hidden), []
+    for layer, (inputs, units) in enumerate(itertools.pairwise(sizes)):
+        parts += [nn.Linear(inputs, units), activation()]
+        if recipe.dropout and recipe.dropout[layer]:
+            parts.append(nn.Dropout(recipe.dropout[layer]))
+    model = nn.Sequential(*parts, nn.Linear(sizes[-1], 10)).to(device)
+    for part in model:
+        if isinstance(part, nn.Linear):
+            nn.init.xavier_uniform_(part.weight)
+            nn.init.zeros_(part.bias)
+    return model
+
+
 def train_torch(
     recipe: Recipe, data: Dataset, loader: bool = False, device: str = "cpu"
 ) -> Callable[[int], np.ndarray]:
@@ -53,21 +71,7 @@ def train_torch(
 
     x, y, x_test, y_test = (torch.from_numpy(np.array(part)).to(device) for part in data[:4])
     y, y_test = y.long(), y_test.long()
-    activation = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU}[recipe.activation]
     optimizers = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-
-    def build() -> nn.Sequential:
-        sizes, parts = (x.shape[1], *recipe.hidden), []
-        for layer, (inputs, units) in enumerate(itertools.pairwise(sizes)):
-            parts += [nn.Linear(inputs, units), activation()]
-            if recipe.dropout and recipe.dropout[layer]:
-                parts.append(nn.Dropout(recipe.dropout[layer]))
-        model = nn.Sequential(*parts, nn.Linear(sizes[-1], 10)).to(device)
-        for part in model:
-            if isinstance(part, nn.Linear):
-                nn.init.xavier_uniform_(part.weight)
-                nn.init.zeros_(part.bias)
-        return model
 
     def batches() -> Any:
         if loader:
@@ -87,7 +91,7 @@ def train_torch(
 
     def train_one(seed: int) -> np.ndarray:
         torch.manual_seed(seed)
-        model = build()
+        model = build_torch(recipe, x.shape[1], device)
         kernels = [parameter for parameter in model.parameters() if parameter.ndim == 2]
         optimizer = optimizers[recipe.optimizer](model.parameters(), lr=recipe.learning_rate)
         loss_function = nn.CrossEntropyLoss()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.benchmarks.recipes import Recipe
-from experiments.benchmarks.rivals import train_torch
+from experiments.benchmarks.rivals import build_torch, train_torch
 from jaxreg.datasets import Dataset
 
 
@@ -51,20 +51,7 @@ def train_population(recipe: Recipe, data: Dataset, members: int) -> np.ndarray:
     x, y, x_test, y_test = (torch.from_numpy(np.array(part)).to(device) for part in data[:4])
     y, y_test = y.long(), y_test.long()
 
-    def build() -> Any:
-        sizes, parts = (x.shape[1], *recipe.hidden), []
-        for layer, units in enumerate(recipe.hidden):
-            parts += [nn.Linear(sizes[layer], units), nn.Sigmoid()]
-            if layer < len(recipe.dropout) and recipe.dropout[layer]:
-                parts.append(nn.Dropout(recipe.dropout[layer]))
-        model = nn.Sequential(*parts, nn.Linear(sizes[-1], 10)).to(device)
-        for part in model:
-            if isinstance(part, nn.Linear):
-                nn.init.xavier_uniform_(part.weight)
-                nn.init.zeros_(part.bias)
-        return model
-
-    models = [build() for _ in range(members)]
+    models = [build_torch(recipe, x.shape[1], device) for _ in range(members)]
     params, buffers = stack_module_state(models)
     params = {name: value.detach() for name, value in params.items()}
     model = models[0].train()

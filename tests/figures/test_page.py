@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -111,12 +110,6 @@ def draw(dataset):
 '''
 
 
-def _main(arguments, figures, experiments):
-    output = Path(tempfile.gettempdir()) / figures
-    studies = Studies(experiments, figures, "python3 -m figures", output / "output", output / "results")
-    return draw_figures(arguments, studies)
-
-
 @pytest.fixture
 def packages(tmp_path, monkeypatch):
     """Names of a package of figures and of one of experiments: `die` has a field `dataset`, `plain` has none."""
@@ -136,6 +129,19 @@ def packages(tmp_path, monkeypatch):
     yield figures, experiments
     for module in [m for m in sys.modules if m.partition(".")[0] in (figures, experiments)]:
         del sys.modules[module]
+
+
+@pytest.fixture
+def main(packages, tmp_path):
+    """The command with these words, in one process, into a folder."""
+    figures, experiments = packages
+
+    def run(*words, out=tmp_path / "out"):
+        home = tmp_path / "home"
+        studies = Studies(experiments, figures, "python3 -m figures", home / "output", home / "results")
+        return draw_figures([*words, *(() if "--jobs" in words else ("--jobs", "1")), "--out", str(out)], studies)
+
+    return run
 
 
 class _Page(HTMLParser):
@@ -233,11 +239,11 @@ def test_claims_can_be_filtered_by_verdict():
     assert '<article id="other" class="">' in source
 
 
-def test_a_quick_figure_says_that_it_is_one(packages, tmp_path):
+def test_a_quick_figure_says_that_it_is_one(main, packages, tmp_path):
     assert "Quick preset: few runs" in _Page(render([_entry(preset="quick")])).text
     assert "Quick preset" not in _Page(render([_entry(preset="laptop")])).text
     for preset in ("quick", "laptop"):
-        assert _main(["plain", "--preset", preset, "--out", str(tmp_path / preset)], *packages) == 0
+        assert main("plain", "--preset", preset, out=tmp_path / preset) == 0
     (quick, laptop) = sys.modules[f"{packages[0]}.plain"].FIGURES
     assert quick.get_supxlabel() == "quick preset: few runs"
     assert laptop.get_supxlabel() == ""
@@ -246,6 +252,7 @@ def test_a_quick_figure_says_that_it_is_one(packages, tmp_path):
 def test_page_needs_nothing_from_elsewhere():
     page = render([_entry()])
     assert not re.search(r"https?:|//|@import|url\(|<script|<link", page)
+    assert page == render([_entry()])
 
 
 def test_page_shows_a_player_of_each_animation():
@@ -274,17 +281,14 @@ def test_page_escapes_whatever_it_is_given():
     assert 'a"><script>.png' in page.references
 
 
-def test_page_of_the_same_entries_is_the_same():
-    assert render([_entry()]) == render([_entry()])
-
-
-def test_call_writes_figures_page_and_results(packages, tmp_path, capsys):
+def test_call_writes_figures_page_and_results(main, packages, tmp_path, capsys):
     out = tmp_path / "out"
-    assert _main(["--jobs", "1", "--out", str(out)], *packages) == 0
+    assert main() == 0
     for name in ("die", "plain"):
         assert (out / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     page = _Page((out / "index.html").read_text(encoding="utf-8"))
+    (made,) = json.loads(_drawn(packages)[-1].attrs["provenance"])["history"]
     for text in (
         "What a die shows & why",
         "Throws of a die; the line is <em>not</em> a band.",
@@ -294,8 +298,10 @@ def test_call_writes_figures_page_and_results(packages, tmp_path, capsys):
         "✓ holds",
         "config.sides",
         "versions.jax",
-        "commit",
         "prng",
+        "history.1.time",
+        made["commit"],
+        made["versions"]["jax"],
     ):
         assert text in page.text, text
     files = {path for path in page.references if not path.startswith("#")}
@@ -307,18 +313,18 @@ def test_call_writes_figures_page_and_results(packages, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_figures_made_side_by_side_are_the_same(packages, tmp_path):
+def test_figures_made_side_by_side_are_the_same(main, tmp_path):
     for jobs in (1, 2):
-        assert _main(["--jobs", str(jobs), "--out", str(tmp_path / str(jobs))], *packages) == 0
+        assert main("--jobs", str(jobs), out=tmp_path / str(jobs)) == 0
     files = [{path.name: path.read_bytes() for path in (tmp_path / str(jobs)).glob("*.p*")} for jobs in (1, 2)]
     assert files[0] == files[1]
 
 
 @pytest.mark.slow
-def test_figures_whose_process_is_ended_are_named(packages, tmp_path, capsys):
+def test_figures_whose_process_is_ended_are_named(main, packages, tmp_path, capsys):
     experiment = tmp_path / packages[1] / "die.py"
     experiment.write_text(experiment.read_text() + "\n\ndef run(config, **_):\n    import os\n    os._exit(9)\n")
-    assert _main(["die", "plain", "--out", str(tmp_path)], *packages) == 2
+    assert main("die", "plain", "--jobs", "2") == 2
     assert "error: die: a process that makes figures was ended" in capsys.readouterr().err
 
 
@@ -367,10 +373,10 @@ def test_the_command_itself_makes_quick_figures_side_by_side_and_says_how_to_get
     assert "python3 -m paper_figures NAME --preset laptop" in more
 
 
-def test_the_page_is_written_after_every_figure(packages, tmp_path, monkeypatch):
+def test_the_page_is_written_after_every_figure(main, tmp_path, monkeypatch):
     pages, render_page = [], page_module.render
     monkeypatch.setattr(page_module, "render", lambda *made: pages.append(render_page(*made)) or pages[-1])
-    assert _main(["plain", "die", "--jobs", "1", "--out", str(tmp_path)], *packages) == 0
+    assert main("plain", "die", out=tmp_path) == 0
     first, last = map(_Page, pages)
     assert (first.tags.count("article"), last.tags.count("article")) == (1, 2)
     assert "1 more to come" in first.text
@@ -381,12 +387,11 @@ def test_the_page_is_written_after_every_figure(packages, tmp_path, monkeypatch)
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_what_one_figure_stumbles_over_does_not_lose_the_others(packages, tmp_path, capsys):
+def test_what_one_figure_stumbles_over_does_not_lose_the_others(main, packages, tmp_path, capsys):
     """An error that jaxreg foresees, told in a line, and a fault of a study, told in full."""
     (tmp_path / packages[0] / "faulty.py").write_text(_FIGURE)
     (tmp_path / packages[1] / "faulty.py").write_text(_EXPERIMENT.replace("    PROGRESS.append", "    nothing.append"))
-    command = ["die", "faulty", "plain", "--jobs", "1", "--dataset", "mnist", "--seeds", "13", "--out", str(tmp_path)]
-    assert _main(command, *packages) == 2
+    assert main("die", "faulty", "plain", "--dataset", "mnist", "--seeds", "13", out=tmp_path) == 2
     first, second, *_, last = capsys.readouterr().err.splitlines()
     assert first.startswith("error: die: mnist = 'train.gz': is truncated")
     assert second == "error: faulty: Traceback (most recent call last):"
@@ -396,13 +401,13 @@ def test_what_one_figure_stumbles_over_does_not_lose_the_others(packages, tmp_pa
     assert "refresh" not in page
 
 
-def test_settings_that_cannot_be_judged_are_refused_before_any_figure_is_made(packages, tmp_path, capsys):
+def test_settings_that_cannot_be_judged_are_refused_before_any_figure_is_made(main, packages, tmp_path, capsys):
     experiment = tmp_path / packages[1] / "plain.py"
     text = experiment.read_text().replace("    seeds: int = 3", "    seeds: Seeds = 3")
     experiment.write_text(
         text.replace("import jaxreg as jr\n", "import jaxreg as jr\nfrom jaxreg.study.settings import Seeds\n")
     )
-    assert _main(["die", "plain", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path / "out")], *packages) == 2
+    assert main("die", "plain", "--seeds", "1") == 2
     assert "plain: seeds = 1: must be whole and 2 or more" in _error(capsys)
     assert not (tmp_path / "out").exists()
 
@@ -432,35 +437,30 @@ def test_the_tour_has_one_figure_of_each_subject():
     ]
 
 
-def test_studies_of_one_subject_stand_together_on_the_page(packages, tmp_path):
+def test_studies_of_one_subject_stand_together_on_the_page(main, packages, tmp_path):
     for package in packages:
         folder = tmp_path / package / "games"
         folder.mkdir()
         (folder / "__init__.py").write_text('"""Games, and more.\n\nOf chance.\n"""\n')
         (tmp_path / package / "die.py").rename(folder / "die.py")
-    assert _main(["--jobs", "1", "--out", str(tmp_path)], *packages) == 0
+    assert main(out=tmp_path) == 0
     page = _Page((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert page.text.count("Games, and more") == 1
     assert page.tags.count("section") == 2
 
 
 @pytest.mark.parametrize("watched", [False, True])
-def test_a_bar_of_progress_is_for_terminals(packages, tmp_path, monkeypatch, watched):
+def test_a_bar_of_progress_is_for_terminals(main, packages, tmp_path, monkeypatch, watched):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: watched)
-    assert _main(["plain", "--out", str(tmp_path)], *packages) == 0
+    assert main("plain", out=tmp_path) == 0
     assert [watched] == sys.modules[f"{packages[1]}.plain"].PROGRESS
 
 
-def test_no_process_at_all_is_refused(packages, tmp_path, capsys):
-    assert _main(["--jobs", "0", "--out", str(tmp_path)], *packages) == 2
-    assert "jobs = 0: must be an integer from 1 on" in capsys.readouterr().err
-
-
-def test_animations_of_a_figure_are_written_beside_it(packages, tmp_path):
+def test_animations_of_a_figure_are_written_beside_it(main, packages, tmp_path):
     figure = tmp_path / packages[0] / "plain.py"
     figure.write_text(figure.read_text() + _MOVING)
     for folder in ("one", "two"):
-        assert _main(["plain", "die", "--jobs", "1", "--out", str(tmp_path / folder)], *packages) == 0
+        assert main("plain", "die", out=tmp_path / folder) == 0
     out = tmp_path / "one"
     page = _Page((out / "index.html").read_text(encoding="utf-8"))
     assert {name for name in page.references if "roll" in name} == {"plain-roll.html", "plain-roll.gif"}
@@ -468,8 +468,8 @@ def test_animations_of_a_figure_are_written_beside_it(packages, tmp_path):
     assert "<title>A die &amp; how it rolls</title>" in (out / "plain-roll.html").read_text(encoding="utf-8")
     with Image.open(out / "plain-roll.gif") as film:
         assert (film.n_frames, film.info["loop"], film.info["duration"]) == (4, 0, 300)
-    for ending in ("html", "gif"):
-        assert (out / f"plain-roll.{ending}").read_bytes() == (tmp_path / "two" / f"plain-roll.{ending}").read_bytes()
+    for name in ("plain-roll.html", "plain-roll.gif", "plain.pdf", "plain.png"):
+        assert (out / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert not list(out.glob("die-roll*"))
 
 
@@ -477,43 +477,33 @@ def _drawn(packages, name="plain"):
     return sys.modules[f"{packages[0]}.{name}"].DRAWN
 
 
-def test_second_call_draws_again_but_computes_nothing(packages, tmp_path):
-    command = ["plain", "--out", str(tmp_path / "out")]
-    assert _main(command, *packages) == 0
+def test_second_call_draws_again_but_computes_nothing(main, packages, tmp_path):
+    assert main("plain") == 0
     store = open_catalog(Folder(tmp_path / "out" / "plain-quick.zarr"))
     eyes = store.arrays["eyes"]
     piece = store.read(eyes, (0, 0))
     piece.values[0, 0] = 77.0  # a mark, sealed like a result, that only a new computation could wipe out
     store.place.write({store.file(eyes, (0, 0)): eyes.pack(piece, store.store_id, (0, 0), store.labels)})
     before = {path: path.read_bytes() for path in (tmp_path / "out").glob("plain.*")}
-    assert _main(command, *packages) == 0
+    assert main("plain") == 0
     first, second = _drawn(packages)
     assert float(second["eyes"][0, 0]) == 77.0
     np.testing.assert_array_equal(second["eyes"].values.ravel()[1:], first["eyes"].values.ravel()[1:])
     assert before.keys() == set((tmp_path / "out").glob("plain.*"))
 
-    assert _main([*command, "--seeds", "5"], *packages) == 0
+    assert main("plain", "--seeds", "5") == 0
     third = _drawn(packages)[-1]
     assert dict(third.sizes) == {"seed": 5, "weight": 2}
     assert float(third["eyes"][0, 0]) == 77.0
     assert np.isfinite(third["eyes"]).all()
 
-    assert _main([*command, "--fresh"], *packages) == 0
+    assert main("plain", "--fresh") == 0
     xr.testing.assert_equal(_drawn(packages)[-1], first)
 
 
-def test_same_results_give_the_same_files(packages, tmp_path):
-    for folder in ("one", "two"):
-        assert _main(["plain", "--out", str(tmp_path / folder)], *packages) == 0
-    for ending in ("pdf", "png"):
-        assert (tmp_path / "one" / f"plain.{ending}").read_bytes() == (
-            tmp_path / "two" / f"plain.{ending}"
-        ).read_bytes()
-
-
-def test_options_reach_the_experiments_that_have_them(packages, tmp_path):
+def test_options_reach_the_experiments_that_have_them(main, packages, tmp_path):
     out = tmp_path / "out"
-    assert _main(["--jobs", "1", "--dataset", "mnist", "--out", str(out)], *packages) == 0
+    assert main("--dataset", "mnist") == 0
     (die, die_store), (plain, plain_store) = (sys.modules[f"{packages[1]}.{n}"].CONFIGS[-1] for n in ("die", "plain"))
     assert (die.dataset, die.seeds) == ("mnist", 2)
     assert die_store == out / "die-quick-mnist.zarr"
@@ -521,8 +511,8 @@ def test_options_reach_the_experiments_that_have_them(packages, tmp_path):
     assert plain_store == out / "plain-quick.zarr"
 
 
-def test_named_figures_alone_are_drawn_once(packages, tmp_path):
-    assert _main(["die", "die", "--out", str(tmp_path / "out")], *packages) == 0
+def test_named_figures_alone_are_drawn_once(main, packages, tmp_path):
+    assert main("die", "die") == 0
     assert len(_drawn(packages, "die")) == 1
     assert f"{packages[0]}.plain" not in sys.modules
     assert not list((tmp_path / "out").glob("plain*"))
@@ -536,8 +526,8 @@ def _error(capsys):
     return error
 
 
-def test_unknown_figure_is_refused_with_those_known(packages, tmp_path, capsys):
-    assert _main(["dye", "--out", str(tmp_path / "out")], *packages) == 2
+def test_unknown_figure_is_refused_with_those_known(main, tmp_path, capsys):
+    assert main("dye") == 2
     error = _error(capsys)
     assert "dye" in error
     assert "Did you mean die?" in error
@@ -545,68 +535,59 @@ def test_unknown_figure_is_refused_with_those_known(packages, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_option_that_no_figure_has_is_refused(packages, tmp_path, capsys):
-    assert _main(["plain", "--dataset", "mnist", "--out", str(tmp_path / "out")], *packages) == 2
+def test_an_option_that_no_figure_has_is_refused(main, capsys):
+    assert main("plain", "--jobs", "0") == 2
+    assert "jobs = 0: must be an integer from 1 on" in _error(capsys)
+    assert main("plain", "--dataset", "mnist") == 2
     assert "--dataset = 'mnist': is not a choice of plain" in _error(capsys)
 
 
-def test_an_error_of_jaxreg_is_one_line_with_its_remedy(packages, tmp_path, capsys):
-    command = ["die", "--dataset", "mnist", "--seeds", "13", "--out", str(tmp_path / "out")]
-    assert _main(command, *packages) == 2
+def test_an_error_of_jaxreg_is_one_line_with_its_remedy(main, capsys):
+    assert main("die", "--dataset", "mnist", "--seeds", "13") == 2
     assert _error(capsys) == "error: die: mnist = 'train.gz': is truncated. Delete it and try again.\n"
 
 
-def test_results_of_other_code_are_refused_until_fresh(packages, tmp_path, capsys):
-    command = ["plain", "--out", str(tmp_path / "out")]
-    assert _main(command, *packages) == 0
+def test_results_of_other_code_are_refused_until_fresh(main, packages, capsys):
+    assert main("plain") == 0
     experiment = sys.modules[f"{packages[1]}.plain"]
     experiment.PRESETS["quick"] = experiment.Config(sides=20)  # other data in `args`
-    assert _main(command, *packages) == 2
+    assert main("plain") == 2
     assert "--fresh" in _error(capsys)
-    assert _main([*command, "--fresh"], *packages) == 0
+    assert main("plain", "--fresh") == 0
     assert float(_drawn(packages)[-1]["eyes"].min()) >= 20
 
 
-def test_fresh_deletes_what_the_experiment_keeps_beside_its_store_too(packages, tmp_path):
+def test_fresh_deletes_what_the_experiment_keeps_beside_its_store_too(main, tmp_path):
     out = tmp_path / "out"
-    assert _main(["plain", "--out", str(out)], *packages) == 0
+    assert main("plain") == 0
     for name in ("plain-quick-parts", "plain-laptop-parts", "plainly-quick"):
         (out / f"{name}.zarr").mkdir()
-    assert _main(["plain", "--out", str(out), "--fresh"], *packages) == 0
+    assert main("plain", "--fresh") == 0
     held = {path.name for path in out.glob("*.zarr")}
     assert held == {"plain-quick.zarr", "plain-laptop-parts.zarr", "plainly-quick.zarr"}
 
 
-def test_fresh_does_not_delete_what_another_process_writes(packages, tmp_path, capsys):
-    command = ["plain", "--out", str(tmp_path / "out")]
-    assert _main(command, *packages) == 0
+def test_fresh_does_not_delete_what_another_process_writes(main, tmp_path, capsys):
+    assert main("plain") == 0
     store = tmp_path / "out" / "plain-quick.zarr"
     capsys.readouterr()
     with hold_lock(store):
-        assert _main([*command, "--fresh"], *packages) == 2
+        assert main("plain", "--fresh") == 2
     assert "is being written by process" in _error(capsys)
     assert any(store.iterdir())
 
 
 @pytest.mark.parametrize("wrong", [["--preset", "huge"], ["--dataset", "imagenet"], ["--seeds", "few"]])
-def test_wrong_options_end_with_code_2(packages, wrong):
+def test_wrong_options_end_with_code_2(main, wrong):
     with pytest.raises(SystemExit) as ended:
-        _main(wrong, *packages)
+        main(*wrong)
     assert ended.value.code == 2
 
 
-def test_help_names_figures_and_options(packages, capsys):
+def test_help_names_figures_and_options(main, capsys):
     with pytest.raises(SystemExit) as ended:
-        _main(["--help"], *packages)
+        main("--help")
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     for text in ("Figures: die, plain.", "--preset {quick,laptop,paper}", "--dataset", "--seeds", "--out", "--fresh"):
         assert text in shown
-
-
-def test_provenance_of_the_page_is_that_of_the_result(packages, tmp_path):
-    assert _main(["plain", "--out", str(tmp_path / "out")], *packages) == 0
-    provenance = json.loads(_drawn(packages)[-1].attrs["provenance"])
-    text = _Page((tmp_path / "out" / "index.html").read_text(encoding="utf-8")).text
-    for part in (provenance["history"][0]["commit"], provenance["history"][0]["versions"]["jax"], "history.1.time"):
-        assert part in text

@@ -20,10 +20,9 @@ from experiments.benchmarks.device.networks import (
 )
 from experiments.benchmarks.device.sizes import Sizes
 from experiments.benchmarks.kernel_rates import measure_rates
-from experiments.benchmarks.landscape import LIMIT, NOISY_STEPS, RATE, START, STEPS, make_refit_gradient
+from experiments.benchmarks.landscape import NOISY_STEPS, STEPS, fall, make_refit_gradient, wander
 from experiments.benchmarks.nets import measure_bandwidth
 from experiments.benchmarks.timing import best_product_rate, row, seconds, time_twice
-from jaxreg.landscape import DOUBLE_WELL, T2_LANDSCAPE, descend, fate, noisy_gradient
 from jaxreg.landscape.kernels import Kernel
 from jaxreg.linear import ridge
 
@@ -119,13 +118,8 @@ def measure_walks(sizes: Sizes) -> list[dict[str, Any]]:
 
 def measure_refit(name: str, runs: int, kernel: Kernel) -> list[dict[str, Any]]:
     """Refit descent of tutorial T2: steps per second, and how the fates are spread."""
-    gradient = make_refit_gradient()
-
-    def fall(gradient: Any, *, seed: Any) -> dict[str, Any]:
-        end = descend(gradient, START, RATE, STEPS, seed=seed, limit=LIMIT, kernel=kernel)
-        return {"fate": fate(end.weight, T2_LANDSCAPE)}
-
-    sweep = functools.partial(jr.sweep, fall, {"seed": jr.seeds(runs)}, args=(gradient,), progress=False)
+    run = functools.partial(fall, kernel=kernel)
+    sweep = functools.partial(jr.sweep, run, {"seed": jr.seeds(runs)}, args=(make_refit_gradient(),), progress=False)
     result, taken, compiling = time_twice(sweep)
     shares = np.bincount(result["fate"].values, minlength=4) / runs
     note = "fates " + ", ".join(f"{share:.3%}" for share in shares)
@@ -134,12 +128,8 @@ def measure_refit(name: str, runs: int, kernel: Kernel) -> list[dict[str, Any]]:
 
 def measure_noisy(name: str, runs: int, kernel: Kernel) -> list[dict[str, Any]]:
     """Descent with added noise in a double well: steps per second, and the mean and deviation of the ends."""
-
-    def wander(*, seed: Any) -> dict[str, Any]:
-        gradient = noisy_gradient(DOUBLE_WELL, 1.0)
-        return {"weight": descend(gradient, -1.0, 0.1, NOISY_STEPS, seed=seed, kernel=kernel).weight}
-
-    sweep = functools.partial(jr.sweep, wander, {"seed": jr.seeds(runs)}, progress=False)
+    run = functools.partial(wander, kernel=kernel)
+    sweep = functools.partial(jr.sweep, run, {"seed": jr.seeds(runs)}, progress=False)
     result, taken, compiling = time_twice(sweep)
     weight = result["weight"].values
     note = f"ends {weight.mean():.4f} ± {weight.std():.4f}"

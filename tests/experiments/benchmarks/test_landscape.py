@@ -83,19 +83,6 @@ def test_the_tutorials_loop_follows_polyfit(draws, expected):
         contest.agree(xr.Dataset({"fate": ("seed", 1 + fates)}), None)
 
 
-def test_targets_are_those_of_the_issue():
-    assert bench.contest_least_squares(2, 1).target == 25
-    assert bench.contest_tutorial(2, 1).target == 1500
-    assert (bench.DEGREE, bench.BATCH, bench.POINTS, bench.STEPS, bench.START, bench.RATE) == (
-        6,
-        10,
-        100,
-        100,
-        3.5,
-        0.3,
-    )
-
-
 def test_words_alone_are_all_those_of_a_run():
     key = bench.make_keys(1)[0]
     word = jax.jit(lambda key: bench.draw_words(seed=key)["word"])(key)
@@ -165,7 +152,7 @@ def test_without_scikit_learn_it_says_so(monkeypatch):
     for name in ("measure_shares", "measure_noise"):
         monkeypatch.setattr(bench, name, lambda runs, repeats: [])
     monkeypatch.setattr(bench, "measure_memory", lambda runs: [])
-    monkeypatch.setattr(bench, "measure", lambda contest, repeats: {"name": contest.name})
+    monkeypatch.setattr(bench, "measure_all", lambda contests, *_: [{"name": make().name} for make in contests])
     monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)
     said = []
     rows = bench.measure_landscape_kernels(64, 2, 8, 64, 1, said.append)

@@ -120,17 +120,6 @@ def test_the_large_lasso_is_solved_to_their_gap_or_better(small):
     np.testing.assert_allclose(ours.coef, theirs, atol=1e-4 * np.abs(theirs).max())
 
 
-def test_targets_are_those_of_the_issue():
-    pytest.importorskip("sklearn")
-    contests = [
-        *(contest_lars(2, 1, shared=shared) for shared in (True, False)),
-        contest_ridge(2, 1),
-        contest_lasso(2, 1, by_lars=False),
-    ]
-    assert [contest.target for contest in contests] == [15, 6, 500, 25]
-    assert all((contest.datasets, contest.sample) == (2, 1) for contest in contests)
-
-
 def _pause(seconds):
     return lambda: time.sleep(seconds)
 
