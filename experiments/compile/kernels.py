@@ -183,13 +183,25 @@ def _hypergrad() -> dict[str, Kernel]:
 
         return Kernel("hypergrad", run, (x, y, x[:32], y[:32]))
 
-    def linear_model(penalty: Any, criterion: str) -> Kernel:
+    def linear_model(penalty: Any, criterion: str, *, prepared: bool = False) -> Kernel:
         def run(X: Any, *, seed: Any) -> dict[str, Any]:
             target = X[:, 0] + jax.random.normal(seed, (X.shape[0],), X.dtype)
-            of = hypergrad.LinearCriterion(X, target, penalty=penalty, criterion=criterion)
+            of: Any = hypergrad.LinearCriterion(X, target, penalty=penalty, criterion=criterion)
+            of = of.prepare(("alpha",)) if prepared else of  # as tune and the searches do
             return told(hypergrad.gradient(of, {"alpha": jnp.asarray(0.1, X.dtype)}))
 
         return Kernel("hypergrad", run, (X,))
+
+    def curve(X: Any, *, seed: Any) -> dict[str, Any]:
+        of = hypergrad.LinearCriterion(X, X[:, 0] + jax.random.normal(seed, (X.shape[0],), X.dtype), criterion="loo")
+        strength = {"alpha": jnp.asarray(0.1, X.dtype)}
+        return told(hypergrad.hessian_vector_product(of, strength, {"alpha": jnp.asarray(1.0, X.dtype)}))
+
+    def leave_out(X: Any, *, seed: Any) -> dict[str, Any]:
+        target = X[:, 0] + jax.random.normal(seed, (X.shape[0],), X.dtype)
+        of = hypergrad.LinearCriterion(X, target, X_validation=X[:4], y_validation=target[:4])
+        found = hypergrad.influence(of)
+        return told((found, hypergrad.refit_without(of, [0, 1, 2], influence=found.influence)))
 
     def evolve(training: Any, seed: Any) -> Any:
         return hypergrad.persistent_gradient(training, at, seed=seed, particles=2)
@@ -202,12 +214,16 @@ def _hypergrad() -> dict[str, Kernel]:
         "hypergrad.gradient, forward": training(lambda of, _: hypergrad.gradient(of, at, mode="forward")),
         "hypergrad.gradient, reverse": training(lambda of, _: hypergrad.gradient(of, at, mode="reverse")),
         "hypergrad.gauge": training(lambda of, _: hypergrad.gauge(of, at)),
+        "hypergrad.lyapunov": training(lambda of, _: hypergrad.lyapunov(of, at, count=2)),
+        "hypergrad.hessian_vector_product": Kernel("hypergrad", curve, (X,)),
+        "hypergrad.refit_without": Kernel("hypergrad", leave_out, (X,)),
         "hypergrad.influence": training(lambda of, _: hypergrad.influence(of)),
         "hypergrad.smooth_gradient": training(lambda of, seed: hypergrad.smooth_gradient(of, at, seed=seed, samples=2)),
         "hypergrad.persistent_gradient": training(evolve),
         "hypergrad.passage_gradient": Kernel("hypergrad", passage),
         "hypergrad.LinearCriterion, ridge loo": linear_model(penalties.L2(0.1), "loo"),
         "hypergrad.LinearCriterion, lasso cv": linear_model(penalties.L1(0.1), "cv"),
+        "hypergrad.LinearCriterion, lasso loo": linear_model(penalties.L1(0.1), "loo", prepared=True),
         "hypergrad.LinearCriterion, lasso gcv": linear_model(penalties.L1(0.1), "gcv"),
     }
 

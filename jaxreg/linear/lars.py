@@ -106,7 +106,8 @@ def lars_path(
     a column whose coefficient comes to 0 leaves, and may come back. LAR: the same without leaving, so that k steps
     have k columns. With `normalize`, the penalty is on the coefficients of the normalized columns. The first knot is
     $\alpha = \max_j |x_j'(y - \bar y)| / n$, where all coefficients are 0; the last one is alpha = 0, least squares or,
-    for more columns than rows, an interpolation.
+    for more columns than rows, an interpolation. Where no column is left whose correlation is more than rounding of the
+    first one's, as when y is an exact combination of few, the path goes to alpha = 0 at once.
 
     `gap` is the duality gap of the lasso at each knot, relative to $\tfrac{1}{2n}\|y - \bar y\|^2$. For "lar" it takes
     each coefficient's sign as that of its correlation: it certifies LAR's own conditions, and is the lasso's gap until

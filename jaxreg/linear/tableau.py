@@ -1,5 +1,6 @@
 """The sweep tableau of a Gram matrix, and the homotopy of the lasso and of LAR, a walk over its knots."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -93,7 +94,7 @@ def walk(
             shrinks = active & (state.signs * state.slope > 0) & (state.moved != numbers)
             nearest = jnp.where(shrinks, jnp.minimum(-state.fit / state.slope, state.strength), nearest)
         j = jnp.argmax(nearest).astype(jnp.int32)
-        strength = jnp.where(state.running, jnp.maximum(nearest[j], 0), state.strength)
+        strength = jnp.where(state.running, jnp.where(nearest[j] > rounding, nearest[j], 0), state.strength)
         going = state.running & (strength > least)
         enters, old = ~active[j], state.signs[j]
         new = jnp.where(enters, jnp.where(up[j] >= down[j], jnp.ones_like(old), -1), 0)
@@ -135,6 +136,8 @@ def walk(
         return number + 1, state, records
 
     strength = jnp.abs(product).max()
+    # Correlations that are no larger are what rounding left of 0: a walk on would go from one interpolation to another.
+    rounding = 8 * math.sqrt(p) * float(jnp.finfo(dtype).eps) * strength
     zeros, nothing = jnp.zeros_like(product), jnp.zeros((), jnp.int32)
     start = _State(gram, squares, product, zeros, zeros, strength, nothing, nothing, jnp.bool_(False), strength >= 0)
     records = (jnp.zeros(max_knots, dtype), jnp.zeros((max_knots, p), dtype), jnp.zeros(max_knots, jnp.int32))

@@ -570,3 +570,15 @@ def test_units_whose_squares_overflow_or_vanish_are_units_like_others(unit):
     np.testing.assert_allclose(path.coef * unit, plain.coef, atol=1e-12)
     np.testing.assert_allclose(path.alphas / unit, plain.alphas, atol=1e-12)
     assert solve(X * unit, y, normalize="l2").status == Status.OK
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_the_path_of_noiseless_data_ends_at_the_truth_and_not_at_another_interpolation(fit_intercept):
+    random = np.random.default_rng(2)
+    X = random.normal(size=(6, 20, 40))
+    truth = np.array([2.0, -1.0, 1.5] + 37 * [0.0])
+    with jax.enable_x64(True):
+        path = jax.vmap(lambda X: lars_path(X, X @ truth, fit_intercept=fit_intercept))(X)
+    assert path.status.tolist() == [0] * 6
+    assert path.alphas[:, -1].tolist() == [0.0] * 6
+    np.testing.assert_allclose(path.coef[:, -1], np.broadcast_to(truth, (6, 40)), atol=1e-12)
