@@ -5,6 +5,7 @@ what they call, by name, and libraries, which are taken not to change. A run tha
 attribute of an object or of a module of the user, is traced anew by every sweep.
 """
 
+import abc
 import builtins
 import dataclasses
 import dis
@@ -188,7 +189,7 @@ def _is_library(module: str) -> bool:
 
 
 def _is_of_library(kind: type) -> bool:
-    return kind.__module__ == "builtins" or _is_library(kind.__module__)
+    return kind is abc.ABC or kind.__module__ == "builtins" or _is_library(kind.__module__)
 
 
 def _is_frozen(value: Any) -> bool:

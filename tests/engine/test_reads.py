@@ -13,6 +13,7 @@ import pytest
 import jaxreg as jr
 from jaxreg.engine import member
 from jaxreg.engine.known import find_values
+from jaxreg.penalties import L1
 
 
 @pytest.fixture
@@ -70,6 +71,7 @@ KNOWN = {
     "a nested table": lambda *, a: {"x": a * TABLE["rate"]["base"]},
     "an array": lambda *, a: {"x": a * jnp.asarray(ARRAY)[0]},
     "a value of a frozen class": lambda *, a: {"x": a * RECIPE.twice},
+    "a class of a library": lambda *, a: {"x": L1(FACTOR).value(a)},
     "a closure": factory(2.0),
     "a loop": lambda *, a: {"x": jax.lax.fori_loop(0, 1, lambda i, c: c * FACTOR, a)},
 }
