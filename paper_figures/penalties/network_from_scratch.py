@@ -22,7 +22,6 @@ CAPTION = (
 
 _HEIGHT = 4.3
 _RATE, _LEAST = 1.0, 0.0  # the tutorial's
-_CLOSE = 0.1
 _COLORS = (plotting.COLORS.blue, plotting.COLORS.vermillion, plotting.COLORS.green)
 _STARTS = (("o", plotting.COLORS.blue), ("^", plotting.COLORS.vermillion), ("s", plotting.COLORS.green))
 _INPUTS = ("0 0 1", "0 1 1", "1 0 1", "1 1 1")
@@ -35,9 +34,8 @@ def draw(dataset: xr.Dataset) -> Figure:
         runs = dataset.sel(least_weight=_LEAST, method="nearest")
         _draw_losses(axes[0, 0], runs)
         _draw_table(axes[0, 1], runs.sel(learning_rate=_RATE, method="nearest"))
-        close = (abs(dataset["prediction"] - dataset["target"]) < _CLOSE).all("example")
-        _draw_shares(axes[1, 0], dataset.assign(share=close), "all four within 0.1", "(c) Learned")
-        _draw_shares(axes[1, 1], dataset.assign(share=dataset["rises"] == 0), "loss never rises", "(d) Monotone")
+        _draw_shares(axes[1, 0], dataset, "close", "all four within 0.1", "(c) Learned")
+        _draw_shares(axes[1, 1], dataset, "monotone", "loss never rises", "(d) Monotone")
         axes[1, 0].legend(title="initial weights", loc="lower center", title_fontsize=7)
     return figure
 
@@ -82,10 +80,10 @@ def _draw_table(axes: Axes, runs: xr.Dataset) -> None:
     axes.set_title("(b) Predictions of seed 0, and of all")
 
 
-def _draw_shares(axes: Axes, dataset: xr.Dataset, label: str, title: str) -> None:
+def _draw_shares(axes: Axes, dataset: xr.Dataset, what: str, label: str, title: str) -> None:
     """The share of runs over the learning rate, for each kind of initial weights."""
     for place, (marker, color) in zip(range(dataset.sizes["least_weight"]), _STARTS, strict=False):
-        summary = stats.proportion(dataset.isel(least_weight=place), "share", dim="seed")
+        summary = stats.proportion(dataset.isel(least_weight=place), what, dim="seed")
         name = f"{float(dataset['least_weight'][place]):g} to 1"
         plotting.band(axes, "learning_rate", summary, label=name, color=color, marker=marker, markersize=3.5)
     axes.axvline(_RATE, color="0.6", linewidth=0.8, linestyle=":", zorder=0)

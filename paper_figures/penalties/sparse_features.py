@@ -39,23 +39,12 @@ def draw(dataset: xr.Dataset) -> Figure:
     with plotting.style():
         figure, axes = plt.subplots(2, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT))
         _draw_frequencies(axes[0, 0], dataset)
-        recovery = _measure(dataset)
         for place, (task, letter) in zip(axes[0, 1:], (("random text", "b"), ("docstrings", "c")), strict=True):
-            _draw_recovery(place, recovery.sel(task=task), f"({letter}) {task[0].upper()}{task[1:]}")
-        _draw_exact(axes[1, 0], dataset, recovery)
+            _draw_recovery(place, dataset.sel(task=task), f"({letter}) {task[0].upper()}{task[1:]}")
+        _draw_exact(axes[1, 0], dataset)
         _draw_prediction(axes[1, 1], dataset)
         _draw_bigrams(axes[1, 2], dataset)
     return figure
-
-
-def _measure(dataset: xr.Dataset) -> xr.Dataset:
-    """Precision, recall and exactness along the path."""
-    selected, found, support = dataset["selected"], dataset["found"], int(dataset["support"])
-    return dataset[["diverged"]].assign(
-        recall=found / support,
-        precision=(found / selected.where(selected > 0)).astype(float),
-        exact=(found == support) & (selected == support),
-    )
 
 
 def _shade(dataset: xr.Dataset) -> list[str]:
@@ -97,8 +86,9 @@ def _tick_shares(axes: Axes, shares: np.ndarray) -> None:
     axes.minorticks_off()
 
 
-def _draw_exact(axes: Axes, dataset: xr.Dataset, recovery: xr.Dataset) -> None:
+def _draw_exact(axes: Axes, dataset: xr.Dataset) -> None:
     """How often the support is found exactly."""
+    recovery = dataset[["exact", "diverged"]]
     anywhere = recovery.assign(exact=recovery["exact"].any("share"))
     chosen = recovery.assign(exact=recovery["exact"].isel(share=dataset["chosen"]))
     for text, color in _TEXTS.items():
@@ -106,14 +96,13 @@ def _draw_exact(axes: Axes, dataset: xr.Dataset, recovery: xr.Dataset) -> None:
             summary = stats.proportion(runs, "exact", dim="seed").sel(task=text)
             x = shift * summary["samples"].values
             plotting.band(axes, x, summary, color=color, linestyle=line, marker=marker, label=label, markersize=3)
-    k, p = int(dataset["support"]), dataset.sizes["feature"]
-    axes.axvline(2 * k * np.log(p - k), ymax=0.8, color="black", linewidth=0.8, linestyle=":")
+    axes.axvline(float(dataset["threshold"]), ymax=0.8, color="black", linewidth=0.8, linestyle=":")
     axes.set(xscale="log", xlabel="documents", ylabel="exactly the support", ylim=(-0.03, 1.25))  # room for the legend
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.set_xticks(dataset["samples"].values, [str(number) for number in dataset["samples"].values])
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_title(f"(d) Exact, {k} of {p:,} features")
+    axes.set_title(f"(d) Exact, {int(dataset['support'])} of {dataset.sizes['feature']:,} features")
     axes.legend(loc="upper left", ncols=2, columnspacing=0.8)
 
 

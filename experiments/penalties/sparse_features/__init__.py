@@ -84,8 +84,10 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         share of held-out documents on whose side of the mean the prediction is; and of `varying`, the number of
         features that vary in the sample, `gap`, the largest duality gap, and `leading` (`place`), the features of the
         largest coefficients at about 0.3 of the largest α. `chosen` is the place on `share` of the least extended BIC.
-        Over `corpus` and `feature`, `frequency`, the share of documents with it, and its `name`; `support` and `noise`;
-        the attribute `libraries` says which versions were read.
+        Of the selection along the path, `recall`, `precision` (no number where nothing is selected) and whether it is
+        `exact`; and `threshold`, 2 k log(p - k), the number of Gaussian samples from which the lasso finds k of p
+        features. Over `corpus` and `feature`, `frequency`, the share of documents with it, and its `name`; `support`
+        and `noise`; the attribute `libraries` says which versions were read.
     """
     check_settings(config)
     features = config.words**2
@@ -127,15 +129,19 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         progress=progress,
     )
     names = np.array([[*corpus.names, *[""] * (features - len(corpus.names))] for corpus in corpora])
-    result = result.assign(
-        chosen=_choose(result, features),
-        frequency=(("corpus", "feature"), frequency),
-        name=(("corpus", "feature"), names),
-        support=config.support,
-        noise=config.noise,
-        real_features=count,
-    ).assign_coords(corpus=["random text", "docstrings"])
-    return result.assign_attrs(libraries=describe_versions(config.libraries))
+    result = (
+        result.assign_attrs(libraries=describe_versions(config.libraries))
+        .assign(
+            chosen=_choose(result, features),
+            frequency=(("corpus", "feature"), frequency),
+            name=(("corpus", "feature"), names),
+            support=config.support,
+            noise=config.noise,
+            real_features=count,
+        )
+        .assign_coords(corpus=["random text", "docstrings"])
+    )
+    return measure_recovery(result)
 
 
 def _choose(result: xr.Dataset, features: int) -> xr.DataArray:
@@ -150,19 +156,19 @@ def _choose(result: xr.Dataset, features: int) -> xr.DataArray:
 
 
 def measure_recovery(dataset: xr.Dataset) -> xr.Dataset:
-    """Precision, recall and exactness of the selected support along the path; with `diverged`.
-
-    The precision of an empty selection is not a number.
-    """
+    """The same with `precision`, `recall` and `exact` along the path, and the `threshold`."""
     selected, found, support = dataset["selected"], dataset["found"], int(dataset["support"])
-    precision = (found / selected.where(selected > 0)).astype(float)
-    exact = (found == support) & (selected == support)
-    return dataset[["diverged"]].assign(precision=precision, recall=found / support, exact=exact)
+    return dataset.assign(
+        precision=(found / selected.where(selected > 0)).astype(float),
+        recall=found / support,
+        exact=(found == support) & (selected == support),
+        threshold=2 * support * math.log(dataset.sizes["feature"] - support),
+    )
 
 
 def at_chosen(dataset: xr.Dataset) -> xr.Dataset:
-    """What `measure_recovery` says at the α of least extended BIC."""
-    return measure_recovery(dataset).isel(share=dataset["chosen"])
+    """The recovery at the α of least extended BIC."""
+    return dataset[["recall", "exact", "diverged"]].isel(share=dataset["chosen"])
 
 
 def at_most(dataset: xr.Dataset, share: float) -> xr.Dataset:
@@ -178,7 +184,7 @@ def _share(runs: xr.Dataset, true: xr.DataArray) -> Estimate:
 
 def _share_on_path(task: str) -> Quantity:
     def quantity(dataset: xr.Dataset) -> Estimate:
-        runs = measure_recovery(dataset).sel(task=task).isel(samples=-1)
+        runs = dataset.sel(task=task).isel(samples=-1)
         return _share(runs, runs["exact"].any("share"))
 
     return quantity
@@ -194,16 +200,10 @@ def _share_chosen(task: str, *, exactly: bool) -> Quantity:
 
 def _share_with_few(dataset: xr.Dataset) -> Estimate | None:
     """Exact support anywhere on the path, with the fewest documents, if those are fewer than the threshold."""
-    runs = measure_recovery(dataset).sel(task="random text").isel(samples=0)
-    if int(runs["samples"]) > find_threshold(dataset):
+    runs = dataset.sel(task="random text").isel(samples=0)
+    if int(runs["samples"]) > float(dataset["threshold"]):
         return None
     return _share(runs, runs["exact"].any("share"))
-
-
-def find_threshold(dataset: xr.Dataset) -> float:
-    """2 k log(p - k), the number of Gaussian samples from which the lasso finds k of p features."""
-    k, p = int(dataset["support"]), dataset.sizes["feature"]
-    return 2 * k * math.log(p - k)
 
 
 def _share_right(dataset: xr.Dataset) -> Estimate:

@@ -104,7 +104,7 @@ def _population(error=0.03, rising=(0, 0, 0), losses=(1.0, 1e-3, 1e-2), seeds=20
     ids=["as told", "not close", "wrong side", "rises at 10", "rises at 1", "10 is better", "few"],
 )
 def test_claims(settings, expected):
-    assert tuple(verdict.status for _, verdict in judge(CLAIMS, _population(**settings))) == expected
+    assert tuple(verdict.status for _, verdict in judge(CLAIMS, assess(_population(**settings)))) == expected
 
 
 # --- Benchmark --------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from experiments.penalties.sparse_features import (
     Config,
     at_chosen,
     at_most,
-    find_threshold,
+    measure_recovery,
     run,
 )
 from experiments.penalties.sparse_features.designs import generate_corpus, read_corpus, read_docstrings
@@ -208,17 +208,17 @@ def _made_up(found=4, selected=4, early=2, right=0.9, first=20):
     ],
 )
 def test_claims_can_fall_either_way(changed, expected):
-    assert verdicts(CLAIMS, _made_up(**changed)) == expected
+    assert verdicts(CLAIMS, measure_recovery(_made_up(**changed))) == expected
 
 
 def test_half_of_the_samples_decide_nothing():
     dataset = _made_up()
     half = xr.where(dataset["seed"] % 2 == 0, dataset["found"], 0)
-    verdicts = judge(CLAIMS, dataset.assign(found=half.transpose(*dataset["found"].dims)))
+    verdicts = judge(CLAIMS, measure_recovery(dataset.assign(found=half.transpose(*dataset["found"].dims))))
     assert [verdict.status for _, verdict in verdicts[:6]] == ["undecided"] * 6
 
 
 def test_claims_on_a_real_result(result):
     verdicts = [verdict for _, verdict in judge(CLAIMS, result)]
     assert all(verdict.n == 3 for verdict in verdicts if verdict.n)
-    np.testing.assert_allclose(find_threshold(result), 2 * 3 * math.log(397))
+    np.testing.assert_allclose(result["threshold"], 2 * 3 * math.log(397))

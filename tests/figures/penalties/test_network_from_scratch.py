@@ -23,7 +23,8 @@ def dataset():
         {
             "loss": ((*cells, "step"), np.exp(-steps / 300) * random.uniform(0.5, 2, (*shape, 1))),
             "prediction": ((*cells, "example"), np.abs(target - spread * random.uniform(0.2, 1, (*shape, 4)))),
-            "rises": (cells, random.integers(0, 2, shape)),
+            "close": (cells, random.random(shape) < 0.7),
+            "monotone": (cells, random.random(shape) < 0.4),
             "diverged": (cells, np.zeros(shape, bool)),
             "target": ("example", target),
         },
@@ -50,10 +51,8 @@ def test_the_table_holds_the_predictions(panels, dataset):
 
 
 def test_shares_over_the_learning_rate(panels, dataset):
-    close = (np.abs(dataset["prediction"] - dataset["target"]) < 0.1).all("example")
-    for axes, share in ((panels[2], close), (panels[3], dataset["rises"] == 0)):
+    for axes, name in ((panels[2], "close"), (panels[3], "monotone")):
         for label, least in (("0 to 1", 0.0), ("-1 to 1", -1.0)):
-            summary = stats.proportion(xr.Dataset({"share": share.sel(least_weight=least)}), "share", dim="seed")
-            find_band(axes, summary, _RATES, label)
+            find_band(axes, stats.proportion(dataset.sel(least_weight=least), name, dim="seed"), _RATES, label)
         assert find(axes, x=[1, 1]).get_linestyle() == ":"
         assert axes.get_xlabel() == f"learning rate\nn = {_SEEDS} initialisations"

@@ -15,9 +15,10 @@ _TASKS = ["random text", "docstrings", "library"]
 def dataset():
     random = np.random.default_rng(0)
     cell = ("task", "samples", "seed", "share")
-    found = np.sort(random.integers(0, 5, (3, 2, 12, 3)), axis=-1)
-    selected = np.maximum(found, 1) + np.sort(random.integers(0, 3, found.shape), axis=-1)
-    found[0, 0, :, 0] = selected[0, 0, :, 0] = 0  # no selection, no precision
+    recall = np.sort(random.random((3, 2, 12, 3)), axis=-1)
+    precision = np.where(np.arange(3) > 0, random.random(recall.shape), np.nan)
+    precision[1:, :, :, 0] = 0.5  # of the first task with few documents: no selection, no precision
+    precision[0, 1, :, 0] = 0.5
     leading = np.tile(np.arange(8), (3, 2, 12, 1))
     leading[2, 1, :, 0] = np.where(np.arange(12) < 9, 30, 31)
     diverged = np.zeros((3, 2, 12), bool)
@@ -26,16 +27,18 @@ def dataset():
     frequency[1, 40:] = 0
     return xr.Dataset(
         {
-            "selected": (cell, selected),
-            "found": (cell, found),
-            "right": (cell, np.sort(random.random(found.shape), axis=-1)),
+            "selected": (cell, np.sort(random.integers(1, 9, recall.shape), axis=-1)),
+            "recall": (cell, recall),
+            "precision": (cell, precision),
+            "exact": (cell, random.random(recall.shape) < 0.4),
+            "right": (cell, np.sort(random.random(recall.shape), axis=-1)),
             "chosen": (cell[:3], random.integers(0, 3, (3, 2, 12))),
             "diverged": (cell[:3], diverged),
             "leading": ((*cell[:3], "place"), leading),
             "frequency": (("corpus", "feature"), frequency),
             "name": (("corpus", "feature"), np.array([[f"{c} word{k}" for k in range(50)] for c in "ab"])),
             "support": 4,
-            "noise": 1.0,
+            "threshold": 30.6,
         },
         {"task": _TASKS, "samples": [50, 100], "share": _SHARES, "corpus": ["random text", "docstrings"]},
     )
@@ -48,12 +51,10 @@ def test_frequencies_are_ranked(panels, dataset):
 
 
 def test_recall_and_precision_are_means_with_their_bands(panels, dataset):
-    precision = dataset["found"] / dataset["selected"].where(dataset["selected"] > 0)
-    runs = dataset[["diverged"]].assign(recall=dataset["found"] / 4, precision=precision)
     for axes, task in zip(panels[1:3], _TASKS, strict=False):
         for number in (50, 100):
             for name, style in (("recall", "-"), ("precision", "--")):
-                summary = stats.mean(runs.sel(task=task, samples=number), name, dim="seed")
+                summary = stats.mean(dataset.sel(task=task, samples=number), name, dim="seed")
                 if name == "precision" and (task, number) == ("random text", 50):
                     summary = summary.isel(share=slice(1, None))
                 assert find_band(axes, summary, summary["share"]).get_linestyle() == style
@@ -61,12 +62,12 @@ def test_recall_and_precision_are_means_with_their_bands(panels, dataset):
 
 
 def test_exact_recovery_at_the_best_and_at_the_chosen_strength(panels, dataset):
-    exact = (dataset["found"] == 4) & (dataset["selected"] == 4)
+    exact = dataset["exact"]
     for true in (exact.any("share"), exact.isel(share=dataset["chosen"])):
         summary = stats.proportion(dataset[["diverged"]].assign(true=true), "true", dim="seed")
         for task in _TASKS[:2]:
             find(panels[3], summary["proportion"].sel(task=task))
-    find(panels[3], x=2 * [2 * 4 * np.log(46)])
+    find(panels[3], x=[30.6, 30.6])
     assert "4 of 50 features" in read(panels[3])
 
 
