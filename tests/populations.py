@@ -20,6 +20,7 @@ def population(
     shared: float | Mapping[str, float] = 0.0,
     runs: Dims = ("seed",),
     records: Dims = ("epoch",),
+    units: Mapping[str, str] | None = None,
     root: int = 0,
     **attrs: Any,
 ) -> xr.Dataset:
@@ -34,6 +35,7 @@ def population(
             of each variable.
         runs: the dimensions of the runs.
         records: the dimensions along which a run has several numbers: it diverged in all of them or in none.
+        units: of the variables, "" by default.
         root: of the random numbers.
         **attrs: attributes of the dataset.
     """
@@ -49,7 +51,7 @@ def population(
         if mine := [run for run in runs if run in over]:
             values = values + _of(spread, name) * random.normal(0, 1, shape)
             values = sum((_of(shared, name) * common[run] for run in mine), values).transpose(*over)
-        variables[name] = values
+        variables[name] = values.assign_attrs(units=(units or {}).get(name, ""))
     cells = tuple(dim for dim in dims if dim not in records)
     variables["diverged"] = xr.DataArray(np.zeros([len(labels[dim]) for dim in cells], bool), dims=cells)
     return xr.Dataset(variables, labels, attrs)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -11,32 +11,18 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.networks.tutorial_network import (
-    BATCH_SIZE,
-    DROPOUT,
-    HIDDEN,
-    LEARNING_RATE,
-    POINTS,
-    Images,
-    count_epochs,
-    count_overflow,
-    describe_data,
-    last_accuracy,
-    load_images,
-    require,
-)
-from jaxreg.checks import check_choice
+from experiments.networks import tutorial_network as t5
+from jaxreg.checks import NOT_NEGATIVE, check_choice
 from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import ACTIVATIONS, LOSSES, MLP, optimizers
 from jaxreg.study import gain, share
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Holds, Seeds
 
 TUTORIAL = ("sigmoid", "relu")
 NONE = "identity"
 PATTERNS = ("ring", "xor")
 SOLVED = 0.95
-_EPOCHS = 3
 _POINTS = {"train": 400, "test": 1000}
 _PLANE_RATE = 0.03  # of Adam
 _INPUTS = np.linspace(-4, 4, 161, dtype=np.float32)
@@ -45,88 +31,68 @@ _RADIUS = np.sqrt(2 / np.pi)  # of the circle with half of the square's area
 _ANGLES = 180
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(t5.Config):
     """Settings of the study: a small network on points of the plane, and the network of tutorial T5 on images."""
 
-    dataset: Images = "digits"
-    """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
     seeds: Seeds = 16
     """Number of runs of each activation on the images; a seed has the same batches and dropout for each."""
     plane_seeds: Seeds = 64
     """Number of runs of each activation on each pattern of points; a seed has the same points for each."""
-    activations: tuple[str, ...] = (NONE, "sigmoid", "tanh", "softplus", "relu", "leaky_relu", "elu", "gelu")
+    activations: Annotated[tuple[str, ...], Holds((NONE, *TUTORIAL))] = (
+        NONE,
+        "sigmoid",
+        "tanh",
+        "softplus",
+        "relu",
+        "leaky_relu",
+        "elu",
+        "gelu",
+    )
     """Activations of the hidden layers; with "identity" and the tutorial's "sigmoid" and "relu" among them."""
-    epochs: int | None = None
-    """Passes through the images; by default the tutorial's 3, and for the fewer digits 14, as many steps."""
-    hidden: tuple[int, ...] = HIDDEN
+    hidden: tuple[int, ...] = t5.HIDDEN
     """Units of each hidden layer of the network for the images."""
     plane_hidden: tuple[int, ...] = (16,)
     """Units of each hidden layer of the network for the plane."""
     plane_steps: int = 600
     """Steps of Adam on all 400 points of the plane."""
-    learning_rate: float = LEARNING_RATE
+    learning_rate: Annotated[float, NOT_NEGATIVE] = t5.LEARNING_RATE
     """Learning rate of stochastic gradient descent on the images."""
 
 
 PRESETS = {
     "quick": Config(seeds=8, plane_seeds=40, activations=(NONE, "sigmoid", "relu"), epochs=4, plane_steps=400),
     "laptop": Config(),
-    "paper": Config("mnist", seeds=128, plane_seeds=1000, plane_steps=2000),
+    "paper": Config(dataset="mnist", seeds=128, plane_seeds=1000, plane_steps=2000),
 }
 
 
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
-    """Train with every activation, from every seed, on two patterns in the plane, and on images, raw and scaled.
+    """Of each `activation` its `value` and `slope`, over `input`; what it learns in the plane, and on images.
 
-    Args:
-        config: settings.
-        store: directory that keeps the runs on images, to go on from; those in the plane are kept beside it.
-        progress: show progress bars.
-
-    Returns:
-        Dataset over `activation` of its `value` and `slope`, the derivative by automatic differentiation, over `input`.
-
-        Of the plane, over `pattern` ("ring" or "xor") and `plane_seed`: `plane_accuracy`, the share of new points that
-        are classified right, and `region`, the probability of class 1 over `horizontal` and `vertical`, both from -1
-        to 1; `best_line`, the share that the best straight line can classify right, over `pattern`; `plane_diverged`.
-
-        Of the images, over `pixels` ("raw" or "scaled") and `seed`: `test_accuracy` after each `epoch`; a network that
-        has overflowed says the first class of every image, and counts as doing so. As attributes, the `dataset` and the
-        number of hidden `plane_units`.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
+    In the plane, over `pattern` ("ring" or "xor") and `plane_seed`: `plane_accuracy`, the share of new points that are
+    classified right, whether that is `solved`, and `region`, the probability of class 1 over `horizontal` and
+    `vertical`, both from -1 to 1; `best_line`, the share that the best straight line can classify right, over
+    `pattern`; `plane_diverged`. Of the images, over `pixels` and `seed`: `test_accuracy` after each `epoch`; a network
+    that has overflowed says the first class of every image, and counts as doing so.
     """
-    require("activations", config.activations, (NONE, *TUTORIAL))
     for name in config.activations:
         check_choice("activations", name, sorted(ACTIVATIONS))
     if len(set(config.activations)) < len(config.activations):
         raise ArgumentError("activations", config.activations, "must differ", "Name each once")
-    data = load_images(config.dataset)
-    epochs = count_epochs(config.dataset, config.epochs, _EPOCHS)
-    activation = {"activation": jr.static(list(config.activations))}
-    images = jr.sweep(
-        partial(learn_images, hidden=config.hidden, learning_rate=config.learning_rate, epochs=epochs),
-        activation
-        | {
-            "pixels": jr.cases({"raw": {"scale": 1.0}, "scaled": {"scale": 1 / data.about.brightest}}),
-            "seed": jr.seeds(config.seeds),
-        },
-        args=data[:4],
-        dims={"test_accuracy": {"epoch": np.arange(1, epochs + 1)}},
-        store=store,
-        progress=progress,
-    )
+    data = t5.load_images(config.dataset)
+    axes = {"activation": jr.static(list(config.activations))}
+    on_images = axes | {"pixels": t5.pixels(data), "seed": jr.seeds(config.seeds)}
+    images = t5.train(config, on_images, store, progress, data=data, learn=learn_images, dropout=t5.DROPOUT)
     plane = jr.sweep(
         partial(learn_plane, hidden=config.plane_hidden, steps=config.plane_steps),
-        activation
+        axes
         | {
             "pattern": jr.cases({name: {"is_ring": float(name == "ring")} for name in PATTERNS}),
             "plane_seed": jr.seeds(config.plane_seeds),
         },
         dims={"region": {"horizontal": _GRID, "vertical": _GRID}},
-        store=None if store is None else Path(store).with_name(f"{Path(store).stem}-plane.zarr"),
+        store=t5.beside(store, "plane"),
         progress=progress,
     )
     value, slope = zip(*map(differentiate, config.activations), strict=True)
@@ -134,21 +100,24 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         {
             "value": (("activation", "input"), np.array(value)),
             "slope": (("activation", "input"), np.array(slope)),
-            "best_line": ("pattern", [find_best_line(pattern == "ring") for pattern in PATTERNS]),
+            "best_line": ("pattern", [100 * find_best_line(pattern == "ring") for pattern in PATTERNS]),
         },
         {"input": _INPUTS},
     )
-    parts = [images, plane.rename(diverged="plane_diverged"), functions]
+    parts = [images, score_plane(plane.rename(diverged="plane_diverged")), functions]
     whole = xr.merge(parts, join="exact", combine_attrs="override")
-    return whole.assign_attrs(**describe_data(config.dataset), plane_units=sum(config.plane_hidden))
+    return whole.assign_attrs(plane_units=sum(config.plane_hidden))
 
 
-def learn_images(*data: Any, scale: Any, **settings: Any) -> dict[str, Any]:
+def learn_images(*data: Any, **settings: Any) -> dict[str, Any]:
     """Test accuracy after each epoch of one training of the tutorial's network."""
-    x_train, y_train, x_test, y_test = data
-    shared: dict[str, Any] = {"dropout": DROPOUT, "batch_size": BATCH_SIZE, "evaluate_train": False}
-    history = jr.nets.train(x_train * scale, y_train, x_test * scale, y_test, **shared, **settings)
-    return {"test_accuracy": count_overflow(history["test_accuracy"], y_test)}
+    return {name: t5.count_overflow(accuracy, data[3]) for name, accuracy in t5.follow(*data, **settings).items()}
+
+
+def score_plane(plane: xr.Dataset) -> xr.Dataset:
+    """The same with `plane_accuracy` in per cent, and whether it is enough."""
+    percent = (100 * plane["plane_accuracy"]).assign_attrs(units="%", long_name="accuracy")
+    return plane.assign(plane_accuracy=percent, solved=plane["plane_accuracy"] >= SOLVED)
 
 
 def label(points: Any, is_ring: Any) -> Any:
@@ -211,18 +180,17 @@ def find_best_line(is_ring: bool) -> float:
 
 
 def _plane(dataset: xr.Dataset, activation: str) -> xr.Dataset:
-    """Accuracy in the plane, in per cent, and whether it is enough, for one activation and both patterns."""
-    runs = dataset[["plane_accuracy", "plane_diverged"]].sel(activation=activation)
-    runs = runs.rename(plane_seed="seed", plane_diverged="diverged")
-    return runs.assign(percent=100 * runs["plane_accuracy"], solved=runs["plane_accuracy"] >= SOLVED)
+    """The runs in the plane of one activation, for both patterns."""
+    runs = dataset[["plane_accuracy", "solved", "plane_diverged"]].sel(activation=activation)
+    return runs.rename(plane_seed="seed", plane_diverged="diverged")
 
 
 def _excess_over_a_line(dataset: xr.Dataset) -> Estimate:
     """Accuracy without activation minus that of the best line, where it is the larger, at half the error level."""
     runs = _plane(dataset, NONE)
-    runs = runs.assign(excess=runs["percent"] - 100 * dataset["best_line"])
+    runs = runs.assign(excess=runs["plane_accuracy"] - dataset["best_line"])
     excess = jr.stats.mean(runs, "excess", dim="seed", level=0.975)
-    return estimate(excess.isel(pattern=int(excess["mean"].argmax("pattern"))), POINTS)
+    return estimate(excess.isel(pattern=int(excess["mean"].argmax("pattern"))), t5.POINTS)
 
 
 def _share_solving(dataset: xr.Dataset, activation: str) -> Estimate:
@@ -232,12 +200,8 @@ def _share_solving(dataset: xr.Dataset, activation: str) -> Estimate:
     return share("solved")(xr.Dataset(both))
 
 
-def _pixels(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
-    return last_accuracy(dataset).sel(pixels=pixels)
-
-
 _gain = partial(gain, "test_accuracy", "activation")
-_raw, _scaled = (partial(_pixels, pixels=pixels) for pixels in ("raw", "scaled"))
+_raw, _scaled = (lambda runs, kind=kind: t5.last(runs.sel(pixels=kind)) for kind in ("raw", "scaled"))
 
 
 CLAIMS = (

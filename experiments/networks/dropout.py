@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -11,48 +10,33 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.networks.tutorial_network import (
-    BATCH_SIZE,
-    DROPOUT,
-    HIDDEN,
-    LEARNING_RATE,
-    POINTS,
-    Images,
-    count_epochs,
-    describe_data,
-    load_images,
-    require,
-)
-from jaxreg.claims import Above, Below, Claim, Estimate, estimate
+from experiments.networks import tutorial_network as t5
+from jaxreg.checks import NOT_NEGATIVE, Domain
+from jaxreg.claims import Above, Below, Claim, Estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import MLP, keep_mask, multiplier
-from jaxreg.nets.boundary import read_dropout
-from jaxreg.study import choose, gain, held_out, share
-from jaxreg.study.settings import ChoosingSeeds
+from jaxreg.study import choose, gain, held_out, mean, share
+from jaxreg.study.settings import ChoosingSeeds, Holds
 
 POSITIONS = ("input", "first hidden", "last hidden", "every hidden")
 TUTORIAL_POSITION = "last hidden"
 CASE_STUDY_RATE = 0.25  # of T3, on every hidden layer
-_EPOCHS = 5
+_NEEDED = Holds((0.0, CASE_STUDY_RATE, t5.DROPOUT))
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(t5.Config):
     """Settings of the study; network and training are those of tutorial T5, with a population in place of one run."""
 
-    dataset: Images = "digits"
-    """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
     seeds: ChoosingSeeds = 24
     """Number of runs of each kind; a seed has the same initial weights and batches in all of them."""
-    rates: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75)
+    rates: Annotated[tuple[float, ...], Domain(0, 1, "[)"), _NEEDED] = (0.0, 0.25, 0.5, 0.75)
     """Shares of the units that are dropped; with 0, T3's 0.25 and T5's 0.5 among them."""
-    epochs: int | None = None
-    """Passes through the training data; by default the tutorial's 5, and for the fewer digits 23, as many steps."""
-    hidden: tuple[int, ...] = HIDDEN
+    hidden: tuple[int, ...] = t5.HIDDEN
     """Units of each hidden layer, of which there are two or more."""
     activation: str = "sigmoid"
     """Activation of the hidden layers."""
-    learning_rate: float = LEARNING_RATE
+    learning_rate: Annotated[float, NOT_NEGATIVE] = t5.LEARNING_RATE
     """Learning rate of stochastic gradient descent."""
     scale: bool = False
     """Whether pixels are divided by the brightest possible; the tutorial leaves them as they are."""
@@ -61,75 +45,46 @@ class Config:
 PRESETS = {
     "quick": Config(seeds=4, rates=(0.0, 0.25, 0.5), epochs=6),
     "laptop": Config(),
-    "paper": Config("mnist", seeds=128, rates=(0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)),
+    "paper": Config(dataset="mnist", seeds=128, rates=(0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)),
 }
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
-    """Train at every rate, from every seed, with dropout on the inputs, on one hidden layer, and on all of them.
+def run(config: Config, **options: Any) -> xr.Dataset:
+    """`train_accuracy` and `test_accuracy` after each epoch, both with dropout off, by `position` and `rate`.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
-
-    Returns:
-        Dataset over `position` (one of `POSITIONS`), `seed` and `rate` of `train_accuracy` and `test_accuracy` after
-        each `epoch`, both with dropout off, and of `shown_accuracy`, that on the training images with dropout on, after
-        the last epoch: Keras shows its mean over the epoch's steps. As attribute, the `dataset`.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
+    After the last epoch, `shown_accuracy`, that on the training images with dropout on, of which Keras shows the mean
+    over the epoch's steps, and what `measure_gap` makes of them.
     """
-    require("rates", config.rates, (0.0, CASE_STUDY_RATE, DROPOUT))
-    read_dropout(config.rates, len(config.rates))
     if len(config.hidden) < 2:
         raise ArgumentError("hidden", config.hidden, "must have two layers or more", "Give the tutorial's (256, 128)")
-    data = load_images(config.dataset, scale=config.scale)
-    epochs = count_epochs(config.dataset, config.epochs, _EPOCHS)
-    recorded = {"epoch": np.arange(1, epochs + 1)}
-    settings = {name: getattr(config, name) for name in ("hidden", "activation", "learning_rate")}
-    result = jr.sweep(
-        partial(follow, epochs=epochs, batch_size=BATCH_SIZE, **settings),
-        {
-            "position": jr.cases({name: {"layers": places} for name, places in _place(len(config.hidden)).items()}),
-            "seed": jr.seeds(config.seeds),
-            "rate": np.array(config.rates),
-        },
-        args=data[:4],
-        dims={"train_accuracy": recorded, "test_accuracy": recorded},
-        store=store,
-        progress=progress,
-    )
-    return result.assign_attrs(**describe_data(config.dataset))
+    axes = {
+        "position": jr.cases({name: {"layers": places} for name, places in place(len(config.hidden)).items()}),
+        "seed": jr.seeds(config.seeds),
+        "rate": list(config.rates),
+    }
+    record = ("train_accuracy", "test_accuracy")
+    runs = measure_gap(t5.train(config, axes, record=record, tutorial=5, learn=follow, **options))
+    runs["rate"].attrs["long_name"] = "dropout rate"
+    return runs
 
 
-def _place(hidden: int) -> dict[str, np.ndarray]:
+def place(hidden: int) -> dict[str, np.ndarray]:
     """Which layers each position means: 1 where there is dropout, of the inputs and of each hidden layer."""
     layer = np.eye(hidden + 1, dtype=np.float32)
     return dict(zip(POSITIONS, (layer[0], layer[1], layer[-1], layer[1:].sum(0)), strict=True))
 
 
 def follow(
-    x_train: Any, y_train: Any, x_test: Any, y_test: Any, *, seed: Any, layers: Any, rate: Any, **settings: Any
+    *data: Any, seed: Any, layers: Any, rate: Any, hidden: tuple[int, ...], activation: str, **settings: Any
 ) -> dict[str, Any]:
     """The accuracies of one training, with dropout at the same rate on each of the marked layers."""
-    rates = rate * layers
-    history = jr.nets.train(
-        x_train,
-        y_train,
-        x_test,
-        y_test,
-        seed=seed,
-        input_dropout=rates[0],
-        dropout=rates[1:],
-        return_params=True,
-        **settings,
-    )
-    model = MLP(settings["hidden"], 10, settings["activation"])
-    key = jr.randomness.split(seed, "shown")["shown"]
-    shown = score_with_dropout(model, history["params"], x_train, y_train, key, rates, settings["batch_size"])
-    return {name: history[name] for name in ("train_accuracy", "test_accuracy")} | {"shown_accuracy": shown}
+    x_train, y_train, *_ = data
+    rates, key = rate * layers, jr.randomness.split(seed, "shown")["shown"]
+    settings |= {"input_dropout": rates[0], "dropout": rates[1:], "return_params": True}
+    history = jr.nets.train(*data, seed=seed, hidden=hidden, activation=activation, **settings)
+    model = MLP(hidden, 10, activation)
+    shown = score_with_dropout(model, history["params"], x_train, y_train, key, rates, t5.BATCH_SIZE)
+    return {name: history[name] for name in settings["record"]} | {"shown_accuracy": shown}
 
 
 def score_with_dropout(model: MLP, params: Any, x: Any, y: Any, key: Any, rates: Any, batch_size: int) -> Any:
@@ -160,46 +115,44 @@ def score_with_dropout(model: MLP, params: Any, x: Any, y: Any, key: Any, rates:
     return jax.lax.scan(count, jnp.zeros((), int), (steps, batches))[0].astype(x.dtype) / len(x)
 
 
-def measure_gap(dataset: xr.Dataset) -> xr.Dataset:
-    """Training minus test accuracy after the last epoch, in points: the `gap` with dropout off, and that `shown`."""
-    last = 100 * dataset[["train_accuracy", "test_accuracy", "shown_accuracy"]].isel(epoch=-1, drop=True)
-    last["test_accuracy"].attrs["units"] = "%"
-    gaps = {"gap": last["train_accuracy"], "shown": last["shown_accuracy"]}
-    gaps = {name: (accuracy - last["test_accuracy"]).assign_attrs(units=POINTS) for name, accuracy in gaps.items()}
-    return last.assign(gaps | {"diverged": dataset["diverged"]})
+def measure_gap(runs: xr.Dataset) -> xr.Dataset:
+    """The same with training minus test accuracy at the end, in points: `gap`, `shown`, and what is `hidden` of it.
+
+    `gap` is with dropout off, `shown` with dropout on, and `hidden` their difference.
+    """
+    end = t5.last(runs)
+    gap, shown = (end[f"{which}_accuracy"] - end["test_accuracy"] for which in ("train", "shown"))
+    gaps = {"gap": gap, "shown": shown, "hidden": gap - shown}
+    name = "training minus test accuracy"
+    return runs.assign({k: v.assign_attrs(units=t5.POINTS, long_name=name) for k, v in gaps.items()})
 
 
-def _tutorial_runs(dataset: xr.Dataset) -> xr.Dataset:
-    """Without dropout, and with it as in the tutorial."""
-    require("rates", dataset["rate"].values.tolist(), (0.0, DROPOUT))
-    return measure_gap(dataset).sel(position=TUTORIAL_POSITION, rate=[0.0, DROPOUT])
+def _tutorial_runs(runs: xr.Dataset) -> xr.Dataset:
+    return t5.last(runs).sel(position=TUTORIAL_POSITION)
+
+
+def _at_tutorials_rate(runs: xr.Dataset) -> xr.Dataset:
+    return _tutorial_runs(runs).sel(rate=t5.DROPOUT)
+
+
+def _case_study_runs(runs: xr.Dataset) -> xr.Dataset:
+    return t5.last(runs).sel(position="every hidden")
 
 
 def _share_of_telling_runs(dataset: xr.Dataset) -> Estimate:
-    runs = _tutorial_runs(dataset)
-    closer = runs["gap"].sel(rate=DROPOUT) < runs["gap"].sel(rate=0.0)
+    runs = _tutorial_runs(dataset).sel(rate=[0.0, t5.DROPOUT])
+    closer = runs["gap"].sel(rate=t5.DROPOUT) < runs["gap"].sel(rate=0.0)
     return share("closer")(xr.Dataset({"closer": closer, "diverged": runs["diverged"].any("rate")}))
-
-
-def _case_study_runs(dataset: xr.Dataset) -> xr.Dataset:
-    require("rates", dataset["rate"].values.tolist(), (0.0, CASE_STUDY_RATE))
-    return measure_gap(dataset).sel(position="every hidden")
 
 
 def _gain_on_inputs(dataset: xr.Dataset) -> Estimate | None:
     """Gain at the rate above 0 that is best on every other seed, on the remaining seeds."""
-    runs = measure_gap(dataset).sel(position="input")
+    runs = t5.last(dataset).sel(position="input")
     best = float(choose(runs.sel(rate=runs["rate"] > 0), "test_accuracy", "rate"))
     return gain("test_accuracy", "rate", best, 0.0)(held_out(runs))
 
 
-def _hidden_gap(dataset: xr.Dataset) -> Estimate:
-    """Training accuracy with dropout off minus that with dropout on."""
-    runs = _tutorial_runs(dataset).sel(rate=DROPOUT)
-    return estimate(jr.stats.mean(runs.assign(hidden=runs["gap"] - runs["shown"]), "hidden", dim="seed"), POINTS)
-
-
-_tutorial_gain = partial(gain, axis="rate", first=DROPOUT, second=0.0, runs=_tutorial_runs)
+_tutorial_gain = partial(gain, axis="rate", first=t5.DROPOUT, second=0.0, runs=_tutorial_runs)
 
 
 CLAIMS = (
@@ -242,7 +195,7 @@ CLAIMS = (
     Claim(
         "The training accuracy that Keras shows is less than one point lower than that with dropout off",
         "tutorial T5, which does not tell them apart",
-        _hidden_gap,
+        mean("hidden", runs=_at_tutorials_rate),
         Below(1),
     ),
 )

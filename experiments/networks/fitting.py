@@ -5,37 +5,37 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.networks.tutorial_network import Images, describe_data
-from jaxreg.checks import check_integer
+from experiments.networks import tutorial_network as t5
+from jaxreg.checks import NOT_NEGATIVE, POSITIVE, check_integer
 from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.errors import ArgumentError
-from jaxreg.nets.boundary import check_strength
-from jaxreg.study import choose, gain, held_out
-from jaxreg.study.settings import ChoosingSeeds
+from jaxreg.study import choose, gain, held_out, mean
+from jaxreg.study.settings import ChoosingSeeds, check_settings
 
 CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "weight_norm")
 _TRAIN = {"mnist": 6000, "digits": None}
 _VANISHED = 0.01
+_STRENGTHS = tuple(float(f"{10 ** (k / 2):.3g}") for k in range(-8, 3))
 
 
 @dataclass(frozen=True)
 class Config:
     """Settings of the study: few training images and many epochs, so that a network can fit too well."""
 
-    dataset: Images = "digits"
+    dataset: t5.Images = "digits"
     """The 8 × 8 digits that come with jaxreg, or the first 6,000 training images of MNIST."""
     seeds: ChoosingSeeds = 24
     """Number of trainings in each case; a seed has the same batches in all, and the same initial weights at every λ."""
     units: tuple[int, ...] = (1, 2, 4, 8, 16, 64, 256)
     """Units of the one hidden layer, in increasing order; the largest network is trained with L2, too."""
-    l2: tuple[float, ...] = tuple(float(f"{10 ** (k / 2):.3g}") for k in range(-8, 3))
+    l2: Annotated[tuple[float, ...], POSITIVE] = _STRENGTHS
     """Strengths of L2, α in ½ α Σw² beside the mean loss, in increasing order; 0 is always there. T3's λ is α m for m
     training images."""
     share: float = 0.8
@@ -44,7 +44,7 @@ class Config:
     """Passes through the training images."""
     evaluate_every: int = 4
     """Epochs from one record to the next."""
-    learning_rate: float = 0.003
+    learning_rate: Annotated[float, NOT_NEGATIVE] = 0.003
     """Learning rate of Adam."""
     batch_size: int = 32
     """Images per step."""
@@ -60,48 +60,36 @@ PRESETS = {
 
 
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
-    """Train networks of every size without penalty, and the largest with L2 of every strength.
+    """The `CURVES` over `case`, `seed` and `epoch`: networks of every size, and the largest with L2 of every strength.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
-
-    Returns:
-        Dataset of `train_loss`, `validation_loss` (without the penalty), `train_accuracy`, `validation_accuracy` and
-        `weight_norm`, the Euclidean norm of all weights, over `case`, `seed` and `epoch`; `units` and `l2` of each case
-        are coordinates, by which `by_units` and `by_l2` select. As attributes, the `dataset` and its numbers of images.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
+    Losses are without the penalty, `weight_norm` is the Euclidean norm of all weights, `train_error` and
+    `validation_error` the shares of images that are not recognised, in per cent. `units` and `l2` of each case are
+    coordinates, by which `by_units` and `by_l2` select.
     """
     for name, values in (("units", config.units), ("l2", config.l2)):
         if not values or any(a >= b for a, b in itertools.pairwise(values)):
             raise ArgumentError(name, values, "must be in increasing order", "Sort the values, and give each once")
     for units in config.units:
         check_integer("units", units, 1, math.inf, "Give the hidden layer at least one unit")
-    for alpha in config.l2:
-        check_strength("l2", alpha, "Give strengths such as 0.01")
-    if config.l2[0] == 0:
-        raise ArgumentError("l2", config.l2, "must be above 0", "Leave 0 out: it is always there")
+    check_settings(config)
     points = [(units, 0.0) for units in config.units] + [(config.units[-1], alpha) for alpha in config.l2]
     bundles = {f"{units} units, l2 {alpha:g}": {"hidden": (units,), "l2": alpha} for units, alpha in points}
     data = jr.datasets.load(config.dataset, train=_TRAIN.get(config.dataset))
-    x, y, x_validation, y_validation = jr.datasets.split(data.x_train, data.y_train, share=config.share, seed=0)
+    sets = jr.datasets.split(data.x_train, data.y_train, share=config.share, seed=0)
     names = ("epochs", "evaluate_every", "learning_rate", "batch_size", "activation")
     recorded = {"epoch": np.arange(config.evaluate_every, config.epochs + 1, config.evaluate_every)}
     result = jr.sweep(
         partial(follow, **{name: getattr(config, name) for name in names}),
         {"case": jr.cases(bundles), "seed": jr.seeds(config.seeds)},
-        args=(x, y, x_validation, y_validation),
+        args=sets,
         dims=dict.fromkeys(CURVES, recorded),
         store=store,
         progress=progress,
     )
     sizes, strengths = ([point[place] for point in points] for place in (0, 1))
-    return result.assign_coords(units=("case", sizes), l2=("case", strengths)).assign_attrs(
-        **describe_data(config.dataset), train_images=len(y), validation_images=len(y_validation)
-    )
+    runs = add_errors(t5.describe(result, data, config.dataset))
+    images = {"train_images": len(sets[1]), "validation_images": len(sets[3])}
+    return runs.assign_coords(units=("case", sizes), l2=("case", strengths)).assign_attrs(images)
 
 
 def follow(x: Any, y: Any, x_validation: Any, y_validation: Any, **settings: Any) -> dict[str, Any]:
@@ -124,12 +112,23 @@ def by_l2(dataset: xr.Dataset) -> xr.Dataset:
     return chosen.swap_dims(case="l2").drop_vars(["case", "units"], errors="ignore")
 
 
-def add_errors(dataset: xr.Dataset) -> xr.Dataset:
+def add_errors(runs: xr.Dataset) -> xr.Dataset:
     """The same with `train_error` and `validation_error`, the shares of images that are not recognised, in per cent."""
-    shares = {f"{part}_error": 1 - dataset[f"{part}_accuracy"] for part in ("train", "validation")}
-    errors = {name: (100 * share).assign_attrs(units="%") for name, share in shares.items()}
-    losses = {name: dataset[name].assign_attrs(units="nats") for name in ("train_loss", "validation_loss")}
-    return dataset.assign(errors | losses)
+    shares = {f"{part}_error": 100 - runs[f"{part}_accuracy"] for part in ("train", "validation")}
+    return runs.assign({name: share.assign_attrs(units="%") for name, share in shares.items()})
+
+
+def _end_by_units(runs: xr.Dataset) -> xr.Dataset:
+    return by_units(runs).isel(epoch=-1)
+
+
+def _end_by_l2(runs: xr.Dataset) -> xr.Dataset:
+    return by_l2(runs).isel(epoch=-1)
+
+
+def _smallest(runs: xr.Dataset) -> xr.Dataset:
+    error = _end_by_units(runs).isel(units=0)
+    return error.assign(train_error=error["train_error"].assign_attrs(units="% of training images"))
 
 
 def _find_least(runs: xr.Dataset, name: str, dim: str) -> Any:
@@ -137,9 +136,9 @@ def _find_least(runs: xr.Dataset, name: str, dim: str) -> Any:
     return choose(runs.isel({dim: slice(-1)}), name, dim, least=True).item()
 
 
-def find_well_fitted(dataset: xr.Dataset) -> int:
+def find_well_fitted(runs: xr.Dataset) -> int:
     """The size, below the largest, of the least mean validation loss after the last epoch, on every other seed."""
-    return int(_find_least(by_units(dataset).isel(epoch=-1), "validation_loss", "units"))
+    return int(_find_least(_end_by_units(runs), "validation_loss", "units"))
 
 
 def _rise_after_least(runs: xr.Dataset, name: str, dim: str) -> Estimate | None:
@@ -150,7 +149,7 @@ def _rise_after_least(runs: xr.Dataset, name: str, dim: str) -> Estimate | None:
 
 def _least_fall(dataset: xr.Dataset) -> Estimate:
     """The step in size at which the training loss falls least; all steps at once at the error level."""
-    runs = by_units(dataset).isel(epoch=-1)
+    runs = _end_by_units(dataset)
     sizes = runs["units"].values
     level = 1 - 0.05 / max(len(sizes) - 1, 1)
     steps = [
@@ -161,35 +160,30 @@ def _least_fall(dataset: xr.Dataset) -> Estimate:
 
 
 def _rise_with_size(dataset: xr.Dataset, name: str) -> Estimate | None:
-    return _rise_after_least(add_errors(by_units(dataset)).isel(epoch=-1), name, "units")
+    return _rise_after_least(_end_by_units(dataset), name, "units")
 
 
 def _rise_of_curve(dataset: xr.Dataset, name: str) -> Estimate | None:
-    return _rise_after_least(add_errors(by_units(dataset)).isel(units=-1), name, "epoch")
+    return _rise_after_least(by_units(dataset).isel(units=-1), name, "epoch")
 
 
-def _error_of_smallest(dataset: xr.Dataset) -> Estimate:
-    smallest = add_errors(by_units(dataset)).isel(epoch=-1, units=0)
-    return estimate(jr.stats.mean(smallest, "train_error", dim="seed"), "% of training images")
+def _norms(dataset: xr.Dataset) -> xr.Dataset:
+    """What the largest λ leaves of the norm of all weights."""
+    ends = _end_by_l2(dataset).isel(l2=[0, -1])
+    left = 100 * ends["weight_norm"].isel(l2=-1, drop=True) / ends["weight_norm"].isel(l2=0, drop=True)
+    units = "% of the norm without penalty"
+    return xr.Dataset({"left": left.assign_attrs(units=units), "diverged": ends["diverged"].any("l2")})
 
 
-def _share_of_norm(dataset: xr.Dataset) -> Estimate:
-    norm = by_l2(dataset)["weight_norm"].isel(epoch=-1)
-    broken = by_l2(dataset)["diverged"].isel(l2=[0, -1]).any("l2")
-    runs = xr.Dataset({"ratio": 100 * norm.isel(l2=-1, drop=True) / norm.isel(l2=0, drop=True), "diverged": broken})
-    return estimate(jr.stats.mean(runs, "ratio", dim="seed"), "% of the norm without penalty")
-
-
-def _share_of_ignorance(dataset: xr.Dataset) -> Estimate:
+def _ignorance(dataset: xr.Dataset) -> xr.Dataset:
     """Training loss at the largest λ in units of ln 10, what knowing nothing of ten classes costs."""
-    last = by_l2(dataset).isel(epoch=-1, l2=-1)
-    last = last.assign(share=100 * last["train_loss"] / math.log(10))
-    return estimate(jr.stats.mean(last, "share", dim="seed"), "% of ln 10")
+    end = _end_by_l2(dataset).isel(l2=-1)
+    return end.assign(share=(100 * end["train_loss"] / math.log(10)).assign_attrs(units="% of ln 10"))
 
 
 def _gain_of_some_l2(dataset: xr.Dataset, name: str) -> Estimate | None:
     """Validation error or loss at the best λ above 0, chosen by every other seed, minus that without, by the others."""
-    runs = add_errors(by_l2(dataset)).isel(epoch=-1)
+    runs = _end_by_l2(dataset)
     best = choose(runs.isel(l2=slice(1, None)), name, "l2", least=True).item()
     return gain(name, "l2", best, 0.0)(held_out(runs))
 
@@ -198,7 +192,7 @@ CLAIMS = (
     Claim(
         "An under-fitted network errs on its own training images: the smallest, on more than 10 % of them",
         "tutorial T3",
-        _error_of_smallest,
+        mean("train_error", runs=_smallest),
         Above(10),
     ),
     Claim("Training loss falls with every step in complexity", "tutorial T3", _least_fall, Below(0)),
@@ -229,13 +223,13 @@ CLAIMS = (
     Claim(
         "A very large λ drives the weights to 0: to less than 1 % of their norm without penalty",
         "tutorial T3",
-        _share_of_norm,
+        mean("left", runs=_norms),
         Below(100 * _VANISHED),
     ),
     Claim(
         "With a very large λ the network under-fits: its training loss is that of knowing nothing, but for 5 %",
         "tutorial T3",
-        _share_of_ignorance,
+        mean("share", runs=_ignorance),
         Above(95),
     ),
     Claim(

@@ -3,8 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -12,15 +11,13 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.networks import tuned_rates
 from experiments.networks import tutorial_network as t5
-from experiments.networks.tuned_rates import compare_best_rates, half_decades
-from jaxreg.checks import check_integer
+from experiments.networks.tutorial_network import half_decades
+from jaxreg.checks import NOT_NEGATIVE
 from jaxreg.claims import Above, Below, Claim, Estimate, exactly
-from jaxreg.nets.boundary import check_strength
 from jaxreg.nets.evaluation import LOSSES
-from jaxreg.study import at, gain
-from jaxreg.study.settings import ChoosingSeeds
+from jaxreg.study import gain
+from jaxreg.study.settings import ChoosingSeeds, Holds
 
 KINDS = ("cross_entropy", "mean_squared_error")
 # Three images of three classes: right and sure, right and unsure, wrong.
@@ -33,85 +30,36 @@ _BY_HAND = {
 _SURE_AND_WRONG = 0.01
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(t5.Network):
     """Settings of the study; network and training are those of the tutorial, with a population in place of one run."""
 
-    dataset: t5.Images = "digits"
-    """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
     seeds: ChoosingSeeds = 32
     """Trainings with each setting: half of them to choose the best rate on, half to measure it on."""
-    learning_rates: tuple[float, ...] = half_decades(-4, 3)
+    learning_rates: Annotated[tuple[float, ...], NOT_NEGATIVE, Holds((t5.LEARNING_RATE,))] = half_decades(-4, 3)
     """Learning rates, with the tutorial's 0.1 among them."""
-    epochs: int | None = None
-    """Passes through the training data; by default the tutorial's 3, and for the fewer digits 14, as many steps."""
-    hidden: tuple[int, ...] = t5.HIDDEN
-    """Units of each hidden layer."""
-    activation: str = "sigmoid"
-    """Activation of the hidden layers."""
-    dropout: float = t5.DROPOUT
-    """Share of the last hidden layer's outputs that is dropped in training."""
-    batch_size: int = t5.BATCH_SIZE
-    """Images per step."""
 
 
 PRESETS = {
     "quick": Config(seeds=8, epochs=5),
     "laptop": Config(),
-    "paper": Config("mnist", seeds=128, learning_rates=half_decades(-6, 4)),
+    "paper": Config(dataset="mnist", seeds=128, learning_rates=half_decades(-6, 4)),
 }
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
-    """Compute the worked examples and the two losses' gradients; train with each at every learning rate.
+def run(config: Config, **options: Any) -> xr.Dataset:
+    """`test_accuracy` after each epoch by `loss`, with the `best_rate` of each; and the worked examples.
 
-    Args:
-        config: settings.
-        store: directory that keeps the trainings, to go on from.
-        progress: show a progress bar.
-
-    Returns:
-        Dataset of `test_accuracy` after each epoch, with dropout off, over `loss` ("cross_entropy" and
-        "mean_squared_error"), `seed`, `learning_rate` and `epoch`, and of the `best_rate` of each loss, which has the
-        highest mean accuracy on the even seeds.
-
-        Of the worked example, `prediction` and `target` over `image` and `class`, and its `example_loss` over `loss`
-        and `image`. Of two classes, over the `probability` given to the right one, the loss (`value`) and its
-        `gradient` in the logit of the right class.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
+    Of three images, `prediction` and `target` over `image` and `class`, and their `example_loss` over `loss` and
+    `image`. Of two classes, over the `probability` given to the right one, the loss (`value`) and its `gradient` in the
+    logit of the right class.
     """
-    for rate in config.learning_rates:
-        check_strength("learning_rates", rate, "Give step sizes such as 0.1")
-    t5.require("learning_rates", config.learning_rates, (t5.LEARNING_RATE,))
-    check_integer("seeds", config.seeds, 4, math.inf, "Give two or more to choose on and two or more to measure on")
-    data = t5.load_images(config.dataset)
-    epochs = t5.count_epochs(config.dataset, config.epochs, tutorial=3)
-    names = ("hidden", "activation", "dropout", "batch_size")
-    result = jr.sweep(
-        partial(follow, epochs=epochs, **{name: getattr(config, name) for name in names}),
-        {
-            "loss": jr.static(list(KINDS)),
-            "seed": jr.seeds(config.seeds),
-            "learning_rate": np.array(config.learning_rates),
-        },
-        args=data[:4],
-        dims={"test_accuracy": {"epoch": np.arange(1, epochs + 1)}},
-        store=store,
-        progress=progress,
-    )
-    best = tuned_rates.find_best_rates(result)
-    return (
-        result.assign(work_examples())
-        .assign(best_rate=best)
-        .assign_attrs(**t5.describe_data(config.dataset), tutorial_rate=t5.LEARNING_RATE)
-    )
-
-
-def follow(*data: Any, **settings: Any) -> dict[str, Any]:
-    """One training."""
-    return {"test_accuracy": jr.nets.train(*data, evaluate_train=False, **settings)["test_accuracy"]}
+    axes = {
+        "loss": jr.static(list(KINDS)),
+        "seed": jr.seeds(config.seeds),
+        "learning_rate": list(config.learning_rates),
+    }
+    return t5.add_best_rate(t5.train(config, axes, **options)).assign(work_examples())
 
 
 def work_examples() -> xr.Dataset:
@@ -157,12 +105,9 @@ def _ratio_of_pushes(dataset: xr.Dataset) -> Estimate:
     return exactly(ratio, 1, "times")
 
 
-def _at_tutorials(dataset: xr.Dataset) -> xr.Dataset:
-    return at(t5.last_accuracy(dataset), learning_rate=t5.LEARNING_RATE)
-
-
-def _decades_of_rates(dataset: xr.Dataset) -> Estimate | None:
-    return compare_best_rates(dataset, "loss", KINDS[1], KINDS[0])
+def _tuned_first(runs: xr.Dataset) -> xr.Dataset:
+    """Each loss at its best rate, after the first epoch."""
+    return t5.tuned(runs.isel(epoch=0))
 
 
 _gain = partial(gain, "test_accuracy", "loss", *KINDS)
@@ -190,25 +135,25 @@ CLAIMS = (
     Claim(
         "Cross-entropy is more accurate than mean squared error at the tutorial's learning rate of 0.1",
         "tutorial T5, which trains with cross-entropy",
-        _gain(runs=_at_tutorials),
+        _gain(runs=t5.at_tutorials),
         Above(0),
     ),
     Claim(
         "Cross-entropy is more accurate than mean squared error, each at its best learning rate",
         "common advice for classifiers",
-        _gain(runs=tuned_rates.tuned),
+        _gain(runs=t5.tuned_last),
         Above(0),
     ),
     Claim(
         "Cross-entropy learns faster: more accurate after the first epoch, each at its best learning rate",
         "common advice for classifiers",
-        _gain(runs=partial(tuned_rates.tuned, epoch=0)),
+        _gain(runs=_tuned_first),
         Above(0),
     ),
     Claim(
         "Mean squared error wants a larger learning rate than cross-entropy",
         "gradients above",
-        _decades_of_rates,
+        partial(t5.compare_best_rates, dim="loss", first=KINDS[1], second=KINDS[0]),
         Above(0),
     ),
 )

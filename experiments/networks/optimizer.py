@@ -2,151 +2,93 @@
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.networks import tuned_rates
 from experiments.networks import tutorial_network as t5
-from experiments.networks.tuned_rates import compare_best_rates, half_decades
-from jaxreg.checks import check_choice, check_integer
+from experiments.networks.tutorial_network import half_decades
+from jaxreg.checks import NOT_NEGATIVE, check_choice
 from jaxreg.claims import Above, Below, Claim, Estimate, Inside
 from jaxreg.errors import ArgumentError
-from jaxreg.nets.boundary import check_strength
 from jaxreg.nets.optimizers import OPTIMIZERS
-from jaxreg.study import at, gain, held_out
+from jaxreg.study import at, gain
 from jaxreg.study.settings import ChoosingSeeds
 
-DEFAULTS = {
-    "sgd": 0.01,
-    "momentum": 0.01,
-    "nesterov": 0.01,
-    "adagrad": 0.001,
-    "rmsprop": 0.001,
-    "adam": 0.001,
-    "adamw": 0.001,
-    "lion": 0.001,
-}
+DEFAULTS = dict.fromkeys(("sgd", "momentum", "nesterov"), 0.01)
+DEFAULTS |= dict.fromkeys(("adagrad", "rmsprop", "adam", "adamw", "lion"), 0.001)
 """Learning rates that Keras 3 has where none is given; for both kinds of momentum, that of its SGD."""
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(t5.Network):
     """Settings of the study; network and training are those of the tutorial, with a population in place of one run."""
 
-    dataset: t5.Images = "digits"
-    """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
-    scale: bool = False
-    """Whether pixels are scaled to 0…1; the tutorial's are not."""
     optimizers: tuple[str, ...] = tuple(DEFAULTS)
     """Optimizers to compare."""
-    learning_rates: tuple[float, ...] = half_decades(-8, 0)
+    learning_rates: Annotated[tuple[float, ...], NOT_NEGATIVE] = half_decades(-8, 0)
     """Learning rates that each of them is tried at, with the defaults among them."""
     seeds: ChoosingSeeds = 16
     """Trainings with each setting: half of them to choose the best rate on, half to measure it on."""
-    epochs: int | None = None
-    """Passes through the training data; by default the tutorial's 3, and for the fewer digits 14, as many steps."""
+    scale: bool = False
+    """Whether pixels are scaled to 0…1; the tutorial's are not."""
     momentum: float = 0.9
     """Momentum, of both kinds."""
     weight_decay: float = 0.004
     """Decoupled decay of AdamW; this is Keras' default."""
-    hidden: tuple[int, ...] = t5.HIDDEN
-    """Units of each hidden layer."""
-    activation: str = "sigmoid"
-    """Activation of the hidden layers."""
-    dropout: float = t5.DROPOUT
-    """Share of the last hidden layer's outputs that is dropped in training."""
-    batch_size: int = t5.BATCH_SIZE
-    """Images per step."""
 
 
 PRESETS = {
     "quick": Config(optimizers=("sgd", "adam"), seeds=8, learning_rates=half_decades(-7, -1), epochs=5),
     "laptop": Config(),
-    "paper": Config("mnist", learning_rates=half_decades(-12, 2), seeds=64),
+    "paper": Config(dataset="mnist", learning_rates=half_decades(-12, 2), seeds=64),
 }
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
-    """Train with every optimizer at every learning rate, from every seed.
-
-    Args:
-        config: settings.
-        store: directory that keeps the trainings, to go on from.
-        progress: show a progress bar.
-
-    Returns:
-        Dataset of `test_loss` and `test_accuracy` after each epoch, with dropout off, over `optimizer`, `seed`,
-        `learning_rate` and `epoch`; and over `optimizer`, of its `default_rate` and its `best_rate`, which has the
-        highest mean accuracy on the even seeds (the odd ones are to measure it on).
-
-    Raises:
-        ArgumentError: a setting outside its domain.
-    """
-    for rate in config.learning_rates:
-        check_strength("learning_rates", rate, "Give step sizes such as 0.1")
+def run(config: Config, **options: Any) -> xr.Dataset:
+    """`test_loss` and `test_accuracy` after each epoch, by optimizer, with its `default_rate` and its `best_rate`."""
     for name in config.optimizers:
         check_choice("optimizers", name, sorted(OPTIMIZERS))
-    check_integer("seeds", config.seeds, 4, float("inf"), "Give two or more to choose on and two or more to measure on")
-    defaults = {DEFAULTS[name] for name in config.optimizers}
-    if not defaults <= set(config.learning_rates):
-        constraint = f"must hold the defaults {', '.join(map(str, sorted(defaults)))}"
+    defaults = [DEFAULTS[name] for name in config.optimizers]
+    if not set(defaults) <= set(config.learning_rates):
+        constraint = f"must hold the defaults {', '.join(map(str, sorted(set(defaults))))}"
         raise ArgumentError("learning_rates", config.learning_rates, constraint, "Add them")
-    data = t5.load_images(config.dataset, scale=config.scale)
-    epochs = t5.count_epochs(config.dataset, config.epochs, tutorial=3)
-    recorded = {"epoch": np.arange(1, epochs + 1)}
-    names = ("momentum", "weight_decay", "hidden", "activation", "dropout", "batch_size")
-    result = jr.sweep(
-        partial(follow, epochs=epochs, **{name: getattr(config, name) for name in names}),
-        {
-            "optimizer": jr.static(list(config.optimizers)),
-            "seed": jr.seeds(config.seeds),
-            "learning_rate": np.array(config.learning_rates),
-        },
-        args=data[:4],
-        dims={"test_loss": recorded, "test_accuracy": recorded},
-        store=store,
-        progress=progress,
-    )
-    return result.assign(
-        default_rate=("optimizer", [DEFAULTS[name] for name in config.optimizers]),
-        best_rate=tuned_rates.find_best_rates(result),
-    ).assign_attrs(**t5.describe_data(config.dataset))
+    momentum = {"momentum": config.momentum}
+    more = {"momentum": momentum, "nesterov": momentum, "adamw": {"decoupled_weight_decay": config.weight_decay}}
+    axes = {
+        "optimizer": jr.static(list(config.optimizers)),
+        "seed": jr.seeds(config.seeds),
+        "learning_rate": list(config.learning_rates),
+    }
+    runs = t5.train(config, axes, record=("test_loss", "test_accuracy"), learn=follow, more=more, **options)
+    return t5.add_best_rate(runs.assign(default_rate=("optimizer", defaults)))
 
 
-def follow(*data: Any, optimizer: str, momentum: float, weight_decay: float, **settings: Any) -> dict[str, Any]:
-    """One training."""
-    if optimizer in ("momentum", "nesterov"):
-        settings["momentum"] = momentum
-    if optimizer == "adamw":
-        settings["decoupled_weight_decay"] = weight_decay
-    history = jr.nets.train(*data, optimizer=optimizer, evaluate_train=False, **settings)
-    return {name: history[name] for name in ("test_loss", "test_accuracy")}
+def follow(*data: Any, optimizer: str, more: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    """One training, with what is the optimizer's own."""
+    return t5.follow(*data, optimizer=optimizer, **settings, **more.get(optimizer, {}))
 
 
-def _at_defaults(dataset: xr.Dataset) -> xr.Dataset:
-    return at(t5.last_accuracy(dataset), learning_rate=dataset["default_rate"])
+def at_defaults(runs: xr.Dataset) -> xr.Dataset:
+    """Each optimizer at its default rate, after the last epoch."""
+    return at(t5.last(runs), learning_rate="default_rate")
 
 
-_by_default = partial(gain, "test_accuracy", "optimizer", runs=_at_defaults)
-_tuned = partial(gain, "test_accuracy", "optimizer", runs=tuned_rates.tuned)
+_by_default = partial(gain, "test_accuracy", "optimizer", runs=at_defaults)
+_tuned = partial(gain, "test_accuracy", "optimizer", runs=t5.tuned_last)
 
 
-def _gain_by_tuning(dataset: xr.Dataset, name: str) -> Estimate | None:
+def _gain_by_tuning(runs: xr.Dataset, name: str) -> Estimate | None:
     """Accuracy at the best rate minus that at the default, on the seeds that the former was not chosen on."""
-    if name not in dataset["optimizer"].values:
+    if name not in runs["optimizer"].values:
         return None
-    choices = [tuned_rates.tuned(dataset), held_out(_at_defaults(dataset))]
-    runs = xr.concat([part.sel(optimizer=name, drop=True) for part in choices], "choice")
-    return gain("test_accuracy", "choice", "best", "default")(runs.assign_coords(choice=["best", "default"]))
+    return t5.gain_by_tuning(*(part(runs.sel(optimizer=name)) for part in (t5.tuned_last, at_defaults)))
 
 
-def _ratio_of_best_rates(dataset: xr.Dataset, first: str, second: str) -> Estimate | None:
+def _ratio_of_best_rates(runs: xr.Dataset, first: str, second: str) -> Estimate | None:
     """How many times smaller the best learning rate of the first is."""
-    decades = compare_best_rates(dataset, "optimizer", second, first)
+    decades = t5.compare_best_rates(runs, "optimizer", second, first)
     return None if decades is None else decades.exponential("times", base=10)
 
 

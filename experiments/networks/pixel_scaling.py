@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -11,101 +10,67 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.networks.tutorial_network import (
-    BATCH_SIZE,
-    DROPOUT,
-    HIDDEN,
-    LEARNING_RATE,
-    Images,
-    count_epochs,
-    count_overflow,
-    describe_data,
-    last_accuracy,
-    load_images,
-    require,
-)
-from jaxreg.claims import Above, Claim, Estimate, Inside, percentage
+from experiments.networks import tutorial_network as t5
+from jaxreg.checks import NOT_NEGATIVE
+from jaxreg.claims import Above, Claim, Estimate, Inside
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import ACTIVATIONS, MLP
-from jaxreg.nets.boundary import check_hidden, check_strength
-from jaxreg.study import at, choose, gain, held_out, share
-from jaxreg.study.settings import ChoosingSeeds
+from jaxreg.nets.boundary import check_hidden
+from jaxreg.study import gain, mean, share
+from jaxreg.study.settings import ChoosingSeeds, Holds
 
 _SPOKEN = {"sigmoid": "sigmoid", "relu": "ReLU"}
-PIXELS = ("raw", "scaled", "standardised")
 MOMENTS = ("start", "end")
 FLAT = 0.05
 CHANCE = 20.0  # per cent that no network exceeds which always says the same of ten classes
-_EPOCHS = 3
 _SLOPES_AT = np.linspace(-6, 6, 1201, dtype=np.float32)
+_RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(t5.Config):
     """Settings of the study; network and training are those of tutorial T5, with a population in place of one run."""
 
-    dataset: Images = "digits"
-    """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
     seeds: ChoosingSeeds = 16
     """Number of runs of each kind; a seed has the same batches and dropout in all of them."""
-    learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+    learning_rates: Annotated[tuple[float, ...], NOT_NEGATIVE, Holds((t5.LEARNING_RATE,))] = _RATES
     """Learning rates, with the tutorial's 0.1 among them."""
-    epochs: int | None = None
-    """Passes through the training data; by default the tutorial's 3, and for the fewer digits 14, as many steps."""
-    hidden: tuple[int, ...] = HIDDEN
+    hidden: tuple[int, ...] = t5.HIDDEN
     """Units of each hidden layer."""
 
 
 PRESETS = {
     "quick": Config(seeds=4, learning_rates=(0.01, 0.1, 1.0), epochs=4),
     "laptop": Config(),
-    "paper": Config("mnist", seeds=128, learning_rates=tuple(float(f"{10 ** (k / 4):.3g}") for k in range(-12, 5))),
+    "paper": Config(
+        dataset="mnist", seeds=128, learning_rates=tuple(float(f"{10 ** (k / 4):.3g}") for k in range(-12, 5))
+    ),
 }
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
-    """Train with sigmoid and with ReLU, at every learning rate, from every seed, on pixels prepared in three ways.
+def run(config: Config, **options: Any) -> xr.Dataset:
+    """By `activation`, `pixels` and `learning_rate`, the `test_accuracy` after each epoch, and how flat units are.
 
-    Args:
-        config: settings.
-        store: directory that keeps the population, to go on from.
-        progress: show a progress bar.
-
-    Returns:
-        Dataset over `activation` ("sigmoid" or "relu"), `pixels`, `seed` and `learning_rate` of `test_accuracy` after
-        each `epoch`, with dropout off, and of `flat` and `stuck` (see `measure_flatness`), over `moment` ("start" or
-        "end" of the training) and hidden `layer`. Pixels are "raw", "scaled" to 0…1, or "standardised": less the mean
-        of all training pixels, divided by their standard deviation. As attributes, the `dataset` and its `brightest`
-        possible pixel. A network that has overflowed says the first class of every image, and counts as doing so.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
+    `flat` and `stuck` (see `measure_flatness`), in per cent, are over `moment` ("start" or "end" of the training) and
+    hidden `layer`; `log_rate` and `best_rate` are the best learning rates of each seed and of every other seed. Pixels
+    are "raw", "scaled" to 0…1, or "standardised": less the mean of all training pixels, divided by their standard
+    deviation. A network that has overflowed says the first class of every image, and counts as doing so.
     """
-    require("learning_rates", config.learning_rates, (LEARNING_RATE,))
-    for rate in config.learning_rates:
-        check_strength("learning_rates", rate, "Give step sizes such as 0.1")
     check_hidden(config.hidden)
     if not config.hidden:
         raise ArgumentError("hidden", config.hidden, "must have a layer", "Give the tutorial's (256, 128)")
-    data = load_images(config.dataset)
-    epochs = count_epochs(config.dataset, config.epochs, _EPOCHS)
+    data = t5.load_images(config.dataset)
     layers = {"moment": list(MOMENTS), "layer": np.arange(1, len(config.hidden) + 1)}
-    result = jr.sweep(
-        partial(learn, hidden=config.hidden, epochs=epochs),
-        {
-            "activation": jr.static(list(_SPOKEN)),
-            "pixels": jr.cases(prepare(data.x_train, data.about.brightest)),
-            "seed": jr.seeds(config.seeds),
-            "learning_rate": np.array(config.learning_rates),
-        },
-        args=data[:4],
-        dims={"test_accuracy": {"epoch": np.arange(1, epochs + 1)}, "flat": layers, "stuck": layers},
-        store=store,
-        progress=progress,
-    )
-    return result.assign_attrs(
-        **describe_data(config.dataset), tutorial_rate=LEARNING_RATE, brightest=data.about.brightest
-    )
+    axes = {
+        "activation": jr.static(list(_SPOKEN)),
+        "pixels": jr.cases(prepare(data.x_train, data.about.brightest)),
+        "seed": jr.seeds(config.seeds),
+        "learning_rate": list(config.learning_rates),
+    }
+    runs = t5.train(config, axes, data=data, learn=learn, dims={"flat": layers, "stuck": layers}, **options)
+    units = "% of units and images"
+    percent = {name: (100 * runs[name]).assign_attrs(units=units) for name in ("flat", "stuck")}
+    return t5.add_best_rate(runs.assign(percent)).merge(t5.best_rates_of_seeds(runs))
 
 
 def prepare(x_train: Any, brightest: int) -> dict[str, dict[str, float]]:
@@ -124,14 +89,12 @@ def learn(
     x_train, y_train, x_test, y_test = data
     x_train, x_test = ((jnp.asarray(x) - shift) * scale for x in (x_train, x_test))
     network: dict[str, Any] = {"hidden": hidden, "activation": activation}
-    shared: dict[str, Any] = {"dropout": DROPOUT, "batch_size": BATCH_SIZE, "evaluate_train": False}
-    history = jr.nets.train(
-        x_train, y_train, x_test, y_test, seed=seed, return_params=True, **network, **shared, **settings
-    )
+    settings |= network | {"dropout": t5.DROPOUT, "return_params": True}
+    history = jr.nets.train(x_train, y_train, x_test, y_test, seed=seed, **settings)
     start = MLP(classes=10, **network).init(jr.randomness.split(seed, "init")["init"], x_train[:1])
     measured = [measure_flatness(params, x_test, **network) for params in (start, history["params"])]
     flat, stuck = (jnp.stack(parts) for parts in zip(*measured, strict=True))
-    return {"test_accuracy": count_overflow(history["test_accuracy"], y_test), "flat": flat, "stuck": stuck}
+    return {"test_accuracy": t5.count_overflow(history["test_accuracy"], y_test), "flat": flat, "stuck": stuck}
 
 
 def measure_flatness(params: Any, x: Any, hidden: tuple[int, ...], activation: str) -> tuple[Any, Any]:
@@ -164,54 +127,28 @@ def measure_flatness(params: Any, x: Any, hidden: tuple[int, ...], activation: s
     return jnp.stack(flat), jnp.stack(stuck)
 
 
-def find_best_rates(dataset: xr.Dataset) -> xr.Dataset:
-    """Common logarithm of the learning rate at which each seed is the most accurate, the lowest of several."""
-    last = last_accuracy(dataset)
-    accuracy = last["test_accuracy"].where(~last["diverged"]).fillna(-1.0)
-    place = accuracy.argmax("learning_rate")
-    logs = xr.DataArray(np.log10(dataset["learning_rate"].values), dims="learning_rate")
-    log = logs.isel(learning_rate=place.drop_vars("learning_rate", errors="ignore"))
-    return xr.Dataset(
-        {"log_rate": log.assign_attrs(units="decades"), "diverged": dataset["diverged"].all("learning_rate")}
-    )
+def _first_layer(runs: xr.Dataset) -> xr.Dataset:
+    """Of the sigmoid network, before training, at the tutorial's rate."""
+    return t5.at_tutorials(runs).sel(activation="sigmoid", pixels="raw", moment="start", layer=1)
 
 
-def tune(dataset: xr.Dataset) -> xr.Dataset:
-    """Last accuracy, in per cent, at the learning rate best on every other seed, on the seeds that did not choose it.
-
-    Every pair of activation and pixels has a learning rate of its own.
-    """
-    runs = last_accuracy(dataset)
-    return held_out(at(runs, learning_rate=choose(runs, "test_accuracy", "learning_rate")))
-
-
-def _at_tutorial(dataset: xr.Dataset) -> xr.Dataset:
-    return at(dataset, learning_rate=LEARNING_RATE)
-
-
-def _share_of_flat_units(dataset: xr.Dataset) -> Estimate:
-    runs = _at_tutorial(dataset)[["flat", "diverged"]].sel(activation="sigmoid", pixels="raw", moment="start", layer=1)
-    return percentage(jr.stats.mean(runs, "flat", dim="seed"), "% of units and images")
-
-
-def _decades_of_rates(dataset: xr.Dataset, activation: str) -> Estimate | None:
-    best = find_best_rates(dataset).sel(activation=activation)
-    return gain("log_rate", "pixels", "scaled", "raw")(best)
+def _rates_of_seeds(runs: xr.Dataset, activation: str) -> xr.Dataset:
+    return t5.best_rates_of_seeds(runs).sel(activation=activation)
 
 
 def _share_failing(dataset: xr.Dataset) -> Estimate:
     """A run that diverged has failed, too."""
-    runs = _at_tutorial(last_accuracy(dataset)).sel(activation="relu", pixels="raw")
+    runs = t5.at_tutorials(dataset).sel(activation="relu", pixels="raw")
     failed = runs["diverged"] | ~(runs["test_accuracy"] >= CHANCE)
     return share("failed")(xr.Dataset({"failed": failed}))
 
 
 def _tutorials_sigmoid(dataset: xr.Dataset) -> xr.Dataset:
-    return _at_tutorial(last_accuracy(dataset)).sel(activation="sigmoid")
+    return t5.at_tutorials(dataset).sel(activation="sigmoid")
 
 
 def _tuned(dataset: xr.Dataset, **place: str) -> xr.Dataset:
-    return tune(dataset).sel(place)
+    return t5.tuned_last(dataset).sel(place)
 
 
 _scaling = partial(gain, "test_accuracy", "pixels", "scaled", "raw")
@@ -221,14 +158,14 @@ CLAIMS = (
     Claim(
         "On raw pixels, most of the first sigmoid layer is saturated before training (slope below 5 % of the largest)",
         "common reason to scale what tutorial T5 leaves unscaled",
-        _share_of_flat_units,
+        mean("flat", runs=_first_layer),
         Above(50),
     ),
     *(
         Claim(
             f"Scaling pixels to 0…1 raises the best learning rate of the {name} network",
             "what tutorial T5, which finds 0.1 on raw pixels, does not say",
-            partial(_decades_of_rates, activation=activation),
+            gain("log_rate", "pixels", "scaled", "raw", runs=partial(_rates_of_seeds, activation=activation)),
             Above(0),
         )
         for activation, name in _SPOKEN.items()

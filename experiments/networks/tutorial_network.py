@@ -1,15 +1,25 @@
-"""The network and the data of tutorial T5, which several experiments vary in one thing at a time."""
+"""The network and the data of tutorial T5, of which each study of this folder varies one thing.
 
-from collections.abc import Collection
+A study's `Config` adds its own settings to `Config` or `Network`, and its `run` says the axes of what it varies;
+`train` does the rest: data, epochs, sweep, units, titles. Accuracies are in per cent from there on.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import jax.numpy as jnp
+import numpy as np
 import xarray as xr
 
 import jaxreg as jr
 from jaxreg.claims import Estimate, estimate
 from jaxreg.datasets import Dataset
 from jaxreg.errors import ArgumentError
+from jaxreg.study import at, choose, gain, held_out, share
+from jaxreg.study.settings import check_settings
 
 HIDDEN = (256, 128)
 DROPOUT = 0.5
@@ -22,6 +32,106 @@ Images = Literal["digits", "mnist"]
 _TITLES = {"mnist": "MNIST", "digits": "Digits"}
 _SIZES = {"mnist": (6000, 1000), "digits": (None, None)}
 _PASSES = {"mnist": 1.0, "digits": 6000 / 1297}
+_UNITS = {"accuracy": "%", "loss": "nats"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Data and training are those of tutorial T5, with a population in place of one run."""
+
+    dataset: Images = "digits"
+    """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
+    epochs: int | None = None
+    """Passes through the training data; by default the tutorial's, and for the fewer digits as many steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(Config):
+    """The same with the tutorial's network."""
+
+    hidden: tuple[int, ...] = HIDDEN
+    """Units of each hidden layer."""
+    activation: str = "sigmoid"
+    """Activation of the hidden layers."""
+    dropout: float = DROPOUT
+    """Share of the last hidden layer's outputs that is dropped in training."""
+    batch_size: int = BATCH_SIZE
+    """Images per step."""
+
+
+def train(
+    config: Config,
+    axes: Mapping[str, Any],
+    store: str | Path | None = None,
+    progress: bool = True,
+    *,
+    record: Sequence[str] = ("test_accuracy",),
+    tutorial: int = 3,
+    learn: Callable[..., dict[str, Any]] | None = None,
+    data: Dataset | None = None,
+    dims: dict[str, Any] | None = None,
+    **settings: Any,
+) -> xr.Dataset:
+    """Train at every point of the axes.
+
+    Args:
+        config: settings of the study; those that `jaxreg.nets.train` knows are handed to it.
+        axes: of the sweep.
+        store: directory that keeps the trainings, to go on from.
+        progress: show a progress bar.
+        record: the curves to record after each epoch, over `epoch`; accuracies in per cent.
+        tutorial: the epochs that the tutorial makes of MNIST.
+        learn: in place of `follow`.
+        data: other than the tutorial's.
+        dims: of what else `learn` returns.
+        **settings: more of the training, the same for all.
+
+    Raises:
+        ArgumentError: a setting outside its domain.
+    """
+    check_settings(config)
+    data = load_images(config.dataset, scale=getattr(config, "scale", False)) if data is None else data
+    settings["epochs"] = count_epochs(config.dataset, config.epochs, tutorial)
+    for name in ("hidden", "activation", "dropout", "batch_size", "learning_rate"):
+        if hasattr(config, name) and name not in axes:
+            settings.setdefault(name, getattr(config, name))
+    recorded = {"epoch": np.arange(1, settings["epochs"] + 1)}
+    result = jr.sweep(
+        partial(learn or follow, record=tuple(record), **settings),
+        axes,
+        args=data[:4],
+        dims=dict.fromkeys(record, recorded) | (dims or {}),
+        store=store,
+        progress=progress,
+    )
+    return describe(result, data, config.dataset)
+
+
+def follow(*data: Any, record: Sequence[str], scale: Any = None, **settings: Any) -> dict[str, Any]:
+    """The records of one training, on pixels times `scale`."""
+    x_train, y_train, x_test, y_test = data
+    if scale is not None:
+        x_train, x_test = x_train * scale, x_test * scale
+    history = jr.nets.train(x_train, y_train, x_test, y_test, record=record, **settings)
+    return {name: history[name] for name in record}
+
+
+def beside(store: str | Path | None, what: str) -> Path | None:
+    """The store of a study's second sweep."""
+    return None if store is None else Path(store).with_name(f"{Path(store).stem}-{what}.zarr")
+
+
+def describe(result: xr.Dataset, data: Dataset, dataset: str) -> xr.Dataset:
+    """The same with accuracies in per cent, units, and what claims and figures need to know of the data."""
+    kinds = {name: str(name).rpartition("_")[2] for name in result.data_vars}
+    measured = {
+        name: (result[name] * 100 if kind == "accuracy" else result[name]).assign_attrs(units=_UNITS[kind])
+        for name, kind in kinds.items()
+        if kind in _UNITS
+    }
+    about = {"brightest": data.about.brightest, "classes": len(data.about.classes), "tutorial_rate": LEARNING_RATE}
+    sizes = {"train_images": len(data.y_train), "test_images": len(data.y_test)}
+    return result.assign(measured).assign_attrs(**describe_data(dataset), **about, **sizes)
 
 
 def load_images(dataset: str, *, scale: bool = False, train: int | None = None, test: int | None = None) -> Dataset:
@@ -42,9 +152,15 @@ def describe_data(dataset: str) -> dict[str, str]:
     return {"dataset": dataset, "title": _TITLES.get(dataset, dataset)}
 
 
-def prepare(x_train: Any, x_test: Any, pixels: str, brightest: int) -> tuple[Any, Any]:
-    """Pixels as they are ("raw"), or divided by the brightest possible ("scaled")."""
-    return (x_train / brightest, x_test / brightest) if pixels == "scaled" else (x_train, x_test)
+def pixels(data: Dataset, *, static: bool = False) -> Any:
+    """The axis of pixels as they are ("raw"), and divided by the brightest possible ("scaled").
+
+    Args:
+        data: the images.
+        static: whether each is a program of its own, whose runs share their images, in place of one for both.
+    """
+    scales = {"raw": 1.0, "scaled": 1 / data.about.brightest}
+    return jr.cases({name: {"scale": jr.static(scale) if static else scale} for name, scale in scales.items()})
 
 
 def count_epochs(dataset: str, epochs: int | None, tutorial: int) -> int:
@@ -52,36 +168,96 @@ def count_epochs(dataset: str, epochs: int | None, tutorial: int) -> int:
     return max(1, round(tutorial * _PASSES.get(dataset, 1.0))) if epochs is None else epochs
 
 
-def last_accuracy(dataset: xr.Dataset, name: str = "test_accuracy", dim: str = "epoch") -> xr.Dataset:
-    """The accuracy at the last record, in per cent, and which runs diverged."""
-    last = dataset[[name, "diverged"]].isel({dim: -1}, drop=True)
-    return last.assign({name: (100 * last[name]).assign_attrs(units="%")})
-
-
 def count_overflow(accuracy: Any, labels: Any) -> Any:
     """Accuracy of a network that has overflowed as that of saying the first class always; of any other as it is."""
     return jnp.where(jnp.isnan(accuracy), (labels == 0).mean(), accuracy)
 
 
-def lead(accuracy: xr.Dataset, dim: str, choice: Any, name: str = "test_accuracy") -> Estimate:
+def half_decades(first: int, last: int) -> tuple[float, ...]:
+    """Learning rates, two a decade, from $10^{first/2}$ to $10^{last/2}$, to four digits.
+
+    >>> half_decades(-3, 0)
+    (0.03162, 0.1, 0.3162, 1.0)
+    """
+    return tuple(float(f"{10 ** (k / 2):.4g}") for k in range(first, last + 1))
+
+
+def last(runs: xr.Dataset) -> xr.Dataset:
+    """What was recorded after the last epoch."""
+    return runs.isel(epoch=-1, drop=True)
+
+
+def at_tutorials(runs: xr.Dataset) -> xr.Dataset:
+    """The same at the tutorial's learning rate."""
+    return at(last(runs), learning_rate=LEARNING_RATE)
+
+
+def add_best_rate(runs: xr.Dataset) -> xr.Dataset:
+    """The same with the `best_rate` of each method: of the highest last accuracy on every other seed."""
+    return runs.assign(best_rate=choose(last(runs), "test_accuracy", "learning_rate"))
+
+
+def tuned(runs: xr.Dataset) -> xr.Dataset:
+    """Each method at its `best_rate`, on the seeds that it was not chosen on."""
+    return held_out(at(runs, learning_rate="best_rate"))
+
+
+def tuned_last(runs: xr.Dataset) -> xr.Dataset:
+    """The same after the last epoch."""
+    return tuned(last(runs))
+
+
+def gain_by_tuning(best: xr.Dataset, given: xr.Dataset) -> Estimate | None:
+    """Accuracy of one method at its best rate, from `tuned_last`, minus that at another on the same seeds."""
+    both = [runs[["test_accuracy", "diverged"]].reset_coords(drop=True) for runs in (best, held_out(given))]
+    runs = xr.concat(both, "rate").assign_coords(rate=["best", "given"])
+    return gain("test_accuracy", "rate", "best", "given")(runs)
+
+
+def compare_best_rates(runs: xr.Dataset, dim: str, first: Any, second: Any) -> Estimate | None:
+    """Decades between the best learning rates of two methods, each chosen by one seed alone: mean over the seeds."""
+    return gain("log_rate", dim, first, second, runs=best_rates_of_seeds)(runs)
+
+
+def best_rates_of_seeds(runs: xr.Dataset) -> xr.Dataset:
+    """`log_rate`, log10 of the learning rate at which each seed ends the most accurate, the lowest of several.
+
+    It is no number where a seed diverged at every rate.
+    """
+    final = last(runs)
+    place = final["test_accuracy"].where(~final["diverged"]).fillna(-np.inf).argmax("learning_rate")
+    logs = xr.DataArray(np.log10(runs["learning_rate"].values), dims="learning_rate")
+    log = logs.isel(learning_rate=place.reset_coords(drop=True)).where(~final["diverged"].all("learning_rate"))
+    return log.assign_attrs(units="decades").to_dataset(name="log_rate")
+
+
+def lead(runs: xr.Dataset, dim: str, choice: Any, name: str = "test_accuracy") -> Estimate:
     """By how much `choice` along `dim` has the highest mean: its accuracy minus that of each other, seed by seed.
 
     The effect is the smallest of the k differences, its ends the smallest of theirs, each taken at 1/k of the error
     level: the choice is the best if it beats all, and is not if any beats it.
 
     Args:
-        accuracy: from `last_accuracy`, over `seed` and `dim`.
+        runs: over `seed` and `dim`.
         dim: the dimension of what is compared.
         choice: the value along it that a claim calls the best.
         name: the variable.
     """
-    level = 1 - 0.05 / max(accuracy.sizes[dim] - 1, 1)
-    gains = jr.stats.paired_difference(accuracy, name, "seed", dim, choice, level).drop_sel({dim: choice})
+    level = 1 - 0.05 / max(runs.sizes[dim] - 1, 1)
+    gains = jr.stats.paired_difference(runs, name, "seed", dim, choice, level).drop_sel({dim: choice})
     rivals = [estimate(gains.isel({dim: place})) for place in range(gains.sizes[dim])]
     rivals = [one for one in rivals if one.effect == one.effect] or rivals[:1]  # of which all runs diverged, is none
     lows, highs = zip(*(rival.interval for rival in rivals), strict=True)
     best = max(rival.effect for rival in rivals)
     return Estimate(-best, (-max(highs), -max(lows)), min(rival.n for rival in rivals), POINTS)
+
+
+def share_of_telling_seeds(runs: xr.Dataset, dim: str) -> Estimate:
+    """Share of seeds in which the one along `dim` that is the most accurate in the mean beats each of the others."""
+    best = choose_best(runs, "test_accuracy", dim)
+    accuracy = runs["test_accuracy"]
+    wins = (accuracy.sel({dim: best}) > accuracy.drop_sel({dim: best})).all(dim)
+    return share("wins")(xr.Dataset({"wins": wins, "diverged": runs["diverged"].any(dim)}))
 
 
 def require(name: str, values: Collection[Any], needed: Collection[Any]) -> None:

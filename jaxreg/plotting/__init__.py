@@ -1,4 +1,4 @@
-"""Drawing with matplotlib: one style, bands with their n, animations, typed curves, files with stable bytes."""
+"""Drawing with matplotlib: one style, lettered pages, bands and their n, animations, typed curves, stable files."""
 
 from .animation import CONTROLS_HEIGHT as CONTROLS_HEIGHT
 from .animation import Animation as Animation
@@ -20,5 +20,12 @@ from .looks import COLORS as COLORS
 from .looks import COLUMN_WIDTH as COLUMN_WIDTH
 from .looks import PAGE_WIDTH as PAGE_WIDTH
 from .looks import style as style
+from .panels import Looks as Looks
+from .panels import lines as lines
+from .panels import mark as mark
+from .panels import mean_in_spread as mean_in_spread
+from .panels import page as page
+from .panels import points as points
+from .panels import write_out as write_out
 from .typed import curve_from_text as curve_from_text
 from .typed import parse_equation as parse_equation

@@ -21,7 +21,6 @@ CAPTION = (
 _HEIGHT = 4.9
 _NAMES = {"leaky_relu": "leaky ReLU", "relu": "ReLU", "elu": "ELU", "gelu": "GELU"}
 _PATTERNS = {"ring": "ring", "xor": "exclusive or"}
-_SOLVED = 0.95
 _SHOWN_SEEDS = 64
 _PIXELS = {
     "raw": ("as they are", plotting.COLORS.blue, "o"),
@@ -66,7 +65,7 @@ def _draw_region(axes: Axes, of_it: xr.Dataset, pattern: str) -> None:
         axes.plot(radius * np.cos(angle), radius * np.sin(angle), color="black", linewidth=0.7)
     else:
         axes.plot([-1, 1, np.nan, 0, 0], [0, 0, np.nan, -1, 1], color="black", linewidth=0.7)
-    solved = xr.Dataset({"solved": of_it["plane_accuracy"] >= _SOLVED, "diverged": of_it["plane_diverged"]})
+    solved = xr.Dataset({"solved": of_it["solved"], "diverged": of_it["plane_diverged"]})
     share = float(stats.proportion(solved, "solved", dim="plane_seed", count_diverged=True)["proportion"])
     axes.set(aspect="equal", xlim=(-1, 1), ylim=(-1, 1), xticks=[], yticks=[])
     axes.set_xlabel(f"{100 * share:.0f} %", labelpad=2)
@@ -75,11 +74,10 @@ def _draw_region(axes: Axes, of_it: xr.Dataset, pattern: str) -> None:
 def _draw_accuracy(axes: Axes, of_it: xr.Dataset) -> None:
     """One dot for each seed, and the mean with its interval, on both kinds of pixels."""
     last = of_it[["test_accuracy", "diverged"]].isel(epoch=-1)
-    last = last.assign(percent=100 * last["test_accuracy"])
     for place, (pixels, (label, color, mark)) in enumerate(_PIXELS.items()):
         runs = last.sel(pixels=pixels)
-        summary = stats.mean(runs, "percent", dim="seed")
-        seeds = runs["percent"].where(~runs["diverged"]).isel(seed=slice(_SHOWN_SEEDS))
+        summary = stats.mean(runs, "test_accuracy", dim="seed")
+        seeds = runs["test_accuracy"].where(~runs["diverged"]).isel(seed=slice(_SHOWN_SEEDS))
         spread = np.linspace(-0.25, 0.25, seeds.sizes["seed"]) if seeds.sizes["seed"] > 1 else [0.0]
         axes.plot(place + np.asarray(spread), seeds, mark, color=color, markersize=1.8, alpha=0.5, label=label)
         axes.plot(place + np.array([-0.35, 0.35]), [float(summary["mean"])] * 2, color=color)
@@ -94,7 +92,7 @@ def _label(figure: Figure, axes: np.ndarray, dataset: xr.Dataset) -> None:
     count = plotting.count_runs(_summarise(dataset, "plane_accuracy", "plane_seed"), "seeds")
     axes[0, 0].set_ylabel("(a) function")
     for row, (pattern, name) in enumerate(_PATTERNS.items(), start=1):
-        line = 100 * float(dataset["best_line"].sel(pattern=pattern))
+        line = float(dataset["best_line"].sel(pattern=pattern))
         axes[row, 0].set_ylabel(f"({'bc'[row - 1]}) {name}\nline: {line:.0f} %\n{count}")
     name = dataset.attrs["title"]
     last = plotting.count_runs(_summarise(dataset, "test_accuracy", "seed"), "seeds")

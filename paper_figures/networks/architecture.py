@@ -1,14 +1,12 @@
 """Accuracy of the networks A, B and C of tutorial T5, with their sizes, and over the learning rate."""
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxreg import plotting, stats
+from jaxreg import plotting
+from jaxreg.study import at
 
 CAPTION = (
     "The networks A, B and C of tutorial T5, with sigmoid, dropout before the output, and three epochs or as many "
@@ -19,72 +17,49 @@ CAPTION = (
     "rate. Dropout is off where accuracy is measured."
 )
 
-_HEIGHT = 2.9
 _SHOWN_SEEDS = 64
-_LOOKS = {
-    "A": (plotting.COLORS.blue, "o"),
-    "B": (plotting.COLORS.vermillion, "^"),
-    "C": (plotting.COLORS.green, "s"),
+_LOOKS: plotting.Looks = {
+    "A": {"color": plotting.COLORS.blue, "marker": "o"},
+    "B": {"color": plotting.COLORS.vermillion, "marker": "^"},
+    "C": {"color": plotting.COLORS.green, "marker": "s"},
 }
 _PIXELS = {"raw": "none", "scaled": "full"}
-_TICKS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
-_TOP = 1.3  # of the highest accuracy possible: room for the legend
+_TOP = 130  # above the highest accuracy possible: room for the legend
 
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw accuracy against size beside accuracy over the learning rate, for both kinds of pixels."""
-    last = dataset[["test_accuracy", "diverged"]].isel(epoch=-1)
-    last = last.assign(percent=100 * last["test_accuracy"])
-    with plotting.style():
-        figure, axes = plt.subplots(1, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT), sharey=True, width_ratios=(1.2, 1, 1))
-        rate = dataset.attrs["tutorial_rate"]
-        _draw_networks(axes[0], dataset, last.sel(learning_rate=rate, method="nearest"))
-        axes[0].set_title(f"(a) {dataset.attrs['title']}, learning rate {rate:g}")
-        titles = (f"(b) Pixels 0…{dataset.attrs['brightest']}", "(c) Pixels 0…1")
-        for panel, pixels, title in zip(axes[1:], _PIXELS, titles, strict=True):
-            _draw_rates(panel, dataset, last.sel(pixels=pixels))
-            panel.set_title(title)
-        axes[0].set(ylim=(0, 100 * _TOP), yticks=range(0, 101, 20), ylabel="test accuracy, %")
-        axes[1].legend(loc="upper left", ncols=1, handlelength=1.8, borderaxespad=0)
+    last, rate = dataset.isel(epoch=-1), dataset.attrs["tutorial_rate"]
+    pixels = {"raw": f"ixels 0…{dataset.attrs['brightest']}", "scaled": "ixels 0…1"}
+    with plotting.page("abc", 2.9, sharey=True, width_ratios=(1.2, 1, 1)) as (figure, panels):
+        _draw_networks(panels["a"], at(last, learning_rate=rate), {k: f"p{words}" for k, words in pixels.items()})
+        panels["a"].set_title(f"{dataset.attrs['title']}, learning rate {rate:g}")
+        layers = {name: f"{name}: {dataset['layers'].sel(network=name).item()}" for name in _LOOKS}
+        looks = {name: look | {"label": layers[name]} for name, look in _LOOKS.items()}
+        for letter, (kind, words) in zip("bc", pixels.items(), strict=True):
+            axes = panels[letter]
+            plotting.lines(axes, last.sel(pixels=kind), "test_accuracy", "learning_rate", looks, markersize=3)
+            plotting.mark(axes, x=rate, height=100 / _TOP)
+            plotting.write_out(axes)
+            axes.set(ylabel="", title=f"P{words}")
+        panels["a"].set(ylim=(0, _TOP), yticks=range(0, 101, 20))
+        panels["b"].legend(loc="upper left", ncols=1, handlelength=1.8, borderaxespad=0)
     return figure
 
 
-def _draw_networks(axes: Axes, dataset: xr.Dataset, runs: xr.Dataset) -> None:
+def _draw_networks(axes: Axes, runs: xr.Dataset, pixels: dict[str, str]) -> None:
     """Means with their intervals, and single seeds, of each network; its size below its name."""
-    for place, (network, (color, mark)) in enumerate(_LOOKS.items()):
-        for offset, (pixels, fill) in zip((-0.16, 0.16), _PIXELS.items(), strict=True):
-            of_it = runs.sel(network=network, pixels=pixels)
-            seeds = of_it["percent"].where(~of_it["diverged"]).isel(seed=slice(_SHOWN_SEEDS))
-            beside = place + offset + np.sign(offset) * 0.14
-            axes.plot(np.full(seeds.shape, beside), seeds, mark, color=color, markersize=1.5, alpha=0.4)
-            summary = stats.mean(of_it, "percent", dim="seed")
-            mean, low, high = (float(summary[part]) for part in ("mean", "low", "high"))
-            spread = [[mean - low], [high - mean]] if np.isfinite([low, mean, high]).all() else None
-            look: dict[str, Any] = {"fmt": mark, "color": color, "fillstyle": fill, "markersize": 5, "capsize": 2}
-            axes.errorbar([place + offset], [mean], spread, **look)
-    for pixels, fill in _PIXELS.items():
-        text = f"pixels 0…{dataset.attrs['brightest'] if pixels == 'raw' else 1}"
-        axes.plot([], [], "o", color="0.3", fillstyle=fill, label=text)
-    names = [f"{network}\n{int(dataset['parameters'].sel(network=network)):,}" for network in _LOOKS]
-    axes.set_xticks(range(len(names)), names)
-    axes.set(xlim=(-0.5, len(names) - 0.5), xlabel=f"parameters\n{_count(runs)}")
+    sizes = {name: f"{name}\n{int(runs['parameters'].sel(network=name)):,}" for name in _LOOKS}
+    looks = {
+        name: {"color": look["color"], "marker": look["marker"], "label": sizes[name]} for name, look in _LOOKS.items()
+    }
+    for offset, (kind, fill) in zip((-0.16, 0.16), _PIXELS.items(), strict=True):
+        of_it = runs.sel(pixels=kind)
+        plotting.points(axes, of_it, "test_accuracy", looks, shift=offset, fillstyle=fill, markersize=5, capsize=2)
+        singles = of_it["test_accuracy"].where(~of_it["diverged"]).isel(seed=slice(_SHOWN_SEEDS))
+        for place, (name, look) in enumerate(_LOOKS.items()):
+            beside = np.full(singles.sizes["seed"], place + offset + np.sign(offset) * 0.14)
+            axes.plot(beside, singles.sel(network=name), look["marker"], color=look["color"], markersize=1.5, alpha=0.4)
+        axes.plot([], [], "o", color="0.3", fillstyle=fill, label=pixels[kind])
+    axes.set_xlabel(f"parameters\n{axes.get_xlabel()}")
     axes.legend(loc="upper left", borderaxespad=0)
-
-
-def _draw_rates(axes: Axes, dataset: xr.Dataset, runs: xr.Dataset) -> None:
-    """Mean accuracy over the learning rate, for each network."""
-    for network, (color, mark) in _LOOKS.items():
-        summary = stats.mean(runs.sel(network=network), "percent", dim="seed")
-        label = f"{network}: {dataset['layers'].sel(network=network).item()}"
-        plotting.band(axes, "learning_rate", summary, label=label, color=color, marker=mark, markersize=3)
-    axes.axvline(dataset.attrs["tutorial_rate"], ymax=1 / _TOP, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
-    low, high = float(runs["learning_rate"].min()) / 1.25, float(runs["learning_rate"].max()) * 1.25
-    axes.set_xlim(low, high)
-    axes.set(xscale="log", xlabel=f"learning rate\n{_count(runs)}")
-    ticks = [tick for tick in _TICKS if low <= tick <= high]
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.minorticks_off()
-
-
-def _count(runs: xr.Dataset) -> str:
-    return plotting.count_runs(stats.mean(runs, "percent", dim="seed"), "seeds")

@@ -3,7 +3,6 @@
 from typing import Any
 
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -20,18 +19,17 @@ CAPTION = (
     "difference; bands in (b) hold the seeds from the 5 % to the 95 % quantile."
 )
 
-_HEIGHT = 2.8
-_TUTORIAL = {"monitor": "accuracy", "patience": 2, "min_delta": 0.0}
-_TUTORIAL_EPOCHS = 5
+_TUTORIAL: dict[str, Any] = {"monitor": "accuracy", "patience": 2, "min_delta": 0.0}
 _SHOWN = 20  # the training loss falls on and on: below this part of the lowest validation loss, it is not shown
 _ROOM = 4  # factor above the highest loss: for the legend
-_LOSSES = {
-    "train_loss": ("training", plotting.COLORS.black),
-    "validation_loss": ("validation", plotting.COLORS.purple),
+_COLORS = plotting.COLORS
+_LOSSES: plotting.Looks = {
+    "train": {"label": "training", "color": _COLORS.black},
+    "validation": {"label": "validation", "color": _COLORS.purple},
 }
-_MONITORS = {
-    "accuracy": ("validation accuracy", plotting.COLORS.blue),
-    "loss": ("validation loss", plotting.COLORS.vermillion),
+_MONITORS: plotting.Looks = {
+    "accuracy": {"label": "validation accuracy", "color": _COLORS.blue},
+    "loss": {"label": "validation loss", "color": _COLORS.vermillion},
 }
 _KEPT = {"last": {"marker": "o"}, "best": {"marker": "^", "markerfacecolor": "white"}}
 _HINT: dict[str, Any] = {"fontsize": 6, "color": "0.3", "ha": "right", "va": "top"}
@@ -39,75 +37,58 @@ _HINT: dict[str, Any] = {"fontsize": 6, "color": "0.3", "ha": "right", "va": "to
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the losses, the epochs trained, and the accuracy gained or lost."""
-    with plotting.style():
-        figure, panels = plt.subplots(1, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT), width_ratios=(1, 1, 1.15))
-        _draw_losses(panels[0], dataset)
-        _draw_epochs(panels[1], dataset.sel(min_delta=0.0))
-        _draw_gains(panels[2], dataset)
+    with plotting.page("abc", 2.8, width_ratios=(1, 1, 1.15)) as (figure, panels):
+        _draw_losses(panels["a"], dataset)
+        _draw_epochs(panels["b"], dataset.sel(min_delta=0.0))
+        _draw_gains(panels["c"], dataset)
     return figure
 
 
 def _draw_losses(axes: Axes, dataset: xr.Dataset) -> None:
     """Mean training and validation loss, and where the latter is lowest."""
-    means = {}
-    for name, (label, color) in _LOSSES.items():
-        summary = stats.mean(dataset, name, dim="seed")
-        plotting.band(axes, "epoch", summary, label=label, color=color)
-        means[name] = summary["mean"]
-    turn = int(means["validation_loss"].idxmin("epoch"))
-    axes.axvline(turn, color="0.4", linewidth=0.9, linestyle=":", zorder=0)
+    means = {
+        part: plotting.lines(axes, dataset, f"{part}_loss", "epoch", **look)["mean"] for part, look in _LOSSES.items()
+    }
+    turn = int(means["validation"].idxmin("epoch"))
+    plotting.mark(axes, x=turn)
     axes.annotate(f"turns at {turn}", (turn, 1), (-2, -1), ("data", "axes fraction"), "offset points", **_HINT)
-    axes.set(
-        yscale="log",
-        ylim=(
-            float(means["validation_loss"].min()) / _SHOWN,
-            _ROOM * max(float(mean.max()) for mean in means.values()),
-        ),
-        ylabel="loss, nats",
-        xlabel=f"epoch\n{plotting.count_runs(summary, 'seeds')}",
-    )
-    axes.set_title(f"(a) {dataset.attrs['title']}")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    low, high = float(means["validation"].min()), max(float(mean.max()) for mean in means.values())
+    axes.set(yscale="log", ylim=(low / _SHOWN, _ROOM * high), ylabel="loss, nats", title=dataset.attrs["title"])
     above: dict[str, Any] = {"frameon": True, "framealpha": 1.0, "edgecolor": "none"}  # hides the dotted line
     axes.legend(loc="upper right", bbox_to_anchor=(1, 0.95), borderaxespad=0.2, **above)
 
 
 def _draw_epochs(axes: Axes, dataset: xr.Dataset) -> None:
     """Epochs trained over the patience, for either monitor."""
-    for name, (label, color) in _MONITORS.items():
-        runs = dataset[["last_epoch", "diverged"]].sel(monitor=name)
-        spread = stats.quantiles(runs, "last_epoch", dim="seed")
-        mean = stats.mean(runs, "last_epoch", dim="seed")["mean"]
-        summary = spread.drop_vars("median").assign(mean=mean)
-        plotting.band(axes, "patience", summary, label=label, color=color, marker="o", markersize=3)
-    axes.plot(2, _TUTORIAL_EPOCHS, "x", color="black", markersize=6, markeredgewidth=1.4, zorder=5)
-    axes.annotate("T3", (2, _TUTORIAL_EPOCHS), (5, -5), textcoords="offset points", fontsize=6)
+    dots: dict[str, Any] = {"marker": "o", "markersize": 3}
+    plotting.lines(axes, dataset, "last_epoch", "patience", _MONITORS, measure=plotting.mean_in_spread, **dots)
+    tutorial = (_TUTORIAL["patience"], dataset.attrs["tutorial_epochs"])
+    axes.plot(*tutorial, "x", color="black", markersize=6, markeredgewidth=1.4, zorder=5)
+    axes.annotate("T3", tutorial, (5, -5), textcoords="offset points", fontsize=6)
     end = int(dataset["epoch"][-1])
     axes.axhline(end, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
-    count = plotting.count_runs(summary, "seeds")
-    axes.set(ylim=(0, 1.35 * end), xlabel=f"patience\n{count}", ylabel="epochs trained", title="(b) When it stops")
+    axes.set(ylim=(0, 1.35 * end), ylabel="epochs trained", title="When it stops")
     axes.set_xticks(dataset["patience"].values)
     axes.legend(loc="upper left", title="monitor", alignment="left", title_fontsize=7)
 
 
 def _draw_gains(axes: Axes, dataset: xr.Dataset) -> None:
     """What every rule gains over training to the end, over the epochs that it trains."""
-    percent = dataset.assign(percent=100 * dataset["kept_accuracy"])
-    gains = stats.paired_difference(percent, "percent", "seed", "kept", "end")
+    gains = stats.paired_difference(dataset, "kept_accuracy", "seed", "kept", "end")
     epochs = stats.mean(dataset, "last_epoch", dim="seed")["mean"]
-    for name, (_, color) in _MONITORS.items():
+    for name, monitor in _MONITORS.items():
         for kept, look in _KEPT.items():
             rules = gains.sel(monitor=name, kept=kept)
             centre, low, high = (rules[part].values.ravel() for part in ("difference", "low", "high"))
-            x = epochs.sel(monitor=name).values.ravel()
             label = f"{kept} weights" if name == "accuracy" else None
-            style: dict[str, Any] = {"color": color, "markersize": 3, "elinewidth": 0.6, "alpha": 0.8} | look
-            axes.errorbar(x, centre, [centre - low, high - centre], linestyle="none", label=label, **style)
+            style = {"color": monitor["color"], "markersize": 3, "elinewidth": 0.6, "alpha": 0.8, "ls": "none"} | look
+            x = epochs.sel(monitor=name).values.ravel()
+            axes.errorbar(x, centre, [centre - low, high - centre], label=label, **style)
     ringed = gains.sel(_TUTORIAL).sel(kept="last")["difference"]
     ring: dict[str, Any] = {"markersize": 9, "color": "black", "fillstyle": "none", "markeredgewidth": 0.9}
     axes.plot(epochs.sel(_TUTORIAL), ringed, "o", label="rule of T3", zorder=6, **ring)
     axes.axhline(0, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
     count = plotting.count_runs(gains.sel(kept=list(_KEPT)), "seeds")
-    axes.set(xlabel=f"epochs trained, mean\n{count}", ylabel="test accuracy gained, points", title="(c) What it costs")
+    axes.set(xlabel=f"epochs trained, mean\n{count}", ylabel="test accuracy gained, points", title="What it costs")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="lower right")

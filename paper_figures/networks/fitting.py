@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
@@ -22,54 +21,45 @@ CAPTION = (
     "the seeds."
 )
 
-_HEIGHT = 5.9
-_LOOKS = {
-    "train": ("training", plotting.COLORS.sky, "--"),
-    "validation": ("validation", plotting.COLORS.vermillion, "-"),
+_LOOKS: plotting.Looks = {
+    "train": {"label": "training", "color": plotting.COLORS.sky, "linestyle": "--"},
+    "validation": {"label": "validation", "color": plotting.COLORS.vermillion, "linestyle": "-"},
 }
 _KINDS = {"loss": "loss, nats", "error": "error, %", "weights": "norm of the weights"}
 _FLOOR = 0.01  # nats; what a training loss does below is no matter here
-_MARKS: dict[str, Any] = {"marker": "o", "markersize": 2.5}
+_DOTS: dict[str, Any] = {"marker": "o", "markersize": 2.5}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the curves of three networks, and what becomes of all of them."""
-    dataset = dataset.assign({f"{part}_error": 100 * (1 - dataset[f"{part}_accuracy"]) for part in _LOOKS})
-    dataset = dataset.assign(weights=dataset["weight_norm"])
     largest = dataset["units"] == dataset["units"].max()
     sizes = dataset.isel(case=np.flatnonzero(dataset["l2"] == 0)).swap_dims(case="units")
     strengths = dataset.isel(case=np.flatnonzero(largest)).swap_dims(case="l2")
-    with plotting.style():
-        figure, rows = plt.subplots(3, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        _draw_three(rows[0], sizes)
-        for row, letters, runs in ((rows[1], "def", sizes), (rows[2], "ghi", strengths)):
-            for axes, letter, kind in zip(row, letters, _KINDS, strict=True):
-                _draw_last(axes, runs.isel(epoch=-1), kind)
-                axes.set_title(f"({letter}) {kind.capitalize()} over {'size' if runs is sizes else 'L2'}")
+    with plotting.page("abc;def;ghi", 5.9) as (figure, panels):
+        _draw_three([panels[letter] for letter in "abc"], sizes)
+        for letters, runs, what in (("def", sizes, "size"), ("ghi", strengths, "L2")):
+            for letter, kind in zip(letters, _KINDS, strict=True):
+                _draw_last(panels[letter], runs.isel(epoch=-1), kind)
+                panels[letter].set_title(f"{kind.capitalize()} over {what}")
         count = plotting.count_runs(stats.mean(dataset, "train_loss", dim="seed"), "seeds")
-        name = dataset.attrs["title"]
-        images = [f"{dataset.attrs[f'{part}_images']:,} {label}" for part, (label, _, _) in _LOOKS.items()]
-        figure.suptitle(f"{name}: {' and '.join(images)} images; {count}", fontsize=8)
+        images = [f"{dataset.attrs[f'{part}_images']:,} {look['label']}" for part, look in _LOOKS.items()]
+        figure.suptitle(f"{dataset.attrs['title']}: {' and '.join(images)} images; {count}", fontsize=8)
     return figure
 
 
-def _draw_three(row: np.ndarray, sizes: xr.Dataset) -> None:
+def _draw_three(row: list[Axes], sizes: xr.Dataset) -> None:
     """Curves of the smallest, the best and the largest network, on one scale."""
     last = stats.mean(sizes.isel(epoch=-1), "validation_loss", dim="seed")["mean"]
     best = int(last.isel(units=slice(-1)).fillna(math.inf).argmin("units"))
     names = {0: "Under-fitted", best: "Well fitted", sizes.sizes["units"] - 1: "Over-fitted"}
-    for axes, letter, place in zip(row, "abc", (0, best, -1), strict=True):
+    for axes, place in zip(row, (0, best, -1), strict=True):
         runs = sizes.isel(units=place)
-        for part, (label, color, line) in _LOOKS.items():
-            summary = stats.quantiles(runs, f"{part}_loss", dim="seed").drop_vars("median")
-            summary = summary.assign(mean=stats.mean(runs, f"{part}_loss", dim="seed")["mean"])
-            plotting.band(axes, "epoch", summary, label=label, color=color, linestyle=line)
-            if part == "validation":
-                turn = int(summary["epoch"][int(summary["mean"].fillna(math.inf).argmin("epoch"))])
-                axes.axvline(turn, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+        for part, look in _LOOKS.items():
+            drawn = plotting.lines(axes, runs, f"{part}_loss", "epoch", measure=plotting.mean_in_spread, **look)
+        plotting.mark(axes, x=int(drawn["epoch"][int(drawn["mean"].fillna(math.inf).argmin("epoch"))]))
         units = int(runs["units"])
-        name = names[place % sizes.sizes["units"]]
-        axes.set(yscale="log", xlabel="epoch", title=f"({letter}) {name}: {units:,} unit{'s' * (units > 1)}")
+        title = f"{names[place % sizes.sizes['units']]}: {units:,} unit{'s' * (units > 1)}"
+        axes.set(yscale="log", xlabel="epoch", ylabel="", title=title)
     row[0].set_ylabel(_KINDS["loss"])
     row[0].legend(loc="lower left")
     limits = [axes.get_ylim() for axes in row]
@@ -84,12 +74,12 @@ def _draw_last(axes: Axes, runs: xr.Dataset, kind: str) -> None:
     if dim == "l2":
         x[0] = x[1] / 10
         axes.axvspan(x[0] / 3, x[0] * 3, color="0.93", linewidth=0)
+    runs = runs.assign_coords({dim: x})
     if kind == "weights":
-        plotting.band(axes, x, stats.mean(runs, "weights", dim="seed"), color=plotting.COLORS.black, **_MARKS)
+        plotting.lines(axes, runs, "weight_norm", dim, color=plotting.COLORS.black, **_DOTS)
     else:
-        for part, (label, color, line) in _LOOKS.items():
-            summary = stats.mean(runs, f"{part}_{kind}", dim="seed")
-            plotting.band(axes, x, summary, label=label, color=color, linestyle=line, **_MARKS)
+        for part, look in _LOOKS.items():
+            plotting.lines(axes, runs, f"{part}_{kind}", dim, **look, **_DOTS)
     axes.set(xscale="log", xlabel="hidden units" if dim == "units" else "strength α of L2", ylabel=_KINDS[kind])
     if kind == "error":
         axes.set_ylim(0, 100)

@@ -5,7 +5,6 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import MaxNLocator
 
 from jaxreg import plotting, stats
 
@@ -32,7 +31,6 @@ _VERSIONS = {"original": 'label "{label}"', "whitened": "whitened"}
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw a sample of the images, the accuracies of all cases, and the curves of some."""
-    dataset = dataset.assign(test=100 * dataset["test_accuracy"])
     with plotting.style():
         figure = plt.figure(figsize=(plotting.PAGE_WIDTH, _HEIGHT))
         top, bottom = np.asarray(figure.subfigures(2, 1, height_ratios=(1, 3.6)))
@@ -40,7 +38,7 @@ def draw(dataset: xr.Dataset) -> Figure:
         grid = bottom.add_gridspec(1, 3, width_ratios=(1, 0.8, 1.15))
         accuracy = bottom.add_subplot(grid[0])
         gain = bottom.add_subplot(grid[1], sharey=accuracy)
-        last = dataset[["test", "diverged"]].isel(epoch=-1)
+        last = dataset.isel(epoch=-1)
         _draw_accuracies(accuracy, last, dataset.attrs["title"])
         _draw_gains(gain, last)
         _draw_curves(bottom.add_subplot(grid[2]), dataset)
@@ -70,9 +68,9 @@ def _count(summary: xr.Dataset, unit: str) -> str:
 def _draw_accuracies(axes: Axes, last: xr.Dataset, name: str) -> None:
     """Every seed of every case as a point, and the means."""
     cases = last["case"].values
-    summary = stats.mean(last, "test", dim="seed")
+    summary = stats.mean(last, "test_accuracy", dim="seed")
     for place, case in enumerate(cases):
-        values = last["test"].where(~last["diverged"]).sel(case=case).dropna("seed").values
+        values = last["test_accuracy"].where(~last["diverged"]).sel(case=case).dropna("seed").values
         jitter = 0.25 * np.linspace(-1, 1, max(len(values), 2))[: len(values)]
         axes.plot(values, place + jitter, ".", color=_color(case), markersize=2.5, alpha=0.45, markeredgewidth=0)
         axes.plot(summary["mean"].sel(case=case), place, "|", color=_color(case), markersize=13, markeredgewidth=1.8)
@@ -84,7 +82,7 @@ def _draw_accuracies(axes: Axes, last: xr.Dataset, name: str) -> None:
 
 def _draw_gains(axes: Axes, last: xr.Dataset) -> None:
     """Paired differences from the baseline with their intervals."""
-    gain = stats.paired_difference(last, "test", "seed", "case", "baseline")
+    gain = stats.paired_difference(last, "test_accuracy", "seed", "case", "baseline")
     axes.axvline(0, color="0.6", linewidth=0.8)
     for place, case in enumerate(gain["case"].values):
         centre, low, high = (float(gain[part].sel(case=case)) for part in ("difference", "low", "high"))
@@ -98,18 +96,16 @@ def _draw_gains(axes: Axes, last: xr.Dataset) -> None:
 
 def _draw_curves(axes: Axes, dataset: xr.Dataset) -> None:
     """Test accuracy over the epochs."""
-    for case, (color, line) in _CURVES.items():
-        summary = stats.mean(dataset.sel(case=case), "test", dim="seed")
-        plotting.band(axes, "epoch", summary, label=case, color=color, linestyle=line, linewidth=1.1)
+    looks = {case: {"color": color, "linestyle": line} for case, (color, line) in _CURVES.items()}
+    means = plotting.lines(axes, dataset, "test_accuracy", "epoch", looks, linewidth=1.1)["mean"].sel(
+        case=list(_CURVES)
+    )
     stops = dataset["last_epoch"].where(~dataset["diverged"].sel(case="baseline", drop=True))
     marks = stops.dropna("seed").values
     plotting.mark_runs(axes, marks, _CURVES["baseline"][0], height=0.03)
-    means = stats.mean(dataset.sel(case=list(_CURVES)), "test", dim="seed")["mean"]
     top, low = float(means.max()), float(means.isel(epoch=slice(means.sizes["epoch"] // 5, None)).min())
     if np.isfinite([top, low]).all():
         span = max(top - low, 1.0)  # of all but the first few epochs; below is room for the legend
         axes.set_ylim(max(0.0, low - 0.85 * span), top + 0.2 * span)
-    count = _count(stats.mean(dataset.sel(case=list(_CURVES)), "test", dim="seed"), "seeds")
-    axes.set(xlabel=f"epoch\n{count}", ylabel="test accuracy, %", title="(c) In training")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel=axes.get_xlabel().replace(" (", "\n("), title="(c) In training")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 0.05))

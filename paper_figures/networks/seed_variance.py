@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -17,12 +16,11 @@ CAPTION = (
     "three leave; bars are estimates ± one standard error, which may lie below 0. (b) The variance over independent "
     "seeds at four settings, split exactly into what it would be if every test image were a coin of its own, Σ p(1 - p)"
     "/n² (with R/(R - 1) for R seeds), and the covariances of images; whiskers are 95 % χ² intervals of the whole. "
-    "(c) Seeds of either setting, at least 1, that show a difference from T5 with probability 80 % at the 5 % level: "
+    "Seeds of either setting, at least 1, that show a difference from T5 with probability 80 % at the 5 % level: "
     "with seeds of their own (black, mean of the settings; dashed for 10,000 test images, by the parts in (b)), or "
     "with seeds in common (dotted)."
 )
 
-_HEIGHT = 2.9
 _SOURCES = ("init_seed", "order_seed", "dropout_seed")
 _BASELINE = "T5"
 _PARTS = {
@@ -36,18 +34,16 @@ _ROOM = 60  # factor above the largest number of seeds: for the legend
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the components, the exact split of the variance, and the seeds needed."""
-    with plotting.style():
-        figure, panels = plt.subplots(1, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT), width_ratios=(1, 1.05, 1.25))
-        _draw_components(panels[0], dataset)
-        _draw_split(panels[1], dataset)
-        _draw_seeds(panels[2], dataset)
+    with plotting.page("abc", 2.9, width_ratios=(1, 1.05, 1.25)) as (figure, panels):
+        _draw_components(panels["a"], dataset)
+        _draw_split(panels["b"], dataset)
+        _draw_seeds(panels["c"], dataset)
     return figure
 
 
 def _draw_components(axes: Axes, dataset: xr.Dataset) -> None:
     """One bar for every source of randomness and every interaction."""
-    percent = dataset.assign(percent=100 * dataset["crossed_accuracy"])
-    parts = stats.variance_components(percent, "percent", _SOURCES)
+    parts = stats.variance_components(dataset, "crossed_accuracy", _SOURCES)
     names = [str(name).replace("_seed", "") for name in parts["component"].values]
     place = np.arange(len(names))
     colors = [plotting.COLORS.blue if name in ("init", "order", "dropout") else "0.65" for name in names]
@@ -57,7 +53,7 @@ def _draw_components(axes: Axes, dataset: xr.Dataset) -> None:
     axes.set_yticks(place, names)
     axes.invert_yaxis()
     count = plotting.count_runs(parts, "runs")
-    axes.set(xlabel=f"variance, points²\n{count}", title=f"(a) Sources, {dataset.attrs['title']}")
+    axes.set(xlabel=f"variance, points²\n{count}", title=f"Sources, {dataset.attrs['title']}")
 
 
 def _draw_split(axes: Axes, dataset: xr.Dataset) -> None:
@@ -76,7 +72,7 @@ def _draw_split(axes: Axes, dataset: xr.Dataset) -> None:
     sound = int((~dataset["diverged"].any("setting")).sum())
     gone = dataset.sizes["seed"] - sound
     count = plotting.count_runs(xr.Dataset({"n": sound, "diverged": gone}), "seeds")
-    axes.set(xlabel=count, title="(b) Exact parts")
+    axes.set(xlabel=count, title="Exact parts")
     axes.legend(loc="upper right")
 
 
@@ -96,7 +92,7 @@ def _draw_seeds(axes: Axes, dataset: xr.Dataset) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.7g}"))
-    axes.set(ylim=(0.8, float(needed.max()) * _ROOM), title="(c) Seeds to tell them apart")
+    axes.set(ylim=(0.8, float(needed.max()) * _ROOM), title="Seeds to tell them apart")
     axes.legend(loc="upper right", fontsize=6, labelspacing=0.25, borderaxespad=0.1)
 
 

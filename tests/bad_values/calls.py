@@ -548,6 +548,12 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "plotting.count_runs": lambda: {"summary": SUMMARY, "unit": "runs"},
     "plotting.describe_band": lambda: {"summary": SUMMARY, "unit": "runs"},
     "plotting.mark_runs": lambda: {"axes": _axes(), "places": np.ones(2), "color": "red", "height": 0.1},
+    "plotting.page": lambda: {"mosaic": "ab", "height": 2.5, "width": 6.0},
+    "plotting.lines": lambda: {"axes": _axes(), "runs": RUNS, "name": "x", "x": "case", "looks": None},
+    "plotting.points": lambda: {"axes": _axes(), "runs": RUNS, "name": "x", "looks": {"a": {}}, "shift": 0.1},
+    "plotting.mark": lambda: {"axes": _axes(), "x": 0.1, "y": (0.2,), "text": "T5"},
+    "plotting.mean_in_spread": lambda: {"runs": RUNS, "name": "x", "dim": "seed"},
+    "plotting.write_out": lambda: {"axes": _axes(), "which": "x"},
     "plotting.draw_contours": lambda: {
         "axes": _axes(),
         "landscape": BOWL,

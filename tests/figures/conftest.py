@@ -1,7 +1,7 @@
 """The figure that a test's module is named after, drawn once from the made-up `dataset` of that module.
 
 Here it is told of every figure: panels have letters, one each from (a) on, and say what is along them; some number of
-runs is said; no legend covers data.
+runs is said; no legend covers data, and nothing leaves the page.
 """
 
 import re
@@ -26,7 +26,10 @@ def panels(request, dataset):
     titles = {axes: found[0] for axes in figure.axes if (found := re.findall(r"^\([a-z]\)", read(axes)[:3]))}
     assert sorted(titles.values()) == [f"({letter})" for letter in "abcdefghijklm"[: len(titles)]]
     assert [title for axes, title in titles.items() if not _is_named(axes)] == []
-    said = " ".join(map(read, figure.axes))
+    width, height = figure.canvas.get_width_height()
+    boxes = [axes.get_tightbbox(figure.canvas.get_renderer()) for axes in figure.axes]
+    assert all(min(b.x0, b.y0) >= -1 and b.x1 <= width + 1 and b.y1 <= height + 1 for b in boxes)
+    said = " ".join([figure.get_suptitle(), *map(read, figure.axes)])
     assert re.search(r"n = \d|\d (data sets|functions|runs)", said), said
     yield figure.axes
     plt.close(figure)

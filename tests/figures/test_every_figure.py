@@ -1,4 +1,4 @@
-"""What all figures have in common: a caption that says what bands, bars and lines are; few runs can be drawn."""
+"""What all figures have in common: a caption that says what bands, bars and lines are; scarce data can be drawn."""
 
 import re
 from importlib import import_module
@@ -25,7 +25,7 @@ _WORDS = {
     "sgd_landscape": ("95 % Wilson intervals", "n runs"),
 }
 
-_RUNS = {"seed", "sample", "network", "decoder", "draw", "problem", "design"}
+_RUNS = {"seed", "plane_seed", "sample", "network", "decoder", "draw", "problem", "design"}
 _CHOOSING = {"early_stopping", "optimizer"}  # where every other run chooses, and the rest shows
 _EXACT = {"cross_entropy"}  # curves of formulas: nothing scatters
 
@@ -39,10 +39,12 @@ def test_captions_say_what_bands_are(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", _FIGURES)
-def test_as_few_runs_as_can_be_asked_for_are_drawn(name):
+def test_as_few_runs_as_can_be_asked_for_are_drawn_and_a_population_that_all_diverged(name):
     made = import_module(f"tests.figures.{_FIGURES[name].path.split('.')[1]}.test_{name}").dataset.__wrapped__()
     single = [dim for dim in _RUNS & set(made.dims) if made[dim].dtype.kind != "U"]  # words name what is compared
     few = 4 if name in _CHOOSING else 1
-    figure = as_figure(load("paper_figures", name, _FIGURES)).draw(made.isel({dim: slice(few) for dim in single}))
-    figure.canvas.draw()
-    plt.close(figure)
+    gone = {mark: made[mark] | True for mark in ("diverged", "plane_diverged") if mark in made}
+    for extreme in (made.isel({dim: slice(few) for dim in single}), made.assign(gone)):
+        figure = as_figure(load("paper_figures", name, _FIGURES)).draw(extreme)
+        figure.canvas.draw()
+        plt.close(figure)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
@@ -13,12 +13,11 @@ import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from experiments.networks.batch_size.gradients import measure, time_epochs
 from experiments.networks.batch_size.runs import count_updates, follow
-from jaxreg.checks import check_integer
-from jaxreg.claims import Above, Below, Claim, Estimate
+from jaxreg.checks import NOT_NEGATIVE, Domain, check_integer
+from jaxreg.claims import Above, Below, Claim
 from jaxreg.errors import ArgumentError
-from jaxreg.nets.boundary import check_strength
 from jaxreg.study import gain, ratio
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Seeds, check_settings
 
 SMALL, LARGE = 16, 64
 LONG = 0.75  # an update is large above this quantile of the smaller batch's
@@ -26,17 +25,15 @@ PROTOCOLS = ("equal epochs", "equal epochs, rate ∝ batch", "equal updates")
 _UPDATES = 564  # 3 epochs of 6,000 images in batches of 32
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(t5.Config):
     """Settings of the study; network and training are those of the tutorial, with a population in place of one run."""
 
-    dataset: t5.Images = "digits"
-    """The 8 × 8 digits that come with jaxreg, or the first 6,000 training and 1,000 test images of MNIST, as in T5."""
     images: int | None = 640
     """Number of training images; without one, all of the digits, and the tutorial's 6,000 of MNIST."""
     batch_sizes: tuple[int, ...] = (1, 16, 32, 64, 256)
     """Images per step, increasing, with the tutorial's 16 and 64 among them; the full batch is added to them."""
-    wrong: float = 0.3
+    wrong: Annotated[float, Domain(0, 1, "[)")] = 0.3
     """Share of wrong labels in the irregular data; the regular ones have none."""
     seeds: Seeds = 12
     """Number of trainings with each setting; a seed has the same initial weights and wrong labels in all of them."""
@@ -44,7 +41,7 @@ class Config:
     """Passes through the training data where epochs are equal; where updates are, as many are made as by a batch of
     32 (or 16, if there is none). By default the tutorial's 3, and through fewer images as many as make its 564 steps.
     """
-    learning_rate: float = t5.LEARNING_RATE
+    learning_rate: Annotated[float, NOT_NEGATIVE] = t5.LEARNING_RATE
     """Learning rate; where it is proportional to the batch size, that of a batch of 32 (or 16)."""
     hidden: tuple[int, ...] = t5.HIDDEN
     """Units of each hidden layer."""
@@ -56,7 +53,7 @@ class Config:
     """Number of networks whose batches' gradients are looked at."""
     draws: Seeds = 32
     """Batches of each size that are drawn for that."""
-    repeats: int = 21
+    repeats: Seeds = 21
     """How often an epoch is timed."""
 
 
@@ -64,7 +61,7 @@ PRESETS = {
     "quick": Config(images=64, batch_sizes=(16,), seeds=8, epochs=20, gradient_seeds=4, draws=16, repeats=9),
     "laptop": Config(),
     "paper": Config(
-        "mnist",
+        dataset="mnist",
         images=None,
         batch_sizes=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
         seeds=64,
@@ -75,23 +72,14 @@ PRESETS = {
 
 
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
-    """Train with every batch size for equal epochs and for equal updates; look at single gradients; time an epoch.
+    """`train_loss` (on the labels trained on) and `test_accuracy` at the end, by `protocol`, `wrong` and `batch_size`.
 
-    Args:
-        config: settings.
-        store: directory that keeps the trainings, to go on from; those of equal updates are kept beside it.
-        progress: show progress bars.
-
-    Returns:
-        Dataset of `train_loss` (on the labels trained on) and `test_accuracy` at the end, with dropout off, over
-        `seed`, `wrong` (share of wrong labels), `protocol` and `batch_size`; of the `updates` made, over the last two;
-        of `error`, `cosine`, `length` and `expected` (see `batch_gradients.measure`) over `network`, `wrong`, `draw`
-        and `batch_size`, and of `long`, the share of draws whose gradient is longer than three quarters of those of
-        the tutorial's smallest batch; and of `seconds` per epoch over `repeat` and `batch_size`.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
+    Beside the trainings, the `updates` made, over `protocol` and `batch_size`; what `gradients.measure` finds of single
+    batches, over `network`, `wrong`, `draw` and `batch_size`: `error`, `cosine`, `length` and `expected`; `long`, the
+    per cent of draws whose gradient is longer than three quarters of those of the tutorial's smallest batch; and
+    `seconds` per epoch over `repeat` and `batch_size`.
     """
+    check_settings(config)
     data = t5.load_images(config.dataset, train=config.images)
     n = len(data.x_train)
     sizes = _read_sizes(config, n)
@@ -105,25 +93,20 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         "classes": len(data.about.classes),
     }
     axes = {"seed": jr.seeds(config.seeds), "wrong": np.array([0.0, config.wrong])}
-    settings: dict[str, Any] = network | {
-        "dropout": config.dropout,
-        "rate": config.learning_rate,
-        "reference": reference,
-    }
+    settings = network | {"dropout": config.dropout, "rate": config.learning_rate, "reference": reference}
+    shared: dict[str, Any] = {"args": data[:4], "progress": progress}
     passes = jr.sweep(
         partial(follow, epochs=epochs, updates=None, **settings),
         axes | {"scaling": np.array([0.0, 1.0]), "batch_size": jr.static(list(sizes))},
-        args=data[:4],
         store=store,
-        progress=progress,
+        **shared,
     )
     others = [size for size in sizes if size != reference]  # for the reference, equal updates are equal epochs
     steps = jr.sweep(
         partial(follow, scaling=0.0, epochs=epochs, updates=updates, **settings),
         axes | {"batch_size": jr.static(others)},
-        args=data[:4],
-        store=None if store is None else Path(store).with_name(f"{Path(store).stem}-updates.zarr"),
-        progress=progress,
+        store=t5.beside(store, "updates"),
+        **shared,
     )
     recorded = {"batch_size": np.array(sizes)}
     gradients = jr.sweep(
@@ -133,28 +116,25 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         dims={name: {"draw": None, **recorded} for name in ("error", "cosine", "length")} | {"expected": recorded},
         progress=progress,
     ).rename(seed="network")
-    length = gradients["length"]
-    limit = length.sel(batch_size=SMALL, drop=True).quantile(LONG, "draw").drop_vars("quantile")
-    counts = [
-        [count_updates(n, size, epochs, updates if number == 2 else None) for size in sizes] for number in range(3)
-    ]
+    limit = gradients["length"].sel(batch_size=SMALL, drop=True).quantile(LONG, "draw").drop_vars("quantile")
+    protocols = (None, None, updates)
     more = {
         **{name: gradients[name] for name in ("error", "cosine", "length", "expected")},
-        "long": (length > limit).mean("draw"),
+        "long": (100 * (gradients["length"] > limit).mean("draw")).assign_attrs(units="%"),
         "seconds": (("repeat", "batch_size"), time_epochs(*data[:2], sizes, config.repeats, **network)),
-        "updates": (("protocol", "batch_size"), counts),
+        "updates": (
+            ("protocol", "batch_size"),
+            [[count_updates(n, size, epochs, made) for size in sizes] for made in protocols],
+        ),
     }
-    about = {**t5.describe_data(config.dataset), "images": n, "epochs": epochs, "reference": reference}
-    return _join(passes, steps, reference).assign(more).assign_attrs(about)
+    about = {"images": n, "epochs": epochs, "reference": reference, "tutorial_sizes": (SMALL, t5.BATCH_SIZE, LARGE)}
+    runs = t5.describe(_join(passes, steps, reference), data, config.dataset)
+    runs["batch_size"].attrs["long_name"] = "images per step"
+    return add_cost(runs.assign(more)).assign_attrs(about)
 
 
 def _read_sizes(config: Config, n: int) -> tuple[int, ...]:
     """The batch sizes and, at the end, the full batch."""
-    check_strength("learning_rate", config.learning_rate, "Give a step size such as 0.1")
-    if not 0 <= config.wrong < 1:
-        raise ArgumentError("wrong", config.wrong, "must lie in [0, 1)", "Give the share of wrong labels, such as 0.3")
-    for name in ("draws", "repeats", "gradient_seeds", "seeds"):
-        check_integer(name, getattr(config, name), 2, math.inf, "Give more, to see how they scatter")
     for size in config.batch_sizes:
         check_integer("batch_sizes", size, 1, n, "Give 1 for online learning; the full batch is added anyhow")
     sizes = (*(size for size in config.batch_sizes if size < n), n)
@@ -172,38 +152,24 @@ def _join(passes: xr.Dataset, steps: xr.Dataset, reference: int) -> xr.Dataset:
     return xr.concat([plain, scaled, equal], xr.Variable("protocol", list(PROTOCOLS)))
 
 
-def _compare(
-    dataset: xr.Dataset,
-    name: str,
-    unit: str,
-    *,
-    dim: str = "seed",
-    sizes: tuple[int, int] = (SMALL, LARGE),
-    factor: float = 1,
-) -> Estimate | None:
-    """What the second batch size adds to `name` over the first (-1: the full batch), run by run, times `factor`."""
-    first, second = (int(dataset["batch_size"][size]) if size < 0 else size for size in sizes)
-    kept = [name, *(["diverged"] if dim == "seed" else [])]
-    runs = dataset[kept].assign({name: (factor * dataset[name]).assign_attrs(units=unit)})
-    return gain(name, "batch_size", second, first, dim=dim)(runs)
-
-
-def _irregular(dataset: xr.Dataset) -> xr.Dataset:
-    return dataset.isel(wrong=1)
-
-
-def _gain_in_direction(dataset: xr.Dataset) -> Estimate | None:
-    return _compare(_irregular(dataset)[["cosine"]].mean("draw"), "cosine", "cosine", dim="network")
-
-
-def _difference_of_costs(dataset: xr.Dataset) -> Estimate | None:
-    """What the wrong labels cost in accuracy, with the larger batch minus with the smaller."""
-    runs = dataset.sel(protocol="equal updates")
+def add_cost(runs: xr.Dataset) -> xr.Dataset:
+    """The same with `cost`, the accuracy that wrong labels take away, not a number where either run diverged."""
     accuracy = runs["test_accuracy"].where(~runs["diverged"])
-    cost = xr.Dataset({"cost": accuracy.isel(wrong=0) - accuracy.isel(wrong=1)}).assign(
-        diverged=runs["diverged"].any("wrong")
-    )
-    return _compare(cost, "cost", t5.POINTS, factor=100)
+    return runs.assign(cost=(accuracy.isel(wrong=0) - accuracy.isel(wrong=1)).assign_attrs(units=t5.POINTS))
+
+
+def _runs(dataset: xr.Dataset, protocol: str, wrong: int) -> xr.Dataset:
+    return dataset.sel(protocol=protocol).isel(wrong=wrong)
+
+
+def _directions(dataset: xr.Dataset) -> xr.Dataset:
+    """Cosines of the networks, each the mean of its draws; none diverges."""
+    cosine = dataset["cosine"].isel(wrong=1).mean("draw")
+    return cosine.assign_attrs(units="cosine").to_dataset()
+
+
+def _costs(dataset: xr.Dataset) -> xr.Dataset:
+    return dataset[["cost"]].sel(protocol="equal updates")
 
 
 def _seconds(dataset: xr.Dataset) -> xr.Dataset:
@@ -211,18 +177,19 @@ def _seconds(dataset: xr.Dataset) -> xr.Dataset:
     return dataset[["seconds"]]
 
 
-def _difference_of_large_updates(dataset: xr.Dataset) -> Estimate | None:
-    return _compare(dataset.isel(wrong=0), "long", t5.POINTS, dim="network", factor=100)
+def _updates(dataset: xr.Dataset) -> xr.Dataset:
+    return dataset[["long"]].isel(wrong=0)
 
 
-def _excess_of_full_batch(dataset: xr.Dataset, protocol: str) -> Estimate | None:
-    runs = dataset.sel(protocol=protocol).isel(wrong=0)
-    return _compare(runs, "train_loss", "nats", sizes=(SMALL, -1))
+def _full_batch(dataset: xr.Dataset, protocol: str) -> xr.Dataset:
+    """The runs with the full batch, labelled -1, beside those with the tutorial's smallest."""
+    runs = _runs(dataset, protocol, 0)
+    pair = xr.concat([runs.sel(batch_size=[SMALL]), runs.isel(batch_size=[-1])], "batch_size")
+    return pair.assign_coords(batch_size=[SMALL, -1])
 
 
-def _gain_on_irregular(dataset: xr.Dataset, protocol: str) -> Estimate | None:
-    runs = _irregular(dataset).sel(protocol=protocol)
-    return _compare(runs, "test_accuracy", t5.POINTS, factor=100)
+_larger = partial(gain, axis="batch_size", first=LARGE, second=SMALL)
+_excess = partial(gain, "train_loss", "batch_size", -1, SMALL)
 
 
 CLAIMS = (
@@ -230,14 +197,14 @@ CLAIMS = (
         "Averaging reduces the influence of odd samples: with wrong labels among them, the gradient of 64 images is "
         "closer to the direction of that with correct labels than that of 16",
         "tutorial T5",
-        _gain_in_direction,
+        _larger("cosine", runs=_directions, dim="network"),
         Above(0),
     ),
     Claim(
         "Averaging reduces the influence of odd samples: wrong labels cost less accuracy with batches of 64 than of 16 "
         "(same rate, equal updates)",
         "tutorial T5",
-        _difference_of_costs,
+        _larger("cost", runs=_costs),
         Below(0),
     ),
     Claim(
@@ -249,31 +216,31 @@ CLAIMS = (
     Claim(
         "Large updates become rarer with larger batches (64 against 16)",
         "tutorial T5",
-        _difference_of_large_updates,
+        _larger("long", runs=_updates, dim="network"),
         Below(0),
     ),
     Claim(
         "Batch learning sticks in local solutions: after as many epochs its training loss is higher than with 16",
         "tutorial T5",
-        partial(_excess_of_full_batch, protocol="equal epochs"),
+        _excess(runs=partial(_full_batch, protocol="equal epochs")),
         Above(0),
     ),
     Claim(
         "Batch learning sticks in local solutions: after as many updates its training loss is higher than with 16",
         "tutorial T5, at equal updates",
-        partial(_excess_of_full_batch, protocol="equal updates"),
+        _excess(runs=partial(_full_batch, protocol="equal updates")),
         Above(0),
     ),
     Claim(
         "Irregular data want larger batches: with wrong labels, 64 is more accurate than 16 after as many epochs",
         "tutorial T5",
-        partial(_gain_on_irregular, protocol="equal epochs"),
+        _larger("test_accuracy", runs=partial(_runs, protocol="equal epochs", wrong=1)),
         Above(0),
     ),
     Claim(
         "Irregular data want larger batches: with wrong labels, 64 is more accurate than 16 after as many updates",
         "tutorial T5, at equal updates",
-        partial(_gain_on_irregular, protocol="equal updates"),
+        _larger("test_accuracy", runs=partial(_runs, protocol="equal updates", wrong=1)),
         Above(0),
     ),
 )

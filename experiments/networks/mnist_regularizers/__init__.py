@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
+from experiments.networks import tutorial_network as t5
 from experiments.networks.mnist_regularizers.claims import CLAIMS as CLAIMS
-from experiments.networks.mnist_regularizers.claims import find_wins, last_accuracies, measure_gain
-from experiments.networks.tutorial_network import Images, describe_data, load_images
+from experiments.networks.mnist_regularizers.claims import find_wins
 from jaxreg.checks import check_integer
 from jaxreg.claims import estimate
 from jaxreg.nets import stopping
@@ -35,7 +35,7 @@ _SAMPLES = 3
 class Config:
     """Settings of the study; strengths are the tutorial's where it has one, on a smaller network and fewer images."""
 
-    dataset: Images = "digits"
+    dataset: t5.Images = "digits"
     """The 8 × 8 digits that come with jaxreg, or MNIST, which T3 takes."""
     seeds: Seeds = 32
     """Number of trainings in each case; a seed has the same initial weights, batches and dropout in all of them."""
@@ -79,58 +79,44 @@ PRESETS = {
 
 
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
-    """Train in every case from the same seeds, on 70 % of the training images; stop early on the baseline's curves.
+    """The `CURVES` over `case`, `seed` and `epoch`, trained on 70 % of the training images, validated on the rest.
 
     Cases are strengths in three programs, on images as they are, on whitened and on augmented ones: a strength of 0
     gives the very numbers of a training without it. Early stopping needs no training: what it gives is the baseline's
-    up to the epoch at which it stops.
-
-    Args:
-        config: settings.
-        store: directory that keeps the trainings, to go on from.
-        progress: show a progress bar.
-
-    Returns:
-        Dataset of `validation_loss` and `validation_accuracy`, on the 30 %, `test_loss`, `test_accuracy`, on images
-        that decide about nothing, and `zero_fraction`, the share of weights that are exactly 0, over `case`, `seed` and
-        `epoch`; those of "early stopping" repeat once it has stopped, after `last_epoch`, over `seed`. `sample` holds a
-        random training image as it is, whitened, and thrice augmented, over `version`, `row` and `column`; its `label`,
-        the `dataset` and the numbers of images are attributes.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
+    up to the epoch at which it stops, `last_epoch`, over `seed`; from there on it repeats. `zero_fraction` is the share
+    of weights that are exactly 0, in per cent. `sample` holds a random training image as it is, whitened, and thrice
+    augmented, over `version`, `row` and `column`; its `label` is an attribute.
     """
     strengths = ("learning_rate", "l2", "l1", "dropout", "max_norm")
     read_numbers(jnp.float32, **{name: getattr(config, name) for name in strengths})
-    data = load_images(config.dataset, scale=True, train=config.train, test=config.test)
+    data = t5.load_images(config.dataset, scale=True, train=config.train, test=config.test)
     x, y, x_validation, y_validation = jr.datasets.split(data.x_train, data.y_train, share=_SHARE, seed=0)
     plain = (x, x_validation, data.x_test)
     whitening = fit_whitening(x, config.epsilon)
     white = tuple(map(whitening.apply, plain))
     rule = stopping.from_keras("val_accuracy", patience=config.patience)
     changes = Augmentation(shift=config.shift * data.about.image_shape[1], rotation=config.rotation, scale=config.scale)
-    epochs = _choose(config.epochs, _EPOCHS, config)
+    epochs: Any = _EPOCHS.get(config.dataset) if config.epochs is None else config.epochs
     check_integer("epochs", epochs, 1, 1_000_000, "Give at least one pass through the data")
+    settings: dict[str, Any] = {"hidden": config.hidden, "epochs": epochs, "learning_rate": config.learning_rate}
+    settings["batch_size"] = _BATCH.get(config.dataset) if config.batch_size is None else config.batch_size
     recorded = {"epoch": np.arange(1, epochs + 1)}
     result = jr.sweep(
-        partial(
-            learn,
-            hidden=config.hidden,
-            epochs=epochs,
-            batch_size=_choose(config.batch_size, _BATCH, config),
-            learning_rate=config.learning_rate,
-        ),
+        partial(learn, **settings),
         {"case": jr.cases(make_cases(config, changes)), "seed": jr.seeds(config.seeds)},
         args=({"plain": plain, "whitened": white}, (y, y_validation, data.y_test)),
         dims=dict.fromkeys(CURVES, recorded),
         store=store,
         progress=progress,
     ).load()
-    sizes = {"train_images": len(y), "validation_images": len(y_validation), "test_images": len(data.y_test)}
+    runs = stop_early(result, rule)
+    runs["zero_fraction"] = (100 * runs["zero_fraction"]).assign_attrs(units="% of weights")
+    runs["last_epoch"].attrs["units"] = "epochs"
     sample = int(np.random.default_rng(0).integers(len(x)))
     pictures = _show(x[sample], whitening.apply(x[sample : sample + 1])[0], changes, data.about.image_shape)
-    about = {**describe_data(config.dataset), "label": data.about.classes[y[sample]], **sizes}
-    return stop_early(result, rule).assign(sample=pictures).assign_attrs(about)
+    sizes = {"train_images": len(y), "validation_images": len(y_validation), "test_images": len(data.y_test)}
+    whole = t5.describe(runs, data, config.dataset).assign(sample=pictures)
+    return whole.assign_attrs(label=data.about.classes[y[sample]], **sizes)
 
 
 def learn(images: Any, labels: Any, *, inputs: str, dropout: Any, hidden: tuple[int, ...], **settings: Any) -> Any:
@@ -193,30 +179,23 @@ def _show(image: np.ndarray, white: np.ndarray, changes: Augmentation, shape: tu
     return xr.DataArray(pictures, {"version": versions}, ("version", "row", "column"))
 
 
-def _choose(value: int | None, by_default: dict[str, int], config: Config) -> Any:
-    """The setting, or what belongs to the data set; an unknown one is for `load` to refuse."""
-    return by_default.get(config.dataset) if value is None else value
-
-
 def table(dataset: xr.Dataset) -> str:
     """Accuracies of all cases as a Markdown table: means over seeds, and gains over the baseline, seed by seed."""
-    last = last_accuracies(dataset)
-    means = {name: jr.stats.mean(last, name, dim="seed")["mean"] for name in ("validation", "test")}
-    gain, better = measure_gain(dataset), jr.stats.proportion(find_wins(dataset), "better", dim="seed")["proportion"]
-    zeros = jr.stats.mean(dataset.isel(epoch=-1), "zero_fraction", dim="seed")["mean"]
+    last = t5.last(dataset)
+    gain = jr.stats.paired_difference(last, "test_accuracy", "seed", "case", "baseline")
+    better = 100 * jr.stats.proportion(find_wins(dataset), "better", dim="seed")["proportion"]
+    shown = ("validation_accuracy", "test_accuracy", "zero_fraction")
+    means = [jr.stats.mean(last, name, dim="seed")["mean"] for name in shown]
     lines = [
         "| case | validation, % | test, % | gain on test, points | seeds with a gain, % | weights at 0, % |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for case in dataset["case"].values:
-        shown = estimate(gain.sel(case=case))
-        low, high = shown.interval
-        at = {"case": case}
-        lines.append(
-            f"| {case} | {float(means['validation'].sel(at)):.2f} | {float(means['test'].sel(at)):.2f} "
-            f"| {shown.effect:+.2f} [{low:+.2f}, {high:+.2f}] | {100 * float(better.sel(at)):.0f} "
-            f"| {100 * float(zeros.sel(at)):.2f} |"
-        )
+        found = estimate(gain.sel(case=case))
+        low, high = found.interval
+        validation, test, zeros, wins = (float(part.sel(case=case)) for part in (*means, better))
+        gained = f"{found.effect:+.2f} [{low:+.2f}, {high:+.2f}]"
+        lines.append(f"| {case} | {validation:.2f} | {test:.2f} | {gained} | {wins:.0f} | {zeros:.2f} |")
     return "\n".join(lines)
 
 

@@ -1,17 +1,16 @@
 """Where does the scatter of accuracy over seeds come from, and how many seeds tell two settings apart?"""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
 from scipy.special import ndtri
 
 import jaxreg as jr
+from experiments.networks import tutorial_network as t5
 from experiments.networks.seed_variance.variances import (
     BASELINE,
     LEVEL,
@@ -24,95 +23,60 @@ from experiments.networks.seed_variance.variances import (
     split_variances,
     tabulate_seeds,
 )
-from experiments.networks.tutorial_network import describe_data
+from jaxreg.checks import Domain
 from jaxreg.claims import Above, Below, Claim, Estimate, Inside
-from jaxreg.nets.boundary import check_integer
 from jaxreg.study.settings import Seeds
 
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     BASELINE: {"learning_rate": 0.1, "dropout": 0.5, "l2": 0.0},
     "learning rate 0.08": {"learning_rate": 0.08, "dropout": 0.5, "l2": 0.0},
     "dropout 0.4": {"learning_rate": 0.1, "dropout": 0.4, "l2": 0.0},
     "L2 0.001": {"learning_rate": 0.1, "dropout": 0.5, "l2": 1e-3},
 }
 FULL_TEST_SET = 10_000
-_SIZES = {"mnist": (6000, 10_000), "digits": (None, None)}
-_EPOCHS = {"mnist": 3, "digits": 14}
 
 
-@dataclass(frozen=True)
-class Config:
-    """Settings of the study; network and training are those of tutorial T5."""
+@dataclass(frozen=True, kw_only=True)
+class Config(t5.Config):
+    """Settings of the study; network and training are those of tutorial T5, tested on all 10,000 images of MNIST."""
 
-    dataset: Literal["digits", "mnist"] = "digits"
-    """The 8 × 8 digits that come with jaxreg, or the first 6,000 training images of MNIST, as in T5, and all 10,000
-    test images."""
-    seeds: Seeds = 64
+    seeds: Annotated[int, Domain(3, ends="[)", whole=True)] = 64
     """Number of runs at each of four similar settings; a seed has the same randomness at all of them."""
-    levels: int = 7
+    levels: Seeds = 7
     """Number of initial weights, of orders of the batches and of dropout streams, every one with every other."""
-    epochs: int | None = None
-    """Passes through the training data; by default the tutorial's 3, and for the fewer digits 14, as many steps."""
-    hidden: tuple[int, ...] = (256, 128)
+    hidden: tuple[int, ...] = t5.HIDDEN
     """Units of each hidden layer."""
-    batch_size: int = 32
+    batch_size: int = t5.BATCH_SIZE
     """Images per step."""
 
 
 PRESETS = {
     "quick": Config(seeds=16, levels=3, hidden=(64, 32)),
     "laptop": Config(),
-    "paper": Config("mnist", seeds=256, levels=12),
+    "paper": Config(dataset="mnist", seeds=256, levels=12),
 }
 
 
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
-    """Train independent runs at four settings, and crossed ones at the tutorial's.
+    """`test_correct`, whether a network gets a test image right, over `setting`, `seed` and `example`; what it means.
 
-    Args:
-        config: settings.
-        store: directory that keeps the independent runs, to go on from; the crossed ones are kept beside it.
-        progress: show a progress bar.
-
-    Returns:
-        Dataset of `test_correct`, whether a network gets a test image right, over `setting`, `seed` and `example`, and
-        `test_accuracy`, over the former two; and of `crossed_accuracy` over `init_seed`, `order_seed` and
-        `dropout_seed`, NaN where a run diverged. Dropout is off in all tests. From these, in squared percentage points
-        and over `setting`, the variance over seeds, `total`, and its parts `bernoulli` and `covariance`, with the
-        interval from `low` to `high`; and `seeds_needed`, of either setting, to see a `difference` in percentage points
-        from the tutorial's, by `design` ("paired" or "unpaired") and `test_images`.
-
-    Raises:
-        ArgumentError: a setting outside its domain.
+    Beside these independent runs, `crossed_accuracy` over `init_seed`, `order_seed` and `dropout_seed`, at the
+    tutorial's setting, NaN where a run diverged. From them, in squared percentage points and over `setting`, the
+    variance over seeds, `total`, and its parts `bernoulli` and `covariance`, with the interval from `low` to `high`;
+    and `seeds_needed`, of either setting, to see a `difference` in percentage points from the tutorial's, by `design`
+    ("paired" or "unpaired") and `test_images`.
     """
-    check_integer("seeds", config.seeds, 3, math.inf, "Give three runs or more, to know how they scatter")
-    check_integer("levels", config.levels, 2, math.inf, "Give two levels or more, to know how they differ")
-    train, test = _SIZES.get(config.dataset, (None, None))
-    data = jr.datasets.load(config.dataset, train=train, test=test, scale=False)
-    epochs = _EPOCHS.get(config.dataset, 3) if config.epochs is None else config.epochs
-    learn_it = partial(learn, hidden=config.hidden, batch_size=config.batch_size, epochs=epochs)
-    beside = None if store is None else Path(store).with_name(f"{Path(store).stem}-crossed.zarr")
-    independent = jr.sweep(
-        learn_it,
-        {"setting": jr.cases(SETTINGS), "seed": jr.seeds(config.seeds)},
-        args=data[:4],
-        dims={"test_correct": ("example",)},
-        store=store,
-        progress=progress,
-    ).load()
-    crossed = jr.sweep(
-        partial(score, learn_it, **SETTINGS[BASELINE]),
-        {source: jr.seeds(config.levels) for source in SOURCES},
-        args=data[:4],
-        store=beside,
-        progress=progress,
-    ).load()
-    accuracy = crossed["test_accuracy"].where(~crossed["diverged"])
-    result = independent.assign(crossed_accuracy=accuracy).assign_attrs(**describe_data(config.dataset))
+    data = t5.load_images(config.dataset, test=FULL_TEST_SET if config.dataset == "mnist" else None)
+    shared: dict[str, Any] = {"data": data, "record": (), "progress": progress}
+    axes = {"setting": jr.cases(SETTINGS), "seed": jr.seeds(config.seeds)}
+    runs = t5.train(config, axes, store, learn=learn, dims={"test_correct": ("example",)}, **shared)
+    crossing = {source: jr.seeds(config.levels) for source in SOURCES}
+    crossed = t5.train(config, crossing, t5.beside(store, "crossed"), learn=score, **SETTINGS[BASELINE], **shared)
+    result = runs.load().assign(crossed_accuracy=crossed["test_accuracy"].where(~crossed["diverged"]))
     return result.assign(split_variances(result)).assign(seeds_needed=tabulate_seeds(result, FULL_TEST_SET))
 
 
-def learn(x_train: Any, y_train: Any, x_test: Any, y_test: Any, **settings: Any) -> dict[str, Any]:
+def learn(x_train: Any, y_train: Any, x_test: Any, y_test: Any, *, record: Any, **settings: Any) -> dict[str, Any]:
     """Train the network of T5 and ask it about every test image."""
     options: dict[str, Any] = {"evaluate_train": False, "evaluate_every": settings["epochs"], "return_params": True}
     params = jr.nets.train(x_train, y_train, **settings, **options)["params"]
@@ -122,9 +86,9 @@ def learn(x_train: Any, y_train: Any, x_test: Any, y_test: Any, **settings: Any)
     return {"test_correct": correct, "test_accuracy": correct.mean(), "test_loss": loss}
 
 
-def score(learn_it: Callable[..., dict[str, Any]], *data: Any, **settings: Any) -> dict[str, Any]:
+def score(*data: Any, **settings: Any) -> dict[str, Any]:
     """The same with a key for each source, without the single images."""
-    scores = learn_it(*data, **settings)
+    scores = learn(*data, **settings)
     return {name: value for name, value in scores.items() if name != "test_correct"}
 
 

@@ -49,8 +49,7 @@ def split_variances(dataset: xr.Dataset) -> xr.Dataset:
 
 def split_sources(dataset: xr.Dataset) -> xr.Dataset:
     """Variance components of the accuracy, in squared percentage points, at the baseline."""
-    percent = dataset.assign(percent=_PERCENT * dataset["crossed_accuracy"])
-    return stats.variance_components(percent, "percent", SOURCES)
+    return stats.variance_components(dataset, "crossed_accuracy", SOURCES)
 
 
 def count_seeds(difference: float | np.ndarray, variance: float | np.ndarray) -> Any:

@@ -1,36 +1,28 @@
-"""The experiment on activations: derivatives, the best line, the small network in the plane, claims that are known."""
+"""The study of activations: derivatives, the best line, the network in the plane, and verdicts that are known."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import xarray as xr
 from scipy.special import erf
 
 from experiments.networks import activation as subject
 from experiments.networks.activation import (
     CLAIMS,
-    PRESETS,
     Config,
     differentiate,
     find_best_line,
     label,
     learn_plane,
-    run,
+    score_plane,
 )
 from jaxreg.claims import judge
 from jaxreg.nets import ACTIVATIONS
+from tests.experiments.networks.alone import train_alone
+from tests.populations import population, verdicts
 
-
-def test_presets_keep_to_the_tutorial():
-    assert set(Config().activations) == set(ACTIVATIONS)
-    assert PRESETS["paper"].dataset == "mnist"
-    for config in PRESETS.values():
-        assert (config.hidden, config.learning_rate) == ((256, 128), 0.1)
-        assert {"identity", "sigmoid", "relu"} <= set(config.activations)
-
-
-_Z = subject._INPUTS.astype(float)
+_INPUTS, _GRID = subject._INPUTS, subject._GRID
+_Z = _INPUTS.astype(float)
 _SIGMOID = 1 / (1 + np.exp(-_Z))
 _DERIVATIVES = {
     "elu": np.where(_Z > 0, 1, np.exp(_Z)),
@@ -90,86 +82,57 @@ def test_the_plane_is_learned_with_an_activation_only(activation):
     found = learn(seeds, jnp.arange(8.0) % 2)
     accuracy = np.array(found["plane_accuracy"])
     assert (accuracy > 0.93).all() if activation == "relu" else (accuracy < 0.7).all()
-    side = subject._GRID
+    side = _GRID
     grid = np.stack(np.meshgrid(side, side, indexing="ij"), -1)
     for ring in (0, 1):
         agreed = (np.array(found["region"][ring]) > 0.5) == (np.array(label(grid, float(ring))) == 1)
         assert abs(agreed.mean() - accuracy[ring]) < 0.1
 
 
-def test_result_is_labelled_and_its_axes_are_what_they_say(monkeypatch):
-    monkeypatch.setattr(subject, "TUTORIAL", ())  # whose activations would be a program each
-    config = Config(
-        seeds=2,
-        plane_seeds=3,
-        activations=("identity",),
-        epochs=1,
-        hidden=(4,),
-        plane_hidden=(4,),
-        plane_steps=2,
-    )
-    result = run(config, progress=False)
-    sizes = {"activation": 1, "pixels": 2, "seed": 2, "epoch": 1, "pattern": 2, "plane_seed": 3, "input": 161}
-    assert dict(result.sizes) == sizes | {"horizontal": 41, "vertical": 41}
-    assert result.attrs["dataset"] == "digits"
-    assert result["value"].sel(activation="identity", input=-4).item() == -4
-    assert result["slope"].sel(activation="identity").min() == 1
-    assert result["best_line"].sel(pattern="xor").item() == pytest.approx(2 / 3, abs=1e-3)
-    assert not result["diverged"].any()
-    assert not result["plane_diverged"].any()
-    assert {"provenance", "plane_units"} <= set(result.attrs)
+@pytest.mark.slow
+def test_a_run_is_the_training_it_says():
+    tiny = {"seeds": 2, "plane_seeds": 2, "epochs": 1, "hidden": (4,), "plane_hidden": (4,), "plane_steps": 2}
+    result = subject.run(Config(activations=("identity", "sigmoid", "relu"), **tiny), progress=False)
+    alone = train_alone(1, scale=True, activation="relu", learning_rate=0.1, dropout=0.5, hidden=(4,), epochs=1)
+    here = result["test_accuracy"].sel(activation="relu", pixels="scaled", seed=1)
+    np.testing.assert_allclose(here, alone["test_accuracy"], atol=0.21)
+    np.testing.assert_allclose(result["value"].sel(activation="identity"), _INPUTS)
+    assert result["best_line"].sel(pattern="xor").item() == pytest.approx(200 / 3, abs=0.1)
 
 
-# --- Claims, on accuracies whose verdict is known ---------------------------------------------------------------------
-
-_NAMES = ("identity", "sigmoid", "relu")
-
-
-def population(plane, raw, scaled, seeds=60):
+def _population(plane, raw, scaled):
     """Accuracies of identity, sigmoid and ReLU, in the plane, on raw and on scaled images."""
-    random = np.random.default_rng(0)
-    shared = random.normal(0, 0.05, (1, 1, seeds))
-    images = np.stack([raw, scaled], -1)[..., None] + shared + random.normal(0, 0.004, (3, 2, seeds))
-    accuracy = np.array(plane)[:, None, None] + random.normal(0, 0.01, (3, 2, seeds))
-    cells = ("activation", "pixels", "seed")
-    points = ("activation", "pattern", "plane_seed")
-    return xr.Dataset(
-        {
-            "test_accuracy": ((*cells, "epoch"), np.stack([0 * images, images], -1)),
-            "diverged": (cells, np.zeros(images.shape, bool)),
-            "plane_accuracy": (points, accuracy),
-            "plane_diverged": (points, np.zeros(accuracy.shape, bool)),
-            "best_line": ("pattern", [0.63, 0.67]),
-        },
-        {
-            "activation": list(_NAMES),
-            "pixels": ["raw", "scaled"],
-            "pattern": ["ring", "xor"],
-            "seed": np.arange(seeds),
-            "plane_seed": np.arange(seeds),
-            "epoch": [1, 2],
-        },
-    )
+    images, points = ("activation", "pixels", "seed"), ("activation", "pattern", "plane_seed")
+    dims = {"activation": ["identity", "sigmoid", "relu"], "pixels": ["raw", "scaled"], "pattern": ["ring", "xor"]}
+    dims |= {"seed": 60, "plane_seed": 60, "epoch": [1, 2]}
+    means = {
+        "test_accuracy": ((*images, "epoch"), np.stack([raw, scaled], -1)[..., None, None] * np.array([0, 1])),
+        "plane_accuracy": (points, np.array(plane)[:, None, None]),
+        "best_line": (("pattern",), [63, 67]),
+    }
+    noise = {"spread": {"test_accuracy": 0.4, "plane_accuracy": 0.01}, "shared": {"test_accuracy": 5}}
+    made = population(dims, means, **noise, runs=("seed", "plane_seed"), records=("epoch", "pattern", "plane_seed"))
+    return score_plane(made.assign(plane_diverged=made["plane_accuracy"].isnull()))
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
         # no better than a line; sigmoid, ReLU learn both; sigmoid better than none; ReLU better, raw and scaled
-        (([0.5, 0.99, 0.99], [0.7, 0.8, 0.85], [0.7, 0.6, 0.9]), "holds holds holds holds holds holds"),
-        (([0.8, 0.9, 0.9], [0.9, 0.8, 0.2], [0.9, 0.8, 0.7]), "fails fails fails fails fails fails"),
-        (([0.64, 0.951, 0.99], [0.8] * 3, [0.8] * 3), "undecided fails holds undecided undecided undecided"),
+        (([0.5, 0.99, 0.99], [70, 80, 85], [70, 60, 90]), "hhhhhh"),
+        (([0.8, 0.9, 0.9], [90, 80, 20], [90, 80, 70]), "ffffff"),
+        (([0.64, 0.951, 0.99], [80] * 3, [80] * 3), "ufhuuu"),
     ],
     ids=["helps", "harms", "between"],
 )
 def test_claims(given, expected):
-    assert [verdict.status for _, verdict in judge(CLAIMS, population(*given))] == expected.split()
+    assert verdicts(CLAIMS, _population(*given)) == expected
 
 
 def test_a_run_that_diverged_in_the_plane_is_left_out():
-    dataset = population([0.5, 0.99, 0.99], [0.8] * 3, [0.8] * 3)
-    gone = dataset["plane_diverged"].copy()
+    made = _population([0.5, 0.99, 0.99], [80] * 3, [80] * 3)
+    gone = made["plane_diverged"].copy()
     gone[1, 0, :10] = True
-    broken = dataset["plane_accuracy"].where(~gone, 0.1)
-    _, (_, sigmoid), (_, relu), *_ = judge(CLAIMS, dataset.assign(plane_diverged=gone, plane_accuracy=broken))
+    broken = made.assign(plane_diverged=gone, solved=made["solved"] & ~gone)
+    _, (_, sigmoid), (_, relu), *_ = judge(CLAIMS, broken)
     assert (sigmoid.status, sigmoid.n, relu.n) == ("holds", 50, 60)

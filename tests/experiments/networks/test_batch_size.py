@@ -1,39 +1,26 @@
 """Batch sizes: sampling theory for gradients, the trainings they say, claims on results with a known answer."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import xarray as xr
 
 import jaxreg as jr
-from experiments.networks.batch_size import CLAIMS, PRESETS, PROTOCOLS, Config, run
+from experiments.networks.batch_size import CLAIMS, PROTOCOLS, Config, add_cost
 from experiments.networks.batch_size.runs import mislabel, plan
 from jaxreg.claims import find_claim
 from jaxreg.nets import train
+from tests.populations import along, diverge, population, verdicts
 
-_SMALL = Config(images=64, batch_sizes=(16,), seeds=2, epochs=2, hidden=(6,), gradient_seeds=12, draws=50, repeats=2)
-
-
-@pytest.fixture(scope="module")
-def result():
-    return run(_SMALL, progress=False).load()
+SMALL = Config(images=64, batch_sizes=(16,), seeds=2, epochs=2, hidden=(6,), gradient_seeds=12, draws=50, repeats=2)
 
 
-def test_presets_keep_to_the_tutorial():
-    assert (PRESETS["paper"].dataset, PRESETS["paper"].images) == ("mnist", None)
-    assert {1, 16, 32, 64} <= set(Config().batch_sizes)
-    for config in PRESETS.values():
-        assert (config.hidden, config.dropout, config.learning_rate) == ((256, 128), 0.5, 0.1)
-
-
-def test_result_is_labelled(result):
-    assert result["train_loss"].dims == ("protocol", "seed", "wrong", "batch_size")
+def test_protocols_make_the_updates_that_they_say(result):
     assert result["batch_size"].values.tolist() == [16, 64]
-    assert tuple(result["protocol"].values) == PROTOCOLS
     assert result["updates"].values.tolist() == [[8, 2], [8, 2], [8, 8]]
     assert (result["seconds"] > 0).all()
-    assert not result["diverged"].any()
 
 
 def test_a_run_is_the_training_it_says(result):
@@ -45,7 +32,8 @@ def test_a_run_is_the_training_it_says(result):
     for protocol, rate, record in zip(PROTOCOLS, (0.1, 0.4, 0.1), (0, 0, -1), strict=True):  # 2, 2 and 8 epochs
         here = result.sel(protocol=protocol, seed=1, wrong=0.3, batch_size=64)
         for name in ("train_loss", "test_accuracy"):
-            np.testing.assert_allclose(here[name], alone(jnp.float32(rate))[name][record], rtol=1e-4)
+            factor = 100 if name == "test_accuracy" else 1
+            np.testing.assert_allclose(here[name], factor * alone(jnp.float32(rate))[name][record], rtol=1e-4)
 
 
 def test_equal_updates_of_the_reference_are_its_equal_epochs(result):
@@ -83,61 +71,41 @@ def test_plans_make_the_updates_asked_for(batch_size):
     assert plan(1297, batch_size, 14, None) == (1297, 14)
 
 
-# --- Claims, on results whose verdict is known ------------------------------------------------------------------------
-
-
-def _made_up(gain=0.0, cosine=0.0, long=0.0, time=1.0, loss=0.0, cost=0.0, seeds=20):
+def _population(gain=0.0, cosine=0.0, long=0.0, time=1.0, loss=0.0, cost=0.0):
     """What batches of 64 and of all add to those of 16, with a little noise."""
-    random = np.random.default_rng(0)
-    step = np.array([0.0, 1.0, 2.0])
-
-    def noisy(*shape):
-        return random.normal(0, 1e-4, (*shape, 3))
-
-    accuracy = 0.8 + gain * step + noisy(3, seeds, 2)
-    accuracy[:, :, 1] -= 0.2 + cost * step
-    cells, of_network = ("protocol", "seed", "wrong", "batch_size"), ("network", "wrong", "batch_size")
-    return xr.Dataset(
-        {
-            "test_accuracy": (cells, accuracy),
-            "train_loss": (cells, 1 + loss * step + noisy(3, seeds, 2)),
-            "diverged": (cells, np.zeros(accuracy.shape, bool)),
-            "cosine": (("draw", *of_network), 0.5 + cosine * step + noisy(4, 8, 2)),
-            "long": (of_network, 0.25 + long * step + noisy(8, 2)),
-            "seconds": (("repeat", "batch_size"), time**step + noisy(7)),
-        },
-        {"protocol": list(PROTOCOLS), "wrong": [0.0, 0.3], "batch_size": [16, 64, 1000]},
-    )
+    step = along("batch_size", [0, 1, 2])
+    dims = {"protocol": PROTOCOLS, "seed": 20, "wrong": [0.0, 0.3], "batch_size": [16, 64, 1000]}
+    dims |= {"draw": 4, "network": 8, "repeat": 7}
+    cells, of_network = tuple(dims)[:4], ("network", "wrong", "batch_size")
+    means = {
+        "test_accuracy": (cells, 80 + gain * step - along("wrong", [0, 1]) * (20 + cost * step)),
+        "train_loss": (cells, 1 + loss * step),
+        "cosine": (("draw", *of_network), 0.5 + cosine * step),
+        "long": (of_network, 25 + long * step),
+        "seconds": (("repeat", "batch_size"), time**step),
+    }
+    noise = {"test_accuracy": 0.01, "long": 0.01, "train_loss": 1e-4, "cosine": 1e-4, "seconds": 1e-4}
+    some = {"runs": ("seed", "network", "repeat"), "records": ("draw", "network", "repeat")}
+    return add_cost(population(dims, means, spread=noise, units={"test_accuracy": "%", "long": "%"}, **some))
 
 
 @pytest.mark.parametrize(
-    ("claim", "changed", "status"),
+    ("given", "expected"),
     [
-        ("odd samples: with", {"cosine": 0.1}, "holds"),
-        ("odd samples: with", {"cosine": -0.1}, "fails"),
-        ("odd samples: with", {}, "undecided"),
-        ("odd samples: wrong", {"cost": -0.05}, "holds"),
-        ("odd samples: wrong", {"cost": 0.05}, "fails"),
-        ("odd samples: wrong", {}, "undecided"),
-        ("Larger batches run", {"time": 0.5}, "holds"),
-        ("Larger batches run", {"time": 1.5}, "fails"),
-        ("Large updates become", {"long": -0.1}, "holds"),
-        ("Large updates become", {"long": 0.1}, "fails"),
-        *((k, {"loss": 0.1}, "holds") for k in ("many epochs its", "many updates its")),
-        *((k, {"loss": -0.1}, "fails") for k in ("many epochs its", "many updates its")),
-        *((k, {"gain": 0.01}, "holds") for k in ("16 after as many epochs", "16 after as many updates")),
-        *((k, {"gain": -0.01}, "fails") for k in ("16 after as many epochs", "16 after as many updates")),
-        ("16 after as many updates", {}, "undecided"),
+        # direction, cost of wrong labels, time, large updates, full batch by epochs and updates, wrong labels likewise
+        ({}, "u.f.uu.u"),
+        ({"cosine": 0.1, "cost": -5, "time": 0.5, "long": -10}, "hhhhuu.."),
+        ({"cosine": -0.1, "cost": 5, "time": 1.5, "long": 10}, "ffffuu.."),
+        ({"loss": 0.1, "gain": 1}, "....hhhh"),
+        ({"loss": -0.1, "gain": -1}, "....ffff"),
     ],
 )
-def test_claims_can_fall_either_way(claim, changed, status):
-    assert find_claim(CLAIMS, claim).judge(_made_up(**changed)).status == status
+def test_claims(given, expected):
+    assert re.fullmatch(expected, verdicts(CLAIMS, _population(**given)))
 
 
 def test_effects_have_their_units_and_leave_diverged_runs_out():
-    dataset = _made_up(gain=0.01)
-    gone = dataset["diverged"].copy()
-    gone[2, :3, 1, 0] = True
-    verdict = find_claim(CLAIMS, "16 after as many updates").judge(dataset.assign(diverged=gone))
+    gone = diverge(_population(gain=1), protocol=2, seed=slice(3), wrong=1, batch_size=0)
+    verdict = find_claim(CLAIMS, "16 after as many updates").judge(gone)
     assert (verdict.n, verdict.unit) == (17, "percentage points")
     assert abs(verdict.effect - 1) < 0.1

@@ -1,39 +1,13 @@
-"""The experiment on early stopping: its trainings and rules, and its claims on results with a known answer."""
+"""The study of early stopping: its trainings and rules, and verdicts on populations that are known."""
 
 import numpy as np
 import pytest
-import xarray as xr
 
-from experiments.networks.early_stopping import CLAIMS, PRESETS, Config, find_best, find_turn, measure_gain, run
+from experiments.networks.early_stopping import CLAIMS, Config, find_best, find_turn
 from jaxreg.claims import judge
+from tests.populations import along, diverge, lucky, population, verdicts
 
-_SMALL = Config(seeds=4, checked=4, patience=(1, 2), min_delta=(0.0, 0.02), epochs=8, hidden=(16,), batch_size=32)
-
-
-@pytest.fixture(scope="module")
-def result():
-    return run(_SMALL, progress=False)
-
-
-def test_presets_keep_to_the_tutorial():
-    assert PRESETS["laptop"].seeds >= 32
-    assert PRESETS["paper"].dataset == "mnist"
-    for config in PRESETS.values():
-        assert config.learning_rate == 0.001
-        assert {2} < set(config.patience)
-        assert {0.0} < set(config.min_delta)
-    assert (PRESETS["paper"].hidden, PRESETS["paper"].epochs, PRESETS["paper"].batch_size) == (None, None, None)
-
-
-def test_result_is_labelled(result):
-    rules = {"monitor": 2, "patience": 2, "min_delta": 2}
-    assert dict(result["last_epoch"].sizes) == rules | {"seed": 4}
-    assert dict(result["kept_accuracy"].sizes) == {"kept": 3} | rules | {"seed": 4}
-    assert result["monitor"].values.tolist() == ["accuracy", "loss"]
-    assert result["kept"].values.tolist() == ["end", "last", "best"]
-    assert result["epoch"].values.tolist() == list(range(1, 9))
-    assert (result.attrs["dataset"], result.attrs["images"]) == ("digits", 907)
-    assert not result["diverged"].any()
+SMALL = Config(seeds=4, checked=4, patience=(1, 2), min_delta=(0.0, 0.02), epochs=8, hidden=(16,), batch_size=32)
 
 
 def test_the_compiled_rule_stops_where_the_one_applied_afterwards_does(result):
@@ -66,99 +40,66 @@ def test_rules_are_those_of_their_labels(result):
         np.testing.assert_array_equal(chosen["kept_accuracy"], expected)
 
 
-# --- Claims, on results whose verdict is known ------------------------------------------------------------------------
-
-
-def _population(last, gain=0.0, best=0.0, other=0.0, rise=0.1, spread=0.0, noise=0.003, seeds=40):
+def _population(last, gain=0.0, best=0.0, other=0.0, rise=0.1, spread=0.0, noise=0.3, seeds=40):
     """Runs that T3's rule stops at `last`, with `gain` in accuracy over the end; its best weights add `best`.
 
     The other rules' last weights add `other` to those of T3's. The validation loss ends `rise` above its lowest.
     """
-    random = np.random.default_rng(0)
-    sizes = {"kept": 3, "monitor": 2, "patience": 3, "min_delta": 2, "seed": seeds}
-    accuracy = np.zeros(tuple(sizes.values()))
-    accuracy[1:] += gain
-    accuracy[2] += best
-    accuracy[1:, 1] += other
-    accuracy = 0.9 + accuracy + random.normal(0, 0.02, seeds) + random.normal(0, noise, accuracy.shape)
-    stops = np.rint(last + spread * random.normal(size=tuple(sizes.values())[1:])).astype(int)
-    loss = np.array([0.9, 0.3, 0.2, 0.2 + rise / 2, 0.2 + rise])[None] + random.normal(0, 0.02, (seeds, 5))
-    return xr.Dataset(
-        {
-            "kept_accuracy": (tuple(sizes), accuracy),
-            "last_epoch": (tuple(sizes)[1:], stops),
-            "validation_loss": (("seed", "epoch"), loss),
-            "diverged": ("seed", np.zeros(seeds, bool)),
-        },
-        {
-            "kept": ["end", "last", "best"],
-            "monitor": ["accuracy", "loss"],
-            "patience": [1, 2, 5],
-            "min_delta": [0.0, 0.01],
-            "seed": np.arange(seeds),
-            "epoch": np.arange(1, 6),
-        },
-    )
+    kept, monitor = {"kept": ["end", "last", "best"]}, {"monitor": ["accuracy", "loss"]}
+    rules = monitor | {"patience": [1, 2, 5], "min_delta": [0.0, 0.01], "seed": seeds}
+    of_stop = along("kept", [0, 1, 1])
+    accuracy = 90 + gain * of_stop + best * along("kept", [0, 0, 1]) + other * of_stop * along("monitor", [0, 1])
+    means = {
+        "kept_accuracy": (("kept", *rules), accuracy),
+        "last_epoch": (tuple(rules), last),
+        "validation_loss": (("seed", "epoch"), np.array([0.9, 0.3, 0.2, 0.2 + rise / 2, 0.2 + rise])),
+    }
+    scatter = {"spread": {"kept_accuracy": noise, "last_epoch": spread, "validation_loss": 0.02}}
+    scatter |= {"shared": {"kept_accuracy": 2}, "records": ("kept", *tuple(rules)[:-1], "epoch")}
+    units = {"kept_accuracy": "%", "last_epoch": "epochs", "validation_loss": "nats"}
+    made = population({**kept, **rules, "epoch": range(1, 6)}, means, **scatter, units=units)
+    return made.assign(last_epoch=made["last_epoch"].round())
 
 
 @pytest.mark.parametrize(
-    ("population", "expected"),
+    ("given", "expected"),
     [
-        ({"last": 5, "gain": 0.01, "best": 0.01, "seeds": 200}, ("holds", "holds", "holds", "holds", "holds", "holds")),
-        (
-            {"last": 9, "gain": -0.01, "best": -0.01, "other": 0.02, "rise": -0.05},
-            ("fails", "fails", "fails", "fails", "fails", "fails"),
-        ),
-        (
-            {"last": 6, "spread": 1.0, "noise": 0.02, "rise": 0.0, "other": 0.005},
-            ("undecided", "fails", "undecided", "undecided", "undecided", "undecided"),
-        ),
-        ({"last": 5}, ("holds", "undecided", "undecided", "undecided", "holds", "holds")),
+        # stops at five, every run does, better than the end, best than last, validation turns, no rule is much better
+        ({"last": 5, "gain": 1, "best": 1, "seeds": 200}, "hhhhhh"),
+        ({"last": 9, "gain": -1, "best": -1, "other": 2, "rise": -0.05}, "ffffff"),
+        ({"last": 6, "spread": 1.0, "noise": 2, "rise": 0.0, "other": 0.5}, "ufuuuu"),
+        ({"last": 5}, "huuuhh"),
     ],
     ids=["all_hold", "all_fail", "cannot_tell", "no_gain"],
 )
-def test_claims(population, expected):
-    judged = judge(CLAIMS, _population(**population))
-    assert tuple(verdict.status for _, verdict in judged) == expected
+def test_claims(given, expected):
+    assert verdicts(CLAIMS, _population(**given)) == expected
 
 
 def test_effects_are_in_their_units():
-    stops, share, gain, best, rise, other = (v for _, v in judge(CLAIMS, _population(5, 0.01, 0.02, 0.03, noise=1e-4)))
-    assert (stops.effect, share.effect) == (5, 100)
-    assert abs(gain.effect - 1) < 0.01
-    assert abs(best.effect - 2) < 0.01
-    assert abs(rise.effect - 0.1) < 0.02
-    assert abs(other.effect - 3) < 0.01
-    assert (gain.n, rise.n, other.n) == (40, 20, 20)
+    measured = [verdict for _, verdict in judge(CLAIMS, _population(5, 1, 2, 3, noise=0.01))]
+    np.testing.assert_allclose([verdict.effect for verdict in measured], [5, 100, 1, 2, 0.1, 3], atol=0.02)
+    assert [verdict.n for verdict in measured] == [40, 40, 40, 40, 20, 20]
+    points = "percentage points"
+    assert [verdict.unit for verdict in measured] == ["epochs", "% of seeds", points, points, "nats", points]
 
 
 def test_what_is_chosen_is_measured_on_other_seeds():
-    dataset = _population(5)
-    lucky = dataset["kept_accuracy"].copy()
-    lucky[1, 1, 2, 1, ::2] += 0.5
-    dataset = dataset.assign(kept_accuracy=lucky)
-    assert find_best(dataset) == {"monitor": "loss", "patience": 5, "min_delta": 0.01}
-    *_, (_, verdict) = judge(CLAIMS, dataset)
+    made = lucky(
+        _population(5), "kept_accuracy", 50, kept=1, monitor=1, patience=2, min_delta=1, seed=slice(0, None, 2)
+    )
+    assert find_best(made) == {"monitor": "loss", "patience": 5, "min_delta": 0.01}
+    *_, (_, verdict) = judge(CLAIMS, made)
     assert verdict.status == "holds"
     assert abs(verdict.effect) < 0.5
-    early = dataset["validation_loss"].copy()
-    early[::2, 1] = 0.0
-    assert find_turn(dataset.assign(validation_loss=early)) == 2
-    assert find_turn(dataset) == 3
+    assert find_turn(made) == 3
+    assert find_turn(lucky(made, "validation_loss", -0.3, seed=slice(0, None, 2), epoch=1)) == 2
 
 
 def test_runs_that_diverge_are_left_out():
-    dataset = _population(5, 0.01)
-    gone = dataset["diverged"].copy()
-    gone[:4] = True
-    broken = dataset["kept_accuracy"].where(~gone)
-    _, _, (_, gain), *_ = judge(CLAIMS, dataset.assign(diverged=gone, kept_accuracy=broken))
+    _, _, (_, gain), *_ = judge(CLAIMS, diverge(_population(5, 1), "kept_accuracy", seed=slice(4)))
     assert (gain.status, gain.n) == ("holds", 36)
-
-
-def test_a_run_that_diverged_only_after_a_stop_is_left_out_of_pairs():
-    """There is nothing to compare it with."""
-    dataset = _population(5, 0.01)
-    broken = dataset["kept_accuracy"].copy()
-    broken[0, ..., 0] = np.nan
-    assert int(measure_gain(dataset.assign(kept_accuracy=broken))["n"].max()) == 39
+    broken = lucky(
+        _population(5, 1), "kept_accuracy", np.nan, kept=0, seed=0
+    )  # after the stop: nothing to compare with
+    assert judge(CLAIMS, broken)[2][1].n == 39

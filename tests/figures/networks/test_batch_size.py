@@ -1,79 +1,62 @@
 """The figure of the batch size: what it shows is what the dataset says."""
 
-import numpy as np
 import pytest
-import xarray as xr
 
 from jaxreg import stats
-from paper_figures.networks.batch_size import CAPTION
+from tests.figures.drawn import find, find_band
+from tests.populations import along, diverge, population
 
-_SIZES = np.array([1, 16, 64, 1297])
 _PROTOCOLS = ["equal epochs", "equal epochs, rate ∝ batch", "equal updates"]
 
 
 @pytest.fixture(scope="module")
 def dataset():
-    random = np.random.default_rng(0)
-    cells, of_network = ("protocol", "seed", "wrong", "batch_size"), ("network", "wrong", "batch_size")
-    diverged = np.zeros((3, 10, 2, 4), bool)
-    diverged[1, :2, 0, 3] = True
-    return xr.Dataset(
-        {
-            "test_accuracy": (cells, random.uniform(0.1, 0.9, (3, 10, 2, 4))),
-            "train_loss": (cells, random.uniform(0.1, 2, (3, 10, 2, 4))),
-            "diverged": (cells, diverged),
-            "error": (("draw", *of_network), random.uniform(0.1, 9, (5, 8, 2, 4))),
-            "cosine": (("draw", *of_network), random.uniform(0.1, 0.9, (5, 8, 2, 4))),
-            "expected": (of_network, random.uniform(0.1, 9, (8, 2, 4))),
-            "long": (of_network, random.uniform(0.1, 0.9, (8, 2, 4))),
-            "seconds": (("repeat", "batch_size"), random.uniform(0.1, 0.9, (7, 4))),
-        },
-        {"protocol": _PROTOCOLS, "wrong": [0.0, 0.3], "batch_size": _SIZES},
-    )
-
-
-def _labelled(axes):
-    return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+    dims = {"protocol": _PROTOCOLS, "seed": 10, "wrong": [0.0, 0.3], "batch_size": [1, 16, 64, 1297]}
+    dims |= {"draw": 5, "network": 8, "repeat": 7}
+    cells, of_network = tuple(dims)[:4], ("network", "wrong", "batch_size")
+    size, protocol = along("batch_size", [4, 3, 2, 1]), along("protocol", [0, 5, 10])
+    means = {
+        "test_accuracy": (cells, 60 + 5 * size + protocol),
+        "train_loss": (cells, size / 3 + protocol / 10),
+        "error": (("draw", *of_network), size),
+        "expected": (of_network, size),
+        "cosine": (("draw", *of_network), 1 / size),
+        "long": (of_network, 10 * size),
+        "seconds": (("repeat", "batch_size"), size / 10),
+    }
+    noise = {"test_accuracy": 3, "train_loss": 0.02, "error": 0.1, "cosine": 0.02, "long": 2, "seconds": 0.002}
+    some = {
+        "runs": ("seed", "network", "repeat"),
+        "records": ("draw", "network", "repeat"),
+        "tutorial_sizes": (16, 32, 64),
+    }
+    made = population(dims, means, spread=noise, units={"test_accuracy": "%", "train_loss": "nats"}, **some)
+    made["batch_size"].attrs["long_name"] = "images per step"
+    return diverge(made, protocol=1, seed=slice(2), wrong=0, batch_size=3)
 
 
 @pytest.mark.parametrize(
-    ("place", "wrong", "name", "factor"),
-    [(0, 0.0, "test_accuracy", 100), (1, 0.3, "test_accuracy", 100), (2, 0.0, "train_loss", 1)],
+    ("place", "wrong", "name"), [(0, 0, "test_accuracy"), (1, 1, "test_accuracy"), (2, 0, "train_loss")]
 )
-def test_outcomes_are_means_over_seeds(panels, dataset, place, wrong, name, factor):
-    summary = stats.mean(dataset.sel(wrong=wrong), name, dim="seed")
-    lines = _labelled(panels[place])
-    assert list(lines) == _PROTOCOLS
-    for protocol, area in zip(_PROTOCOLS, panels[place].collections, strict=True):
-        part = summary.sel(protocol=protocol)
-        np.testing.assert_allclose(lines[protocol].get_ydata(), factor * part["mean"])
-        heights = area.get_paths()[0].vertices[:, 1]
-        np.testing.assert_allclose(heights.max(), factor * part["high"].max())
+def test_outcomes_are_means_over_seeds(panels, dataset, place, wrong, name):
+    summary = stats.mean(dataset.isel(wrong=wrong), name, dim="seed")
+    for protocol in _PROTOCOLS:
+        find_band(panels[place], summary.sel(protocol=protocol), label=protocol)
+    assert panels[1].get_title(loc="left") == "(b) 30 % wrong labels"
+    assert "n = 8–10 seeds (up to 2 diverged, left out)" in panels[0].get_xlabel()
 
 
 def test_noise_is_drawn_beside_what_theory_says(panels, dataset):
-    lines = panels[3].lines
     for number in (0, 1):
         part = dataset.isel(wrong=number, batch_size=slice(3))
-        np.testing.assert_allclose(lines[2 * number].get_ydata(), part["expected"].mean("network"))
-        np.testing.assert_allclose(lines[2 * number + 1].get_ydata(), part["error"].mean(["draw", "network"]))
+        find(panels[3], part["expected"].mean("network"))
+        find(panels[3], part["error"].mean(["draw", "network"]), label=("correct labels", "30 % wrong labels")[number])
 
 
 def test_directions_large_updates_and_times(panels, dataset):
-    cosine, long = _labelled(panels[4]).values()
-    np.testing.assert_allclose(cosine.get_ydata(), dataset["cosine"].isel(wrong=1).mean(["draw", "network"]))
-    np.testing.assert_allclose(long.get_ydata(), dataset["long"].isel(wrong=0).mean("network"))
-    median = next(line for line in panels[5].lines if line.get_color() == "black")
-    np.testing.assert_allclose(median.get_ydata(), 1000 * dataset["seconds"].median("repeat"))
-
-
-def test_panels_say_what_they_are_and_n(panels):
-    assert all(axes.get_xlabel().startswith("images per step\nn = ") and axes.get_ylabel() for axes in panels)
-    titles = [axes.get_title(loc="left") for axes in panels]
-    assert all(title.startswith(f"({letter})") for letter, title in zip("abcdef", titles, strict=True))
-    assert titles[1] == "(b) 30 % wrong labels"
-    assert "n = 8–10 seeds (up to 2 diverged, left out)" in panels[0].get_xlabel()
-    assert "95 % Student t intervals" in CAPTION
+    find(panels[4], dataset["cosine"].isel(wrong=1).mean(["draw", "network"]))
+    find(panels[4], dataset["long"].isel(wrong=0).mean("network") / 100)
+    find(panels[5], 1000 * dataset["seconds"].median("repeat"))
     for axes in panels:
-        assert axes.get_xscale() == "log"
+        assert axes.get_xlabel().startswith("images per step\nn = ")
         assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "16", "64", "1297"]
