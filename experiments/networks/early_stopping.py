@@ -142,7 +142,7 @@ def find_turn(runs: xr.Dataset) -> int:
 def find_best(runs: xr.Dataset) -> dict[str, Any]:
     """The rule whose last weights are the most accurate, in the mean of every other seed."""
     rules = runs[["kept_accuracy", "diverged"]].sel(kept="last").stack(rule=_AXES)
-    best = int(choose(rules.assign_coords(rule=range(rules.sizes["rule"])), "kept_accuracy", "rule"))
+    best = int(choose(rules.drop_vars(["rule", *_AXES]), "kept_accuracy", "rule"))
     return dict(zip(_AXES, rules["rule"].values[best], strict=True))
 
 

@@ -24,6 +24,7 @@ Measure = Callable[..., xr.Dataset]
 Looks = Mapping[Any, dict[str, Any]]
 """Settings of the line or the point of each method, as matplotlib names them."""
 _BETWEEN = (((1, 2, 3, 5), 1.0), ((1, 2, 5), 2.2), ((1, 3), 4.0), ((1,), np.inf))  # up to so many decades
+_WIDE = 2.2  # inches, of axes below which a line of all counts has its place
 _REFERENCE: dict[str, Any] = {"color": "0.6", "linewidth": 0.8, "zorder": 0}
 
 
@@ -115,7 +116,7 @@ def lines(
     summary, method = _measure(axes, runs, name, looks, measure, dim, (x,))
     for value, own in _methods(runs, method, looks):
         band(axes, x, summary if method is None else summary.sel({method: value}), **look | own)
-    axes.set_xlabel(f"{_label(runs[x])}\n{count_runs(summary, of)}")
+    axes.set_xlabel(f"{_label(runs[x])}\n{_count(axes, summary, of)}")
     axes.set_ylabel(_label(runs[name]))
     if runs[x].dtype.kind in "iu" and axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -175,7 +176,7 @@ def points(
         }
         axes.errorbar(*where, **drawn | {"xerr" if across else "yerr": reach})
     names = [settings["label"] for _, settings in methods]
-    count = count_runs(summary, of)
+    count = _count(axes, summary, of)
     if across:
         axes.set_yticks(range(len(names)), names)
         axes.set(ylim=(len(names) - 0.5, -0.5), xlabel=f"{_label(runs[name])}\n{count}")
@@ -289,6 +290,12 @@ def _methods(runs: xr.Dataset, method: str | None, looks: Looks | None) -> list[
     for value, own in looks.items():
         check_kind(f"looks[{value!r}]", own, Mapping, "Give a dict of settings, such as {'color': 'black'}")
     return [(value, {"label": str(value), **own}) for value, own in looks.items() if value in known]
+
+
+def _count(axes: Axes, summary: xr.Dataset, of: str) -> str:
+    """The n, and below narrow axes, on a line of its own, how many diverged."""
+    width = axes.get_position().width * axes.figure.bbox.width / axes.figure.dpi
+    return count_runs(summary, of).replace(" (", "\n(" if width < _WIDE else " (")
 
 
 def _label(values: xr.DataArray) -> str:

@@ -96,7 +96,8 @@ def _label(figure: Figure, axes: np.ndarray, dataset: xr.Dataset) -> None:
         axes[row, 0].set_ylabel(f"({'bc'[row - 1]}) {name}\nline: {line:.0f} %\n{count}")
     name = dataset.attrs["title"]
     last = plotting.count_runs(_summarise(dataset, "test_accuracy", "seed"), "seeds")
-    axes[3, 0].set_ylabel(f"(d) {name}\ntest accuracy, %\n{last}")
+    axes[3, 0].set_ylabel(f"(d) {name}\ntest accuracy, %")
+    figure.supxlabel(f"(d): {last}", fontsize=8)
     handles, labels = axes[3, 0].get_legend_handles_labels()
     lines, names = axes[0, 0].get_legend_handles_labels()
     labels = [f"pixels {label}" for label in labels]

@@ -43,11 +43,11 @@ def draw(dataset: xr.Dataset) -> Figure:
         dotted = {"linestyle": ":", "label": "as Keras shows it\n(last hidden)"}
         for name, looks in (("shown", {_LAST: _LOOKS[_LAST] | dotted}), ("gap", _LOOKS)):
             plotting.lines(panels["b"], last, name, "rate", looks, markersize=3)
-        panels["b"].set(ylabel="training minus test accuracy, points", title="Gap")
+        panels["b"].set(ylabel="training minus test\naccuracy, points", title="Gap")
         panels["b"].legend(handles=panels["b"].lines[:1], loc="lower left")
         change = partial(stats.paired_difference, axis="rate", baseline=0.0)
         plotting.lines(panels["c"], last, "test_accuracy", "rate", _LOOKS, measure=change, markersize=3)
-        panels["c"].set(ylabel="change of test accuracy, points", title="Test accuracy")
+        panels["c"].set(ylabel="change of test\naccuracy, points", title="Test accuracy")
         panels["c"].legend(loc="lower left", title="dropout on", title_fontsize=7)
         for panel in "bc":
             plotting.mark(panels[panel], y=0)

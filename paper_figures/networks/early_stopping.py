@@ -88,7 +88,7 @@ def _draw_gains(axes: Axes, dataset: xr.Dataset) -> None:
     ring: dict[str, Any] = {"markersize": 9, "color": "black", "fillstyle": "none", "markeredgewidth": 0.9}
     axes.plot(epochs.sel(_TUTORIAL), ringed, "o", label="rule of T3", zorder=6, **ring)
     axes.axhline(0, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
-    count = plotting.count_runs(gains.sel(kept=list(_KEPT)), "seeds")
+    count = plotting.count_runs(gains.sel(kept=list(_KEPT)), "seeds").replace(" (", "\n(")
     axes.set(xlabel=f"epochs trained, mean\n{count}", ylabel="test accuracy gained, points", title="What it costs")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="lower right")

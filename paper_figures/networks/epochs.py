@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from jaxreg import plotting
+from jaxreg import plotting, stats
 
 CAPTION = (
     "The network of tutorial T5 after each epoch, without dropout: accuracy and loss on training and on test images, "
@@ -30,7 +30,9 @@ def draw(dataset: xr.Dataset) -> Figure:
             for letter, name in zip(letters, ("accuracy", "loss"), strict=True):
                 _draw_curves(panels[letter], dataset.sel(pixels=kind), name)
                 panels[letter].set_title(f"{dataset.attrs['title']}, {words}")
+        count = plotting.count_runs(stats.mean(dataset, "test_loss", dim="seed"), "seeds")
         for above, below in ("ac", "bd"):
+            panels[below].set_xlabel(f"epoch\n{count}")
             panels[below].sharey(panels[above])
             panels[above].set_xlabel("")
             panels[above].tick_params(labelbottom=False)

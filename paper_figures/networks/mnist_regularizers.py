@@ -107,5 +107,5 @@ def _draw_curves(axes: Axes, dataset: xr.Dataset) -> None:
     if np.isfinite([top, low]).all():
         span = max(top - low, 1.0)  # of all but the first few epochs; below is room for the legend
         axes.set_ylim(max(0.0, low - 0.85 * span), top + 0.2 * span)
-    axes.set(xlabel=axes.get_xlabel().replace(" (", "\n("), title="(c) In training")
+    axes.set_title("(c) In training")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 0.05))

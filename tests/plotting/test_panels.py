@@ -119,7 +119,6 @@ def test_what_cannot_be_drawn_is_refused_by_name(axes, runs):
         ({"x": "epoch"}, "x = 'epoch'"),
         ({"looks": None}, "runs = .*no dimension of methods"),
         ({"runs": runs.sel(optimizer="sgd")}, "runs = .*one dimension of methods"),
-        ({"looks": {"sgd": "red"}}, "looks"),
     ):
         with pytest.raises(ArgumentError, match=name):
             plotting.lines(

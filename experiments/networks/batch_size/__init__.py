@@ -128,9 +128,9 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         ),
     }
     about = {"images": n, "epochs": epochs, "reference": reference, "tutorial_sizes": (SMALL, t5.BATCH_SIZE, LARGE)}
-    runs = t5.describe(_join(passes, steps, reference), data, config.dataset)
+    runs = add_cost(t5.describe(_join(passes, steps, reference), data, config.dataset).assign(more))
     runs["batch_size"].attrs["long_name"] = "images per step"
-    return add_cost(runs.assign(more)).assign_attrs(about)
+    return runs.assign_attrs(about)
 
 
 def _read_sizes(config: Config, n: int) -> tuple[int, ...]:

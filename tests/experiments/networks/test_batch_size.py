@@ -93,7 +93,7 @@ def _population(gain=0.0, cosine=0.0, long=0.0, time=1.0, loss=0.0, cost=0.0):
     ("given", "expected"),
     [
         # direction, cost of wrong labels, time, large updates, full batch by epochs and updates, wrong labels likewise
-        ({}, "u.f.uu.u"),
+        ({}, "uuuuuuuu"),
         ({"cosine": 0.1, "cost": -5, "time": 0.5, "long": -10}, "hhhhuu.."),
         ({"cosine": -0.1, "cost": 5, "time": 1.5, "long": 10}, "ffffuu.."),
         ({"loss": 0.1, "gain": 1}, "....hhhh"),

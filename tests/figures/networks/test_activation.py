@@ -68,6 +68,6 @@ def test_accuracies_are_means_without_diverged_runs(grid, dataset):
             runs = last.sel(activation=name, pixels=pixels)
             np.testing.assert_allclose(dots.get_ydata(), runs)
             np.testing.assert_allclose(mean.get_ydata(), [float(runs.mean())] * 2)
-    assert grid[3, 0].get_ylabel() == "(d) Digits\ntest accuracy, %\nn = 9–10 seeds (up to 1 diverged, left out)"
+    assert grid[3, 0].figure.get_supxlabel() == "(d): n = 9–10 seeds (up to 1 diverged, left out)"
     texts = [text.get_text() for text in grid[0, 0].figure.legends[0].get_texts()]
     assert texts == ["function", "derivative", "pixels as they are", "pixels 0…1"]

@@ -44,5 +44,5 @@ def test_accuracy_over_the_rate_is_the_mean_without_diverged_runs(panels, datase
         for network in "ABC":
             find(axes, _means(dataset).sel(pixels=pixels, network=network), x=dataset["learning_rate"])
         assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"] == [0.1]
-    assert panels[1].get_xlabel() == "learning rate\nn = 11–12 seeds (up to 1 diverged, left out)"
+    assert panels[1].get_xlabel() == "learning rate\nn = 11–12 seeds\n(up to 1 diverged, left out)"
     assert panels[1].get_legend().get_texts()[0].get_text() == "A: 256-128"

@@ -38,7 +38,7 @@ def test_gaps_are_those_of_the_dataset_without_diverged_runs(panels, dataset):
     find(panels[1], means["shown"].sel(position="last hidden"), label="as Keras shows it\n(last hidden)")
     for position in _POSITIONS:
         find(panels[1], means["gap"].sel(position=position), x=dataset["rate"])
-    assert panels[1].get_xlabel().endswith("n = 11–12 seeds (up to 1 diverged, left out)")
+    assert panels[1].get_xlabel().endswith("n = 11–12 seeds\n(up to 1 diverged, left out)")
 
 
 def test_change_is_paired_with_its_interval(panels, dataset):
