@@ -17,7 +17,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from jaxreg import stats
 from jaxreg.checks import FINITE, POSITIVE, SHARE, check_choice, check_kind, read_array
 from jaxreg.errors import ArgumentError
-from jaxreg.plotting.bands import band, count_runs
+from jaxreg.plotting.bands import band, bars, count_runs
 from jaxreg.plotting.looks import PAGE_WIDTH, style
 
 Measure = Callable[..., xr.Dataset]
@@ -114,9 +114,11 @@ def lines(
     >>> plt.close(figure)
     """
     summary, method = _measure(axes, runs, name, looks, measure, dim, (x,))
-    for value, own in _methods(runs, method, looks):
+    methods = _methods(runs, method, looks)
+    for value, own in methods:
         band(axes, x, summary if method is None else summary.sel({method: value}), **look | own)
-    axes.set_xlabel(f"{_label(runs[x])}\n{_count(axes, summary, of)}")
+    drawn = summary if method is None else summary.sel({method: [value for value, _ in methods]})
+    axes.set_xlabel(f"{_label(runs[x])}\n{_count(axes, drawn, of)}")
     axes.set_ylabel(_label(runs[name]))
     if runs[x].dtype.kind in "iu" and axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -162,21 +164,13 @@ def points(
     >>> plt.close(figure)
     """
     FINITE.check("shift", shift, "Give a distance such as 0.15")
-    check_kind("across", across, bool, "Say whether values go from left to right")
     summary, method = _measure(axes, runs, name, looks, measure, dim, ())
     methods = [(value, look | own) for value, own in _methods(runs, method, looks)]
     for place, (value, settings) in enumerate(methods):
-        at = summary.sel({method: value})
-        (centre,) = {"mean", "median", "proportion", "difference"} & set(at.data_vars)
-        middle, low, high = (float(at[part]) for part in (centre, "low", "high"))
-        reach = [[middle - low], [high - middle]] if np.isfinite([low, middle, high]).all() else None
-        where = (middle, place + shift) if across else (place + shift, middle)
-        drawn: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 4, "elinewidth": 1} | {
-            k: v for k, v in settings.items() if k != "label"
-        }
-        axes.errorbar(*where, **drawn | {"xerr" if across else "yerr": reach})
+        drawn = {key: setting for key, setting in settings.items() if key != "label"}
+        bars(axes, [place + shift], summary.sel({method: [value]}), across=across, **drawn)
     names = [settings["label"] for _, settings in methods]
-    count = _count(axes, summary, of)
+    count = _count(axes, summary.sel({method: [value for value, _ in methods]}), of)
     if across:
         axes.set_yticks(range(len(names)), names)
         axes.set(ylim=(len(names) - 0.5, -0.5), xlabel=f"{_label(runs[name])}\n{count}")

@@ -7,6 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from jaxreg import plotting, stats
 
@@ -62,4 +63,5 @@ def _draw_curves(axes: Axes, runs: xr.Dataset) -> None:
     keys = [Line2D([], [], **look) for look in _RATES.values()]
     keys += [Line2D([], [], color="0.3", label=part, ls=line) for part, line in _SETS.items()]
     axes.set_ylabel("accuracy, %")
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.legend(handles=keys, loc="lower right")

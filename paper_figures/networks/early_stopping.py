@@ -78,12 +78,10 @@ def _draw_gains(axes: Axes, dataset: xr.Dataset) -> None:
     epochs = stats.mean(dataset, "last_epoch", dim="seed")["mean"]
     for name, monitor in _MONITORS.items():
         for kept, look in _KEPT.items():
-            rules = gains.sel(monitor=name, kept=kept)
-            centre, low, high = (rules[part].values.ravel() for part in ("difference", "low", "high"))
+            rules = gains.sel(monitor=name, kept=kept).stack(rule=("patience", "min_delta"))
             label = f"{kept} weights" if name == "accuracy" else None
-            style = {"color": monitor["color"], "markersize": 3, "elinewidth": 0.6, "alpha": 0.8, "ls": "none"} | look
-            x = epochs.sel(monitor=name).values.ravel()
-            axes.errorbar(x, centre, [centre - low, high - centre], label=label, **style)
+            style = {"color": monitor["color"], "markersize": 3, "elinewidth": 0.6, "alpha": 0.8} | look
+            plotting.bars(axes, epochs.sel(monitor=name).values.ravel(), rules, label=label, **style)
     ringed = gains.sel(_TUTORIAL).sel(kept="last")["difference"]
     ring: dict[str, Any] = {"markersize": 9, "color": "black", "fillstyle": "none", "markeredgewidth": 0.9}
     axes.plot(epochs.sel(_TUTORIAL), ringed, "o", label="rule of T3", zorder=6, **ring)

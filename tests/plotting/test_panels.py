@@ -93,7 +93,7 @@ def test_points_are_means_with_their_bars_in_the_order_of_the_looks(axes, runs, 
 
 def test_one_run_has_a_point_and_no_bar(axes, runs):
     plotting.points(axes, runs.isel(seed=[0], learning_rate=0), "loss", {"sgd": {}})
-    assert not axes.containers[0].lines[2]
+    assert not _segments(axes.containers[0]).size
 
 
 def test_values_are_marked_behind_the_data(axes):
