@@ -96,7 +96,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     compiled = jr.sweep(
         partial(stop, **settings), {"seed": jr.seeds(config.checked)}, store=t5.beside(store, "compiled"), **shared
     ).load()
-    runs = _apply(t5.describe(history, data, config.dataset), rules)
+    runs = t5.describe(_apply(history, rules), data, config.dataset)  # rules are in shares and nats
     stopped = compiled["stopped_epoch"].values
     return runs.assign(
         compiled_last_epoch=("checked", np.where(stopped, stopped, settings["epochs"])),
@@ -131,7 +131,7 @@ def _apply(history: xr.Dataset, rules: dict[tuple[Any, ...], stopping.EarlyStopp
     every = xr.concat([end, kept.drop_vars("kept")], "kept").transpose("kept", *_AXES, "seed")
     every = every.assign_coords(kept=["end", *kept["kept"].values.tolist()])
     epochs = {name: applied[name].assign_attrs(units="epochs") for name in ("last_epoch", "best_epoch")}
-    return history.assign(epochs | {"kept_accuracy": every.assign_attrs(units="%")})
+    return history.assign(epochs | {"kept_accuracy": every})
 
 
 def find_turn(runs: xr.Dataset) -> int:

@@ -23,7 +23,7 @@ def test_rules_are_those_of_their_labels(result):
         result[["last_epoch", "best_epoch"]].stack(cell=("monitor", "patience", "min_delta", "seed")).cell.values
     ):
         monitor, patience, min_delta, seed = cell
-        curve = result[f"validation_{monitor}"].sel(seed=seed).values * (1 if monitor == "accuracy" else -1)
+        curve = result[f"validation_{monitor}"].sel(seed=seed).values * (0.01 if monitor == "accuracy" else -1)
         best, at, waited, last = -np.inf, 0, 0, 8
         for epoch, value in enumerate(curve, start=1):
             waited += 1
