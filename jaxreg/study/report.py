@@ -26,18 +26,20 @@ def describe(dataset: xr.Dataset) -> str:
 
 
 def describe_adjusted(judged: Sequence[tuple[Claim, Verdict]]) -> str:
-    """Say which verdicts are left when the p values of a study's claims are adjusted for their number (Holm).
+    """Say the p values of a study's claims, adjusted for their number (Holm), and which verdicts they leave.
 
     >>> from jaxreg.claims import Above
     >>> claims = [Claim(f"Rate {i} helps", "folklore", lambda dataset: None, Above(0)) for i in range(2)]
     >>> verdicts = [Verdict(1.0, (low, 2.0 - low), 20, bound=Above(0)) for low in (0.02, 0.5)]
     >>> print(describe_adjusted(list(zip(claims, verdicts))))
-    Adjusted for 2 claims (Holm), 2 of 2 verdicts stay.
+    Adjusted for 2 claims (Holm), 2 of 2 verdicts stay; p of each in order: 0.046, 0.001.
     """
     found = adjust_claims(judged)
     decided = found["status"].values != "undecided"
     lost = decided & (found["adjusted_status"].values == "undecided")
     told = f"Adjusted for {len(judged)} claims (Holm), {(decided & ~lost).sum()} of {decided.sum()} verdicts stay"
+    each = ", ".join("none" if math.isnan(p) else f"{p:.2g}" for p in found["adjusted"].values.tolist())
+    told = f"{told}; p of each in order: {each}"
     return f"{told}; undecided then: {'; '.join(found['claim'].values[lost])}." if lost.any() else f"{told}."
 
 
