@@ -142,7 +142,9 @@ def test_kills_at_random(where, bucket, tmp_path):
     whole = sweep(tmp_path / "s.zarr").load()
     expected = files_of(tmp_path / "s.zarr")
     with (
-        dask.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        dask.LocalCluster(
+            2, threads_per_worker=1, dashboard_address=None, preload=["tests.engine.spreading"]
+        ) as cluster,  # which sets up JAX: drivers send what they run by value and by name
         dask.Client(cluster) as client,
     ):
         for trial in range(int(os.environ.get("JAXREG_KILLS", "10"))):
