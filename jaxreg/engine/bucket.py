@@ -78,9 +78,8 @@ class Bucket:
             else:
                 seen[name] = self.put_seen(name, files[name], seen[name])
 
-        first, *rest = files or [None]
-        between, last = rest[:-1], rest[-1:]
-        for batch in ([first] if first else [], between, last):
+        names = list(files)
+        for batch in (names[:1], names[1:-1], names[1:][-1:]):
             in_threads(put, batch)
 
     def put_seen(self, name: str, data: bytes, seen: Sign) -> str:
@@ -102,7 +101,7 @@ class Bucket:
 
     def remove(self, name: str) -> None:
         """Remove an object, if it is there."""
-        with _as_system_errors(), contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), _as_system_errors():
             obstore.delete(self.store, name)
 
     def sign(self, name: str) -> Sign:
