@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import pickle
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
@@ -59,14 +60,13 @@ class Bucket:
         """The bytes of an object."""
         return self.read_seen(name, most)[0]
 
-    def read_seen(self, name: str, most: int | None = None) -> tuple[bytes, str]:
-        """The bytes of an object, and its e-tag."""
+    def read_seen(self, name: str, most: int | None = None) -> tuple[bytes, Sign]:
+        """The bytes of an object, and its sign."""
         with _as_system_errors():
             found = obstore.get(self.store, name)
             if most is not None and found.meta["size"] > most:
                 raise DamageError("is larger than what was written there")
-            tag = str(found.meta["e_tag"])
-            return bytes(found.bytes()), tag
+            return bytes(found.bytes()), _sign(found.meta)
 
     def write(self, files: Mapping[str, bytes], mark: str = "", seen: MutableMapping[str, Sign] | None = None) -> None:
         """Put each object whole: the first and the last by themselves, the others a few at once."""
@@ -82,21 +82,21 @@ class Bucket:
         for batch in (names[:1], names[1:-1], names[1:][-1:]):
             in_threads(put, batch)
 
-    def put_seen(self, name: str, data: bytes, seen: Sign) -> str:
-        """Put an object if it is what it was when it was seen, or still is not there; return its e-tag.
+    def put_seen(self, name: str, data: bytes, seen: Sign) -> Sign:
+        """Put an object if it is what it was when it was seen, or still is not there; return its sign.
 
         Raises:
             FileExistsError: it is something else by now.
         """
+        mode: Any = "create" if seen is None else seen
         try:
             with _as_system_errors():
-                mode: Any = "create" if seen is None else {"e_tag": seen}
-                return str(obstore.put(self.store, name, data, mode=mode)["e_tag"])
+                return _sign(obstore.put(self.store, name, data, mode=mode))
         except FileExistsError:  # our own, where the answer got lost on its way and the client tried again?
             with contextlib.suppress(FileNotFoundError):
-                held, tag = self.read_seen(name)
+                held, sign = self.read_seen(name)
                 if held == data:
-                    return tag
+                    return sign
             raise FileExistsError(f"{name} was written by another process") from None
 
     def remove(self, name: str) -> None:
@@ -105,10 +105,10 @@ class Bucket:
             obstore.delete(self.store, name)
 
     def sign(self, name: str) -> Sign:
-        """The e-tag of an object."""
+        """The e-tag and the version of an object."""
         try:
             with _as_system_errors():
-                return obstore.head(self.store, name)["e_tag"]
+                return _sign(obstore.head(self.store, name))
         except FileNotFoundError:
             return None
 
@@ -172,6 +172,11 @@ def open_url(url: str) -> Bucket:
         raise StoreError("store", url.partition("?")[0], f"cannot be opened ({_first_line(error)})", remedy) from error
 
 
+def _sign(told: Mapping[str, Any]) -> Sign:
+    """What a put is conditional on: S3 and Azure compare e-tags, Google's storage versions."""
+    return {key: told[key] for key in ("e_tag", "version") if told.get(key)}
+
+
 @contextlib.contextmanager
 def _as_system_errors() -> Iterator[None]:
     """Errors of obstore as those that the system has for files."""
@@ -184,7 +189,9 @@ def _as_system_errors() -> Iterator[None]:
         raise FileNotFoundError(_first_line(error)) from error
     except (kinds.PermissionDeniedError, kinds.UnauthenticatedError) as error:
         raise PermissionError(_first_line(error)) from error
-    except (kinds.BaseError, NotImplementedError) as error:
+    except (kinds.NotSupportedError, NotImplementedError) as error:
+        raise OSError(errno.ENOTSUP, _first_line(error)) from error
+    except kinds.BaseError as error:
         raise OSError(_first_line(error)) from error
 
 

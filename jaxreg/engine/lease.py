@@ -5,12 +5,13 @@ that what nobody renewed for `LIFE` seconds is left over from a process that die
 """
 
 import contextlib
+import errno
 import json
 import secrets
 import threading
 import time
 from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from typing import NoReturn, Protocol, runtime_checkable
 
 from jaxreg.engine.lock import read_owner
 from jaxreg.engine.places import NOTE, Hold, Sign
@@ -27,11 +28,14 @@ _FREE = b""  # what a lease that nobody holds says
 class Objects(Protocol):
     """Where leases are: an object store that puts an object only if it is what it was."""
 
-    def read_seen(self, name: str) -> tuple[bytes, str]:
-        """The bytes of an object, and its e-tag."""
+    def read_seen(self, name: str) -> tuple[bytes, Sign]:
+        """The bytes of an object, and its sign."""
 
-    def put_seen(self, name: str, data: bytes, seen: Sign) -> str:
-        """Put an object if it is what it was when it was seen (None: not there); its new e-tag, or FileExistsError."""
+    def put_seen(self, name: str, data: bytes, seen: Sign) -> Sign:
+        """Put an object if it is what it was when it was seen (None: not there); its new sign, or FileExistsError."""
+
+    def remove(self, name: str) -> None:
+        """Remove an object, if it is there."""
 
 
 @contextlib.contextmanager
@@ -42,7 +46,6 @@ def hold_lease(place: Objects) -> Iterator[Hold]:
         StoreError: another process holds it; the message names that process. Or the store does not heed conditions.
     """
     lease = _Lease(place)
-    stale = lease.take()
     ended = threading.Event()
 
     def renew_often() -> None:
@@ -51,7 +54,8 @@ def hold_lease(place: Objects) -> Iterator[Hold]:
                 lease.renew()
 
     beating = threading.Thread(target=renew_often, name="lease", daemon=True)
-    try:
+    try:  # a signal ends this process between any two steps
+        stale = lease.take()
         beating.start()
         yield Hold(stale, lease.renew, lambda: None)
     finally:
@@ -61,12 +65,14 @@ def hold_lease(place: Objects) -> Iterator[Hold]:
 
 
 class _Lease:
-    """The lease as this process last wrote it."""
+    """The lease as this process last wrote it; its token tells it from all others."""
 
     def __init__(self, place: Objects) -> None:
         self._place = place
-        self._note = describe_owner() | {"token": secrets.token_hex(16), "renewed": 0}
-        self._tag: Sign = None
+        self.token = secrets.token_hex(16)
+        self._note = describe_owner() | {"token": self.token, "renewed": 0}
+        self._sign: Sign = None
+        self._has_ended = False
         self._one_at_a_time = threading.Lock()
 
     def take(self) -> str | None:
@@ -79,7 +85,7 @@ class _Lease:
                     "store", str(self._place), f"is being written by {owner}", "Wait for it, or use another path"
                 )
             try:
-                self._put(seen)
+                self._sign = self._place.put_seen(NOTE, self._text(), seen)
             except FileExistsError:  # another was faster
                 continue
             self._test_conditions()
@@ -88,19 +94,36 @@ class _Lease:
     def renew(self) -> None:
         """Say that we live; FileExistsError where another process took the lease, or it was deleted."""
         with self._one_at_a_time:
-            try:
-                self._put(self._tag)
-            except FileExistsError as error:
-                raise FileExistsError(f"the lease was taken over, or {error}") from error
+            if not self._has_ended:
+                self._put(self._text())
 
     def release(self) -> None:
         """Leave it to others. It is not deleted: no object store deletes on a condition."""
-        with self._one_at_a_time:
-            self._tag = self._place.put_seen(NOTE, _FREE, self._tag)
+        with self._one_at_a_time:  # of which a renewal that is under way goes first
+            self._has_ended = True
+            if self._sign is not None or self._find():
+                self._put(_FREE)
 
-    def _put(self, seen: Sign) -> None:
+    def _text(self) -> bytes:
         self._note["renewed"] += 1  # e-tags may be digests: equal bytes would be no news
-        self._tag = self._place.put_seen(NOTE, json.dumps(self._note).encode(), seen)
+        return json.dumps(self._note).encode()
+
+    def _put(self, data: bytes) -> None:
+        """Put the lease where it is ours, also as a put left it of which no answer came: a signal, or the network."""
+        try:
+            self._sign = self._place.put_seen(NOTE, data, self._sign)
+        except FileExistsError:
+            if not self._find():
+                raise FileExistsError("the lease was taken over, or deleted") from None
+            self._sign = self._place.put_seen(NOTE, data, self._sign)
+
+    def _find(self) -> bool:
+        """Whether the lease that is there is ours; its sign is then known."""
+        held, seen = self._look()
+        is_ours = self.token.encode() in held
+        if is_ours:
+            self._sign = seen
+        return is_ours
 
     def _look(self) -> tuple[bytes, Sign]:
         try:
@@ -119,14 +142,30 @@ class _Lease:
         return False
 
     def _test_conditions(self) -> None:
-        """Refuse stores that put objects whatever the condition says."""
+        """Refuse stores that do not put objects under conditions, or put them whatever the condition says."""
+        first = self._sign
         try:
-            self._place.put_seen(NOTE, _FREE, None)
+            self._sign = self._place.put_seen(NOTE, self._text(), first)
+            ignored = [kind for kind, seen in (("If-None-Match", None), ("If-Match", first)) if self._puts(seen)]
+        except OSError as error:
+            if error.errno != errno.ENOTSUP:
+                raise
+            self._refuse(f"cannot put an object under a condition ({error})", error)
+        if ignored:
+            self._refuse(f"must heed the condition of a put ({' and '.join(ignored)}), which this one ignores")
+
+    def _puts(self, seen: Sign) -> bool:
+        """Whether a put goes through under a condition that does not hold."""
+        try:
+            self._place.put_seen(NOTE, _FREE, seen)
         except FileExistsError:
-            return
+            return False
+        return True
+
+    def _refuse(self, constraint: str, error: OSError | None = None) -> NoReturn:
+        with contextlib.suppress(OSError):
+            self._place.remove(NOTE)
+        self._sign = None
         raise StoreError(
-            "store",
-            str(self._place),
-            "must put objects only under a condition (If-None-Match), which this one ignores",
-            "Use a store that does, or a local folder",
-        )
+            "store", str(self._place), constraint, "Use a store that puts objects under conditions, or a local folder"
+        ) from error
