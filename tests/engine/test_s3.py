@@ -151,6 +151,7 @@ def test_kills_at_random(where, bucket, tmp_path):
             store = str(tmp_path / f"{trial}.zarr") if where == "a folder" else f"{bucket}/{trial}.zarr"
             command = [sys.executable, str(SPREADING), store, str(moments.integers(1, 12)), cluster.scheduler_address]
             if trial % 2:  # a worker too, while the driver lives
+                client.wait_for_workers(2)  # that of the last kill may be starting still
                 worker = list(client.run(os.getpid).values())[trial // 2 % 2]
                 threading.Timer(moments.uniform(4, 12), os.kill, (worker, signal.SIGKILL)).start()
             killed = subprocess.run(command, capture_output=True, text=True, env=_with_path())
