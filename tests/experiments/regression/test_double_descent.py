@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 
 import jaxreg as jr
 from experiments.regression.double_descent import (
@@ -16,6 +17,7 @@ from experiments.regression.double_descent import (
 )
 from jaxreg.claims import judge
 from tests.experiments.schema import assert_form
+from tests.populations import verdicts
 
 _SMALL = Config(seeds=60, critical=8, features=24, sizes=(2, 4, 8, 12, 16, 24), factors=(0.25, 1.0, 4.0))
 
@@ -90,39 +92,20 @@ def test_all_three_ingredients_are_needed(result):
 
 
 def test_claims(result):
-    verdicts = [verdict for _, verdict in judge(CLAIMS, result)]
-    assert len(verdicts) == 8
-    assert [verdict.n for verdict in verdicts] == [60] * 7 + [30]
-    assert verdicts[0].status == verdicts[1].status == "holds"
-    assert verdicts[2].effect < 4
-    assert verdicts[5].status == "holds"
-    assert verdicts[7].status != "fails"
+    found = [verdict for _, verdict in judge(CLAIMS, result)]
+    assert [verdict.n for verdict in found] == [60] * 7 + [30]
+    assert found[0].status == found[1].status == found[5].status == "holds"
+    assert found[2].effect < 4
+    assert found[7].status != "fails"
 
 
-def _replace(result, name, values):
-    return result.assign({name: (result[name].dims, np.broadcast_to(values, result[name].shape))})
-
-
-def test_claims_of_a_peak_fall_where_there_is_none(result):
-    dip = np.where(result["size"] == 8, 0.7, 1)[:, None]
-    flat = dip * np.random.default_rng(0).uniform(1, 2, result["error"].shape)
-    verdicts = [verdict.status for _, verdict in judge(CLAIMS, _replace(result, "error", flat))]
-    assert verdicts[:2] == ["fails", "fails"]
-    assert verdicts[2] == "fails"  # and the theory is not met
-    assert verdicts[3:6] == ["holds", "holds", "holds"]
-
-
-def test_claims_of_ablations_fail_where_the_peak_stays(result):
-    plain = result["error"].sel(ablation=["none"]).values
-    verdicts = [verdict.status for _, verdict in judge(CLAIMS, _replace(result, "error", plain))]
-    assert verdicts[3:6] == ["fails", "fails", "fails"]
-
-
-def test_claims_of_ridge_fail_where_error_rises_or_another_strength_is_better(result):
-    rising = result["ridge_error"] + 0.3 * (result["size"] == 12)
-    assert judge(CLAIMS, _replace(result, "ridge_error", rising.transpose(*result["ridge_error"].dims)))[6][
-        1
-    ].status == ("fails")
-    better = result["ridge_error"] - 0.3 * (result["factor"] == 4.0)
-    found = judge(CLAIMS, _replace(result, "ridge_error", better.transpose(*result["ridge_error"].dims)))
-    assert found[7][1].status == "fails"
+def test_claims_fall_where_there_is_no_peak_where_it_stays_and_where_ridge_is_not_best(result):
+    error, ridge = result["error"], result["ridge_error"]
+    dip = xr.where(result["size"] == 8, 0.7, 1)
+    flat = error.copy(data=np.random.default_rng(0).uniform(1, 2, error.shape)) * dip
+    stays = error.sel(ablation="none", drop=True).expand_dims(ablation=error["ablation"])
+    rising, better = ridge + 0.3 * (result["size"] == 12), ridge - 0.3 * (result["factor"] == 4.0)
+    assert verdicts(CLAIMS, result.assign(error=flat.transpose(*error.dims)))[:6] == "fffhhh"  # nor is theory met
+    assert verdicts(CLAIMS, result.assign(error=stays.transpose(*error.dims)))[3:6] == "fff"
+    assert verdicts(CLAIMS, result.assign(ridge_error=rising.transpose(*ridge.dims)))[6] == "f"
+    assert verdicts(CLAIMS, result.assign(ridge_error=better.transpose(*ridge.dims)))[7] == "f"

@@ -41,8 +41,12 @@ def dataset():
 
 
 @pytest.fixture(scope="module")
-def lettered(panels):
-    return {axes.get_title(loc="left")[1]: axes for axes in panels}
+def lettered(dataset):
+    """Its axes by letter, without making room for legends, which takes longest in ten panels."""
+    figure = draw(dataset)
+    figure.canvas.draw()
+    yield {axes.get_title(loc="left")[1]: axes for axes in figure.axes}
+    plt.close(figure)
 
 
 def test_one_draw_and_the_population_around_the_truth(lettered, dataset):
