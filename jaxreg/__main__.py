@@ -77,8 +77,8 @@ def verify(store: StoreLike, mend: bool = False) -> tuple[int, list[str]]:
     with as_store_error(place):
         if is_new(place):
             raise StoreError("store", str(place), "holds nothing", "Give the folder that a sweep wrote")
-        with place.hold():
-            catalog = open_catalog(place)
+        with place.hold() as hold:
+            catalog = open_catalog(hold.place)
             found = examine(catalog)
             moved = repair(catalog, found) if mend else []
     missing = count_missing(catalog, found.held)

@@ -5,7 +5,6 @@ import dataclasses
 import errno
 import pickle
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 from jaxreg.engine.lease import hold_lease
@@ -125,9 +124,11 @@ class Bucket:
     def begin(self, make: Callable[[Place], None]) -> None:
         """Nothing: several objects cannot be put at once, so that `places.fill` makes it, under the lease."""
 
-    def hold(self) -> AbstractContextManager[Hold]:
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[Hold]:
         """Hold the lease."""
-        return hold_lease(self)
+        with hold_lease(self) as hold:
+            yield hold._replace(place=_Held(self.store, self.label, hold.check))
 
     def tidy(self) -> None:
         """Remove what a killed writer laid out for workers."""
@@ -151,6 +152,34 @@ class Bucket:
         from zarr.storage import ObjectStore
 
         return ObjectStore(self.store, read_only=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Held(Bucket):
+    """A bucket whose lease we hold; sent to workers it is the bucket alone.
+
+    A writer that slept through the loss of its lease cannot undo the work of the next: every object is put on the
+    condition that it is what it was when it was seen, and the lease was ours after that.
+    """
+
+    check: Callable[[], None] = dataclasses.field(compare=False)
+    seen: dict[str, Sign] = dataclasses.field(default_factory=dict, compare=False)
+
+    def write(self, files: Mapping[str, bytes], mark: str = "", seen: MutableMapping[str, Sign] | None = None) -> None:
+        """Put each object whole, on that condition."""
+        known = self.seen if seen is None else seen
+        new = [name for name in files if name not in known]
+        if new:
+            signs = in_threads(self.sign, new)
+            self.check()
+            known.update(zip(new, signs, strict=True))
+        super().write(files, mark, known)
+
+    def remove(self, name: str) -> None:
+        """Remove an object, if it is there, right after the lease was ours: no object store removes on a condition."""
+        self.check()
+        super().remove(name)
+        self.seen.pop(name, None)
 
 
 def open_url(url: str) -> Bucket:

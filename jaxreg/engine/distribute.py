@@ -108,7 +108,7 @@ class Team:
             with as_store_error(store.place):
                 store.place.write({name: self._payload})
         self.order = dataclasses.replace(
-            self.order, store=(store.place, store.store_id), name=name if is_large else None
+            self.order, store=(store.place, store.store_id, store.read_token()), name=name if is_large else None
         )
         try:
             yield dispatch
@@ -116,7 +116,7 @@ class Team:
                 store.note(self.describe_all())
         finally:
             if is_large:
-                with contextlib.suppress(OSError):  # the next sweep removes it
+                with contextlib.suppress(OSError):  # the next sweep removes it, or has one of the same name
                     store.place.remove(name)
 
     def submit(self, task: Callable[..., Any], *given: Any, whole: bool = False) -> "Future[Any]":

@@ -13,7 +13,7 @@ from pathlib import Path
 from jaxreg.engine.lock import hold_folder, hold_lock, leave_note
 from jaxreg.engine.manifest import GROUP
 from jaxreg.engine.places import Hold, Place, Sign
-from jaxreg.engine.sealing import LARGEST, PARTIAL, make_room, read_plain, sync_folder, write_files
+from jaxreg.engine.sealing import LARGEST, PARTIAL, DamageError, make_room, read_plain, sync_folder, write_files
 
 AS_IT_IS = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
 _ATTEMPTS = 20
@@ -46,8 +46,8 @@ class Folder:
 
     def write(self, files: Mapping[str, bytes], mark: str = "", seen: MutableMapping[str, Sign] | None = None) -> None:
         """Replace each file whole, in this order; folders are not made: one that is gone is an error."""
-        for name in files:
-            if seen is not None and self.sign(name) != seen[name]:
+        for name, data in files.items():
+            if seen is not None and self.sign(name) != seen[name] and not self._holds(name, data):
                 raise FileExistsError(f"{name} was written by another process")
         try:
             write_files({self.path / name: data for name, data in files.items()}, mark)
@@ -112,7 +112,7 @@ class Folder:
                 if not os.path.samestat(self.path.stat(), place):
                     raise FileNotFoundError(errno.ENOENT, "another folder is in its place", str(self.path))
 
-            yield Hold(stale, check, lambda: leave_note(self.path))
+            yield Hold(stale, check, lambda: leave_note(self.path), self)
 
     def tidy(self) -> None:
         """Remove the files that a killed writer of this store had not finished, and what it laid out for workers."""
@@ -147,6 +147,12 @@ class Folder:
     def to_zarr(self) -> Path:
         """What zarr and xarray open."""
         return self.path
+
+    def _holds(self, name: str, data: bytes) -> bool:
+        try:
+            return self.read(name) == data
+        except (FileNotFoundError, DamageError):
+            return False
 
     def _remove_unfinished(self) -> None:
         """Remove the stores that processes began here and did not live to finish: those whose lock is free."""

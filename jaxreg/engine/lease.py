@@ -57,7 +57,7 @@ def hold_lease(place: Objects) -> Iterator[Hold]:
     try:  # a signal ends this process between any two steps
         stale = lease.take()
         beating.start()
-        yield Hold(stale, lease.renew, lambda: None)
+        yield Hold(stale, lease.renew, lambda: None, place)
     finally:
         ended.set()
         with contextlib.suppress(OSError):  # lost, or out of reach: it ends by itself

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +55,7 @@ def hold_lock(store: Path) -> Iterator[str | None]:
 def leave_note(store: Path) -> None:
     """Say who holds a store; this only informs, and a folder of somebody else, or a full disk, may not take it."""
     with contextlib.suppress(OSError):
-        write_files({store / NOTE: json.dumps(describe_owner()).encode()})
+        write_files({store / NOTE: json.dumps(describe_owner() | {"token": secrets.token_hex(16)}).encode()})
 
 
 def read_owner(note: bytes) -> str | None:

@@ -2,11 +2,12 @@
 
 import contextlib
 import errno
+import json
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from jaxreg.engine.sealing import LARGEST, PARTIAL
+from jaxreg.engine.sealing import LARGEST, PARTIAL, DamageError
 from jaxreg.errors import StoreError
 
 BEGUN = ".creating"  # in a place that was there before its store, until that is whole
@@ -17,11 +18,15 @@ Sign = object
 
 
 class Hold(NamedTuple):
-    """That nobody else writes a store: who left it without closing it, whether it is still so, and who says so."""
+    """That nobody else writes a store: who left it without closing it, whether it is still so, and who says so.
+
+    What the holder writes goes through `place`, the store's `Place` as long as it is held.
+    """
 
     stale: str | None
     check: Callable[[], None]
     announce: Callable[[], None]
+    place: Any
 
 
 @runtime_checkable
@@ -44,8 +49,8 @@ class Place(Protocol):
     def write(self, files: Mapping[str, bytes], mark: str = "", seen: MutableMapping[str, Sign] | None = None) -> None:
         """Write each file whole: the first of them first, the last of them last; they are durable when this returns.
 
-        With `seen`, each only if it is what it was when it was seen; what they are then is put there. Writers of the
-        same file that do not know of each other need different marks.
+        With `seen`, each only if it is what it was when it was seen, or these bytes; what they are then is put there.
+        Writers of the same file that do not know of each other need different marks.
         """
 
     def remove(self, name: str) -> None:
@@ -116,6 +121,14 @@ def is_new(place: Place) -> bool:
     if names <= {".zgroup"}:
         return True
     return BEGUN in names and not any(name[0].isdigit() for name in place.names("done"))
+
+
+def read_token(place: Place) -> str:
+    """What tells who writes a store from all others, as its note says; empty where there is none."""
+    try:
+        return str(json.loads(place.read(NOTE))["token"])
+    except (FileNotFoundError, DamageError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def fill(place: Place, make: Callable[[Place], None]) -> None:

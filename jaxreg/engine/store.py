@@ -23,7 +23,7 @@ from jaxreg.engine.lazy import open_result
 from jaxreg.engine.manifest import metadata_files, provenance_text, publish, read_assignments, write_assignments
 from jaxreg.engine.memory import region_index
 from jaxreg.engine.outputs import Outputs
-from jaxreg.engine.places import Hold, Place, as_store_error, explain, fill, is_new
+from jaxreg.engine.places import Hold, Place, as_store_error, explain, fill, is_new, read_token
 from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import StoreError
 
@@ -84,6 +84,13 @@ class Store:
     def store_id(self) -> str:
         """What every file of the store is bound to."""
         return self._catalog.store_id
+
+    def read_token(self) -> str:
+        """What the note of this sweep says, as long as it is the one that writes; see `places.read_token`."""
+        token = read_token(self.place)
+        with self._as_store_errors():
+            self._hold.check()
+        return token
 
     def is_done(self, positions: Region) -> bool:
         """Whether every cell at `positions` has been computed."""
@@ -249,10 +256,10 @@ def open_store(
             place.begin(make)
             hold = stack.enter_context(place.hold())
             if is_new(place):
-                fill(place, make)
+                fill(hold.place, make)
                 hold.announce()
-            place.tidy()
-            opened.append(_open(place, identity, environment, axes, outputs, hold))
+            hold.place.tidy()
+            opened.append(_open(hold.place, identity, environment, axes, outputs, hold))
         stack.enter_context(opened[0].heeding(heed))
         yield opened[0]
 

@@ -26,7 +26,7 @@ from jaxreg.engine.execute import Block, Execution, Tally
 from jaxreg.engine.forecast import Trial
 from jaxreg.engine.grid import Box, Region, Tile
 from jaxreg.engine.member import Statics
-from jaxreg.engine.places import Place
+from jaxreg.engine.places import Place, Sign, read_token, remedy_for
 from jaxreg.engine.reporting import Report
 from jaxreg.engine.sealing import DamageError, digest
 from jaxreg.engine.settings import describe_precision, settled_as
@@ -63,7 +63,7 @@ class Order:
     settings: dict[str, Any]
     precision: dict[str, Any]
     versions: dict[str, str]
-    store: tuple[Place, str] | None = None  # and its id
+    store: tuple[Place, str, str] | None = None  # its id, and the token of who writes it
     name: str | None = None  # of the study's file in the store
 
 
@@ -159,9 +159,10 @@ def compute(work: "_Work", job: Job) -> Outcome:
 class _Work:
     """A sweep that is open in this process: its study, devices, programs and store."""
 
-    def __init__(self, study: Study, store: tuple[Place, str] | None) -> None:
+    def __init__(self, study: Study, store: tuple[Place, str, str] | None) -> None:
         self.study, self.bench = study, Bench(study.args)
-        self.catalog = None if store is None else _open_store(*store)
+        self.catalog = None if store is None else _open_store(*store[:2])
+        self._token = "" if store is None else store[2]
         self.programs: list[Program | None] = [None] * len(study.programs)
         self._execution = Execution(
             self.programs, self.bench.args, self.bench.mesh, lambda positions, block: None, Tally(), Report(False), {}
@@ -191,7 +192,8 @@ class _Work:
         self.find(job.part)
         blocks: list[tuple[Region, Block]] = []
         boxes: list[Box] = []
-        pieces = None if self.catalog is None else Pieces(self.catalog, functools.partial(self._begin, job.begun))
+        seen: dict[str, Sign] = {}
+        pieces = None if self.catalog is None else Pieces(self.catalog, functools.partial(self._begin, job.begun, seen))
 
         def keep(positions: Region, block: Block) -> None:
             if pieces is not None:
@@ -202,16 +204,40 @@ class _Work:
         execution.keep, execution.tally, execution.failures = keep, Tally(), {}
         tiles = [Tile(job.part.number, positions) for positions in job.tiles]
         execution.run(tiles, job.box, boxes.append, job.is_fixed)
-        if pieces is not None:  # others may be writing them for a sweep that was killed, or in this task's place
-            pieces.catalog.place.write(pieces.pack(), f".{secrets.token_hex(4)}")
+        if pieces is not None:
+            self._write(pieces, seen)
         failures = {label: _as_portable(error) for label, error in execution.failures.items()}
         is_broken = job.part.number in execution.broken
         host = self.bench.describe()
         return Outcome(blocks, execution.tally, boxes, failures, is_broken, execution.seconds, name_worker(), host)
 
-    def _begin(self, begun: frozenset[FileName], array: StoredArray, index: tuple[int, ...]) -> Piece:
+    def _write(self, pieces: Pieces, seen: dict[str, Sign]) -> None:
+        """Write the files of a job, as long as its sweep is the one that writes the store.
+
+        That is asked after the files were seen, and they must still be so: a worker that was given up, and goes on,
+        writes nothing over what came later. Others may write the same files in this task's place: the same bytes.
+        """
+        files, place = pieces.pack(), pieces.catalog.place
+        try:
+            if files and read_token(place) != self._token:
+                raise FileExistsError("another process writes the store by now, or none")
+            place.write(files, f".{secrets.token_hex(4)}", seen)
+        except FileExistsError as error:
+            constraint = f"was changed by another process while {name_worker()} wrote to it ({error})"
+            raise StoreError(
+                "store", str(place), constraint, "Run the sweep again: what is marked done stays"
+            ) from error
+        except PermissionError as error:
+            constraint = f"cannot be written by {name_worker()} ({error})"
+            raise StoreError("store", str(place), constraint, remedy_for(error)) from error
+
+    def _begin(
+        self, begun: frozenset[FileName], seen: dict[str, Sign], array: StoredArray, index: tuple[int, ...]
+    ) -> Piece:
         """A file as it is where it holds cells; whatever else is in its place is begun anew."""
         assert self.catalog is not None
+        file = self.catalog.file(array, index)
+        seen[file] = self.catalog.place.sign(file)
         return self.catalog.read(array, index) if (array.name, index) in begun else array.blank()
 
 
@@ -260,7 +286,7 @@ def _read_payload(place: Place, name: str) -> bytes:
             "store",
             str(place),
             f"cannot be read by {name_worker()} ({error})",
-            "Put the store where all workers see it under the same path",
+            _remedy(error),
         ) from error
 
 
@@ -288,14 +314,19 @@ def _unpickle(payload: bytes) -> Any:
 
 def _open_store(place: Place, store_id: str) -> Catalog:
     """The store that the driver writes, with its labels, which stay what they are while it sweeps."""
-    remedy = "Put the store where all workers see it under the same path"
     try:
         catalog = open_catalog(place)
     except (OSError, JaxregError) as error:
-        raise StoreError("store", str(place), f"cannot be read by {name_worker()} ({error})", remedy) from error
+        raise StoreError("store", str(place), f"cannot be read by {name_worker()} ({error})", _remedy(error)) from error
     if catalog.store_id != store_id:
-        raise StoreError("store", str(place), f"is another store in {name_worker()} than here", remedy)
+        raise StoreError("store", str(place), f"is another store in {name_worker()} than here", _remedy())
     return catalog
+
+
+def _remedy(error: Exception | None = None) -> str:
+    if isinstance(error, PermissionError):
+        return remedy_for(error)
+    return "Put the store where all workers see it under the same path, or URL"
 
 
 def _as_portable(error: Exception) -> Exception:

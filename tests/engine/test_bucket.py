@@ -8,7 +8,7 @@ import threading
 import time
 import types
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg import __main__ as command
-from jaxreg.engine import layout, lease
+from jaxreg.engine import layout, lease, worker
 from jaxreg.engine import store as stores
 from jaxreg.engine.locating import find_place
 from jaxreg.engine.manifest import COPY
@@ -225,6 +225,74 @@ def test_what_another_does_is_noticed_at_the_next_write(bucket, monkeypatch, cha
         with pytest.raises(StoreError, match="was deleted, moved or changed by another process while the sweep ran"):
             small(bucket, chunk_size=1)
     assert small(bucket).load().drop_attrs().identical(small(None).drop_attrs())
+
+
+SLEPT = {"it examined": (stores, "examine"), "it made the store": (layout, "publish")}
+
+
+@pytest.mark.parametrize("stage", SLEPT)
+def test_who_sleeps_through_the_loss_of_its_lease_changes_nothing(bucket, monkeypatch, stage):
+    """All of a process stops, another takes the lease and ends the work; then the first goes on."""
+    module, name = SLEPT[stage]
+    work, more = getattr(module, name), FEW | {"seed": jr.seeds(6)}
+    monkeypatch.setattr(lease, "BEAT", 60.0)
+
+    def slowly(*args):
+        monkeypatch.setattr(module, name, work)
+        found = work(*args) if name == "examine" else None
+        small(bucket, more)
+        after.update(objects_of(bucket))
+        return found or work(*args)
+
+    after = {}
+    monkeypatch.setattr(module, name, slowly)
+    with pytest.raises(StoreError, match="the lease was taken over"):
+        small(bucket)
+    assert objects_of(bucket) == after
+    assert command.verify(bucket)[0] == 0
+
+
+class CutOff(Executor):
+    """Loses its worker, which goes on: what it would write comes when `late` is called."""
+
+    late = None
+
+    def submit(self, task, *given):
+        future = Future()
+        if task is worker.compute:
+            self.late = functools.partial(task, *given)
+            future.set_exception(RuntimeError("lost"))
+        else:
+            future.set_result(task(*given))
+        return future
+
+
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+@pytest.mark.parametrize("moment", ["before it begins", "as it writes"])
+def test_a_worker_that_was_given_up_writes_nothing_over_what_came_later(bucket, tmp_path, monkeypatch, kind, moment):
+    store = bucket if kind == "bucket" else tmp_path / "s.zarr"
+    place = find_place(store)
+    write, cut = type(place).write, CutOff()
+    with pytest.raises(RuntimeError, match="lost"):
+        small(store, FEW | {"seed": jr.seeds(1)}, executor=cut, chunk_size=8)
+
+    def slowly(self, files, mark="", seen=None):
+        monkeypatch.setattr(type(place), "write", write)
+        small(store)
+        write(self, files, mark, seen)
+
+    if moment == "as it writes":
+        monkeypatch.setattr(worker, "read_token", lambda place: cut.late.args[0].store[2])
+        monkeypatch.setattr(type(place), "write", slowly)
+    else:
+        small(store)
+    with pytest.raises(StoreError, match="was changed by another process while process"):
+        cut.late()
+    assert command.verify(store)[0] == 0
+    with xr.open_zarr(place.to_zarr(), chunks=None) as plain:
+        assert plain.done.all()
+        assert plain.y.all()
+        assert plain.x[..., 1].all()
 
 
 def test_one_writes_at_a_time(bucket, monkeypatch):
