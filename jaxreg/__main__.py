@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.integrity import count_missing, examine, repair
-from jaxreg.engine.locating import StoreLike, find_place
+from jaxreg.engine.locating import StoreLike, check_rights, find_place
 from jaxreg.engine.places import as_store_error, is_new
 from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import JaxregError, StoreError
@@ -74,6 +74,8 @@ def verify(store: StoreLike, mend: bool = False) -> tuple[int, list[str]]:
     file is right, but runs that were asked for are missing.
     """
     place = find_place(store)
+    if mend:
+        check_rights(place)
     with as_store_error(place):
         if is_new(place):
             raise StoreError("store", str(place), "holds nothing", "Give the folder that a sweep wrote")

@@ -3,9 +3,12 @@
 import contextlib
 import dataclasses
 import errno
+import functools
 import pickle
+import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from jaxreg.engine.lease import hold_lease
 from jaxreg.engine.places import NOTE, PAYLOAD, Hold, Place, Sign
@@ -28,6 +31,7 @@ class Bucket:
 
     store: Any
     label: str
+    is_read_only: bool = False
 
     def __str__(self) -> str:
         """What messages name."""
@@ -41,7 +45,7 @@ class Bucket:
             raise StoreError(
                 "store", self.label, "is in the memory of one process", "Use threads, or a URL that all workers reach"
             ) from None
-        return Bucket, (self.store, self.label)
+        return Bucket, (self.store, self.label, self.is_read_only)
 
     def exists(self) -> bool:
         """Whether anything is there."""
@@ -52,7 +56,7 @@ class Bucket:
         with _as_system_errors():
             found = obstore.list_with_delimiter(self.store, prefix=folder or None)
         paths = {*found["common_prefixes"], *(one["path"] for one in found["objects"])} - {NOTE}
-        names = {str(path).rpartition("/")[2] for path in paths}
+        names = {str(path).rpartition("/")[2] for path in paths} - {""}  # of a folder made in a console
         return set() if names == {"done"} and not folder and not self.names("done") else names
 
     def read(self, name: str, most: int | None = LARGEST) -> bytes:
@@ -72,8 +76,7 @@ class Bucket:
 
         def put(name: str) -> None:
             if seen is None:
-                with _as_system_errors():
-                    obstore.put(self.store, name, files[name])
+                self._put(name, files[name])
             else:
                 seen[name] = self.put_seen(name, files[name], seen[name])
 
@@ -89,8 +92,7 @@ class Bucket:
         """
         mode: Any = "create" if seen is None else seen
         try:
-            with _as_system_errors():
-                return _sign(obstore.put(self.store, name, data, mode=mode))
+            return self._put(name, data, mode)
         except FileExistsError:  # our own, where the answer got lost on its way and the client tried again?
             with contextlib.suppress(FileNotFoundError):
                 held, sign = self.read_seen(name)
@@ -118,7 +120,13 @@ class Bucket:
         return {one["path"]: one["e_tag"] for one in found if one["path"] in names}
 
     def is_writable(self) -> bool:
-        """Only trying tells."""
+        """Whether a put is allowed; the note that is put only where none is says nothing."""
+        try:
+            self._put(NOTE, b"", "create")
+        except PermissionError:
+            return False
+        except FileExistsError:  # most often
+            pass
         return True
 
     def begin(self, make: Callable[[Place], None]) -> None:
@@ -126,9 +134,13 @@ class Bucket:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[Hold]:
-        """Hold the lease."""
-        with hold_lease(self) as hold:
-            yield hold._replace(place=_Held(self.store, self.label, hold.check))
+        """Hold the lease; who may write nothing can look without it, and no further."""
+        with contextlib.ExitStack() as stack:
+            try:
+                check, stale = (hold := stack.enter_context(hold_lease(self))).check, hold.stale
+            except PermissionError as error:
+                check, stale = functools.partial(_raise, error), None
+            yield Hold(stale, check, lambda: None, _Held(self.store, self.label, self.is_read_only, check))
 
     def tidy(self) -> None:
         """Remove what a killed writer laid out for workers."""
@@ -147,6 +159,12 @@ class Bucket:
         """Nothing: no object is in the way of another."""
         return []
 
+    def _put(self, name: str, data: bytes, mode: Any = "overwrite") -> Sign:
+        if self.is_read_only:
+            raise PermissionError(errno.EACCES, "it was given as read-only", self.label)
+        with _as_system_errors():
+            return _sign(obstore.put(self.store, name, data, mode=mode))
+
     def to_zarr(self) -> Any:
         """What zarr and xarray open."""
         from zarr.storage import ObjectStore
@@ -162,7 +180,7 @@ class _Held(Bucket):
     condition that it is what it was when it was seen, and the lease was ours after that.
     """
 
-    check: Callable[[], None] = dataclasses.field(compare=False)
+    check: Callable[[], None] = dataclasses.field(default=lambda: None, compare=False)
     seen: dict[str, Sign] = dataclasses.field(default_factory=dict, compare=False)
 
     def write(self, files: Mapping[str, bytes], mark: str = "", seen: MutableMapping[str, Sign] | None = None) -> None:
@@ -188,17 +206,28 @@ def open_url(url: str) -> Bucket:
     Raises:
         StoreError: obstore is not installed, knows no such URL, or lacks something to open it.
     """
+    scheme, _, rest = url.partition("://")
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, _, bare = host.rpartition("@")
+    is_container = scheme.lower().startswith("abfs") and ":" not in user
+    parts = unquote(rest[len(host) :]).split("/")
+    if (user and not is_container) or set("?#") & set(url) or {".", ".."} & set(parts) or not url.isprintable():
+        raise StoreError(
+            "store",
+            f"{scheme}://{bare}/…",  # nothing that may be secret
+            "must name a bucket and a path alone: no user or password, no '?', '#' or '..', no line break",
+            "Put keys into the environment, or give zarr.storage.ObjectStore(…)",
+        )
     if obstore is None:
         raise StoreError("store", url, "is a URL, for which obstore must be installed", "pip install 'jaxreg[cloud]'")
-    scheme = url.partition("://")[0].lower()
-    if scheme not in _SCHEMES:
+    if scheme.lower() not in _SCHEMES:
         remedy = "Write s3://bucket/name.zarr, gs://… or az://…, or give zarr.storage.ObjectStore(…)"
         raise StoreError("store", url, f"must be of a kind that can be written, and shared: {scheme}:// is not", remedy)
     try:
-        return Bucket(obstore.store.from_url(url), url.partition("?")[0])
+        return Bucket(obstore.store.from_url(url), url)
     except (obstore.exceptions.BaseError, ValueError, TypeError) as error:
         remedy = "Mend the URL, or what the environment says of the account"
-        raise StoreError("store", url.partition("?")[0], f"cannot be opened ({_first_line(error)})", remedy) from error
+        raise StoreError("store", url, f"cannot be opened ({_first_line(error)})", remedy) from error
 
 
 def _sign(told: Mapping[str, Any]) -> Sign:
@@ -225,5 +254,12 @@ def _as_system_errors() -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    """What an error says, without the debugging output that obstore adds."""
-    return str(error).partition("\n\nDebug source")[0].strip()
+    """What an error says, without the debugging output that obstore adds, markup, and queries, which may be keys."""
+    text = str(error).partition("\n\nDebug source")[0]
+    if "NoSuchBucket" in text:
+        return "there is no such bucket"
+    return re.sub(r"\?[^\s)\"']+", "?…", " ".join(re.sub(r"<[^>]*>", " ", text).split()))
+
+
+def _raise(error: Exception) -> None:
+    raise error

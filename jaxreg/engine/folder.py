@@ -24,6 +24,7 @@ class Folder:
     """The folder `path`, as `places.Place` says."""
 
     path: Path
+    is_read_only: bool = False
 
     def __str__(self) -> str:
         """What messages name."""
@@ -75,7 +76,7 @@ class Folder:
 
     def is_writable(self) -> bool:
         """Whether its permissions say so."""
-        return os.access(self.path, os.W_OK, **AS_IT_IS)
+        return not self.is_read_only and os.access(self.path, os.W_OK, **AS_IT_IS)
 
     def begin(self, make: Callable[[Place], None]) -> None:
         """Make a store where there is no folder: in one beside it, under that folder's lock, then renamed."""

@@ -2,9 +2,11 @@
 
 import errno
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from jaxreg.engine.bucket import Bucket, open_url
 from jaxreg.engine.folder import AS_IT_IS, Folder
@@ -24,16 +26,19 @@ def find_place(store: object) -> Place:
     """
     zarr = sys.modules.get("zarr.storage")  # whoever has a store of zarr has imported it
     if zarr is not None and isinstance(store, zarr.LocalStore):
-        store = store.root
+        return Folder(_find_folder(store.root).path, store.read_only)
     if zarr is not None and isinstance(store, zarr.ObjectStore):
-        if store.read_only:
-            raise StoreError("store", store, "must not be read-only", "Leave read_only out")
-        place: Place = Bucket(store.store, str(store.store))
-    elif isinstance(store, str) and "://" in store and not store.startswith("file://"):
-        place = open_url(store)
-    else:
-        place = _find_folder(store)
-    return place
+        name = type(store.store).__name__ if " object at 0x" in str(store.store) else str(store.store)
+        return Bucket(store.store, name, store.read_only)
+    if isinstance(store, str) and "://" in store and not store.startswith("file://"):
+        return open_url(store)
+    return _find_folder(store)
+
+
+def check_rights(place: Place) -> None:
+    """Refuse to write what was given as read-only."""
+    if place.is_read_only:
+        raise StoreError("store", str(place), "must not be read-only", "Leave read_only out")
 
 
 def check_place(place: Place) -> Place:
@@ -45,6 +50,8 @@ def check_place(place: Place) -> Place:
     with as_store_error(place):
         if not is_new(place):
             read_manifests(place)
+        else:
+            check_rights(place)
         if isinstance(place, Folder) and not place.exists():
             path = place.path
             above = next(folder for folder in path.parents if folder.exists())
@@ -64,15 +71,21 @@ def _find_folder(store: object) -> Folder:
     if not isinstance(store, str | Path) or not str(store).strip() or "\0" in str(store):
         remedy = 'Write store="results/study.zarr", a URL, or zarr.storage.ObjectStore(…)'
         raise StoreError("store", store, "must be the path of a folder, a URL, or an ObjectStore of zarr", remedy)
-    if isinstance(store, Path) and ":/" in str(store):
+    text = str(store)
+    if isinstance(store, str) and text.startswith("file:/"):
+        host, slash, rest = text.removeprefix("file:").removeprefix("//").partition("/")
+        if host not in ("", "localhost") or not slash:
+            raise StoreError("store", store, "must be on this machine", "Write file:///path, or the path alone")
+        text = unquote(slash + rest)
+    elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):
         raise StoreError(
             "store",
-            store,
-            "must be text where it is a URL: paths keep one slash of two",
-            "Write a str; studies' command lines take folders",
+            re.split("[?#]", text, maxsplit=1)[0].rpartition("@")[2],
+            "must be text with two slashes where it is a URL; paths keep one of two",
+            "Write a str such as s3://bucket/name.zarr; studies' command lines take folders",
         )
     with as_store_error(store):
-        given = Path(str(store).removeprefix("file://")).expanduser()
+        given = Path(text).expanduser()
         path = given.resolve()
         if given.is_symlink() and not path.exists():
             raise StoreError(

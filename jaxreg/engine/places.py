@@ -37,6 +37,10 @@ class Place(Protocol):
     Places are values, which workers get by pickle.
     """
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it was given so."""
+
     def exists(self) -> bool:
         """Whether anything is there."""
 

@@ -115,7 +115,7 @@ def test_an_object_store_holds_the_bytes_of_a_folder(bucket, tmp_path, same_id, 
     assert jr.replay(bucket, double, more, seed=3, rate=0.3).attrs["difference"] == 0
     wire.cut()
     small(bucket, more)
-    assert wire.counts["put"] <= 5  # the lease: taken, tested thrice, left
+    assert wire.counts["put"] <= 6  # the lease: allowed, taken, tested thrice, left
 
 
 def test_nothing_is_lost_at_any_request(bucket, wire):
@@ -467,19 +467,66 @@ def test_large_args_lie_in_the_store_meanwhile(bucket):
 REFUSED = {
     "ftp://host/x.zarr": "must be of a kind that can be written, and shared: ftp://",
     "memory://x.zarr": "must be of a kind that can be written, and shared: memory://",
+    "s3:/bucket/x.zarr": "must be text with two slashes",
+    "file://elsewhere/x.zarr": "must be on this machine",
+    "ftp://u:SECRET@host/x": r"'ftp://host/…'.*must name a bucket and a path alone",
+    "s3://key:SECRET@b/x": r"'s3://b/…'.*must name a bucket and a path alone",
+    "az://c/x?sig=SECRET": r"'az://c/…'.*must name a bucket and a path alone",
+    "s3://b/run#1": "must name a bucket and a path alone",
+    "s3://b/x/../y": "must name a bucket and a path alone",
+    "s3://b/x/%2e%2E/y": "must name a bucket and a path alone",
+    "s3://b/x\n": "must name a bucket and a path alone",
     "az://container/x.zarr": "cannot be opened .*Account must be specified",
 }
 
 
 @pytest.mark.parametrize("url", REFUSED)
 def test_urls_that_name_no_store_are_refused(url):
-    with pytest.raises(StoreError, match=REFUSED[url]):
+    with pytest.raises(StoreError, match=REFUSED[url]) as error:
         small(url)
+    assert "SECRET" not in str(error.value)
+
+
+def test_who_may_only_read_reads_what_is_finished(bucket, tmp_path, monkeypatch):
+    whole = small(bucket).load()
+    small(tmp_path / "s.zarr")
+    given = ObjectStore(bucket.store, read_only=True), LocalStore(tmp_path / "s.zarr", read_only=True)
+
+    def refuse(*args, **options):
+        raise obstore.exceptions.PermissionDeniedError("403 at https://host/x?sig=SECRET")
+
+    monkeypatch.setattr(obstore, "put", refuse)
+    for store in (bucket, *given):
+        assert small(store).load().drop_attrs().identical(whole.drop_attrs())
+        assert command.verify(store)[0] == 0
+        with pytest.raises(StoreError, match="is not writable, and lacks runs"):
+            small(store, FEW | {"seed": jr.seeds(6)})
+    assert jr.replay(given[0], double, FEW, seed=3, rate=0.3).attrs["difference"] == 0
+    for store in given:
+        with pytest.raises(StoreError, match="must not be read-only"):
+            command.verify(store, mend=True)
+    with pytest.raises(StoreError, match=r"cannot be used \(403 at https://host/x\?…\)"):
+        small(ObjectStore(MemoryStore()))
+    with pytest.raises(StoreError, match="must not be read-only"):
+        small(LocalStore(tmp_path / "new.zarr", read_only=True))
+
+
+def test_a_folder_made_in_a_console_holds_nothing(bucket, monkeypatch):
+    listed = obstore.list_with_delimiter
+
+    def listing(store, prefix=None):
+        found = listed(store, prefix=prefix)
+        return {"common_prefixes": found["common_prefixes"], "objects": [{"path": ""}, *found["objects"]]}
+
+    monkeypatch.setattr(obstore, "list_with_delimiter", listing)
+    assert not find_place(bucket).exists()
 
 
 def test_zarr_stores_are_taken_or_refused(tmp_path, bucket, monkeypatch):
     small(LocalStore(tmp_path / "s.zarr"))
     small(f"file://{tmp_path}/s.zarr")
+    assert find_place(f"file://localhost{tmp_path}/my%20run") == find_place(f"file:{tmp_path}/my run")
+    assert str(find_place(f"file:{tmp_path}/my run")) == f"{tmp_path}/my run"
     assert command.verify(str(tmp_path / "s.zarr"))[0] == 0
     with pytest.raises(StoreError, match="must not be read-only"):
         small(ObjectStore(bucket.store, read_only=True))
