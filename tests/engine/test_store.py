@@ -483,7 +483,7 @@ def test_odd_paths_are_taken_or_refused_in_words(tmp_path, monkeypatch):
         "": "must be the path of a folder",
         "a\0b": "must be the path of a folder",
         "ftp://host/s.zarr": "must be of a kind that can be written|obstore must be installed",
-        Path("s3://bucket/s.zarr"): "must be text where it is a URL",
+        Path("s3://bucket/s.zarr"): "must be text with two slashes where it is a URL",
         "~nobody-such/x.zarr": "cannot be used",
         "x" * 300: "cannot be used",
         "/proc/x.zarr": "cannot be used",
