@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import errno
 import functools
 import pickle
@@ -23,6 +24,8 @@ except ImportError:  # of the extra `cloud`
     obstore = None  # type: ignore[assignment]
 
 _SCHEMES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https")  # https: of S3, Azure and the like
+
+_RETRIED = datetime.timedelta(seconds=20)  # a lease must not end while its renewal is tried again
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +143,8 @@ class Bucket:
                 check, stale = (hold := stack.enter_context(hold_lease(self))).check, hold.stale
             except PermissionError as error:
                 check, stale = functools.partial(_raise, error), None
-            yield Hold(stale, check, lambda: None, _Held(self.store, self.label, self.is_read_only, check))
+            held = _Held(self.store, self.label, self.is_read_only, check, was_empty=not self.exists())
+            yield Hold(stale, check, lambda: None, held)
 
     def tidy(self) -> None:
         """Remove what a killed writer laid out for workers."""
@@ -181,6 +185,7 @@ class _Held(Bucket):
     """
 
     check: Callable[[], None] = dataclasses.field(default=lambda: None, compare=False)
+    was_empty: bool = dataclasses.field(default=False, compare=False)  # what we did not put is not there
     seen: dict[str, Sign] = dataclasses.field(default_factory=dict, compare=False)
 
     def write(self, files: Mapping[str, bytes], mark: str = "", seen: MutableMapping[str, Sign] | None = None) -> None:
@@ -188,7 +193,7 @@ class _Held(Bucket):
         known = self.seen if seen is None else seen
         new = [name for name in files if name not in known]
         if new:
-            signs = in_threads(self.sign, new)
+            signs = [None] * len(new) if self.was_empty else in_threads(self.sign, new)
             self.check()
             known.update(zip(new, signs, strict=True))
         super().write(files, mark, known)
@@ -224,7 +229,7 @@ def open_url(url: str) -> Bucket:
         remedy = "Write s3://bucket/name.zarr, gs://… or az://…, or give zarr.storage.ObjectStore(…)"
         raise StoreError("store", url, f"must be of a kind that can be written, and shared: {scheme}:// is not", remedy)
     try:
-        return Bucket(obstore.store.from_url(url), url)
+        return Bucket(obstore.store.from_url(url, retry_config={"retry_timeout": _RETRIED}), url)
     except (obstore.exceptions.BaseError, ValueError, TypeError) as error:
         remedy = "Mend the URL, or what the environment says of the account"
         raise StoreError("store", url, f"cannot be opened ({_first_line(error)})", remedy) from error
