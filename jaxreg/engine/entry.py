@@ -89,7 +89,7 @@ def sweep(
         chunk_size: runs per program call (rounded up to one per device), or "auto": from what one run keeps alive,
             and the cache (CPU) or memory of the device; where a call may last long, it grows to some seconds.
         devices: JAX devices to split each chunk over; all local ones by default.
-        store: of zarr: a folder, an URL such as "s3://bucket/study.zarr", or a zarr store object (docs/distributed.md);
+        store: of zarr: a folder, a URL such as "s3://bucket/study.zarr", or a zarr store object (docs/distributed.md);
             readable by `xarray.open_zarr` at any moment. Cells that it already holds are not computed again, so that a
             killed sweep goes on and a larger one adds only what is new.
         x64: compute in 64-bit precision, for this sweep only (as all do where `jax_enable_x64` is set).
