@@ -190,7 +190,9 @@ class _Held(Bucket):
 
     def write(self, files: Mapping[str, bytes], mark: str = "", seen: MutableMapping[str, Sign] | None = None) -> None:
         """Put each object whole, on that condition."""
-        if all(name.startswith(PAYLOAD) for name in files):  # named by their bytes, large: parts know no condition
+        if files and all(
+            name.startswith(PAYLOAD) for name in files
+        ):  # named by their bytes, large: parts know no condition
             self.check()
             super().write(files, mark)
             return

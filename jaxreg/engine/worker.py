@@ -26,7 +26,7 @@ from jaxreg.engine.execute import Block, Execution, Tally
 from jaxreg.engine.forecast import Trial
 from jaxreg.engine.grid import Box, Region, Tile
 from jaxreg.engine.member import Statics
-from jaxreg.engine.places import Place, Sign, read_token, remedy_for
+from jaxreg.engine.places import Place, Sign, explain, read_token, remedy_for
 from jaxreg.engine.reporting import Report
 from jaxreg.engine.sealing import DamageError, digest
 from jaxreg.engine.settings import describe_precision, settled_as
@@ -228,7 +228,7 @@ class _Work:
                 "store", str(place), constraint, "Run the sweep again: what is marked done stays"
             ) from error
         except PermissionError as error:
-            constraint = f"cannot be written by {name_worker()} ({error})"
+            constraint = f"cannot be written by {name_worker()} ({explain(error)})"
             raise StoreError("store", str(place), constraint, remedy_for(error)) from error
 
     def _begin(

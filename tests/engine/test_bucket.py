@@ -20,6 +20,7 @@ import jaxreg as jr
 from jaxreg import __main__ as command
 from jaxreg.engine import layout, lease, worker
 from jaxreg.engine import store as stores
+from jaxreg.engine.bucket import Bucket
 from jaxreg.engine.locating import find_place
 from jaxreg.engine.manifest import COPY
 from jaxreg.engine.places import NOTE, PAYLOAD
@@ -462,6 +463,19 @@ def test_large_args_lie_in_the_store_meanwhile(bucket):
         result = scale({"a": [1.0, 2.0]}, executor=pool)
     np.testing.assert_allclose(result.x, data[0][0] * np.array([1, 2], np.float32))
     assert not [name for name in objects_of(bucket) if "payload" in name]
+
+
+def test_a_worker_that_may_not_write_is_named(bucket, monkeypatch):
+    put = Bucket.write
+
+    def refuse(self, files, mark="", seen=None):
+        if mark:
+            raise PermissionError("403 AccessDenied")
+        put(self, files, mark, seen)
+
+    monkeypatch.setattr(Bucket, "write", refuse)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(StoreError, match=r"cannot be written by process \d+ on .*403"):
+        small(bucket, executor=pool)
 
 
 REFUSED = {
