@@ -405,7 +405,7 @@ def test_store_errors_are_not_taken_for_a_failing_case(tmp_path, monkeypatch):
     from jaxreg.engine.store import Store
 
     def write(self, positions, block):
-        raise StoreError("store", str(self.path), "is gone", "Look for it")
+        raise StoreError("store", str(self.place), "is gone", "Look for it")
 
     monkeypatch.setattr(Store, "write", write)
     with pytest.raises(StoreError, match="is gone"):
