@@ -352,3 +352,13 @@ def _first(name: str, values: np.ndarray, wrong: np.ndarray | np.bool_) -> tuple
         return name, values.item()
     place = tuple(map(int, np.argwhere(wrong)[0]))
     return f"{name}[{', '.join(map(str, place))}]", values[place].item()
+
+
+def describe_cause(error: BaseException) -> str:
+    """What somebody else's function raised, in one line, for the constraint of an error that names the function.
+
+    >>> describe_cause(KeyError("w"))
+    "KeyError: 'w'"
+    """
+    first = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {first:.300}".removesuffix(": ")

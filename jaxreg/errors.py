@@ -18,16 +18,6 @@ _short = _Repr()
 _short.maxstring = _short.maxother = 120
 
 
-def describe_cause(error: BaseException) -> str:
-    """What somebody else's function raised, in one line, for the constraint of an error that names the function.
-
-    >>> describe_cause(KeyError("w"))
-    "KeyError: 'w'"
-    """
-    first = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {first:.300}".removesuffix(": ")
-
-
 DOCUMENTATION = "docs/"
 """Where the pages are: in the repository and the source archive."""
 

@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int32, Num
 
-from jaxreg.checks import NOT_NEGATIVE
-from jaxreg.errors import ArgumentError, describe_cause
+from jaxreg.checks import NOT_NEGATIVE, describe_cause
+from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary, data_loss
 from jaxreg.linear.certificate import certify
 from jaxreg.linear.data_loss import DataLoss

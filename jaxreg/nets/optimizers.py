@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from jaxreg.errors import ArgumentError, describe_cause
+from jaxreg.checks import describe_cause
+from jaxreg.errors import ArgumentError
 from jaxreg.nets.networks import call_by_name, parameters_of
 from jaxreg.penalties import Scalar, kernels_only
 

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from jaxreg.errors import ArgumentError, describe_cause
+from jaxreg.checks import describe_cause
+from jaxreg.errors import ArgumentError
 from jaxreg.nets.model import UNIT_AXIS
 from jaxreg.nets.networks import name_leaves, parameters_of
 from jaxreg.penalties import Box, Mask, MaxNorm, kernels_only

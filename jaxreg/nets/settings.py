@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
-from jaxreg.checks import NOT_NEGATIVE, check_choice, check_kind, check_same_shape, read_array
+from jaxreg.checks import NOT_NEGATIVE, check_choice, check_kind, check_same_shape, describe_cause, read_array
 from jaxreg.engine.known import find_values
-from jaxreg.errors import ArgumentError, describe_cause
+from jaxreg.errors import ArgumentError
 from jaxreg.nets import boundary, optimizers, targets
 from jaxreg.nets import stopping as rules
 from jaxreg.nets.augmentation import Augmentation

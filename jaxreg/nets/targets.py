@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxreg import losses
-from jaxreg.checks import Domain, check_choice
+from jaxreg.checks import Domain, check_choice, describe_cause
 from jaxreg.engine.known import find_values
-from jaxreg.errors import ArgumentError, describe_cause
+from jaxreg.errors import ArgumentError
 from jaxreg.nets.evaluation import LOSSES, hits, one_hot
 
 PerExample = Callable[[Array, Array], Array]

@@ -9,8 +9,8 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int32, Key
 
-from jaxreg.checks import FINITE, NOT_NEGATIVE, POSITIVE, check_integer, check_key, check_kind
-from jaxreg.errors import ArgumentError, describe_cause
+from jaxreg.checks import FINITE, NOT_NEGATIVE, POSITIVE, check_integer, check_key, check_kind, describe_cause
+from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.observers import is_real, watch_passage, watch_path
 from jaxreg.landscape.passage import Passage

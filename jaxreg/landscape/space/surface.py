@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxreg.checks import FINITE, check_integer, check_kind, read_floats
-from jaxreg.errors import ArgumentError, describe_cause
+from jaxreg.checks import FINITE, check_integer, check_kind, describe_cause, read_floats
+from jaxreg.errors import ArgumentError
 
 _MOST = 1000  # dimensions: the matrix of second derivatives is made whole
 
