@@ -164,6 +164,9 @@ class Folder:
             return
         for left in found:
             with contextlib.suppress(OSError):  # another's, alive, or gone by now
-                if left.is_dir() and not left.is_symlink() and ((left / ".zgroup").exists() or not any(left.iterdir())):
+                if left.is_symlink() or not left.is_dir():
+                    continue
+                names = {entry.name for entry in left.iterdir()}
+                if ".zgroup" in names or names <= {f".zgroup{PARTIAL}"}:  # as such a store begins
                     with hold_folder(left):
                         shutil.rmtree(left)

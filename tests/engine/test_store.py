@@ -517,10 +517,10 @@ def test_only_own_left_overs_are_removed(tmp_path, name):
     (tmp_path / f"{name}.creating-1").touch()  # a file
     (tmp_path / f"{name}.creating-2").mkdir()
     (tmp_path / f"{name}.creating-2" / "thesis.txt").touch()  # no store in the making
-    own, alive = tmp_path / f"{name}.creating-3", tmp_path / f"{name}.creating-4"
-    for folder in (own, alive):
+    own, alive, begun = (tmp_path / f"{name}.creating-{number}" for number in (3, 4, 5))
+    for folder, file in ((own, ".zgroup"), (alive, ".zgroup"), (begun, ".zgroup.partial")):
         folder.mkdir()
-        (folder / ".zgroup").touch()
+        (folder / file).touch()
     store = tmp_path / name
     with hold_folder(alive):
         sweep(store)
