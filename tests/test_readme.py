@@ -60,6 +60,17 @@ def test_the_extras_named_exist(path):
         assert all(re.search(rf"^{extra} = ", declared, flags=re.MULTILINE) for extra in extras.split(","))
 
 
+def test_the_repository_has_one_address_or_none():
+    """What is there says what pyproject.toml does; a published one reaches every file, and leaves it whole."""
+    site = tool("readme")
+    for path in site.find_addressed():
+        text = path.read_text(encoding="utf-8")
+        assert site.address(path, text, site.find_repository()) == text
+        published = site.address(path, text, "somebody/name")
+        assert "https://github.com/somebody/name" in published or "/github/somebody/name/" in published
+        assert site.address(path, published, "") == site.address(path, text, "")
+
+
 def test_speed_is_what_was_measured():
     (said,) = re.findall(r"<!-- speed -->\n(.*?)<!-- /speed -->", TEXT, flags=re.DOTALL)
     assert said == tool("readme").render_few()

@@ -17,6 +17,7 @@ import public
 import readme
 
 _KEPT = public.ROOT / "paper_figures" / "gallery"
+_NOTEBOOKS = public.ROOT / "experiments" / "notebooks"
 _BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\(([^)]*)\)")
 _FETCHED = re.compile(
     r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["']?https?:[^>]*>|<link\b[^>]*href=["']?https?:[^>]*>"""
@@ -26,6 +27,7 @@ _LOG = logging.getLogger("mkdocs.jaxreg")
 _OUTSIDE = {  # links as the repository has them, and where the site has the same
     "](../paper_figures/gallery/": "](kept/",
     "](paper_figures/gallery/": "](kept/",
+    "](../experiments/notebooks/": "](notebooks/",
     "](../README.md": "](index.md",
     "](docs/": "](",
 }
@@ -40,7 +42,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made, and the pictures and numbers that they show."""
+    """Add the pages that are made, the pictures and numbers that they show, and the notebooks."""
     pages = _render_api()
     for name, path in {"index.md": "README.md", "changelog.md": "CHANGELOG.md"}.items():
         pages[name] = (public.ROOT / path).read_text(encoding="utf-8")
@@ -48,6 +50,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, name, content=text))
     for path in sorted(_KEPT.iterdir()):
         files.append(File.generated(config, f"kept/{path.name}", abs_src_path=str(path)))
+    for path in sorted(_NOTEBOOKS.glob("*.ipynb")):
+        files.append(File.generated(config, f"notebooks/{path.name}", abs_src_path=str(path)))
     return files
 
 

@@ -1,18 +1,18 @@
 """What machines write into the documentation: `python docs/_site/readme.py` writes it anew.
 
-The rows of speed and the printed result in the README; the repository's address in README, pages and notebooks.
+The rows of speed and the printed result in the README; the repository's address, which pyproject.toml alone says, in
+README, notebooks, errors and citation.
 """
 
 import contextlib
 import io
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = "OWNER/jaxreg"
-"""Of the published repository on GitHub, for notebooks to be opened from; a release needs the true one."""
 ROOT = Path(__file__).parents[2]
 _GALLERY = ROOT / "paper_figures" / "gallery"
 _SHOWN = {
@@ -33,9 +33,8 @@ _SHOWN = {
 """Rows of the README: which, and what they are called there."""
 _SPEED = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", flags=re.DOTALL)
 _EXAMPLE = re.compile(r"```python\n(?P<code>.*?)```\n\n```text\n(?P<shown>.*?)```", flags=re.DOTALL)
-_ADDRESS = re.compile(
-    r"(?<=github/)[\w.-]+/[\w.-]+(?=/blob/main/experiments/notebooks)|(?<=git\+https://github\.com/)[\w.-]+/[\w-]+"
-)
+_GITHUB, _COLAB = "https://github.com/", "https://colab.research.google.com/"
+_BADGE = re.compile(r"(\[!\[Open in Colab\]\([^)]*\)\])\([^)]*\)")
 _SMALLER_IS_BETTER = ("ratio of times", "MB", "points")
 
 
@@ -100,6 +99,34 @@ def run_example(text: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in shown.getvalue().splitlines())
 
 
+def find_repository() -> str:
+    """Owner and name on GitHub, from `[project.urls]` of pyproject.toml; nothing while it is published nowhere."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project.get("urls", {}).get("Repository", "")).removeprefix(_GITHUB)
+
+
+def find_addressed() -> list[Path]:
+    """The files that say where the repository is."""
+    notebooks = (ROOT / "experiments" / "notebooks").glob("*.ipynb")
+    return [ROOT / "README.md", ROOT / "CITATION.cff", ROOT / "jaxreg" / "errors.py", *sorted(notebooks)]
+
+
+def address(path: Path, text: str, repository: str) -> str:
+    """The text of such a file, with the address; without one, badges lead to where a notebook can be uploaded."""
+    if path.name == "CITATION.cff":
+        line = f'repository-code: "{_GITHUB}{repository}"\n' if repository else ""
+        return re.sub(r"^(?:repository-code: .*\n)?(?=version: )", line, text, flags=re.MULTILINE)
+    if path.name == "errors.py":
+        pages = f"{_GITHUB}{repository}/blob/main/docs/" if repository else "docs/"
+        return re.sub(r'(?<=^DOCUMENTATION = ")[^"]*', pages, text, flags=re.MULTILINE)
+    name = "quickstart.ipynb" if path.name == "README.md" else path.name
+    elsewhere = "docs/notebooks.md" if path.name == "README.md" else _COLAB
+    opened = f"{_COLAB}github/{repository}/blob/main/experiments/notebooks/{name}" if repository else elsewhere
+    source = f"git+{_GITHUB}{repository}" if repository else ""
+    text = re.sub(r'(?<=SOURCE = \\")[^"\\]*', source, text)
+    return _BADGE.sub(lambda badge: f"{badge[1]}({opened})", text)
+
+
 def main() -> None:
     """Write all of it."""
     path = ROOT / "README.md"
@@ -107,8 +134,8 @@ def main() -> None:
     shown = run_example(text)
     text = _EXAMPLE.sub(lambda found: f"```python\n{found['code']}```\n\n```text\n{shown}```", text)
     path.write_text(_SPEED.sub(render_few(), text), encoding="utf-8")
-    for place in [path, *(ROOT / "docs").glob("*.md"), *(ROOT / "experiments" / "notebooks").glob("*.ipynb")]:
-        place.write_text(_ADDRESS.sub(REPOSITORY, place.read_text(encoding="utf-8")), encoding="utf-8")
+    for place in find_addressed():
+        place.write_text(address(place, place.read_text(encoding="utf-8"), find_repository()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -44,13 +44,21 @@ def test_contents(built):
         held = {name for name in archive.namelist() if not name.startswith(about)}
         metadata = archive.read(f"{about}/METADATA").decode()
         commands = archive.read(f"{about}/entry_points.txt").decode()
-        assert f"{about}/licenses/LICENSE" in archive.namelist()
+        licences = {
+            "Apache-2.0": archive.read(f"{about}/licenses/LICENSE").decode(),
+            "MIT": archive.read(f"{about}/licenses/jaxreg/explorer/uplot.LICENSE").decode(),
+            "CC-BY-4.0": archive.read(f"{about}/licenses/jaxreg/datasets/digits_source.txt").decode(),
+        }
     package = (path for path in (_ROOT / "jaxreg").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     assert held == {path.relative_to(_ROOT).as_posix() for path in package}
     assert {"jaxreg/py.typed", "jaxreg/__init__.pyi", "jaxreg/datasets/digits.npz"} <= held
     assert "\njaxreg = jaxreg.__main__:main" in commands
     assert f"\nVersion: {jaxreg.__version__}\n" in metadata
     assert f"\nversion: {jaxreg.__version__}\n" in (_ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nLicense-Expression: {' AND '.join(licences)}\n" in metadata
+    assert "Apache License" in licences["Apache-2.0"]
+    assert "MIT License" in licences["MIT"]
+    assert "Creative Commons Attribution 4.0" in licences["CC-BY-4.0"]
     (author,) = re.findall(r"\nAuthor: (.*)\n", metadata)
     assert f"- name: {author}\n" in (_ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
