@@ -167,6 +167,9 @@ def ledger(judged: Iterable[tuple[Claim, Verdict]]) -> list[dict[str, Any]]:
         infinity: an effect nobody measured, an open interval, a claim that is bounded on one side. `reconsider` comes
         to the `status` from `low`, `high` and `bounds` alone.
 
+    Raises:
+        ArgumentError: what is no list of pairs from `judge`.
+
     >>> claim = Claim("It helps", "folklore", lambda dataset: Estimate(0.3, (0.1, math.inf), 20), Above(0))
     >>> rows = ledger(judge([claim], xr.Dataset()))
     >>> {key: rows[0][key] for key in ("claim", "status", "effect", "low", "high", "bounds")}

@@ -31,6 +31,9 @@ def _factor(half: bool) -> int:
 def from_keras_l1(c: Scalar) -> L1:
     r"""Keras' `l1(c)`, $c \sum |w|$: `alpha` = c.
 
+    Raises:
+        ArgumentError: a strength below 0.
+
     >>> from_keras_l1(0.01)
     L1(alpha=0.01)
     """
@@ -40,6 +43,9 @@ def from_keras_l1(c: Scalar) -> L1:
 
 def from_keras_l2(c: Scalar) -> L2:
     r"""Keras' `l2(c)`, $c \sum w^2$ without ½: `alpha` = 2c.
+
+    Raises:
+        ArgumentError: a strength below 0.
 
     >>> from_keras_l2(0.01)
     L2(alpha=0.02)
@@ -51,6 +57,9 @@ def from_keras_l2(c: Scalar) -> L2:
 def from_weight_decay(c: Scalar) -> L2:
     r"""Weight decay of gradient $c w$, as `optax.add_decayed_weights(c)` and PyTorch's `SGD` have it: `alpha` = c.
 
+    Raises:
+        ArgumentError: a strength below 0.
+
     >>> from_weight_decay(0.01)
     L2(alpha=0.01)
     """
@@ -60,6 +69,9 @@ def from_weight_decay(c: Scalar) -> L2:
 
 def from_sklearn_ridge(alpha: Scalar, n: int, *, half: bool = False) -> L2:
     r"""scikit-learn's `Ridge(alpha)`, $\|y - Xb\|^2 + \alpha \|b\|^2$ over n samples: `alpha` = 2 alpha / n, or half.
+
+    Raises:
+        ArgumentError: a strength below 0, or a number of samples below 1.
 
     >>> from_sklearn_ridge(0.5, n=50)
     L2(alpha=0.02)
@@ -72,6 +84,9 @@ def from_sklearn_ridge(alpha: Scalar, n: int, *, half: bool = False) -> L2:
 def from_sklearn_lasso(alpha: Scalar, *, half: bool = False) -> L1:
     r"""scikit-learn's `Lasso(alpha)`, $\tfrac1{2n}\|y - Xb\|^2 + \alpha \|b\|_1$: `alpha` = 2 alpha, or half.
 
+    Raises:
+        ArgumentError: a strength below 0.
+
     >>> from_sklearn_lasso(0.001)
     L1(alpha=0.002)
     """
@@ -81,6 +96,9 @@ def from_sklearn_lasso(alpha: Scalar, *, half: bool = False) -> L1:
 
 def from_sklearn_elastic_net(alpha: Scalar, l1_ratio: Scalar, *, half: bool = False) -> ElasticNet:
     r"""scikit-learn's `ElasticNet(alpha, l1_ratio)`, on $\tfrac1{2n}\|y - Xb\|^2$: `alpha` = 2 alpha, or half.
+
+    Raises:
+        ArgumentError: a strength below 0, or an `l1_ratio` outside [0, 1].
 
     >>> from_sklearn_elastic_net(0.1, 0.5)
     ElasticNet(alpha=0.2, l1_ratio=0.5)
@@ -94,6 +112,9 @@ def from_sklearn_logistic(C: Scalar, n: int, l1_ratio: Scalar | None = None) -> 
 
     With an `l1_ratio` $\rho$ its penalty is $\rho\|w\|_1 + \tfrac12(1-\rho)\|w\|^2$. Its "liblinear" penalises the
     intercept too.
+
+    Raises:
+        ArgumentError: a `C` that is not positive, a number of samples below 1, or an `l1_ratio` outside [0, 1].
 
     >>> from_sklearn_logistic(1.0, n=50), from_sklearn_logistic(1.0, 50, l1_ratio=1.0)
     (L2(alpha=0.02), ElasticNet(alpha=0.02, l1_ratio=1.0))
@@ -122,6 +143,9 @@ def from_glmnet(
         alpha: its `alpha`, the share of L1.
         penalty_factor: its `penalty.factor`, $f$.
         half: for `jaxreg.linear`, whose loss has the ½ too.
+
+    Raises:
+        ArgumentError: a strength below 0, an `alpha` outside [0, 1], or factors that are negative or all 0.
 
     >>> from_glmnet(0.1, alpha=0.5)
     ElasticNet(alpha=0.2, l1_ratio=0.5)
@@ -154,6 +178,9 @@ def from_skglm(name: str, alpha: Scalar, *, half: bool = False, **others: Any) -
         alpha: its strength.
         half: whether the data loss has ½.
         others: its other numbers: `l1_ratio`, `gamma` (of SCAD too), `groups`.
+
+    Raises:
+        ArgumentError: an unknown penalty, one without its numbers or the `half` that it needs, a strength below 0.
 
     >>> from_skglm("SCAD", 0.1, gamma=3.7, half=True)
     SCAD(alpha=0.1, a=3.7)

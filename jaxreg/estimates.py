@@ -71,6 +71,9 @@ def exactly(value: Number, n: int = 1, unit: str = "") -> Estimate:
         n: runs behind it.
         unit: of the number.
 
+    Raises:
+        ArgumentError: a value that is no finite number.
+
     >>> exactly(0.5, unit="nats").interval
     (0.5, 0.5)
     """

@@ -390,6 +390,9 @@ def softmax_cross_entropy_one_hot(
     Returns:
         One value per example, in nats.
 
+    Raises:
+        ArgumentError: logits without an axis of classes, or targets of another shape.
+
     >>> softmax_cross_entropy_one_hot(jnp.zeros((1, 4)), jnp.array([[0.0, 0.0, 1.0, 0.0]]))
     Array([1.3862944], dtype=float32)
     """

@@ -64,6 +64,9 @@ def random_words(
     Returns:
         The words, one column per step.
 
+    Raises:
+        ArgumentError: more words than one key has, no key, or a first step below 0.
+
     >>> key = jax.random.key(0)
     >>> whole = random_words(key, steps=6, width=4)
     >>> bool((whole == jax.random.bits(key, (6, 4)).T).all())
@@ -89,6 +92,9 @@ def key_schedule(key: Key[Array, ""]) -> UInt32[Array, "2"]:
     Args:
         key: a typed PRNG key.
 
+    Raises:
+        ArgumentError: no typed PRNG key.
+
     >>> key_schedule(jax.random.key(7)).tolist()
     [0, 7]
     """
@@ -106,6 +112,9 @@ def scramble(
         first: the key's first word, for all counters or one for each.
         second: its second word.
         counter: which words to make.
+
+    Raises:
+        ArgumentError: words that are no 32-bit integers, or of shapes that do not fit.
 
     >>> zero = jnp.uint32(0)
     >>> scramble(zero, zero, jnp.arange(2, dtype=jnp.uint32)).shape
@@ -156,6 +165,9 @@ def random_normals(
 
 def as_normals(words: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Turn random words into standard normal numbers, in JAX's default precision, as `jax.random.normal` does.
+
+    Raises:
+        ArgumentError: words that are no 32-bit integers.
 
     >>> as_normals(jnp.array([0, 2**31], jnp.uint32)).round(2)
     Array([-5.42,  0.  ], dtype=float32)

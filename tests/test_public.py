@@ -1,11 +1,14 @@
-"""Every public name says what it is: a docstring, its arguments, an example, a place on the site."""
+"""Every public name says what it is: a docstring, its arguments, formula, errors, an example, a place on the site."""
 
+import ast
 import doctest
 import enum
 import importlib
 import inspect
 import pydoc
 import re
+import textwrap
+import typing
 
 import pytest
 
@@ -81,6 +84,58 @@ def test_every_public_function_has_an_example_that_runs(module):
         n: function for n, function in functions.items() if inspect.isfunction(function) and n not in _ELSEWHERE
     }
     assert [name for name, function in functions.items() if not parser.get_examples(function.__doc__ or "")] == []
+
+
+def _examples(value):
+    """Those of its docstring and, of a class, of its methods."""
+    own = [value, *vars(value).values()] if inspect.isclass(value) else [value]
+    return [e for part in own for e in doctest.DocTestParser().get_examples(getattr(part, "__doc__", None) or "")]
+
+
+def test_every_public_class_is_seen_in_an_example():
+    """One of its own, or of a function that takes or returns it."""
+    everything = {origin: value for module in MODULES for _, origin, value in _members(module)}
+    functions = [inspect.unwrap(value) for value in everything.values() if callable(value)]
+    seen = {
+        word
+        for function in functions
+        if inspect.isfunction(function) and _examples(function)
+        for word in re.findall(r"\w+", str(inspect.signature(function)))
+    }
+    classes = {
+        origin: value
+        for origin, value in everything.items()
+        if inspect.isclass(value) and value is not typing.Any and not issubclass(value, Exception | Warning)
+    }
+    assert len(classes) > 80
+    assert [name for name, value in classes.items() if not _examples(value) and value.__name__ not in seen] == []
+
+
+def _refuses(function):
+    """Whether its own lines raise, or check an argument."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    called = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    names = (f.id if isinstance(f, ast.Name) else getattr(f, "attr", "") for f in called)
+    return any(isinstance(node, ast.Raise) for node in ast.walk(tree)) or any(n.startswith("check") for n in names)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_function_names_its_errors_and_shapes(module):
+    functions = {name: inspect.unwrap(value) for name, _, value in _members(module)}
+    functions = {name: function for name, function in functions.items() if inspect.isfunction(function)}
+    silent = [n for n, f in functions.items() if _refuses(f) and "Raises:" not in f.__doc__]
+    assert silent == []
+    for name, function in functions.items():
+        signature = inspect.signature(function)
+        given = [p.annotation for p in signature.parameters.values()] + [signature.return_annotation]
+        assert inspect.Parameter.empty not in given, name
+
+
+@pytest.mark.parametrize("module", ["linear", "losses", "objectives", "conventions", "stats", "landscape.theory"])
+def test_every_public_function_that_calculates_has_its_formula(module):
+    functions = {name: inspect.unwrap(value) for name, _, value in _members(f"jaxreg.{module}")}
+    told = {name: function.__doc__ for name, function in functions.items() if inspect.isfunction(function)}
+    assert [name for name, text in told.items() if "$" not in text] == []
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module != "jaxreg"])

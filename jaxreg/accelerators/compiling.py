@@ -39,6 +39,10 @@ class Compilation:
         target: name of the chip.
         chunk: runs along each axis in one program call.
         programs: one report per combination of static values.
+
+    >>> compiled = Compilation("v5e", {"seed": 64}, (CompiledProgram("width 8", "timed out"),))
+    >>> compiled.fits, str(compiled).splitlines()
+    (False, ['v5e: chunks of 64 seed', 'width 8: timed out: '])
     """
 
     target: str

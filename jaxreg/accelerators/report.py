@@ -24,6 +24,9 @@ class CompiledProgram:
         kernels: launched by one call, loops multiplied out.
         kernels_per_step: launched by one turn of the loop that launches most of them; 0 without a loop.
         steps: turns of that loop in a call.
+
+    >>> print(CompiledProgram("width 8", "compiled", argument_bytes=2**20, kernels=3, compile_seconds=0.5))
+    width 8: fits: 1.0 + 0.0 + 0.0 MiB of arguments, results, temporaries; 3 kernels a call; 0.5 s to compile
     """
 
     label: str

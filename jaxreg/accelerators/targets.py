@@ -23,6 +23,10 @@ class Target:
         bandwidth: bytes per second of its memory.
         topology: of a TPU its topology and its accelerator type, of a GPU its description for XLA.
         has_float64: whether it has 64-bit floats; where not, they are emulated, and slow.
+
+    >>> chip = TARGETS["v5e"]
+    >>> chip.platform, chip.has_float64
+    ('tpu', False)
     """
 
     name: str

@@ -12,7 +12,13 @@ from jaxtyping import Float32, Int32
 @jax.tree_util.register_static
 @dataclass(frozen=True)
 class About:
-    """What a data set is; static under JAX, so that a whole `Dataset` may be passed to a compiled function."""
+    """What a data set is; static under JAX, so that a whole `Dataset` may be passed to a compiled function.
+
+    >>> from jaxreg.datasets import load
+    >>> about = load("digits", train=10, test=5).about
+    >>> about.name, about.image_shape, about.brightest
+    ('digits', (8, 8), 16)
+    """
 
     name: str
     """Name of the data set."""

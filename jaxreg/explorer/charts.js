@@ -267,9 +267,9 @@ function axes(width) {
     });
   }
   const up = {
-    mean: title(variable),
+    mean: subject(),
     median: title(variable),
-    difference: `difference of ${title(variable)}`,
+    difference: `difference of ${subject()}`,
     distribution: "share of the runs",
     diverged: "share of the runs",
   }[chosen.view];
@@ -297,7 +297,7 @@ function showTable() {
     ...(chosen.view === "distribution"
       ? ["median", "5 %", "95 %"]
       : [
-          chosen.view === "difference" ? "difference" : chosen.view === "diverged" ? "share" : chosen.view,
+          chosen.view === "difference" ? "difference" : chosen.view === "diverged" ? "share" : measure().toLowerCase(),
           "low",
           "high",
         ]),

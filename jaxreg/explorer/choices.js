@@ -65,6 +65,15 @@ const spread = (list, most) =>
 const nearestOf = (list, to) => list.reduce((best, i) => (Math.abs(i - to) < Math.abs(best - to) ? i : best));
 const current = () => (chosen.view === "diverged" ? population.flags : variables[chosen.variable]);
 
+// The mean of a truth value is a share.
+const isShare = () => ["mean", "difference"].includes(chosen.view) && current().kind === "b";
+const subject = () => (isShare() ? `share with ${title(current())}` : title(current()));
+const measure = () => (isShare() && chosen.view === "mean" ? "Share" : NAMES[chosen.view]);
+const headline = () => {
+  if (chosen.view === "diverged") return NAMES.diverged;
+  return measure() === "Share" ? `Share with ${title(current())}` : `${NAMES[chosen.view]} of ${subject()}`;
+};
+
 // ---- what is chosen, made consistent
 function settle() {
   const variable = current(),
@@ -106,6 +115,12 @@ function settle() {
     if (!known.includes(chosen.baseline)) chosen.baseline = known[0] ?? 0;
   }
   return { variable, own, rest, pooled, fixed, along };
+}
+
+// Of a variable with categories, they are the colours at first.
+function show(name) {
+  chosen.variable = name;
+  if (variables[name].is) choose("colour", name);
 }
 
 function choose(role, dim) {

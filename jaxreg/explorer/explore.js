@@ -5,7 +5,7 @@ const on = (id, change) =>
     change(event.target.value);
     draw();
   });
-on("variable", (value) => (chosen.variable = value));
+on("variable", show);
 on("view", (value) => ((chosen.view = value), (chosen.logx = null)));
 for (const role of ["x", "colour", "facet"]) on(role, (value) => choose(role, value));
 on("level", (value) => (chosen.level = Number(value)));
@@ -31,6 +31,7 @@ if (!first.length) chosen.view = "distribution";
 settle();
 const some = (dim) => dims[dim].labels.length > 1 && dims[dim].labels.length <= MOST_COLOURS;
 wanted.set("colour", first.find((dim) => dim !== chosen.x && some(dim) && population.axes.includes(dim)) ?? "");
+show(chosen.variable);
 draw();
 requestAnimationFrame(() =>
   setTimeout(() => (document.documentElement.dataset.ready = Math.round(performance.now()))),

@@ -21,6 +21,8 @@ from jaxreg.stats.runs import collect, listed
 from jaxreg.stats.student import find_moments
 
 LEVELS = (0.9, 0.95, 0.99)
+MOST_CATEGORIES = 12
+"""Different integers up to which a variable of them is shown by the share of each, too."""
 TABULATED = 200
 """Degrees of freedom up to which Student's quantiles are tabulated; the page's expansion is exact to 1e-9 beyond."""
 
@@ -166,10 +168,28 @@ def _pack_variable(dataset: xr.Dataset, name: str, dim: str, share: Shares) -> d
         places = _spread(share.values, inner[long]) if long else np.zeros(1, int)
         kept = array.isel({long: places}) if long else array
         packed["values"] = _array(array.dims, kept.values.astype(_narrow(array))) | {"places": places.tolist()}
+        packed["categories"] = _find_categories(dataset, kept)
     if share.moments:
         places = _spread(share.moments, inner[long]) if long else np.zeros(1, int)
         packed["moments"] = _take_moments(dataset, name, dim, long, places) | {"places": places.tolist()}
     return packed
+
+
+def _find_categories(dataset: xr.Dataset, array: xr.DataArray) -> dict[str, Any] | None:
+    """The values of a variable of few integers, by name where its attributes have names as the CF conventions do."""
+    if array.dtype.kind not in "iu":
+        return None
+    names = str(array.attrs.get("flag_meanings", "")).split()
+    values = np.atleast_1d(array.attrs.get("flag_values", np.arange(len(names))))
+    if names and len(values) == len(names):
+        return {"values": values.tolist(), "names": [name.replace("_", " ") for name in names], "named": True}
+    there = array.values
+    if "done" in dataset:
+        there = there[dataset["done"].astype(bool).broadcast_like(array).transpose(*array.dims).values]
+    values = np.unique(there)
+    if not 1 < len(values) <= MOST_CATEGORIES:
+        return None
+    return {"values": values.tolist(), "names": list(map(str, values.tolist())), "named": False}
 
 
 def _take_moments(

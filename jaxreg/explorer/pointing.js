@@ -48,7 +48,7 @@ function point(panel, c, i, near, run = null) {
   const cell = scene.cells[f][c][i];
   head.push(
     tell(x, xs[i]),
-    `${NAMES[chosen.view].toLowerCase()} ${format(cell.estimate)} [${format(cell.low)}, ${format(cell.high)}], n ${cell.n}, ${cell.left} left out`,
+    `${measure().toLowerCase()} ${format(cell.estimate)} [${format(cell.low)}, ${format(cell.high)}], n ${cell.n}, ${cell.left} left out`,
   );
   const runs = (panel.runs[c] ??= xs.map((_, k) => asked.runs(scene.where(f, c, k))));
   const held = range(xs.length).filter((k) => runs[k]),

@@ -80,10 +80,11 @@ function describe(scene) {
     distribution: `${BINS} bins over all values shown; the table has median, 5 % and 95 % quantile`,
     diverged: `${level} Wilson interval`,
   }[view];
-  const left = flat.reduce((sum, cell) => sum + cell.left, 0);
+  const told = { [chosen.facet]: facets, [chosen.colour]: colours, [scene.x]: scene.xs }[variable.is && variable.name];
+  const left = flat.reduce((sum, cell) => sum + cell.left, 0) / (told?.length ?? 1); // of each category the same runs
   const over = pooled.map((dim) => dims[dim].title).join(" × ") || "single runs";
   const what = [
-    `${NAMES[view]}${view === "diverged" ? "" : ` of ${title(variable)}`} over ${over}${pooled.length > 1 ? ", taken as independent draws" : ""}`,
+    `${headline()} over ${over}${pooled.length > 1 ? ", taken as independent draws" : ""}`,
     view === "difference" && chosen.axis ? `from ${tell(chosen.axis, chosen.baseline)}` : "",
     fixed.length ? `at ${fixed.map((dim) => tell(dim, chosen.at[dim])).join(", ")}` : "",
   ];

@@ -50,8 +50,28 @@ const population = ((data) => {
       variable.moments = { places };
       for (const part in parts) variable.moments[part] = read(parts[part], packed.thin, places);
     }
-    variables[name] = variable;
+    if (!variable.categories?.named) variables[name] = variable;
+    if (variable.categories) variables[`${name}=`] = byCategory(variable, `${name}=`);
   }
+
+  // The share of each category: a truth value of each run, along one more dimension. Where to diverge is a category,
+  // runs that did are no runs left out.
+  function byCategory(variable, name) {
+    const { values, names } = variable.categories;
+    data.dims[name] = { title: variable.title, units: variable.units, labels: names, numbers: null };
+    return {
+      ...variable,
+      name,
+      dims: [...variable.dims, name],
+      title: `each ${variable.title}`,
+      units: "",
+      kind: "b",
+      moments: null,
+      is: values,
+      lost: names.includes("diverged"),
+    };
+  }
+
   const levels = data.levels.map(({ level, z, t }) => ({ level, z, t: decode(t, "float64") }));
 
   // Where a cell begins in an array, and how far from there each of its runs lies.
@@ -72,7 +92,7 @@ const population = ((data) => {
   // Reads the runs of a cell: `values`, NaN where a run is left out, and `exist`, 0 where there is none.
   function reader(variable, pooled) {
     const inside = (array) => array.dims.every((dim) => variable.dims.includes(dim));
-    const { values } = variable;
+    const { values, is: wanted, lost } = variable;
     const flags = inside(state) ? [state, offsets(state, pooled)] : null;
     const others = masks.filter(inside).map((mask) => [mask, offsets(mask, pooled)]);
     const steps = offsets(values, pooled);
@@ -85,7 +105,8 @@ const population = ((data) => {
         const is = flags ? state.values[first + flags[1][run]] : 1;
         const value = values.values[start + steps[run]];
         exist[run] = is === ABSENT ? 0 : 1;
-        found[run] = is === 1 && Number.isFinite(value) ? value : NaN;
+        const kept = (is === 1 || (lost && is === DIVERGED)) && Number.isFinite(value);
+        found[run] = kept ? (wanted ? +(value === wanted[where[variable.name]]) : value) : NaN;
       }
       for (const [mask, along] of others) {
         const begin = base(mask, where);

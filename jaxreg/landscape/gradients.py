@@ -168,7 +168,9 @@ class RefitGradient:
 
 
 def full_gradient(x: _Points, y: _Points, degree: int) -> FullGradient:
-    """Gradient of the least-squares polynomial through all points: plain gradient descent.
+    r"""Gradient of the least-squares polynomial through all points: plain gradient descent.
+
+    $g(w) = p'(w)$ with $p = \arg\min_p \sum_i (y_i - p(x_i))^2$ over polynomials of `degree`.
 
     Args:
         x: abscissae, all different.
@@ -221,7 +223,9 @@ def _read_number(value: _Scalar) -> float | Float[Array, ""]:
 
 
 def refit_gradient(x: _Points, y: _Points, degree: int, batch_size: int) -> RefitGradient:
-    """Gradient of tutorial T2: draw K of the N points without replacement, refit to them alone, differentiate at w.
+    r"""Gradient of tutorial T2: draw K of the N points without replacement, refit to them alone, differentiate at w.
+
+    $g(w) = p_S'(w)$ with $p_S = \arg\min_p \sum_{i \in S} (y_i - p(x_i))^2$ and $S$ a random set of K points.
 
     With K = N it is the gradient of `full_gradient`. Its error follows (1 - K/N) / (K - degree - 2), not 1 / K, and
     has very heavy tails for small K.

@@ -117,6 +117,8 @@ def lasso_path(
 ) -> ElasticNetPath:
     r"""`lasso` at each of a grid of strengths, every solution starting from that of the next larger one.
 
+    $\arg\min_b \tfrac1{2n}\|y - Xb\|^2 + \alpha \|b\|_1$ for each $\alpha$ of `alphas`.
+
     Args:
         X: design (n, p).
         y: target (n,).

@@ -297,6 +297,9 @@ def lasso_df(coef: Float[Array | np.ndarray, "*batch p"]) -> Int32[Array, "*batc
     Args:
         coef: coefficients $b$, those of a fit along the last axis.
 
+    Raises:
+        ArgumentError: coefficients that are no numbers, or a single one.
+
     >>> lasso_df(jnp.array([[0.0, 0.0], [0.5, 0.0]]))
     Array([0, 1], dtype=int32)
 

@@ -216,6 +216,8 @@ def solve_path(
 ) -> SolutionPath:
     r"""`solve` at each of a grid of strengths, every solution starting from that of the next larger one.
 
+    $\arg\min_b L(b) + \alpha P(b)$ for each $\alpha$ of `alphas`, $L$ the mean loss and $P$ the penalty of strength 1.
+
     `functools.partial(solve_path, loss=Logistic(), penalty=L1(1.0))` is a path for `cross_validate`, which averages the
     loss over the rows held out.
 
@@ -262,6 +264,8 @@ def solve_alpha_max(
     fit_intercept: bool = True,
 ) -> Float[Array, ""]:
     r"""The least strength at which all penalized coefficients are zero: `penalty.alpha_max` of the gradient there.
+
+    $\min \{\alpha: 0 \in \nabla L(0) + \alpha\, \partial P(0)\}$ with $L$ the mean loss, $P$ the penalty at strength 1.
 
     The gradient is that of the fit with the intercept and the coefficients of factor 0 alone. For penalties that are
     not convex it is where 0 ceases to be stationary.

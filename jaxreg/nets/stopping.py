@@ -42,6 +42,9 @@ def start(rule: EarlyStopping, shape: tuple[int, ...] = (), dtype: Any = jnp.flo
         shape: of the monitored value, which has no dimension in the training of one run.
         dtype: of the monitored value.
 
+    Raises:
+        ArgumentError: what is no rule, or a shape or type that no records have.
+
     >>> float(start(EarlyStopping("validation_loss", patience=2)).best_value)
     inf
     """
@@ -70,6 +73,9 @@ def update(
         state: from `start`, or from the record before.
         value: the monitored value.
         epoch: its epoch, counted from 1.
+
+    Raises:
+        ArgumentError: what is no rule or no state, or an epoch below 0.
 
     >>> rule = EarlyStopping("validation_loss", patience=1)
     >>> state = start(rule)
@@ -159,6 +165,9 @@ def apply(history: xr.Dataset, rules: Mapping[str, EarlyStopping], dim: str = "e
 
 def check_monitor(rule: EarlyStopping, recorded: Collection[str]) -> None:
     """Refuse a rule that monitors what is not recorded.
+
+    Raises:
+        ArgumentError: what is monitored is not among what is recorded.
 
     >>> check_monitor(EarlyStopping("validation_loss"), ["train_loss", "test_loss"])
     Traceback (most recent call last):

@@ -178,7 +178,12 @@ class SparsePenalty(Penalty):
 
 
 class Separable(Penalty):
-    r"""A penalty that is a sum over entries, $P(w) = \sum_i p(w_i)$, convex unless it says otherwise."""
+    r"""A penalty that is a sum over entries, $P(w) = \sum_i p(w_i)$, convex unless it says otherwise.
+
+    >>> from jaxreg.penalties import L1
+    >>> isinstance(L1(0.5), Separable), L1(0.5).terms(jnp.array([-2.0, 0.0])).tolist()
+    (True, [1.0, 0.0])
+    """
 
     separable = True
     has_dual = True

@@ -103,6 +103,9 @@ def render(animation: Animation) -> list[Image.Image]:
     Returns:
         The frames, in order.
 
+    Raises:
+        ArgumentError: what is no animation.
+
     >>> figure = Figure(figsize=(2, 1), dpi=50)
     >>> line = figure.add_subplot().axvline(0)
     >>> def draw_frame(k):
@@ -189,6 +192,9 @@ def save_animation(animation: Animation, path_stem: str | Path) -> tuple[Path, P
 
     Returns:
         The paths of the page and of the GIF.
+
+    Raises:
+        ArgumentError: what is no animation, or a path that cannot be written.
 
     >>> import tempfile
     >>> animation = Animation(Figure(figsize=(1, 1), dpi=50), lambda k: [], frames=2, title="Nothing")

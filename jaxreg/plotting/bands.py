@@ -167,6 +167,9 @@ def describe_band(summary: xr.Dataset, unit: str = "runs") -> str:
         summary: what `jaxreg.stats` returns: `n`, the attribute `interval` and, where runs can diverge, `diverged`.
         unit: what is counted, in the plural.
 
+    Raises:
+        ArgumentError: a summary without `n`, or that does not say what its interval is.
+
     >>> counts = {"n": ("rate", [32, 30]), "diverged": ("rate", [0, 2])}
     >>> describe_band(xr.Dataset(counts, attrs={"interval": "95 % interval"}), "seeds")
     '95 % interval, n = 30–32 seeds (up to 2 diverged, left out)'
@@ -185,6 +188,9 @@ def mark_runs(axes: Axes, places: np.ndarray, color: str, height: float) -> None
         places: of the runs, shape (runs,), in data coordinates.
         color: of the ticks.
         height: as a share of the axes' height.
+
+    Raises:
+        ArgumentError: places that are no flat array of numbers, an unknown colour, or a height that is no number.
 
     >>> import matplotlib.pyplot as plt
     >>> figure, axes = plt.subplots()
@@ -216,6 +222,9 @@ def count_runs(summary: xr.Dataset, unit: str = "runs") -> str:
     Args:
         summary: what `jaxreg.stats` returns, with `n` and, where runs can diverge, `diverged`.
         unit: what is counted, in the plural.
+
+    Raises:
+        ArgumentError: a summary without counts `n`.
 
     >>> count_runs(xr.Dataset({"n": 32, "diverged": 0}))
     'n = 32 runs'

@@ -156,6 +156,9 @@ def points(
     Returns:
         What was measured.
 
+    Raises:
+        ArgumentError: as `lines`, or a shift that is no number.
+
     >>> runs = xr.Dataset({"loss": (("seed", "method"), [[3.0, 1.0], [2.0, 1.2]])}, {"method": ["sgd", "adam"]})
     >>> with page("a", 2.5) as (figure, panels):
     ...     _ = points(panels["a"], runs, "loss", {"sgd": {"color": "black"}, "adam": {"label": "Adam"}})
@@ -214,6 +217,9 @@ def mark(
         text: beside the foot of each upright line.
         height: to which upright lines reach, as a share of the axes', to leave a legend alone.
 
+    Raises:
+        ArgumentError: values that are no numbers, or a height outside [0, 1].
+
     >>> from matplotlib.figure import Figure
     >>> axes = Figure().subplots()
     >>> mark(axes, x=[0.01, 0.1], text="T5")
@@ -238,6 +244,9 @@ def write_out(axes: Axes, which: str = "x") -> None:
     Args:
         axes: whose axis is made logarithmic.
         which: "x" or "y".
+
+    Raises:
+        ArgumentError: no axes, or another axis than x and y.
 
     >>> from matplotlib.figure import Figure
     >>> axes = Figure().subplots()

@@ -213,6 +213,9 @@ def choose(dataset: xr.Dataset, name: str, along: str, *, least: bool = False, d
     Returns:
         The chosen values, over all other dimensions of the variable; where all runs diverged, nothing is best.
 
+    Raises:
+        ArgumentError: a variable or an axis that is not there.
+
     >>> loss = [[[3.0, 2.0]], [[9.0, 0.0]], [[3.0, 2.0]]]
     >>> runs = xr.Dataset({"loss": (("seed", "method", "rate"), loss)}, {"method": ["sgd"], "rate": [0.1, 1.0]})
     >>> choose(runs, "loss", "rate", least=True).values

@@ -155,6 +155,38 @@ def test_every_view_tells_what_stats_does(visit):
     _all_agree(page, jr.stats.mean(population, "last", dim=("seed", "case"), level=0.99), "mean")
 
 
+def test_categories_are_shares_by_name(visit):
+    random = np.random.default_rng(3)
+    axes = ("seed", "rate")
+    fate, diverged = random.integers(0, 2, (60, 3)), random.random((60, 3)) < 0.2
+    runs = xr.Dataset({"fate": (axes, np.where(diverged, 2, fate)), "diverged": (axes, diverged)}, {"rate": [1, 2, 3]})
+    names = ["far left", "right", "diverged"]
+
+    def agrees(page, named):
+        keys, rows = _rows(page)
+        assert (keys, len(rows)) == (["fate", "rate"], 9 if named else 6)
+        for (name, rate), texts in rows.items():
+            value = names.index(name) if named else int(name)
+            summary = jr.stats.proportion(runs, "fate", value=value, count_diverged=named).sel(rate=int(rate))
+            _agree(texts, summary, "proportion")
+            assert int(texts[4]) == (0 if named else int(summary["diverged"]))
+
+    runs["fate"].attrs = {"flag_values": [0, 1, 2], "flag_meanings": "far_left right diverged"}
+    page = visit(jr.explore(runs))
+    assert page.locator("#variable option").all_inner_texts() == ["each fate"]
+    agrees(page, named=True)
+    caption = page.locator("#caption").inner_text()
+    assert "Share with each fate over seed. 95 % Wilson interval; n = 60, 0 left out in all" in caption
+
+    runs["fate"] = (axes, fate)
+    page = visit(jr.explore(runs))
+    assert page.locator("#variable option").all_inner_texts() == ["fate", "each fate"]
+    _all_agree(page, jr.stats.mean(runs, "fate"), "mean")
+    _choose(page, "variable", "each fate")
+    agrees(page, named=False)
+    assert f", {diverged.sum()} left out in all" in page.locator("#caption").inner_text()
+
+
 def test_single_runs_by_mouse_and_keys(visit):
     population = _population().sel(rate=[0.1])
     page = visit(jr.explore(population, variables=["loss"]))

@@ -45,6 +45,22 @@ def test_a_page_holds_the_numbers_as_they_are():
     assert (held["runs"], held["axes"]) == ("seed", ["seed", "rate"])
 
 
+def test_categories_are_few_integers_or_those_that_are_named():
+    axes = ("seed", "rate")
+    population = _population().assign(
+        done=(axes, np.array([[1, 1]] * 5 + [[0, 0]], bool)),
+        fate=(axes, np.array([[0, 2]] * 3 + [[2, 2]] * 2 + [[9, 9]]), {"flag_meanings": "the_left gone right"}),
+        few=(axes, np.array([[0, 2]] * 3 + [[2, 2]] * 2 + [[9, 9]])),
+        steps=(axes, np.arange(12).reshape(6, 2) * np.ones((1, 2), int) + 3),
+        constant=(axes, np.ones((6, 2), int)),
+    )
+    held = _held(jr.explore(population))["variables"]
+    assert held["fate"]["categories"] == {"values": [0, 1, 2], "names": ["the left", "gone", "right"], "named": True}
+    assert held["few"]["categories"] == {"values": [0, 2], "names": ["0", "2"], "named": False}  # 9 is of no run
+    assert len(held["steps"]["categories"]["values"]) == 10
+    assert [held[name]["categories"] for name in ("constant", "last")] == [None, None]
+
+
 def test_a_history_that_does_not_fit_is_thinned_and_its_means_are_those_of_all_entries():
     population = _population(seeds=400, steps=1000)
     page = jr.explore(population, variables=["loss", "last"], megabytes=0.6)

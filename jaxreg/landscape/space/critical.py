@@ -101,6 +101,9 @@ def basin(w: Any, landscape: Landscape, minima: Any) -> Int32[Array, "..."]:
         landscape: the landscape.
         minima: its minima (minima, dim), as of `find_critical_points`.
 
+    Raises:
+        ArgumentError: points or minima that are not of the landscape's dimension.
+
     >>> from jaxreg.landscape.space import HIMMELBLAU
     >>> minima = find_critical_points(HIMMELBLAU, -6.0, 6.0).minima
     >>> there = minima[basin(jnp.array([[2.0, 1.0], [-3.0, -3.0]]), HIMMELBLAU, minima)]

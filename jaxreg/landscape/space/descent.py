@@ -125,6 +125,9 @@ def first_passage(
     Returns:
         `landscape.Passage` of steps and status, whose names are in `landscape.PASSAGES`.
 
+    Raises:
+        ArgumentError: as `descend`, or a target that is no point, or a radius that is not positive.
+
     >>> from jaxreg.landscape.space import Landscape
     >>> bowl = Landscape(lambda w: (w * w).sum(), 2)
     >>> key = jax.random.key(0)
@@ -174,6 +177,9 @@ def occupancy(
         burn_in: the first so many steps are not counted (static).
         noise: $\sigma$.
         limit: where a run counts as diverged (static).
+
+    Raises:
+        ArgumentError: as `descend`, or a box without volume, more than 2²⁷ cells, or a burn-in that leaves no step.
 
     >>> from jaxreg.landscape.space import Landscape
     >>> bowl = Landscape(lambda w: (w * w).sum(), 1)
