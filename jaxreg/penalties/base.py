@@ -180,7 +180,7 @@ class SparsePenalty(Penalty):
 class Separable(Penalty):
     r"""A penalty that is a sum over entries, $P(w) = \sum_i p(w_i)$, convex unless it says otherwise.
 
-    >>> from jaxreg.penalties import L1
+    >>> from jaxreg.penalties import L1, Separable
     >>> isinstance(L1(0.5), Separable), L1(0.5).terms(jnp.array([-2.0, 0.0])).tolist()
     (True, [1.0, 0.0])
     """
