@@ -2,6 +2,7 @@
 
 const MOST_FACETS = 12,
   MOST_COLOURS = 12,
+  FIRST_COLOURS = 6, // of bands that can be told apart, before anything was chosen
   MOST_ROWS = 200,
   MOST_LINES = 100,
   MOST_CHOICES = 500,
@@ -108,11 +109,16 @@ function settle() {
     if (known.length && !known.includes(chosen.at[dim])) chosen.at[dim] = nearestOf(known, chosen.at[dim]);
   }
   const along = own.filter((dim) => !pooled.includes(dim));
-  if (!along.includes(chosen.axis))
-    ((chosen.axis = along.includes(chosen.colour) ? chosen.colour : (along[0] ?? "")), (chosen.baseline = 0));
+  if (!along.includes(chosen.axis)) {
+    const axes = along.filter((dim) => dim !== variable.name);
+    ((chosen.axis = axes.includes(chosen.colour) ? chosen.colour : (axes[0] ?? "")), (chosen.baseline = 0));
+  }
   if (chosen.axis) {
     const known = population.places(chosen.view, variable, pooled, chosen.axis);
     if (!known.includes(chosen.baseline)) chosen.baseline = known[0] ?? 0;
+    // Held at the baseline itself, every difference would be 0.
+    if (chosen.view === "difference" && fixed.includes(chosen.axis) && chosen.at[chosen.axis] === chosen.baseline)
+      chosen.at[chosen.axis] = known.find((i) => i !== chosen.baseline) ?? chosen.baseline;
   }
   return { variable, own, rest, pooled, fixed, along };
 }

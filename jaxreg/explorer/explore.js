@@ -27,9 +27,10 @@ addEventListener("resize", () => {
 
 const first = variables[chosen.variable].dims.filter((dim) => dim !== population.runs);
 dress();
-if (!first.length) chosen.view = "distribution";
+if (population.lost) chosen.view = "diverged";
+else if (!first.length) chosen.view = "distribution";
 settle();
-const some = (dim) => dims[dim].labels.length > 1 && dims[dim].labels.length <= MOST_COLOURS;
+const some = (dim) => dims[dim].labels.length > 1 && dims[dim].labels.length <= FIRST_COLOURS;
 wanted.set("colour", first.find((dim) => dim !== chosen.x && some(dim) && population.axes.includes(dim)) ?? "");
 show(chosen.variable);
 draw();

@@ -120,11 +120,13 @@ def explore(
     open_runs = f", {done:,} of {total:,} runs are done so far" if done < total else f", {total:,} runs"
     sizes = " × ".join(f"{axis} {size:,}" for axis, size in dataset["diverged"].sizes.items())
     diverged = dataset["diverged"].astype(bool)
+    missing = packed.pop("missing")
+    unfit = f" Left out, as they do not fit: {', '.join(missing)}." if missing else ""
     lost = int((diverged & dataset["done"] if "done" in dataset else diverged).sum())
     html = Template((_FOLDER / "template.html").read_text(encoding="utf-8")).substitute(
         frame,
         title=escape(heading),
-        about=escape(f"{sizes}{open_runs}, {lost:,} diverged."),
+        about=escape(f"{sizes}{open_runs}, {lost:,} diverged.{unfit}"),
         claims=texts[0],
         provenance=texts[1],
         version=jaxreg.__version__,

@@ -50,7 +50,8 @@ function point(panel, c, i, near, run = null) {
     tell(x, xs[i]),
     `${measure().toLowerCase()} ${format(cell.estimate)} [${format(cell.low)}, ${format(cell.high)}], n ${cell.n}, ${cell.left} left out`,
   );
-  const runs = (panel.runs[c] ??= xs.map((_, k) => asked.runs(scene.where(f, c, k))));
+  const shown = !isShare(); // single truth values, 0 or 1, are no picture of a share
+  const runs = (panel.runs[c] ??= xs.map((_, k) => (shown ? asked.runs(scene.where(f, c, k)) : null)));
   const held = range(xs.length).filter((k) => runs[k]),
     at = held.length ? nearestOf(held, i) : null;
   panel.point = { c, i, run: 0 };

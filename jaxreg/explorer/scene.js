@@ -88,8 +88,11 @@ function describe(scene) {
     view === "difference" && chosen.axis ? `from ${tell(chosen.axis, chosen.baseline)}` : "",
     fixed.length ? `at ${fixed.map((dim) => tell(dim, chosen.at[dim])).join(", ")}` : "",
   ];
+  const none = flat.every(({ estimate }) => !Number.isFinite(estimate)) ? "No run has a number to show here" : "";
+  const alone = !none && /interval/.test(band) && most < 2 ? "A single run has no interval" : "";
   const parts = [
     what.filter(Boolean).join(", "),
+    none || alone,
     `${band}; n = ${least === most ? most : `${least} to ${most}`}${view === "diverged" ? "" : `, ${left} left out in all (diverged or not finite)`}`,
     facets.length < all.facets ? `${facets.length} of ${all.facets} facets shown` : "",
     colours.length < all.colours ? `${colours.length} of ${all.colours} colours shown` : "",

@@ -251,7 +251,7 @@ const population = ((data) => {
     dims: data.dims,
     axes: data.axes,
     runs: data.runs,
-    missing: data.missing,
+    lost: state.values.every((is) => is !== 1), // whether no run is fine
     levels,
     variables,
     flags,

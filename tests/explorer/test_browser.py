@@ -185,6 +185,26 @@ def test_categories_are_shares_by_name(visit):
     _choose(page, "variable", "each fate")
     agrees(page, named=False)
     assert f", {diverged.sum()} left out in all" in page.locator("#caption").inner_text()
+    page.focus("#charts [tabindex='0']")
+    assert page.locator("#readout").inner_text().endswith("left out")  # and no single run, which is 0 or 1
+
+    # Held at the baseline itself, all differences would be 0.
+    _choose(page, "view", "paired difference from a baseline")
+    _choose(page, "x", "fate")
+    _choose(page, "axis", "rate")
+    assert "from rate 1, at rate 2" in page.locator("#caption").inner_text()
+    _choose(page, "baseline", "2")
+    assert "from rate 2, at rate 1" in page.locator("#caption").inner_text()
+
+
+def test_what_is_not_there_is_said(visit):
+    axes, gone = ("seed", "rate"), np.ones((4, 2), bool)
+    page = visit(jr.explore(xr.Dataset({"loss": (axes, np.full((4, 2), np.nan)), "diverged": (axes, gone)})))
+    assert "Share that diverged over seed. 95 % Wilson interval; n = 4." in page.locator("#caption").inner_text()
+    _choose(page, "view", "mean, with its interval")
+    assert "No run has a number to show here" in page.locator("#caption").inner_text()
+    page = visit(jr.explore(xr.Dataset({"loss": (axes, np.ones((1, 2))), "diverged": (axes, ~gone[:1])})))
+    assert "A single run has no interval" in page.locator("#caption").inner_text()
 
 
 def test_single_runs_by_mouse_and_keys(visit):

@@ -94,6 +94,16 @@ def test_a_variable_of_which_nothing_fits_has_its_means():
         np.testing.assert_allclose(_numbers(held["moments"][part]), expected[name], rtol=1e-12)
 
 
+def test_a_variable_that_does_not_fit_at_all_is_named():
+    random = np.random.default_rng(0)
+    axes = ("seed", "rate")
+    population = xr.Dataset({name: (axes, random.random((2, 8000))) for name in ("first", "second")})
+    population["diverged"] = (axes, np.zeros((2, 8000), bool))
+    page = jr.explore(population.assign_coords(rate=np.arange(8000) / 2), megabytes=0.5)
+    assert [*_held(page)["variables"]] == ["first"]
+    assert "0 diverged. Left out, as they do not fit: second.</p>" in page.html
+
+
 def test_what_is_small_is_kept_whole_and_the_rest_shares_what_is_left():
     arrays = {
         "history": xr.DataArray(np.zeros((10, 100), np.float32), dims=("seed", "step")),

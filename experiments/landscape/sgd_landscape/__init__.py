@@ -116,7 +116,12 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         progress=progress,
     )
     count = counts["fate_count"].sum("block", dtype=np.int64).rename(rate="learning_rate")
+    names = {
+        "flag_values": list(range(len(FATES))),
+        "flag_meanings": " ".join(name.replace(" ", "_") for name in FATES),
+    }
     return population.assign(
+        fate=population["fate"].assign_attrs(names),
         control=controls.sel(initial_weight=config.start, drop=True),
         fate_count=count.assign_coords(rates),
         control_fate=_name_fates(controls.isel(step=-1, drop=True).sel(initial_weight=weights)),
