@@ -140,7 +140,7 @@ def _make(order: Order) -> Entry:
     times = f"{computed - began:.1f} s computing, {drawn - computed:.1f} s drawing"
     print(f"{order.name}: {times}; {programs}", flush=True)
     jax.clear_caches()  # programs of one figure serve no other: memory is that of the largest, not of all
-    made = json.loads(dataset.attrs["provenance"])
+    made = json.loads(dataset.attrs.get("provenance", "{}"))  # none where a study puts its dataset together itself
     width, height = drawing.get_size_inches()
     return Entry(
         name=order.name,
@@ -149,7 +149,7 @@ def _make(order: Order) -> Entry:
         inches=(float(width), float(height)),
         runs=describe(dataset),
         ledger=rows,
-        provenance={"config": dataclasses.asdict(order.config), "history": made.pop("history"), **made},
+        provenance={"config": dataclasses.asdict(order.config), "history": made.pop("history", []), **made},
         movies=movies,
         subject=order.subject,
         preset=order.preset,

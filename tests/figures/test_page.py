@@ -477,6 +477,14 @@ def _drawn(packages, name="plain"):
     return sys.modules[f"{packages[0]}.{name}"].DRAWN
 
 
+def test_a_study_that_puts_its_dataset_together_itself(main, packages, tmp_path):
+    experiment = tmp_path / packages[1] / "plain.py"
+    bare = experiment.read_text().replace("progress=False)", "progress=False).drop_attrs(deep=False)")
+    experiment.write_text(bare)
+    assert main("plain") == 0
+    assert "config.sides" in _Page((tmp_path / "out" / "index.html").read_text(encoding="utf-8")).text
+
+
 def test_second_call_draws_again_but_computes_nothing(main, packages, tmp_path):
     assert main("plain") == 0
     store = open_catalog(Folder(tmp_path / "out" / "plain-quick.zarr"))

@@ -70,6 +70,7 @@ def test_searches_cost_the_same_and_find_what_is_better_than_the_start(tmp_path)
     for place in range(2):
         np.testing.assert_allclose(result["on_the_way"][place, :, -1], validation[:, place])
     assert result["test_loss"].notnull().all()
+    assert "provenance" in result.attrs  # which the page of figures shows
 
 
 def _made_up(**changed):
