@@ -8,12 +8,12 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.integrity import count_missing, examine, repair
 from jaxreg.engine.locating import StoreLike, check_rights, find_place
-from jaxreg.engine.places import as_store_error, is_new
+from jaxreg.engine.places import as_store_error, is_new, silent
 from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import JaxregError, StoreError
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         with answer_signals(lambda: f"{given.store}: interrupted; what it holds stays, the same command looks again."):
-            code, lines = verify(given.store, given.repair)
+            code, lines = verify(given.store, given.repair, lambda text: _say([text], sys.stderr))
     except JaxregError as error:
         _say([str(error)], sys.stderr)
         return UNKNOWN
@@ -65,13 +65,13 @@ def _run_study_command(name: str, arguments: Sequence[str]) -> int:
     return int(getattr(importlib.import_module(module), function)(arguments))
 
 
-def verify(store: StoreLike, mend: bool = False) -> tuple[int, list[str]]:
+def verify(store: StoreLike, mend: bool = False, tell: Callable[[str], None] = silent) -> tuple[int, list[str]]:
     """Name every file of a store that is damaged, missing or from elsewhere.
 
     Metadata, labels and the marks of done runs are repaired from what the store holds twice. Lost results are marked as
     not done, so that the same sweep computes them again, and only them. What lies in the place of a file and may be
-    somebody's is moved aside. Exit codes: 0 all is there and right, 1 files are damaged, 2 nothing can be said, 3 every
-    file is right, but runs that were asked for are missing.
+    somebody's is moved aside. `tell` says what is waited for. Exit codes: 0 all is there and right, 1 files
+    are damaged, 2 nothing can be said, 3 every file is right, but runs that were asked for are missing.
     """
     place = find_place(store)
     if mend:
@@ -79,7 +79,7 @@ def verify(store: StoreLike, mend: bool = False) -> tuple[int, list[str]]:
     with as_store_error(place):
         if is_new(place):
             raise StoreError("store", str(place), "holds nothing", "Give the folder that a sweep wrote")
-        with place.hold() as hold:
+        with place.hold(tell) as hold:
             catalog = open_catalog(hold.place)
             found = examine(catalog)
             moved = repair(catalog, found) if mend else []

@@ -117,8 +117,10 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     """Measure the entries of `config.only`; with `store`, each is kept there as JSON, and one that is kept is read.
 
     Raises:
-        StoreError: what is kept was measured with other settings.
+        StoreError: what is kept was measured with other settings; or `store` is a URL.
     """
+    if "://" in str(store):
+        raise StoreError("store", store, "must be a folder: what is measured is kept as JSON", "Give a path")
     kept = None if store is None else Path(store) / JSON_NAME
     record = _open(config, kept)
     say = functools.partial(print, file=sys.stderr) if progress else lambda *_: None

@@ -58,7 +58,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         partial(differentiate, hidden=config.hidden, epochs=config.epochs),
         {"seed": jr.seeds(config.seeds), "learning_rate": np.array(config.rates)},
         args=tuple(np.asarray(part, float if part.ndim > 1 else int) for part in data[:4]),
-        store=None if store is None else Path(store),
+        store=store,
         x64=True,
         progress=progress,
     ).load()

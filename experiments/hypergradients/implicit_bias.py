@@ -87,12 +87,11 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         SLOW: single | {"learning_rate": config.slow_rate},
     }
     seeds, scales = jr.seeds(config.seeds), np.array(config.scales)
-    folder = None if store is None else Path(store)
     trained = jr.sweep(
         train,
         {"seed": seeds, "algorithm": jr.cases(methods), "scale": scales},
         dims={"coef": ("coordinate",)},
-        store=None if folder is None else folder / "trainings",
+        store=jr.study.beside(store, "trainings"),
         x64=True,
         progress=progress,
     ).load()
@@ -109,7 +108,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         steps=_FITTING_STEPS,
         axes=places,
         args=(basis, coef),
-        store=None if folder is None else folder / "fits",
+        store=jr.study.beside(store, "fits"),
         x64=True,
         progress=progress,
     ).isel(restart=0)

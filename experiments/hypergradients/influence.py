@@ -68,7 +68,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
             "precision": ranking,
             "test_accuracy": ranking,
         },
-        store=None if store is None else Path(store),
+        store=store,
         progress=progress,
     ).load()
     for name, words in _WORDS.items():

@@ -73,8 +73,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     whole = partial(make, budget=config.epochs)
 
     def given(name: str) -> dict[str, Any]:
-        folder = None if store is None else Path(store) / name
-        return {"axes": {"seed": seeds}, "args": data, "store": folder, "progress": progress}
+        return {"axes": {"seed": seeds}, "args": data, "store": jr.study.beside(store, name), "progress": progress}
 
     descent: dict[str, Any] = {"bounds": bounds, "mode": "reverse", "steps": config.gradients}
     tuned = hg.tune(whole, start, optax.adam(0.3), **descent, **given("gradient")).isel(restart=0).load()

@@ -67,8 +67,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         over `draw`, `strength_step` and `column`; attribute `sparse_noise`.
     """
     check_settings(config)
-    folder = None if store is None else Path(store)
-    result = xr.merge([_tune_ridges(config, folder, progress), _tune_strengths(config, folder, progress)])
+    result = xr.merge([_tune_ridges(config, store, progress), _tune_strengths(config, store, progress)])
     for name, (units, words) in _WORDS.items():
         result[name].attrs.update(units=units, long_name=words)
     return result.assign_attrs(sparse_noise=config.sparse_noise)
@@ -114,19 +113,19 @@ def sparse_of(penalty: Any, noise: float, correlation: float, *, seed: Any) -> h
     return hg.LinearCriterion(X[fitted], y[fitted], penalty=penalty, X_validation=X[held], y_validation=y[held])
 
 
-def _tune_ridges(config: Config, folder: Path | None, progress: bool) -> xr.Dataset:
+def _tune_ridges(config: Config, store: str | Path | None, progress: bool) -> xr.Dataset:
     seeds, make = jr.seeds(config.seeds), partial(ridge_of, noise=config.noise)
     given: dict[str, Any] = {"axes": {"seed": seeds}, "x64": True, "progress": progress}
 
-    def keep(name: str) -> Path | None:
-        return None if folder is None else folder / name
-
     tuned = hg.tune(
         make, {"alpha": _BASE}, optax.adam(0.2), steps=config.steps, bounds={"alpha": (_LOW, _HIGH)},
-        store=keep("gradient"), **given,
+        store=jr.study.beside(store, "gradient"), **given,
     ).isel(restart=0).load()  # fmt: skip
     values = {"grid": np.geomspace(_LOW, _HIGH, 2 * config.steps), "decades": np.geomspace(_LOW, _HIGH, 6)}
-    grids = {name: hg.grid(make, {"alpha": at}, store=keep(name), **given).load() for name, at in values.items()}
+    grids = {
+        name: hg.grid(make, {"alpha": at}, store=jr.study.beside(store, name), **given).load()
+        for name, at in values.items()
+    }
     searches = {"gradient": tuned, **grids}
     least = grids["grid"]["best_value"]
     chosen = np.stack([search["best/alpha"].values for search in searches.values()], 1)
@@ -164,7 +163,7 @@ def _measure(keys: Any, chosen: Any, grid: Any, noise: float) -> tuple[Any, Any]
     return jax.lax.map(one, (keys, chosen))
 
 
-def _tune_strengths(config: Config, folder: Path | None, progress: bool) -> xr.Dataset:
+def _tune_strengths(config: Config, store: str | Path | None, progress: bool) -> xr.Dataset:
     seeds = jr.seeds(config.draws, root=1)
     ones = np.ones(SPARSE_COLUMNS)
     given: dict[str, Any] = {"axes": {"seed": seeds}, "x64": True, "progress": progress}
@@ -174,10 +173,10 @@ def _tune_strengths(config: Config, folder: Path | None, progress: bool) -> xr.D
 
     tuned = hg.tune(
         make(Weighted(L1(_BASE), ones)), {"factors": 0.2 * ones}, optax.adam(0.2), steps=config.strength_steps,
-        bounds={"factors": (1e-3, 1e3)}, store=None if folder is None else folder / "strengths", **given,
+        bounds={"factors": (1e-3, 1e3)}, store=jr.study.beside(store, "strengths"), **given,
     ).isel(restart=0).load()  # fmt: skip
     lasso = hg.grid(
-        make(L1(_BASE)), {"alpha": np.geomspace(_LOW, 1.0, 100)}, store=None if folder is None else folder / "lasso",
+        make(L1(_BASE)), {"alpha": np.geomspace(_LOW, 1.0, 100)}, store=jr.study.beside(store, "lasso"),
         **given,
     ).load()  # fmt: skip
     fits = np.stack([_BASE * tuned["best/factors"].values, lasso["best/alpha"].values[:, None] * ones], 1)

@@ -92,7 +92,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
             "plane_seed": jr.seeds(config.plane_seeds),
         },
         dims={"region": {"horizontal": _GRID, "vertical": _GRID}},
-        store=t5.beside(store, "plane"),
+        store=jr.study.beside(store, "plane"),
         progress=progress,
     )
     value, slope = zip(*map(differentiate, config.activations), strict=True)

@@ -94,7 +94,10 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         **shared,
     ).load()
     compiled = jr.sweep(
-        partial(stop, **settings), {"seed": jr.seeds(config.checked)}, store=t5.beside(store, "compiled"), **shared
+        partial(stop, **settings),
+        {"seed": jr.seeds(config.checked)},
+        store=jr.study.beside(store, "compiled"),
+        **shared,
     ).load()
     runs = t5.describe(_apply(history, rules), data, config.dataset)  # rules are in shares and nats
     stopped = compiled["stopped_epoch"].values

@@ -116,11 +116,6 @@ def follow(*data: Any, record: Sequence[str], scale: Any = None, **settings: Any
     return {name: history[name] for name in record}
 
 
-def beside(store: str | Path | None, what: str) -> Path | None:
-    """The store of a study's second sweep."""
-    return None if store is None else Path(store).with_name(f"{Path(store).stem}-{what}.zarr")
-
-
 def describe(result: xr.Dataset, data: Dataset, dataset: str) -> xr.Dataset:
     """The same with accuracies in per cent, units, and what claims and figures need to know of the data."""
     kinds = {name: str(name).rpartition("_")[2] for name in result.data_vars}

@@ -34,7 +34,7 @@ def forecast_for(
         programs=len(programs),
         runs=cells,
         chunk={axis.name: length for axis, length in zip(axes, box.lengths, strict=True)},
-        calls=len(list(tile_region(whole, axes, box))),
+        calls=sum(1 for _ in tile_region(whole, axes, box)),
         devices=1,
         peak_bytes=max(program.total_bytes for program in compiled),
         result_bytes=cells * per_cell,

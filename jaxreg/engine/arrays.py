@@ -5,6 +5,7 @@ import functools
 import itertools
 import math
 import struct
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from jaxreg.engine.outputs import padding_value
 from jaxreg.engine.sealing import seal, unseal
 
 _CODEC = numcodecs.Zstd(level=1, checksum=True)
+_PLAIN = numcodecs.Zstd(level=-1, checksum=True)  # any reader's as well: finds what is repeated, at six times the speed
+_SAMPLE, _WORTH = 2**14, 0.75  # bytes that are tried, and the share of them that the slower level must get them down to
 Place = slice | np.ndarray
 
 
@@ -82,17 +85,24 @@ class StoredArray:
             max(0, min(len(labels[dim]) - part.start, part.stop - part.start)) for dim, part in self._bound(index)
         ]
         note = struct.pack(f"<{len(counts)}I", *counts) + _CODEC.encode(np.packbits(piece.cells))
-        frame = _CODEC.encode(np.ascontiguousarray(piece.values).reshape(-1).view(np.uint8))
+        frame = _compress(np.ascontiguousarray(piece.values).reshape(-1).view(np.uint8))
         return seal(frame, note, self._bind(store, index, labels, note))
 
     def check(self, data: bytes, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray]) -> np.ndarray:
         """Which cells a file holds, once its seal is right; DamageError otherwise."""
         return self._unseal(data, store, index, labels)[1]
 
-    def unpack(self, data: bytes, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray]) -> Piece:
-        """What a file holds, once its seal is right; DamageError otherwise."""
+    def unpack(
+        self,
+        data: bytes,
+        store: str,
+        index: Sequence[int],
+        labels: Mapping[str, np.ndarray],
+        out: np.ndarray | None = None,
+    ) -> Piece:
+        """What a file holds, in `out` if given, once its seal is right; DamageError otherwise."""
         frame, cells = self._unseal(data, store, index, labels)
-        values = np.empty(self.chunks, self.dtype)
+        values = np.empty(self.chunks, self.dtype) if out is None else out
         _CODEC.decode(frame, values.reshape(-1).view(np.uint8))
         return Piece(values, cells)
 
@@ -125,14 +135,25 @@ class StoredArray:
         """The axes whose labels a file is bound to, and its part of each; what is kept twice gives labels itself."""
         return [] if self.kept else list(zip(self.dims, self.window(index), strict=False))
 
-    def _bind(self, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray], note: bytes) -> bytes:
+    def _bind(
+        self, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray], note: bytes, is_first: bool = False
+    ) -> bytes:
         """Where a file belongs: the store, the array, the place, and the labels of its cells."""
         parts = [f"{store}/{self.name}/{file_key(index)}".encode(), note]
         bound = self._bound(index)
         if len(note) >= 4 * len(bound):
             counts = struct.unpack_from(f"<{len(bound)}I", note)
-            parts += [labels[d][p.start : p.start + n].tobytes() for (d, p), n in zip(bound, counts, strict=True)]
+            held = [labels[d][p.start : p.start + n] for (d, p), n in zip(bound, counts, strict=True)]
+            parts += [part.tobytes() if is_first else b"%08x" % zlib.crc32(part.view(np.uint8).data) for part in held]
         return b"\0".join(parts)
+
+
+def _compress(values: np.ndarray) -> bytes:
+    """Bytes as a zstd frame, about as they are where compressing them would gain little, as with most floats."""
+    sample = _CODEC.encode(values[:_SAMPLE])
+    if len(values) <= _SAMPLE:
+        return bytes(sample)
+    return bytes((_CODEC if len(sample) < _WORTH * _SAMPLE else _PLAIN).encode(values))
 
 
 class Part(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from jaxreg.engine.lease import hold_lease
-from jaxreg.engine.places import NOTE, PAYLOAD, Hold, Place, Sign
+from jaxreg.engine.places import NOTE, PAYLOAD, Hold, Place, Sign, silent
 from jaxreg.engine.sealing import LARGEST, DamageError, in_threads
 from jaxreg.errors import StoreError
 
@@ -74,17 +74,18 @@ class Bucket:
                 raise DamageError("is larger than what was written there")
             return bytes(found.bytes()), _sign(found.meta)
 
-    def write(self, files: Mapping[str, bytes], mark: str = "", seen: MutableMapping[str, Sign] | None = None) -> None:
+    def write(self, files: Mapping[str, bytes]) -> None:
         """Put each object whole: the first and the last by themselves, the others a few at once."""
+        for batch in _batches(files):
+            in_threads(self._put, batch, map(files.__getitem__, batch))
+
+    def write_if(self, files: Mapping[str, bytes], seen: MutableMapping[str, Sign]) -> None:
+        """The same for objects that are as they were seen, or hold these bytes."""
 
         def put(name: str) -> None:
-            if seen is None:
-                self._put(name, files[name])
-            else:
-                seen[name] = self.put_seen(name, files[name], seen[name])
+            seen[name] = self.put_seen(name, files[name], seen[name])
 
-        names = list(files)
-        for batch in (names[:1], names[1:-1], names[1:][-1:]):
+        for batch in _batches(files):
             in_threads(put, batch)
 
     def put_seen(self, name: str, data: bytes, seen: Sign) -> Sign:
@@ -136,15 +137,15 @@ class Bucket:
         """Nothing: several objects cannot be put at once, so that `places.fill` makes it, under the lease."""
 
     @contextlib.contextmanager
-    def hold(self) -> Iterator[Hold]:
+    def hold(self, tell: Callable[[str], None] = silent) -> Iterator[Hold]:
         """Hold the lease; who may write nothing can look without it, and no further."""
         with contextlib.ExitStack() as stack:
             try:
-                check, stale = (hold := stack.enter_context(hold_lease(self))).check, hold.stale
+                lease = stack.enter_context(hold_lease(self, tell))
             except PermissionError as error:
-                check, stale = functools.partial(_raise, error), None
-            held = _Held(self.store, self.label, self.is_read_only, check, was_empty=not self.exists())
-            yield Hold(stale, check, lambda: None, held)
+                lease = Hold(None, functools.partial(_raise, error), lambda: None, self)
+            held = _Held(self.store, self.label, self.is_read_only, lease.check, was_empty=not self.exists())
+            yield lease._replace(place=held)
 
     def tidy(self) -> None:
         """Remove what a killed writer laid out for workers."""
@@ -188,21 +189,18 @@ class _Held(Bucket):
     was_empty: bool = dataclasses.field(default=False, compare=False)  # what we did not put is not there
     seen: dict[str, Sign] = dataclasses.field(default_factory=dict, compare=False)
 
-    def write(self, files: Mapping[str, bytes], mark: str = "", seen: MutableMapping[str, Sign] | None = None) -> None:
-        """Put each object whole, on that condition."""
-        if files and all(
-            name.startswith(PAYLOAD) for name in files
-        ):  # named by their bytes, large: parts know no condition
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Put each object whole, on that condition; not data for workers: it is put in parts, which know none."""
+        if any(name.startswith(PAYLOAD) for name in files):
             self.check()
-            super().write(files, mark)
+            super().write(files)
             return
-        known = self.seen if seen is None else seen
-        new = [name for name in files if name not in known]
+        new = [name for name in files if name not in self.seen]
         if new:
             signs = [None] * len(new) if self.was_empty else in_threads(self.sign, new)
             self.check()
-            known.update(zip(new, signs, strict=True))
-        super().write(files, mark, known)
+            self.seen.update(zip(new, signs, strict=True))
+        self.write_if(files, self.seen)
 
     def remove(self, name: str) -> None:
         """Remove an object, if it is there, right after the lease was ours: no object store removes on a condition."""
@@ -239,6 +237,12 @@ def open_url(url: str) -> Bucket:
     except (obstore.exceptions.BaseError, ValueError, TypeError) as error:
         remedy = "Mend the URL, or what the environment says of the account"
         raise StoreError("store", url, f"cannot be opened ({_first_line(error)})", remedy) from error
+
+
+def _batches(files: Mapping[str, bytes]) -> list[list[str]]:
+    """The names to put one batch after the other: the first, those between, the last."""
+    names = list(files)
+    return [names[:1], names[1:-1], names[1:][-1:]]
 
 
 def _sign(told: Mapping[str, Any]) -> Sign:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 
-from jaxreg.engine.arrays import Piece, StoredArray, file_key, outer
+from jaxreg.engine.arrays import Part, Piece, StoredArray, file_key, outer
 from jaxreg.engine.catalog import Catalog
 from jaxreg.engine.execute import Block
 from jaxreg.engine.grid import Region
@@ -18,13 +18,13 @@ FileName = tuple[str, tuple[int, ...]]  # its array, and its place in it
 
 
 class Pieces:
-    """Files of a store that are being filled, in memory; `begin` gives what a file holds at first."""
+    """Files of a store that are being filled, in memory; `begin` gives what a file holds at first, None for nothing."""
 
-    def __init__(self, catalog: Catalog, begin: Callable[[StoredArray, tuple[int, ...]], Piece]) -> None:
+    def __init__(self, catalog: Catalog, begin: Callable[[StoredArray, tuple[int, ...]], Piece | None]) -> None:
         self.catalog = catalog
         self.bytes = 0  # of files that must be written
         self._begin = begin
-        self._pieces: dict[FileName, Piece] = {}
+        self._pieces: dict[FileName, Piece | None] = {}
         self._changed: set[FileName] = set()
 
     def fill(self, positions: Region, block: Block) -> None:
@@ -38,9 +38,7 @@ class Pieces:
                 padded[tuple(map(slice, values.shape))] = values
                 values = padded
             for part in array.split(parts):
-                piece = self._open(array, part.file)
-                piece.values[outer(part.inside, array.chunks)] = values[outer(part.of_block, values.shape)]
-                piece.cells[outer(part.inside[: array.cells], array.chunks)] = True
+                self._fill_file(array, part, values[outer(part.of_block, values.shape)])
 
     def pack(self) -> dict[str, bytes]:
         """The files that changed, sealed."""
@@ -50,17 +48,26 @@ class Pieces:
 
     def _pack(self, name: str, index: tuple[int, ...]) -> bytes:
         piece, labels = self._pieces[name, index], self.catalog.labels
+        assert piece is not None  # it was filled
         return self.catalog.arrays[name].pack(piece, self.catalog.store_id, index, labels)
 
-    def _open(self, array: StoredArray, index: tuple[int, ...]) -> Piece:
-        """The file of an array at `index`, to be changed."""
-        key = (array.name, index)
+    def _fill_file(self, array: StoredArray, part: Part, values: np.ndarray) -> None:
+        """Put values into a file; those of a whole file are kept as they are, since copying them takes a while."""
+        key = (array.name, part.file)
         if key not in self._pieces:
-            self._pieces[key] = self._begin(array, index)
+            self._pieces[key] = self._begin(array, part.file)
+        if values.shape == array.chunks and values.dtype == array.dtype:
+            piece = Piece(values, np.ones(array.chunks[: array.cells], bool))
+        else:
+            piece = self._pieces[key] or array.blank()
+            if not piece.values.flags.writeable:
+                piece = Piece(piece.values.copy(), piece.cells)
+            piece.values[outer(part.inside, array.chunks)] = values
+            piece.cells[outer(part.inside[: array.cells], array.chunks)] = True
+        self._pieces[key] = piece
         if key not in self._changed:
             self._changed.add(key)
-            self.bytes += self._pieces[key].values.nbytes
-        return self._pieces[key]
+            self.bytes += piece.values.nbytes
 
 
 class Buffer(Pieces):
@@ -84,7 +91,7 @@ class Buffer(Pieces):
         if not self._marked:
             return
         guard()
-        self.catalog.place.write(self.pack(), seen=self._seen)
+        self.catalog.place.write_if(self.pack(), self._seen)
         guard()
         write_done(self.catalog, self.held, sorted(self._marked))
         self._changed.clear()
@@ -96,25 +103,25 @@ class Buffer(Pieces):
         """Keep nothing of these arrays, whose files others write for now; what came in has been written."""
         self._pieces = {key: piece for key, piece in self._pieces.items() if key[0] not in names}
 
-    def _begin_seen(self, array: StoredArray, index: tuple[int, ...]) -> Piece:
+    def _begin_seen(self, array: StoredArray, index: tuple[int, ...]) -> Piece | None:
         file = self.catalog.file(array, index)
         self._seen[file] = self.catalog.place.sign(file)
-        return array.blank() if self._seen[file] is None else self._read(array, index)
+        return None if self._seen[file] is None else self._read(array, index)
 
-    def _read(self, array: StoredArray, index: tuple[int, ...]) -> Piece:
+    def _read(self, array: StoredArray, index: tuple[int, ...]) -> Piece | None:
         """A file as it is; what a forgotten extension left, whose cells nobody holds, is begun anew."""
         try:
             return self.catalog.read(array, index)
         except DamageError as error:
             if self.held[array.window(index)].any():
                 raise FileExistsError(f"{array.name}/{file_key(index)} {error}") from error
-            return array.blank()
+            return None
 
     def _forget(self) -> None:
         """Drop the files that are full, and all where they are too many to be kept."""
-        partial = {key: piece for key, piece in self._pieces.items() if not piece.cells.all()}
-        if sum(piece.values.nbytes for piece in partial.values()) > KEPT_BYTES:
+        partial = {key: piece for key, piece in self._pieces.items() if piece and not piece.cells.all()}
+        if sum(piece.values.nbytes for piece in partial.values() if piece) > KEPT_BYTES:
             partial = {}
-        self._pieces = partial
+        self._pieces = {**partial}
         files = [self.catalog.file(self.catalog.arrays[name], index) for name, index in partial]
         self._seen = {file: self._seen[file] for file in files}

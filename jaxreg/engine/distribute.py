@@ -1,12 +1,11 @@
 """A sweep on the workers of an executor: this process sends tiles and keeps what comes back; it touches no device."""
 
-import collections
 import contextlib
 import dataclasses
 import queue
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -14,7 +13,7 @@ from jaxreg.engine import worker
 from jaxreg.engine.axes import Axis, Group
 from jaxreg.engine.execute import Block, Tally
 from jaxreg.engine.forecast import Trial
-from jaxreg.engine.grid import Box, Region, Tile
+from jaxreg.engine.grid import Box, Region, Tile, Waiting
 from jaxreg.engine.places import PAYLOAD, as_store_error
 from jaxreg.engine.provenance import describe_function
 from jaxreg.engine.reporting import Report
@@ -161,14 +160,14 @@ class Dispatch:
 
     def run(
         self,
-        tiles: Sequence[Tile],
+        tiles: Iterable[Tile],
         box: Box,
         change_box: Callable[[Box], None] = lambda box: None,
         is_fixed: bool = True,
     ) -> Box:
         """Run every tile in chunks of the shape `box`, or smaller where a worker says so; return the last shape."""
         loan = None if self.store is None else self.store.lend(tiles)
-        waiting = collections.deque(tiles)
+        waiting, left = Waiting(tiles), sum(1 for _ in tiles)
         answers: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         sent: dict[Future[Any], worker.Job] = {}
         pace = _Pace()
@@ -183,8 +182,9 @@ class Dispatch:
             while waiting or sent:
                 self.heed()
                 while waiting and len(sent) < max(LEAST_SENT, SENT_EACH * len(self.team.hosts)):
-                    chosen = self._take(waiting, pace)
-                    if chosen:
+                    chosen = self._take(waiting, pace, left)
+                    left -= len(chosen)
+                    if not self._is_broken(chosen[0].program):
                         send(self._describe_job(chosen, box, is_fixed, loan))
                 if not sent:
                     break
@@ -206,15 +206,18 @@ class Dispatch:
             self.tally.running += time.perf_counter() - began
         return box
 
-    def _take(self, waiting: "collections.deque[Tile]", pace: "_Pace") -> list[Tile]:
-        """The next tiles of one program, for one task; none of a program that is broken."""
-        number = waiting[0].program
-        share = max(1, len(waiting) // (SENT_EACH * max(1, len(self.team.hosts))))
+    def _take(self, waiting: Waiting, pace: "_Pace", left: int) -> list[Tile]:
+        """The next tiles of one program, of `left` ones, for one task."""
+        number = waiting.first.program
+        share = max(1, left // (SENT_EACH * max(1, len(self.team.hosts))))
         most = 1 if self.programs[number] is None else min(pace.tiles, share)
-        chosen = [waiting.popleft()]
-        while waiting and len(chosen) < most and waiting[0].program == number:
-            chosen.append(waiting.popleft())
-        return [] if self.programs[number] is None or number in self.broken else chosen
+        chosen = [waiting.pop()]
+        while waiting and len(chosen) < most and waiting.first.program == number:
+            chosen.append(waiting.pop())
+        return chosen
+
+    def _is_broken(self, number: int) -> bool:
+        return self.programs[number] is None or number in self.broken
 
     def _describe_job(self, tiles: Sequence[Tile], box: Box, is_fixed: bool, loan: Loan | None) -> worker.Job:
         program = self.programs[tiles[0].program]

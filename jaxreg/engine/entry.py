@@ -121,8 +121,10 @@ def sweep(
     report = Report(progress)
     with settled(x64):
         with answer_signals(str if place is None else functools.partial(describe_start, place)):
+            if (rehearsal := find_rehearsal()) is not None and rehearsal.is_alone:
+                chunk_size, devices, executor = 1, jax.local_devices()[:1], None
             study = _prepare(run, axes, args, dims, chunk_size, devices, executor)
-            if (rehearsal := find_rehearsal()) is not None:
+            if rehearsal is not None:
                 rehearsal.calls.append(Call(run, dict(axes), tuple(args), bool(x64)))
                 return _rehearse(study, rehearsal)
             data = fingerprint_data(study.args)
@@ -285,7 +287,7 @@ def _sweep_store(study: _Study, place: Place, environment: dict[str, Any], tally
         tally.found = math.prod(len(axis.labels) for axis in study.axes)
         _tell(place, finished[1], report)
         return _named(study, finished[0], names)
-    with open_store(place, identity, environment, study.axes, outputs, study.box) as store:
+    with open_store(place, identity, environment, study.axes, outputs, study.box, report.say) as store:
         if store.stale:
             report.say(f"{place}: taking over from {store.stale}, which ended without closing it")
         if report.is_on:

@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 from jaxreg.engine.chunks import count_halvings, footprint
 from jaxreg.engine.devices import memory_budget
-from jaxreg.engine.grid import Box, Region, Tile, cut_tile
+from jaxreg.engine.grid import Box, Region, Tile, Waiting, cut_tile
 from jaxreg.engine.nesting import calling_host
 from jaxreg.engine.program import MEMBERS, chunk_values, compile_chunk
 from jaxreg.engine.reporting import Report
@@ -92,7 +92,7 @@ class Execution:
 
     def run(
         self,
-        tiles: Sequence[Tile],
+        tiles: Iterable[Tile],
         box: Box,
         change_box: Callable[[Box], None] = lambda box: None,
         is_fixed: bool = True,
@@ -106,8 +106,8 @@ class Execution:
         with calling_host([program.member for program in self.programs if program is not None]):
             return self._run(tiles, box, change_box, is_fixed)
 
-    def _run(self, tiles: Sequence[Tile], box: Box, change_box: Callable[[Box], None], is_fixed: bool) -> Box:
-        waiting = collections.deque(tiles)
+    def _run(self, tiles: Iterable[Tile], box: Box, change_box: Callable[[Box], None], is_fixed: bool) -> Box:
+        waiting = Waiting(tiles)
         started: collections.deque[_Call] = collections.deque()
         halving = _Halving(box)
         began, compiling = time.perf_counter(), self.tally.compiling
@@ -134,24 +134,23 @@ class Execution:
                 if started and not one_at_a_time:
                     one_at_a_time = True  # what is under way may be all that stands in the way
                     continue
-                waiting.extendleft(call.tile for call in reversed(started))
+                waiting.put_back([call.tile for call in started])
                 started.clear()
                 if shortage.is_permanent:
                     change_box(halving.shrink_for_good())
                 elif not halving.shrink():
-                    self._give_up(waiting[0].program, _needs_more_memory(self._label(waiting[0].program), shortage))
+                    self._give_up(
+                        waiting.first.program, _needs_more_memory(self._label(waiting.first.program), shortage)
+                    )
         self.tally.running += time.perf_counter() - began - (self.tally.compiling - compiling)
         return halving.box
 
-    def _start_next(
-        self, waiting: "collections.deque[Tile]", started: "collections.deque[_Call]", halving: "_Halving"
-    ) -> None:
-        pieces = list(cut_tile(waiting.popleft(), halving.box))
-        waiting.extendleft(reversed(pieces))
-        tile = waiting[0]
+    def _start_next(self, waiting: Waiting, started: "collections.deque[_Call]", halving: "_Halving") -> None:
+        waiting.put_back(list(cut_tile(waiting.pop(), halving.box)))
+        tile = waiting.first
         program = self.programs[tile.program]
         if program is None or tile.program in self.broken:
-            waiting.popleft()
+            waiting.pop()
             return
         try:
             compiled = self._compile(tile.program, program, halving.box)
@@ -162,7 +161,7 @@ class Execution:
             self._give_up(tile.program, error)
             return
         started.append(call)
-        waiting.popleft()
+        waiting.pop()
 
     def _finish_first(self, started: "collections.deque[_Call]") -> None:
         call = started[0]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jaxreg.engine.lock import hold_folder, hold_lock, leave_note
 from jaxreg.engine.manifest import GROUP
-from jaxreg.engine.places import Hold, Place, Sign
+from jaxreg.engine.places import Hold, Place, Sign, silent
 from jaxreg.engine.sealing import LARGEST, PARTIAL, DamageError, make_room, read_plain, sync_folder, write_files
 
 AS_IT_IS = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
@@ -45,16 +45,19 @@ class Folder:
         """The bytes of a plain file."""
         return read_plain(self.path / name, most)
 
-    def write(self, files: Mapping[str, bytes], mark: str = "", seen: MutableMapping[str, Sign] | None = None) -> None:
+    def write(self, files: Mapping[str, bytes]) -> None:
         """Replace each file whole, in this order; folders are not made: one that is gone is an error."""
+        write_files({self.path / name: data for name, data in files.items()})
+
+    def write_if(self, files: Mapping[str, bytes], seen: MutableMapping[str, Sign]) -> None:
+        """The same for files that are as they were seen, or hold these bytes."""
         for name, data in files.items():
-            if seen is not None and self.sign(name) != seen[name] and not self._holds(name, data):
+            if self.sign(name) != seen[name] and not self._holds(name, data):
                 raise FileExistsError(f"{name} was written by another process")
         try:
-            write_files({self.path / name: data for name, data in files.items()}, mark)
+            write_files({self.path / name: data for name, data in files.items()}, mark=f".{secrets.token_hex(4)}")
         finally:  # an interrupt here must not make our own files look like those of another process
-            if seen is not None:
-                seen.update({name: self.sign(name) for name in files})
+            seen.update({name: self.sign(name) for name in files})
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -104,8 +107,8 @@ class Folder:
         raise FileNotFoundError(errno.ENOENT, "no folder can be made beside it", str(self.path))
 
     @contextlib.contextmanager
-    def hold(self) -> Iterator[Hold]:
-        """Hold the folder's lock, which dies with this process."""
+    def hold(self, tell: Callable[[str], None] = silent) -> Iterator[Hold]:
+        """Hold the folder's lock, which dies with this process: nothing to wait for."""
         with hold_lock(self.path) as stale:
             place = self.path.stat()
 
@@ -119,7 +122,7 @@ class Folder:
         """Remove the files that a killed writer of this store had not finished, and what it laid out for workers."""
         payload = r"\.payload-[0-9a-f]{32}"
         own = r"\d+(\.\d+)*|\.z(array|attrs|group|metadata)|\.owner|\.creating|manifest\.json|\.copy-.+"
-        mark = r"(\.[0-9a-f]{8})?"  # of a worker
+        mark = r"(\.[0-9a-f]{8})?"  # of writers that do not know of each other
         left_over = re.compile(f"({own}|{payload}){mark}{re.escape(PARTIAL)}|{payload}")
         entries = [entry for entry in self.path.iterdir() if entry.is_dir() and not entry.is_symlink()]
         for folder in (self.path, *entries):

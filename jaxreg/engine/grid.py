@@ -1,9 +1,10 @@
 """The cells of a sweep as boxes: regions not yet assigned, the chunk box, and the tiles that fill a region."""
 
+import collections
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from jaxreg.engine.axes import Axis, Group
 
@@ -105,6 +106,50 @@ def tile_region(region: Region, axes: Sequence[Axis], box: Box) -> Iterator[Tile
     for number, groups in enumerate(itertools.product(*(axis.groups for axis in axes))):
         for held in restrict(region, groups):
             yield from cut_tile(Tile(number, held), box)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rest:
+    """The tiles of `region` that are not done, made anew whenever one goes through them: memory holds none of them."""
+
+    region: Region
+    axes: Sequence[Axis]
+    box: Box
+    is_done: Callable[[Region], bool]
+
+    def __iter__(self) -> Iterator[Tile]:
+        """Tile by tile."""
+        return (tile for tile in tile_region(self.region, self.axes, self.box) if not self.is_done(tile.positions))
+
+
+class Waiting:
+    """Tiles in a queue, of which only those are in memory that were put back."""
+
+    def __init__(self, tiles: Iterable[Tile]) -> None:
+        self._front, self._rest = collections.deque[Tile](), iter(tiles)
+
+    def __bool__(self) -> bool:
+        """Whether there is one."""
+        if not self._front:
+            self._front.extend(itertools.islice(self._rest, 1))
+        return bool(self._front)
+
+    @property
+    def first(self) -> Tile:
+        """The next tile, which stays."""
+        if not self:
+            raise IndexError("no tile is left")
+        return self._front[0]
+
+    def pop(self) -> Tile:
+        """The next tile, which goes."""
+        tile = self.first
+        self._front.popleft()
+        return tile
+
+    def put_back(self, tiles: Sequence[Tile]) -> None:
+        """Let these be the next ones, in this order."""
+        self._front.extendleft(reversed(tiles))
 
 
 def cut_tile(tile: Tile, box: Box) -> Iterator[Tile]:

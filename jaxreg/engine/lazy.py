@@ -38,22 +38,31 @@ class StoredValues(BackendArray):
 
         def read(part: Part) -> None:
             here = [places[w] for places, w in zip(along[:cells], part.of_block[:cells], strict=True)]
-            piece = self._load(part.file, part.inside[:cells], self._held[np.ix_(*here)])
-            result[outer(part.of_block, result.shape)] = piece.values[outer(part.inside, self._array.chunks)]
+            out = self._find_room(result, part)
+            piece = self._load(part.file, part.inside[:cells], self._held[np.ix_(*here)], out)
+            if piece.values is not out:
+                result[outer(part.of_block, result.shape)] = piece.values[outer(part.inside, self._array.chunks)]
 
         parts = list(self._array.split(positions))
         in_threads(read, parts) if len(parts) > 1 else list(map(read, parts))
         return np.asarray(result[tuple(0 if isinstance(part, int | np.integer) else slice(None) for part in key)])
 
-    def _load(self, index: tuple[int, ...], inside: Sequence[Any], held: np.ndarray) -> Piece:
+    def _find_room(self, result: np.ndarray, part: Part) -> np.ndarray | None:
+        """Where in `result` a file can be decoded, which is faster than to copy it there: all of it, as it is."""
+        if not all(isinstance(places, slice) for places in (*part.inside, *part.of_block)):
+            return None
+        room: np.ndarray = result[part.of_block]
+        return room if room.shape == self._array.chunks and room.flags.c_contiguous else None
+
+    def _load(self, index: tuple[int, ...], inside: Sequence[Any], held: np.ndarray, out: np.ndarray | None) -> Piece:
         """A file that has the cells `held`; a store that grew since is opened again."""
         with as_store_error(self._catalog.place):
-            return self._find(index, inside, held)
+            return self._find(index, inside, held, out)
 
-    def _find(self, index: tuple[int, ...], inside: Sequence[Any], held: np.ndarray) -> Piece:
+    def _find(self, index: tuple[int, ...], inside: Sequence[Any], held: np.ndarray, out: np.ndarray | None) -> Piece:
         for catalog in (self._catalog, None):
             try:
-                piece = (catalog or self._reopen()).read(self._array, index)
+                piece = (catalog or self._reopen()).read(self._array, index, out)
                 problem = "is older than the result that reads it"
             except FileNotFoundError:
                 piece, problem = self._array.blank(), "is missing"

@@ -10,11 +10,11 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NoReturn, Protocol, runtime_checkable
 
 from jaxreg.engine.lock import read_owner
-from jaxreg.engine.places import NOTE, Hold, Sign
+from jaxreg.engine.places import NOTE, Hold, Sign, silent
 from jaxreg.engine.provenance import describe_owner
 from jaxreg.errors import StoreError
 
@@ -39,8 +39,8 @@ class Objects(Protocol):
 
 
 @contextlib.contextmanager
-def hold_lease(place: Objects) -> Iterator[Hold]:
-    """Hold the lease of a store, and renew it until the end.
+def hold_lease(place: Objects, tell: Callable[[str], None] = silent) -> Iterator[Hold]:
+    """Hold the lease of a store, and renew it until the end; `tell` says that another's is watched.
 
     Raises:
         StoreError: another process holds it; the message names that process. Or the store does not heed conditions.
@@ -55,7 +55,7 @@ def hold_lease(place: Objects) -> Iterator[Hold]:
 
     beating = threading.Thread(target=renew_often, name="lease", daemon=True)
     try:  # a signal ends this process between any two steps
-        stale = lease.take()
+        stale = lease.take(tell)
         beating.start()
         yield Hold(stale, lease.renew, lambda: None, place)
     finally:
@@ -75,12 +75,14 @@ class _Lease:
         self._has_ended = False
         self._one_at_a_time = threading.Lock()
 
-    def take(self) -> str | None:
+    def take(self, tell: Callable[[str], None]) -> str | None:
         """Become the holder, once nobody else is; who left it behind."""
         while True:
             held, seen = self._look()
+            owner = read_owner(held) or "another process"
+            if held != _FREE:
+                tell(f"{self._place}: watching for up to {LIFE:g} s whether {owner}, which wrote it last, still lives")
             if held != _FREE and self._is_renewed(seen):
-                owner = read_owner(held) or "another process"
                 raise StoreError(
                     "store", str(self._place), f"is being written by {owner}", "Wait for it, or use another path"
                 )

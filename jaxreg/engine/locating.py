@@ -82,7 +82,7 @@ def _find_folder(store: object) -> Folder:
             "store",
             re.split("[?#]", text, maxsplit=1)[0].rpartition("@")[2],
             "must be text with two slashes where it is a URL; paths keep one of two",
-            "Write a str such as s3://bucket/name.zarr; studies' command lines take folders",
+            "Write a str such as s3://bucket/name.zarr",
         )
     with as_store_error(store):
         given = Path(text).expanduser()

@@ -1,14 +1,14 @@
 """Which cells are computed in which chunks: those of short calls at once, those of long ones in chunks that grow."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from jaxreg.engine.axes import Axis
 from jaxreg.engine.chunks import first_box, is_brief, next_box
-from jaxreg.engine.grid import Assignment, Box, Region, Tile, cut_tile, restrict, subtract, tile_region
+from jaxreg.engine.grid import Assignment, Box, Region, Rest, Tile, cut_tile, restrict, subtract
 from jaxreg.engine.tracing import Program
 
 
@@ -46,9 +46,9 @@ class Runner(Protocol):
         """How many devices share a call."""
 
     def run(
-        self, tiles: Sequence[Tile], box: Box, change_box: Callable[[Box], None] = ..., is_fixed: bool = True
+        self, tiles: Iterable[Tile], box: Box, change_box: Callable[[Box], None] = ..., is_fixed: bool = True
     ) -> Box:
-        """Run every tile; return the chunk shape in use at the end."""
+        """Run every tile; return the chunk shape in use at the end. They can be gone through more than once."""
 
 
 def complete(execution: Runner, sink: Sink, axes: Sequence[Axis], box: Box, is_fixed: bool) -> Box:
@@ -76,8 +76,8 @@ def complete(execution: Runner, sink: Sink, axes: Sequence[Axis], box: Box, is_f
 
 def _run_assigned(execution: Runner, sink: Sink, axes: Sequence[Axis], number: int, is_fixed: bool) -> Box:
     held = sink.assignments[number]
-    tiles = [tile for tile in tile_region(held.region, axes, held.box) if not sink.is_done(tile.positions)]
-    if not tiles:
+    tiles = Rest(held.region, axes, held.box, sink.is_done)
+    if next(iter(tiles), None) is None:
         return held.box
     return execution.run(tiles, held.box, functools.partial(sink.change_box, number), is_fixed)
 

@@ -29,6 +29,10 @@ class Hold(NamedTuple):
     place: Any
 
 
+def silent(text: str) -> None:
+    """Tell nobody."""
+
+
 @runtime_checkable
 class Place(Protocol):
     """A folder or an object store: `folder.Folder`, `bucket.Bucket`. Files are named by their path within the store.
@@ -50,11 +54,13 @@ class Place(Protocol):
     def read(self, name: str, most: int | None = LARGEST) -> bytes:
         """The bytes of a file; DamageError where something else than a file of at most so many bytes is there."""
 
-    def write(self, files: Mapping[str, bytes], mark: str = "", seen: MutableMapping[str, Sign] | None = None) -> None:
-        """Write each file whole: the first of them first, the last of them last; they are durable when this returns.
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Write each file whole: the first of them first, the last of them last; they are durable when this returns."""
 
-        With `seen`, each only if it is what it was when it was seen, or these bytes; what they are then is put there.
-        Writers of the same file that do not know of each other need different marks.
+    def write_if(self, files: Mapping[str, bytes], seen: MutableMapping[str, Sign]) -> None:
+        """The same, each file only if it is as it was `seen`, or these bytes; what it is then is put there.
+
+        Writers of the same file need not know of each other.
         """
 
     def remove(self, name: str) -> None:
@@ -72,8 +78,8 @@ class Place(Protocol):
     def begin(self, make: Callable[["Place"], None]) -> None:
         """Make a store with `make`, whole at once, where there is none and the place can do that; see `fill`."""
 
-    def hold(self) -> AbstractContextManager[Hold]:
-        """Be the only one who writes; StoreError where another process is."""
+    def hold(self, tell: Callable[[str], None] = silent) -> AbstractContextManager[Hold]:
+        """Be the only one who writes; StoreError where another process is. `tell` says so if that takes a while."""
 
     def tidy(self) -> None:
         """Remove what killed writers left."""

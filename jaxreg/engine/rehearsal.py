@@ -31,6 +31,7 @@ class Rehearsal:
     plans: list[Plan] = dataclasses.field(default_factory=list)
     calls: list[Call] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+    is_alone: bool = False  # chunks are of one run, on one device: programs that are compiled fast
 
     @contextlib.contextmanager
     def timing(self) -> Iterator[None]:
@@ -44,13 +45,13 @@ _REHEARSAL: ContextVar[Rehearsal | None] = ContextVar("rehearsal", default=None)
 
 
 @contextlib.contextmanager
-def rehearsing() -> Iterator[Rehearsal]:
+def rehearsing(is_alone: bool = False) -> Iterator[Rehearsal]:
     """Within, no sweep computes more than its first chunks or touches a store; what comes gets the plan of each.
 
     What a sweep returns has the shape and the labels of all its runs, with the results of the runs of the first chunks
-    over and over: enough for a study to go on, and no result.
+    over and over: enough for a study to go on, and no result. With `is_alone`, chunks are of one run.
     """
-    rehearsal = Rehearsal()
+    rehearsal = Rehearsal(is_alone=is_alone)
     token = _REHEARSAL.set(rehearsal)
     try:
         yield rehearsal

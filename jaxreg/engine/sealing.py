@@ -6,6 +6,7 @@ import itertools
 import os
 import stat
 import struct
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 PARTIAL = ".partial"
 LARGEST = 2**31  # bytes; no file of a store is larger
-_SKIPPABLE = 0x184D2A50  # begins a frame that every decoder of zstd passes over (RFC 8878, section 3.1.2)
+_FIRST, _SECOND = 0x184D2A50, 0x184D2A51  # begin frames that decoders of zstd pass over (RFC 8878, section 3.1.2)
 _DIGEST = 16  # bytes
 _THREADS = 8
 
@@ -110,26 +111,33 @@ def seal(frame: bytes, note: bytes, binding: bytes) -> bytes:
 
     The seal is a skippable frame: readers of zarr see the data alone.
     """
-    head = struct.pack("<II", _SKIPPABLE, len(note) + 4 + 2 * _DIGEST)
-    body = b"".join([head, note, struct.pack("<I", len(note)), digest(binding)])
-    return b"".join([frame, body, digest(frame, body)])  # a frame may be long: copied once
+    head = struct.pack("<II", _SECOND, len(note) + 4 + 2 * _DIGEST)
+    rest = b"".join([head, note, struct.pack("<I", len(note)), digest(binding)])
+    return b"".join([frame, rest, _digest_whole(frame, rest)])  # a frame may be long: copied once
 
 
-def unseal(data: bytes, bind: Callable[[bytes], bytes]) -> tuple[memoryview, bytes]:
-    """The frame and the note of a sealed file, once its digests are right; `bind` makes the binding from the note.
+def unseal(data: bytes, bind: Callable[[bytes, bool], bytes]) -> tuple[memoryview, bytes]:
+    """The frame and the note of a sealed file, once its digests are right.
+
+    `bind` makes the binding from the note, and from whether the seal is of the first kind, of stores that were begun
+    when all was digested by BLAKE2b.
 
     Raises:
         DamageError: bytes changed, or the file belongs elsewhere.
     """
     body, whole = memoryview(data)[:-_DIGEST], data[-_DIGEST:]
-    if len(data) < 2 * _DIGEST or digest(body) != whole:
-        raise DamageError("is not what was written there")
     end = len(body) - _DIGEST - 4
-    begin = end - struct.unpack_from("<I", body, end)[0]
+    begin = end - struct.unpack_from("<I", body, end)[0] if end >= 0 else 0
+    if begin < 8:
+        raise DamageError("is not what was written there")
+    frame, rest = body[: begin - 8], body[begin - 8 :]
+    is_first = struct.unpack_from("<I", rest)[0] == _FIRST
+    if whole != (digest(body) if is_first else _digest_whole(frame, rest)):
+        raise DamageError("is not what was written there")
     note = bytes(body[begin:end])
-    if digest(bind(note)) != body[-_DIGEST:]:
+    if digest(bind(note, is_first)) != body[-_DIGEST:]:
         raise DamageError("belongs to another store, another place or other labels")
-    return body[: begin - 8], note
+    return frame, note
 
 
 def digest(*parts: bytes | memoryview) -> bytes:
@@ -138,6 +146,14 @@ def digest(*parts: bytes | memoryview) -> bytes:
     for part in parts:
         hashed.update(part)
     return hashed.digest()
+
+
+def _digest_whole(frame: bytes | memoryview, rest: bytes | memoryview) -> bytes:
+    """The digest of a whole file: of the CRC-32 of its frame, which is long and has its own checksum, and the rest.
+
+    (BLAKE2b of all would take as long as everything else that is done to a file.)
+    """
+    return digest(struct.pack("<QI", len(frame), zlib.crc32(frame)), rest)
 
 
 def _write_new(path: Path, data: bytes) -> None:

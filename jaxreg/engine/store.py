@@ -111,7 +111,7 @@ class Store:
                 self._buffer.flush(self._guard)
             self._flushed = time.monotonic()
 
-    def lend(self, tiles: Sequence[Tile]) -> Loan:
+    def lend(self, tiles: Iterable[Tile]) -> Loan:
         """Leave to others the arrays of which no two of `tiles` share a file: only these can many processes write."""
         arrays = find_unshared(self._catalog.outputs, tiles)
         self.finish()
@@ -234,10 +234,11 @@ def open_store(
     axes: Sequence[Axis],
     outputs: Outputs,
     box: Box,
+    tell: Callable[[str], None],
 ) -> Iterator[Store]:
     """Create the store, or add to it what `axes` newly ask for; hold its lock; yield it.
 
-    Every file is examined first, and cells whose files are damaged count as not done.
+    Every file is examined first, and cells whose files are damaged count as not done. `tell` says what is waited for.
 
     Raises:
         StoreError: the path is not a store, holds another sweep, is in use or cannot be written.
@@ -254,7 +255,7 @@ def open_store(
         heed = stack.enter_context(answer_signals(farewell))
         with as_store_error(place):
             place.begin(make)
-            hold = stack.enter_context(place.hold())
+            hold = stack.enter_context(place.hold(tell))
             if is_new(place):
                 fill(hold.place, make)
                 hold.announce()
@@ -339,13 +340,16 @@ def _read(catalog: Catalog, placed: Sequence[Axis], axes: Sequence[Axis], held: 
     return dataset
 
 
-def find_unshared(arrays: Iterable[StoredArray], tiles: Sequence[Tile]) -> list[StoredArray]:
+def find_unshared(arrays: Iterable[StoredArray], tiles: Iterable[Tile]) -> list[StoredArray]:
     """The arrays of which no two tiles share a file.
 
     Tiles are products of parts of the axes: two of them share a file only where two parts of an axis do.
     """
-    columns = zip(*(tile.positions for tile in tiles), strict=True)
-    parts = [set({id(part): part for part in column}.values()) for column in columns]
+    known: dict[int, dict[int, Sequence[int]]] = {}
+    for tile in tiles:
+        for axis, part in enumerate(tile.positions):
+            known.setdefault(axis, {})[id(part)] = part  # most are objects that other tiles have too
+    parts = [set(column.values()) for column in known.values()]
     return [array for array in arrays if all(_are_apart(p, n) for p, n in zip(parts, array.chunks, strict=False))]
 
 

@@ -6,7 +6,6 @@ import functools
 import os
 import pickle
 import platform
-import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -221,7 +220,7 @@ class _Work:
         try:
             if files and read_token(place) != self._token:
                 raise FileExistsError("another process writes the store by now, or none")
-            place.write(files, f".{secrets.token_hex(4)}", seen)
+            place.write_if(files, seen)
         except FileExistsError as error:
             constraint = f"was changed by another process while {name_worker()} wrote to it ({error})"
             raise StoreError(
@@ -233,12 +232,12 @@ class _Work:
 
     def _begin(
         self, begun: frozenset[FileName], seen: dict[str, Sign], array: StoredArray, index: tuple[int, ...]
-    ) -> Piece:
+    ) -> Piece | None:
         """A file as it is where it holds cells; whatever else is in its place is begun anew."""
         assert self.catalog is not None
         file = self.catalog.file(array, index)
         seen[file] = self.catalog.place.sign(file)
-        return self.catalog.read(array, index) if (array.name, index) in begun else array.blank()
+        return self.catalog.read(array, index) if (array.name, index) in begun else None
 
 
 @contextmanager

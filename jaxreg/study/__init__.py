@@ -20,3 +20,4 @@ from jaxreg.study.quantities import held_out as held_out
 from jaxreg.study.quantities import mean as mean
 from jaxreg.study.quantities import ratio as ratio
 from jaxreg.study.quantities import share as share
+from jaxreg.study.stores import beside as beside

@@ -51,7 +51,7 @@ def check_folder(arguments: Sequence[str]) -> int:
 
 def _rehearse(study: Experiment, config: object) -> tuple[list[Call], str]:
     """The sweeps of a study, none of which is computed, and what stopped it from going on, if anything."""
-    with rehearsing() as rehearsal:
+    with rehearsing(is_alone=True) as rehearsal:
         try:
             study.run(config, store=None, progress=False)
         except Exception as error:  # what comes after its sweeps may need their results

@@ -71,7 +71,7 @@ def run_module(arguments: Sequence[str], module: ModuleType, prog: str) -> int:
             if command.plan:
                 print(plan_study(study, command.config))
                 return 0
-            dataset = study.run(command.config, store=command.store, progress=is_watched())
+            dataset = study.run(command.config, store=_read_store(command.store), progress=is_watched())
             judged = judge(getattr(study, "CLAIMS", ()), dataset)
     except JaxregError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -84,6 +84,11 @@ def run_module(arguments: Sequence[str], module: ModuleType, prog: str) -> int:
     if programs.needed:
         print(f"\n{programs}")
     return 0
+
+
+def _read_store(given: str | None) -> str | Path | None:
+    """A folder as a path, which a study may take apart; a URL as it is."""
+    return given if given is None or "://" in given else Path(given)
 
 
 def _list(known: Mapping[str, Listed], package: str, prog: str) -> str:
@@ -114,7 +119,10 @@ def _parse(module: Experiment, prog: str, arguments: Sequence[str]) -> Any:
         [
             ("preset", *option(Literal[tuple(presets)], "laptop", "where the values of the fields start from")),
             ("plan", *option(bool, False, "say what it will take, and compute no more than a chunk of each program")),
-            ("store", *option(Path | None, None, "zarr folder that keeps the result; the next call goes on from it")),
+            (
+                "store",
+                *option(str | None, None, "folder or URL that keeps the result; the next call goes on from it"),
+            ),
             ("config", module.Config, dataclasses.field(default=presets.get(chosen, presets["laptop"]))),
         ],
         frozen=True,

@@ -26,12 +26,12 @@ class Experiment(Protocol):
     PRESETS: Mapping[str, Any]
     """Values of `Config`, by name: "laptop" at least, the default; figures have "quick" and "paper" too."""
 
-    def run(self, config: Any, store: Path | None = None, progress: bool = True) -> xr.Dataset:
+    def run(self, config: Any, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
         """The population.
 
         Args:
             config: settings.
-            store: folder that keeps the runs, to go on from; those of a second sweep are kept beside it.
+            store: folder or URL that keeps the runs, to go on from; of a second sweep, `jaxreg.study.beside` it.
             progress: show progress bars.
 
         Raises:

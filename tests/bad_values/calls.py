@@ -630,6 +630,7 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "study.ratio": lambda: COMPARED | {"unit": "times"},
     "study.at": lambda: {"dataset": RUNS, "case": RUNS["case"].values[0]},
     "study.choose": lambda: {"dataset": RUNS, "name": "x", "along": "case", "least": True, "dim": "seed"},
+    "study.beside": lambda: {"store": "results/study.zarr", "what": "fates"},
     "study.held_out": lambda: {"dataset": RUNS, "dim": "seed"},
     "cases": lambda: {"bundles": {"a": {"rate": 1.0}, "b": {"rate": 2.0}}},
     "plan": lambda: SWEEP,

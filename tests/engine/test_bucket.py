@@ -273,18 +273,18 @@ class CutOff(Executor):
 def test_a_worker_that_was_given_up_writes_nothing_over_what_came_later(bucket, tmp_path, monkeypatch, kind, moment):
     store = bucket if kind == "bucket" else tmp_path / "s.zarr"
     place = find_place(store)
-    write, cut = type(place).write, CutOff()
+    write, cut = type(place).write_if, CutOff()
     with pytest.raises(RuntimeError, match="lost"):
         small(store, FEW | {"seed": jr.seeds(1)}, executor=cut, chunk_size=8)
 
-    def slowly(self, files, mark="", seen=None):
-        monkeypatch.setattr(type(place), "write", write)
+    def slowly(self, files, seen):
+        monkeypatch.setattr(type(place), "write_if", write)
         small(store)
-        write(self, files, mark, seen)
+        write(self, files, seen)
 
     if moment == "as it writes":
         monkeypatch.setattr(worker, "read_token", lambda place: cut.late.args[0].store[2])
-        monkeypatch.setattr(type(place), "write", slowly)
+        monkeypatch.setattr(type(place), "write_if", slowly)
     else:
         small(store)
     with pytest.raises(StoreError, match="was changed by another process while process"):
@@ -316,7 +316,9 @@ def test_a_dead_owner_is_taken_over_and_named(bucket, capsys):
     small(bucket)
     take_over(bucket)
     small(bucket, FEW | {"seed": jr.seeds(6)}, progress=True)
-    assert "taking over from process 7 of ada on engine since noon" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "whether process 7 of ada on engine since noon, which wrote it last, still lives" in said
+    assert "taking over from process 7 of ada on engine since noon" in said
 
 
 def test_of_many_one_gets_the_lease(bucket):
@@ -466,14 +468,14 @@ def test_large_args_lie_in_the_store_meanwhile(bucket):
 
 
 def test_a_worker_that_may_not_write_is_named(bucket, monkeypatch):
-    put = Bucket.write
+    put = Bucket.write_if
 
-    def refuse(self, files, mark="", seen=None):
-        if mark:
+    def refuse(self, files, seen):
+        if threading.current_thread() is not threading.main_thread():
             raise PermissionError("403 AccessDenied")
-        put(self, files, mark, seen)
+        put(self, files, seen)
 
-    monkeypatch.setattr(Bucket, "write", refuse)
+    monkeypatch.setattr(Bucket, "write_if", refuse)
     with ThreadPoolExecutor(1) as pool, pytest.raises(StoreError, match=r"cannot be written by process \d+ on .*403"):
         small(bucket, executor=pool)
 

@@ -144,15 +144,16 @@ def test_no_file_has_two_writers():
 
 def test_done_is_never_ahead(tmp_path, monkeypatch, one_by_one):
     """A worker that cannot write fails its task; what is marked is there, and the same sweep goes on."""
-    write, left = Folder.write, [4]
+    write, left = Folder.write_if, [4]
 
-    def full(self, files, mark="", seen=None):
-        left[0] -= bool(mark)  # of a worker
-        if mark and left[0] < 0:
+    def full(self, files, seen):
+        is_worker = threading.current_thread() is not threading.main_thread()
+        left[0] -= is_worker
+        if is_worker and left[0] < 0:
             raise OSError(28, "No space left on device")
-        write(self, files, mark, seen)
+        write(self, files, seen)
 
-    monkeypatch.setattr(Folder, "write", full)
+    monkeypatch.setattr(Folder, "write_if", full)
     with ThreadPoolExecutor(2) as pool:
         with pytest.raises(OSError, match="No space"):
             sweep(tmp_path / "s.zarr", executor=pool)

@@ -16,6 +16,8 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.__main__ import main
+from jaxreg.engine import sealing
+from jaxreg.engine.arrays import StoredArray
 from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.folder import Folder
 from jaxreg.engine.integrity import examine
@@ -262,10 +264,26 @@ def test_stores_of_the_first_format_are_refused_with_what_to_do(tmp_path):
         grow(tmp_path / "s.zarr")
 
 
+def test_seals_of_the_first_kind_are_read_and_go_on_as_the_second(tmp_path, monkeypatch):
+    store, bind = tmp_path / "s.zarr", StoredArray._bind
+    with monkeypatch.context() as earlier:
+        earlier.setattr(sealing, "_SECOND", sealing._FIRST)
+        earlier.setattr(sealing, "_digest_whole", sealing.digest)
+        earlier.setattr(StoredArray, "_bind", lambda self, *given: bind(self, *given[:4], True))
+        grow(store, BASE)
+    before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    assert main(["verify", str(store), "--repair"]) == 0
+    assert before == {path: path.read_bytes() for path in before}
+    grow(store, LARGER)
+    assert main(["verify", str(store)]) == 0
+    flip(next(path for path in before if path.parent.name == "count"))
+    assert main(["verify", str(store)]) == 1
+
+
 def test_a_plain_reader_gets_an_error_for_a_flipped_bit_and_not_another_number(store):
     file = store / "curve" / "0.0.0.0"
     data, expected = file.read_bytes(), xr.open_zarr(store).curve.load()
-    frame = data.index(struct.pack("<I", 0x184D2A50))  # what follows is the seal, which readers pass over
+    frame = data.index(struct.pack("<I", sealing._SECOND))  # what follows is the seal, which readers pass over
     refused = 0
     for place in range(frame):
         flip(file, place)

@@ -186,6 +186,12 @@ def test_the_store_is_passed_on(package, tmp_path):
     assert any(store.iterdir())
 
 
+def test_a_url_is_passed_on_as_it_is(package, capsys):
+    pytest.importorskip("obstore")
+    assert main(["coin", "--preset", "quick", "--store", "memory://coin"], package) == 2
+    assert "memory:// is not" in capsys.readouterr().err  # as `sweep` says
+
+
 def test_help_of_an_experiment_names_its_fields(package, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["coin", "--help"], package)

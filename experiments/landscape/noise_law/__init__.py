@@ -118,12 +118,9 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         Numbers behind them: `draws`, `runs`, the `population` of points and the `degree` of the refits.
     """
     _check(config)
-    stores: list[Path | None] = [None, None, None]
-    if store is not None:
-        stem = Path(store)
-        stores = [stem, *(stem.with_name(f"{stem.stem}-{part}.zarr") for part in ("additive", "regression"))]
-    refits = _measure_refits(config, stores[0], progress)
-    return refits.assign(_enumerate()).assign(_measure_quadratics(config, stores[1:], progress))
+    refits = _measure_refits(config, store, progress)
+    stores = [jr.study.beside(store, part) for part in ("additive", "regression")]
+    return refits.assign(_enumerate()).assign(_measure_quadratics(config, stores, progress))
 
 
 def _check(config: Config) -> None:
@@ -135,7 +132,7 @@ def _check(config: Config) -> None:
         check_integer("sample_sizes", size, 1, config.samples - 1, f"There are {config.samples} samples")
 
 
-def _measure_refits(config: Config, store: Path | None, progress: bool) -> xr.Dataset:
+def _measure_refits(config: Config, store: str | Path | None, progress: bool) -> xr.Dataset:
     tutorial = sgd_landscape.Config(points=config.points, noise=config.noise, data_seed=config.data_seed)
     x, y = sgd_landscape.make_data(tutorial)
     sizes, weights = np.array(config.refit_sizes), np.array(config.weights)
@@ -190,7 +187,7 @@ def _enumerate() -> xr.Dataset:
     )
 
 
-def _measure_quadratics(config: Config, stores: list[Path | None], progress: bool) -> xr.Dataset:
+def _measure_quadratics(config: Config, stores: list[str | None], progress: bool) -> xr.Dataset:
     samples = np.random.default_rng(config.data_seed).normal(size=config.samples)
     samples = (samples - samples.mean()) / samples.std()
     noisy = noisy_gradient(QUADRATIC, noise=1.0)
@@ -207,7 +204,7 @@ def _measure_quadratics(config: Config, stores: list[Path | None], progress: boo
     rates, tail_rates = np.unique(config.relative_rates), np.unique(config.tail_rates)
     blocks = jr.seeds(-(-config.runs // RUNS))
 
-    def measure(quadratics: Any, rates: np.ndarray, store: Path | None) -> xr.Dataset:
+    def measure(quadratics: Any, rates: np.ndarray, store: str | None) -> xr.Dataset:
         over_rates = {"relative_rate": rates}
         return jr.sweep(
             partial(noise_runs.settle, burn_in=config.burn_in, steps=config.steps),

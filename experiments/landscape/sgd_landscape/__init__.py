@@ -112,7 +112,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         {"block": jr.seeds(-(-config.seeds // sgd_runs.BLOCK)), "batch_size": jr.static(list(config.batch_sizes))},
         args=(gradients, np.array(config.learning_rates, np.float32), weights.astype(np.float32)),
         dims={"fate_count": {"rate": None, "initial_weight": weights, "outcome": np.array(FATES)}},
-        store=None if store is None else Path(store).with_name(f"{Path(store).stem}-fates.zarr"),
+        store=jr.study.beside(store, "fates"),
         progress=progress,
     )
     count = counts["fate_count"].sum("block", dtype=np.int64).rename(rate="learning_rate")

@@ -105,7 +105,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     steps = jr.sweep(
         partial(follow, scaling=0.0, epochs=epochs, updates=updates, **settings),
         axes | {"batch_size": jr.static(others)},
-        store=t5.beside(store, "updates"),
+        store=jr.study.beside(store, "updates"),
         **shared,
     )
     recorded = {"batch_size": np.array(sizes)}

@@ -71,7 +71,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     axes = {"setting": jr.cases(SETTINGS), "seed": jr.seeds(config.seeds)}
     runs = t5.train(config, axes, store, learn=learn, dims={"test_correct": ("example",)}, **shared)
     crossing = {source: jr.seeds(config.levels) for source in SOURCES}
-    crossed = t5.train(config, crossing, t5.beside(store, "crossed"), learn=score, **SETTINGS[BASELINE], **shared)
+    crossed = t5.train(config, crossing, jr.study.beside(store, "crossed"), learn=score, **SETTINGS[BASELINE], **shared)
     result = runs.load().assign(crossed_accuracy=crossed["test_accuracy"].where(~crossed["diverged"]))
     return result.assign(split_variances(result)).assign(seeds_needed=tabulate_seeds(result, FULL_TEST_SET))
 

@@ -126,7 +126,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         partial(fit_sample, size=config.sample_size, steps=config.mixture_steps),
         {"separation": np.array(config.separations), "sample": jr.seeds(config.samples)},
         dims={"value": ("entry",)} | {f"mixture_{part}": ("component",) for part in ("weight", "mean", "width")},
-        store=_beside(store, "samples"),
+        store=jr.study.beside(store, "samples"),
         x64=True,
         progress=progress,
     )
@@ -139,7 +139,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
             "network": jr.seeds(config.networks),
         },
         dims={"position": {"point": _POINTS, "draw": np.arange(_ASKED)}},
-        store=_beside(store, "networks"),
+        store=jr.study.beside(store, "networks"),
         progress=progress,
     )
     about = data.about
@@ -169,10 +169,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     # The losses are named along an axis of each part; what they set is the same and would clash.
     parts = {name: part.drop_vars(set(part.coords) - set(part.indexes)) for name, part in parts.items()}
     return xr.merge(parts.values(), combine_attrs="override").assign_attrs(**t5.describe_data(config.dataset))
-
-
-def _beside(store: str | Path | None, name: str) -> Path | None:
-    return None if store is None else Path(store).with_name(f"{Path(store).stem}-{name}.zarr")
 
 
 def answer(*, network: Any, upper_share: Any, pairs: int, **settings: Any) -> dict[str, Any]:

@@ -68,7 +68,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         `formula`, and for each kind of `units` the largest `jump` between the slopes on the two sides of a weight.
     """
     _check(config)
-    beside = None if store is None else Path(store).with_name(f"{Path(store).stem}-networks.zarr")
     escapes = jr.sweep(
         partial(escape, steps=config.steps),
         {"seed": jr.seeds(config.seeds), "scale": np.array(config.scales)},
@@ -86,7 +85,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
             "units": jr.cases({name: {"is_sigmoid": smooth, "first": first} for name, smooth, first in kinds}),
         },
         dims={name: {"class": np.arange(CLASSES)} for name in ("autodiff", "formula")},
-        store=beside,
+        store=jr.study.beside(store, "networks"),
         x64=True,
         progress=progress,
     )
