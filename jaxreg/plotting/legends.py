@@ -1,18 +1,16 @@
-"""Legends that cover no data: moved to where nothing is drawn, or, where there is no such place, given room above."""
+"""Legends that cover neither data nor words: moved to where nothing is drawn, or, where that is nowhere, given room."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import LayoutEngine
 from matplotlib.legend import Legend
 from matplotlib.path import Path
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox, Transform
-
-from jaxreg.checks import check_kind
 
 _Place = Literal[
     "upper right",
@@ -26,42 +24,22 @@ _Place = Literal[
 ]
 PLACES: tuple[_Place, ...] = get_args(_Place)
 _ABOVE: tuple[_Place, ...] = ("upper right", "upper left", "upper center")
-_TRIES = 4  # times that an axis grows, for data that move down may still reach into the legend, or a layout is made
+_TRIES = 4  # times that an axis grows; data that move down may still reach into the legend
 _GAP = 0.02  # of the axis, between legend and data
 
 
-def clear_legends(figure: Figure) -> list[str]:
-    """Move every legend that covers lines, points, bands or bars of its axes; return the titles of axes left covered.
-
-    A legend stays where it is if nothing is drawn there. Else it goes to the first free place along the edges; where
-    there is none, to one where only a line from edge to edge passes, such as `axvline` draws; else the axes grow
-    upwards to make room above the data. Images are no data here, and a legend beside its axes is left alone. The
-    figure's layout is settled by this, and stays.
+def clear_legends(figure: Figure, settle: Callable[[], None]) -> list[str]:
+    """Move every legend that covers data of its axes; return the titles of axes left covered.
 
     Args:
-        figure: complete, with its limits as they should be.
-
-    Raises:
-        ArgumentError: no figure.
-
-    >>> from matplotlib.figure import Figure
-    >>> figure = Figure()
-    >>> axes = figure.subplots()
-    >>> line, = axes.plot([0, 1], [0, 1], label="identity")
-    >>> legend = axes.legend(loc="upper right")
-    >>> clear_legends(figure)
-    []
-    >>> is_covering(legend, axes)
-    False
+        figure: laid out.
+        settle: lays it out again, once axes have grown.
     """
-    check_kind("figure", figure, Figure, "Give matplotlib's Figure")
-    engine = figure.get_layout_engine()
-    _settle(figure, engine)
     legends = [(axes, legend) for axes in figure.axes for legend in _legends(axes)]
     for axes, legend in legends:
-        _clear(legend, axes, figure, engine)
+        _clear(legend, axes, settle)
     # Axes that share a scale grow together: what was clear before may not be.
-    left = [axes for axes, legend in legends if not _clear(legend, axes, figure, engine)]
+    left = [axes for axes, legend in legends if not _clear(legend, axes, settle)]
     return [axes.get_title(loc="left") or axes.get_title() for axes in left]
 
 
@@ -84,7 +62,7 @@ def is_covering(legend: Legend, axes: Axes, with_references: bool = False) -> bo
     return box is not None and any(_reaches(artist, box) for artist in _data(axes, with_references))
 
 
-def _clear(legend: Legend, axes: Axes, figure: Figure, engine: LayoutEngine | None) -> bool:
+def _clear(legend: Legend, axes: Axes, settle: Callable[[], None]) -> bool:
     if not is_covering(legend, axes, with_references=True):
         return True
     for with_references in (True, False):
@@ -95,22 +73,10 @@ def _clear(legend: Legend, axes: Axes, figure: Figure, engine: LayoutEngine | No
     for _ in range(_TRIES):
         height = legend.get_window_extent().height / axes.get_window_extent().height
         _grow(axes, min(0.6, height + _GAP))
-        _settle(figure, engine)
+        settle()
         if any(_moves(legend, axes, place) for place in _ABOVE):
             return True
     return False
-
-
-def _settle(figure: Figure, engine: LayoutEngine | None) -> None:
-    """Lay the figure out until nothing leaves the page: computed again, a constrained layout may be another one."""
-    figure.set_layout_engine(engine)
-    for _ in range(_TRIES):
-        figure.draw_without_rendering()
-        width, height = figure.bbox.size
-        boxes = [axes.get_tightbbox() or axes.bbox for axes in figure.axes]
-        if all(min(b.x0, b.y0) > -1 and b.x1 < width + 1 and b.y1 < height + 1 for b in boxes):
-            break
-    figure.set_layout_engine("none")
 
 
 def _moves(legend: Legend, axes: Axes, place: _Place, with_references: bool = False) -> bool:
@@ -136,7 +102,7 @@ def _data(axes: Axes, with_references: bool) -> Iterator[Any]:
     place = axes.get_position().bounds
     for layer in axes.figure.axes:
         if layer is axes or layer.get_position().bounds == place:
-            for artist in (*layer.lines, *layer.collections, *layer.patches):
+            for artist in (*layer.lines, *layer.collections, *layer.patches, *layer.texts):
                 is_reference = not all(artist.get_transform().contains_branch_seperately(layer.transData))
                 if artist.get_visible() and (with_references or not is_reference or isinstance(artist, Collection)):
                     yield artist
@@ -144,6 +110,8 @@ def _data(axes: Axes, with_references: bool) -> Iterator[Any]:
 
 def _reaches(artist: Any, box: Bbox) -> bool:
     """Whether a part of the artist is seen within a box of the screen."""
+    if isinstance(artist, Text):
+        return Bbox.intersection(artist.get_window_extent(), box) is not None
     if isinstance(artist, Collection) and np.size(artist.get_offsets()) > 2:
         points = np.asarray(artist.get_offset_transform().transform(artist.get_offsets()))
         return bool(np.all((points >= box.min) & (points <= box.max), axis=1).any())

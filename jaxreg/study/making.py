@@ -26,7 +26,7 @@ import jaxreg
 from jaxreg.claims import judge, ledger
 from jaxreg.engine.lock import hold_lock
 from jaxreg.errors import JaxregError, StoreError
-from jaxreg.plotting import clear_legends, save, style
+from jaxreg.plotting import arrange, save, style
 from jaxreg.plotting.animation import CONTROLS_HEIGHT, save_animation
 from jaxreg.study.catalogue import Listed
 from jaxreg.study.compiled import keep_programs
@@ -132,7 +132,7 @@ def _make(order: Order) -> Entry:
     if order.preset == "quick":
         drawing.supxlabel("quick preset: few runs", x=0.995, ha="right", fontsize=6, color="0.4")
     with style():
-        clear_legends(drawing)
+        arrange(drawing)
     save(drawing, order.output / order.name)
     pyplot.close(drawing)
     movies = _save_animations(order.name, as_figure(figure), dataset, order.output)

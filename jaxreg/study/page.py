@@ -93,9 +93,14 @@ def _render_filters(entries: Sequence[Entry]) -> str:
         status: f'<span class="{status}">{mark} {status} {counts[status]}</span>' for status, mark in _MARKS.items()
     }
     return "\n".join(
-        f'<label><input type="radio" name="show" id="show-{key}"{" checked" * (key == "all")}> {text}</label>'
+        f'<label><input type="radio" name="show" id="show-{key}"{_set(key, counts)}> {text}</label>'
         for key, text in words.items()
     )
+
+
+def _set(key: str, counts: Counter[str]) -> str:
+    """All is chosen at first; a verdict that no claim has cannot be."""
+    return " checked" if key == "all" else " disabled" if not counts[key] else ""
 
 
 def _render_subject(subject: str, entries: Iterable[Entry]) -> str:
@@ -113,7 +118,7 @@ def _list_verdicts(entries: Iterable[Entry]) -> str:
 def _render_card(entry: Entry) -> str:
     counts = _count([entry])
     verdicts = " ".join(
-        f'<span class="{status}" title="{status}">{mark} {counts[status]}</span>'
+        f'<span class="{status}" role="img" aria-label="{counts[status]} {status}">{mark} {counts[status]}</span>'
         for status, mark in _MARKS.items()
         if counts[status]
     )
@@ -126,6 +131,7 @@ def _render_card(entry: Entry) -> str:
 def _render_article(entry: Entry) -> str:
     name = escape(entry.name)
     width, height = (round(_PIXELS_PER_INCH * inches) for inches in entry.inches)
+    called = f"{name} --preset {escape(entry.preset)}" if entry.preset else name
     few = '<p class="quick">Quick preset: few runs, wide intervals.</p>\n' if entry.preset == "quick" else ""
     return f"""<article id="{name}" class="{_list_verdicts([entry])}">
 <h2>{escape(entry.title)}</h2>
@@ -134,7 +140,8 @@ def _render_article(entry: Entry) -> str:
 <img src="{name}.png" width="{width}" height="{height}" alt="{escape(entry.title)}" loading="lazy"></a>
 <figcaption><p>{escape(entry.caption)}</p></figcaption>
 </figure>
-<p class="quiet">{escape(entry.runs)} · <a href="{name}.pdf">PDF</a></p>
+<p class="quiet">{escape(entry.runs)} · <code>{called}</code> · <a href="{name}.pdf">PDF</a>
+· <a href="#figures">all figures</a></p>
 {"".join(map(_render_movie, entry.movies))}{render_ledger(entry.ledger)}
 <details><summary>Provenance</summary><table>
 {render_provenance(entry.provenance)}

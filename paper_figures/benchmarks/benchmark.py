@@ -1,6 +1,5 @@
 """Speed against what one would write instead: measured ratios and shares beside their targets."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -23,8 +22,8 @@ def draw(dataset: xr.Dataset) -> Figure:
         f"{name.strip()}\n{v:.3g} {u}, target {t:g}"
         for name, v, u, t in zip(rows["figure"].values, value, unit, target, strict=True)
     ]
-    with plotting.style():
-        figure, axes = plt.subplots(figsize=(plotting.PAGE_WIDTH, 0.5 + 0.42 * len(names)))
+    with plotting.page("A", 0.5 + 0.42 * len(names)) as (figure, panels):
+        axes = panels["A"]
         colors = [plotting.COLORS.blue if r >= 1 else plotting.COLORS.orange for r in reached]
         hatches = ["" if r >= 1 else "//" for r in reached]
         axes.barh(range(len(names)), reached, color=colors, hatch=hatches, edgecolor="white")

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -20,7 +19,6 @@ CAPTION = (
     "for decade. Where the background is grey, most derivatives are chaotic."
 )
 
-_HEIGHT = 4.8
 _TRUST = (
     ("reliable", plotting.COLORS.blue),
     ("noisy", plotting.COLORS.orange),
@@ -30,15 +28,14 @@ _TRUST = (
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw derivatives, growth and loss over the rate, and derivatives over growth."""
-    with plotting.style():
-        figure, axes = plt.subplots(2, 2, figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        for one in (axes[0, 0], axes[0, 1], axes[1, 0]):
-            _shade(one, dataset)
-            one.set(xscale="log", xlabel="learning rate $\\eta$")
-        _draw_slopes(axes[0, 0], dataset)
-        _draw_growth(axes[0, 1], dataset)
-        _draw_loss(axes[1, 0], dataset)
-        _draw_both(axes[1, 1], dataset)
+    with plotting.page("ab;cd", 4.8) as (figure, panels):
+        for letter in "abc":
+            _shade(panels[letter], dataset)
+            panels[letter].set(xscale="log", xlabel="learning rate $\\eta$")
+        _draw_slopes(panels["a"], dataset)
+        _draw_growth(panels["b"], dataset)
+        _draw_loss(panels["c"], dataset)
+        _draw_both(panels["d"], dataset)
     return figure
 
 
@@ -73,7 +70,7 @@ def _draw_slopes(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot(dataset["learning_rate"], middle["median"], color="black", linewidth=1)
     axes.set_xlabel(f"learning rate $\\eta$\n{plotting.count_runs(middle, 'seeds')}")
     axes.set_ylabel("$\\log_{10}\\,|\\partial L/\\partial \\log\\eta|$")
-    axes.set_title("(a) The derivative")
+    axes.set_title("The derivative")
     axes.legend(loc="upper left")
 
 
@@ -81,7 +78,7 @@ def _draw_growth(axes: Axes, dataset: xr.Dataset) -> None:
     """What becomes of a disturbance."""
     plotting.band(axes, "learning_rate", stats.quantiles(dataset, "growth", "seed"), color=plotting.COLORS.purple)
     axes.axhline(2, color="0.4", linewidth=0.8, linestyle="--")
-    axes.set(ylabel="growth, decades", title="(b) Growth of a disturbance")
+    axes.set(ylabel="growth, decades", title="Growth of a disturbance")
 
 
 def _draw_loss(axes: Axes, dataset: xr.Dataset) -> None:
@@ -91,7 +88,7 @@ def _draw_loss(axes: Axes, dataset: xr.Dataset) -> None:
     best = float(dataset["best_rate"])
     place = float(loss["mean"].sel(learning_rate=best, method="nearest"))
     axes.plot(best, place, "o", markersize=9, markerfacecolor="none", markeredgecolor=plotting.COLORS.vermillion)
-    axes.set(yscale="log", ylabel="validation loss, nats", title="(c) The loss")
+    axes.set(yscale="log", ylabel="validation loss, nats", title="The loss")
 
 
 def _draw_both(axes: Axes, dataset: xr.Dataset) -> None:
@@ -100,4 +97,4 @@ def _draw_both(axes: Axes, dataset: xr.Dataset) -> None:
     ends = np.array([0.0, float(dataset["growth"].max())])
     axes.plot(ends, ends, "--", color="0.4", linewidth=0.8)
     axes.set(xlabel="growth, decades", ylabel="$\\log_{10}\\,|\\partial L/\\partial \\log\\eta|$")
-    axes.set_title("(d) One over the other")
+    axes.set_title("One over the other")

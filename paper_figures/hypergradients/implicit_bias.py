@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -19,7 +18,6 @@ CAPTION = (
     "95 % Student t intervals of means over n data sets, which all methods share."
 )
 
-_HEIGHT = 4.8
 _LOOKS = {
     "descent": ("descent", plotting.COLORS.black),
     "sgd": ("SGD", plotting.COLORS.vermillion),
@@ -36,12 +34,11 @@ _SHADES = ("#440154", "#3b528b", "#21918c", "#5ec962", "#b5a31c")
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw fitted scales, distances, slopes of the penalty, and distances to the truth."""
-    with plotting.style():
-        figure, axes = plt.subplots(2, 2, figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        _draw_scales(axes[0, 0], dataset)
-        _draw_distances(axes[0, 1], dataset.sel(algorithm="descent"))
-        _draw_slopes(axes[1, 0], dataset.sel(algorithm="descent").isel(seed=0))
-        _draw_errors(axes[1, 1], dataset)
+    with plotting.page("ab;cd", 4.8) as (figure, panels):
+        _draw_scales(panels["a"], dataset)
+        _draw_distances(panels["b"], dataset.sel(algorithm="descent"))
+        _draw_slopes(panels["c"], dataset.sel(algorithm="descent").isel(seed=0))
+        _draw_errors(panels["d"], dataset)
     return figure
 
 
@@ -55,7 +52,7 @@ def _draw_scales(axes: Axes, dataset: xr.Dataset) -> None:
         axes.plot(runs["scale"], foretold, "-" if name == "descent" else "--", color=color, linewidth=1)
     count = plotting.count_runs(fitted, "data sets")
     axes.set(xscale="log", xlabel=f"initial scale $\\alpha$\n{count}", ylabel="fitted scale / $\\alpha$")
-    axes.set_title("(a) The penalty it acts as")
+    axes.set_title("The penalty it acts as")
     axes.legend(loc="lower right")
 
 
@@ -65,8 +62,8 @@ def _draw_distances(axes: Axes, runs: xr.Dataset) -> None:
         summary = stats.mean(runs, name, "seed")
         line = plotting.band(axes, "scale", summary, color=color, linestyle="--" if name == "to_fitted" else "-")
         line.set_label(label)
-    axes.set(xscale="log", yscale="log", xlabel="initial scale $\\alpha$", ylabel="distance, %", ylim=(None, 5e3))
-    axes.set_title("(b) Where descent ends")
+    axes.set(xscale="log", yscale="log", xlabel="initial scale $\\alpha$", ylabel="distance, %")
+    axes.set_title("Where descent ends")
     axes.legend(loc="upper center", ncols=2)
 
 
@@ -81,7 +78,7 @@ def _draw_slopes(axes: Axes, run: xr.Dataset) -> None:
         axes.plot(w, np.arcsinh(w / (2 * scale**2)) / largest, color=color, linewidth=1, label=f"$\\alpha$ = {scale:g}")
         found = one["slope"] / float(abs(one["slope"]).max())
         axes.plot(one["coef"], found, "o", markersize=2.5, color=color)
-    axes.set(xlabel="weight $w_i$", ylabel="slope of the penalty", title="(c) The penalty itself, one data set")
+    axes.set(xlabel="weight $w_i$", ylabel="slope of the penalty", title="The penalty itself, one data set")
     axes.legend(loc="lower right")
 
 
@@ -93,5 +90,5 @@ def _draw_errors(axes: Axes, dataset: xr.Dataset) -> None:
         label, color = _LOOKS[name]
         plotting.band(axes, "scale", nearer.sel(algorithm=name), label=label, color=color, marker="o", markersize=2.5)
     axes.set(xscale="log", xlabel="initial scale $\\alpha$", ylabel="nearer to the truth, points")
-    axes.set_title("(d) Against descent")
+    axes.set_title("Against descent")
     axes.legend(loc="best")

@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,7 +15,6 @@ CAPTION = (
     "bars are 95 % Student t intervals of means over n seeds; every seed draws digits, wrong labels and training."
 )
 
-_HEIGHT = 2.7
 _LOOKS = {
     "influence": plotting.COLORS.vermillion,
     "loss": plotting.COLORS.blue,
@@ -26,16 +24,15 @@ _LOOKS = {
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw what is found, how precisely, and what it is worth."""
-    with plotting.style():
-        figure, axes = plt.subplots(1, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT), width_ratios=(1.4, 1, 1))
-        _draw_found(axes[0], dataset)
-        _draw_points(axes[1], dataset, "precision")
-        axes[1].set(xlabel="mislabelled among the first, %", title="(b) Precision")
-        axes[1].axvline(dataset.attrs["wrong"], color="0.5", linewidth=0.8, linestyle=":")
-        _draw_points(axes[2], dataset.assign(worth=dataset["test_accuracy"] - dataset["accuracy_of_all"]), "worth")
-        axes[2].axvline(0, color="0.5", linewidth=0.8, linestyle=":")
-        axes[2].set(xlabel="gain in accuracy, points", title="(c) Left out")
-        axes[2].tick_params(labelleft=False)
+    with plotting.page("abc", 2.7, width_ratios=(1.4, 1, 1)) as (figure, panels):
+        _draw_found(panels["a"], dataset)
+        _draw_points(panels["b"], dataset, "precision")
+        panels["b"].set(xlabel="mislabelled among the first, %", title="Precision")
+        panels["b"].axvline(dataset.attrs["wrong"], color="0.5", linewidth=0.8, linestyle=":")
+        _draw_points(panels["c"], dataset.assign(worth=dataset["test_accuracy"] - dataset["accuracy_of_all"]), "worth")
+        panels["c"].axvline(0, color="0.5", linewidth=0.8, linestyle=":")
+        panels["c"].set(xlabel="gain in accuracy, points", title="Left out")
+        panels["c"].tick_params(labelleft=False)
     return figure
 
 
@@ -48,7 +45,7 @@ def _draw_found(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot(ends, ends, ":", color="0.5", linewidth=0.8)
     axes.plot([0, dataset.attrs["wrong"], 100], [0, 100, 100], ":", color="0.5", linewidth=0.8)
     axes.set(xlabel=f"digits looked at, %\n{plotting.count_runs(summary, 'seeds')}", ylabel="mislabelled ones found, %")
-    axes.set_title("(a) Who is found first")
+    axes.set_title("Who is found first")
     axes.legend(loc="lower right")
 
 

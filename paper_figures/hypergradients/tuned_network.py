@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,7 +15,6 @@ CAPTION = (
     "intervals of means over the seeds."
 )
 
-_HEIGHT = 2.9
 _LOOKS = {
     "gradient": plotting.COLORS.vermillion,
     "random search": plotting.COLORS.blue,
@@ -27,11 +25,10 @@ _SHORT = {"gradient": "gradient", "random search": "random", "halving": "halving
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the way of each search, what it is worth, and what it found."""
-    with plotting.style():
-        figure, axes = plt.subplots(1, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT), width_ratios=(1.2, 0.9, 1.3))
-        _draw_way(axes[0], dataset)
-        _draw_worth(axes[1], dataset)
-        _draw_found(axes[2], dataset)
+    with plotting.page("abc", 2.9, width_ratios=(1.2, 0.9, 1.3)) as (figure, panels):
+        _draw_way(panels["a"], dataset)
+        _draw_worth(panels["b"], dataset)
+        _draw_found(panels["c"], dataset)
     return figure
 
 
@@ -44,7 +41,7 @@ def _draw_way(axes: Axes, dataset: xr.Dataset) -> None:
     last = int(dataset["trained"][-1])
     axes.plot(last, float(halving["mean"]), "o", color=_LOOKS["halving"], label="halving, at its end", clip_on=False)
     count = plotting.count_runs(halving, "seeds")
-    axes.set(xlabel=f"trainings\n{count}", ylabel="least validation loss, nats", title="(a) On the way")
+    axes.set(xlabel=f"trainings\n{count}", ylabel="least validation loss, nats", title="On the way")
     axes.legend(loc="upper right")
 
 
@@ -58,7 +55,7 @@ def _draw_worth(axes: Axes, dataset: xr.Dataset) -> None:
         axes.plot(runs, np.full(runs.size, place + 0.15), "|", color=_LOOKS[name], markersize=4, alpha=0.5)
         plotting.bars(axes, [place], differences.sel({"method": [name]}), across=True, color=_LOOKS[name])
     axes.set_yticks(range(len(names)), names)
-    axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="test loss less that of\nrandom search, nats", title="(b) Worth")
+    axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="test loss less that of\nrandom search, nats", title="Worth")
 
 
 def _draw_found(axes: Axes, dataset: xr.Dataset) -> None:
@@ -72,4 +69,4 @@ def _draw_found(axes: Axes, dataset: xr.Dataset) -> None:
         plotting.bars(axes, places, summary, across=True, color=_LOOKS[name], markersize=3, elinewidth=0.8)
     axes.axvline(0, color="0.5", linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(names)), names, fontsize=6)
-    axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="decades over the start", title="(c) What is found")
+    axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="decades over the start", title="What is found")

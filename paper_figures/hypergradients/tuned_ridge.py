@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -19,7 +18,6 @@ CAPTION = (
     "the variance of the noise."
 )
 
-_HEIGHT = 4.8
 _MATTER = 5
 _GROUPS = (
     ("matter", slice(_MATTER), plotting.COLORS.blue),
@@ -32,13 +30,12 @@ _FITS = {"strengths": "own strengths", "lasso": "lasso", "least squares": "least
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the search of one strength above, and of one for each coefficient below."""
-    with plotting.style():
-        figure, axes = plt.subplot_mosaic("aaabbb;ccddee", figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        _draw_steps(axes["a"], dataset)
-        _draw_risk(axes["b"], dataset)
-        _draw_strengths(axes["c"], dataset)
-        _draw_found(axes["d"], dataset)
-        _draw_errors(axes["e"], dataset)
+    with plotting.page("ab;cde", 4.8) as (figure, panels):
+        _draw_steps(panels["a"], dataset)
+        _draw_risk(panels["b"], dataset)
+        _draw_strengths(panels["c"], dataset)
+        _draw_found(panels["d"], dataset)
+        _draw_errors(panels["e"], dataset)
     return figure
 
 
@@ -50,7 +47,7 @@ def _draw_steps(axes: Axes, dataset: xr.Dataset) -> None:
     axes.set_yscale("symlog", linthresh=0.1)
     axes.set_ylim(-0.1, None)
     axes.set(xlabel=f"gradient step\n{plotting.count_runs(excess, 'data sets')}", ylabel="LOO over the grid's, %")
-    axes.set_title("(a) One strength by its gradient")
+    axes.set_title("One strength by its gradient")
 
 
 def _draw_risk(axes: Axes, dataset: xr.Dataset) -> None:
@@ -60,7 +57,7 @@ def _draw_risk(axes: Axes, dataset: xr.Dataset) -> None:
     plotting.bars(axes, np.arange(len(_RULES)), 100 * (cost - 1), across=True, color=plotting.COLORS.black)
     axes.set_yticks(range(len(_RULES)), list(_RULES.values()))
     axes.set(ylim=(len(_RULES) - 0.5, -0.5), xlim=(0, None), xlabel="risk over the least, %")
-    axes.set_title("(b) What a choice costs")
+    axes.set_title("What a choice costs")
 
 
 def _draw_strengths(axes: Axes, dataset: xr.Dataset) -> None:
@@ -71,9 +68,7 @@ def _draw_strengths(axes: Axes, dataset: xr.Dataset) -> None:
         lines[0].set_label(label)
     axes.axhline(float(factor[0, 0]), color="0.3", linewidth=0.8, linestyle="--")
     axes.set(yscale="log", xlabel="gradient step", ylabel="strength / 0.1")
-    top = float(factor.max())
-    axes.set_ylim(None, 8 * top)
-    axes.set_title("(c) One each")
+    axes.set_title("One each")
     axes.legend(loc="upper left", ncols=3, handlelength=0.8, columnspacing=0.8)
 
 
@@ -83,7 +78,7 @@ def _draw_found(axes: Axes, dataset: xr.Dataset) -> None:
     shares = 100 * found[["proportion", "low", "high"]]
     plotting.bars(axes, np.arange(len(_FITS)), shares, across=True, color="black")
     axes.set_yticks(range(len(_FITS)), [label.replace(" ", "\n") for label in _FITS.values()])
-    axes.set(ylim=(len(_FITS) - 0.5, -0.5), xlim=(-3, 103), title="(d) Support")
+    axes.set(ylim=(len(_FITS) - 0.5, -0.5), xlim=(-3, 103), title="Support")
     axes.set_xlabel(f"found, % of data sets\n{plotting.count_runs(found, 'data sets')}")
 
 
@@ -95,4 +90,4 @@ def _draw_errors(axes: Axes, dataset: xr.Dataset) -> None:
         plotting.bars(axes, places, summary, across=True, color="black", markerfacecolor=face)
     axes.axvline(dataset.attrs["sparse_noise"] ** 2 / 2, color="0.5", linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(_FITS)), [""] * len(_FITS))
-    axes.set(ylim=(len(_FITS) - 0.5, -0.5), xlim=(0, None), xlabel="error", title="(e) Error")
+    axes.set(ylim=(len(_FITS) - 0.5, -0.5), xlim=(0, None), xlabel="error", title="Error")

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -24,7 +23,6 @@ CAPTION = (
     "(a) states, those given up before they left among them."
 )
 
-_HEIGHT = 2.75
 _APART = 1.3  # factor between learning rates whose labels do not touch
 _BARRIER = float(DOUBLE_WELL.value(0.0) - DOUBLE_WELL.value(-1.0))
 _EXITS = {"far side": (plotting.COLORS.blue, "o"), "saddle": (plotting.COLORS.vermillion, "s")}
@@ -37,12 +35,11 @@ _LAWS: dict[str, tuple[Any, str]] = {
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the time over the temperature, the same relative to the exact law, and the time over the learning rate."""
-    with plotting.style():
-        figure, panels = plt.subplots(1, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT), width_ratios=(1, 1, 1.15))
+    with plotting.page("abc", 2.75, width_ratios=(1, 1, 1.15)) as (figure, panels):
         cells = dataset.isel(cell=np.flatnonzero(dataset["part"].values == "temperature"))
-        _draw_times(panels[0], cells)
-        _draw_ratios(panels[1], cells)
-        _draw_rates(panels[2], dataset.isel(cell=np.flatnonzero(dataset["part"].values == "rate")))
+        _draw_times(panels["a"], cells)
+        _draw_ratios(panels["b"], cells)
+        _draw_rates(panels["c"], dataset.isel(cell=np.flatnonzero(dataset["part"].values == "rate")))
     return figure
 
 
@@ -53,7 +50,7 @@ def _draw_times(axes: Axes, cells: xr.Dataset) -> None:
         for law, (line, _) in _LAWS.items():
             curve = cells["temperature_curve"].sel(exit=name, law=law)
             axes.plot(_BARRIER / cells["curve_temperature"], curve, line, color=color, linewidth=1)
-    axes.set(yscale="log", ylabel="mean escape time $t = ηk$", title=_count(cells))
+    axes.set(yscale="log", ylabel="mean escape time $t = ηk$", title=f"n = {cells.sizes['seed']:,} runs each")
     handles = [
         Line2D([], [], color=color, marker=marker, linestyle="", label=f"to the {name}")
         for name, (color, marker) in _EXITS.items()
@@ -80,10 +77,8 @@ def _draw_ratios(axes: Axes, cells: xr.Dataset) -> None:
                 color="black" if law == "exact" else color,
                 linewidth=1,
             )
-    axes.set(ylabel="time / exact", title=f"(b) Relative, η = {float(cells['learning_rate'][0]):g}")
+    axes.set(ylabel="time / exact", title=f"Relative, η = {float(cells['learning_rate'][0]):g}")
     handles = [Line2D([], [], color="0.3", linestyle=line, linewidth=1, label=text) for line, text in _LAWS.values()]
-    bottom, top = axes.get_ylim()
-    axes.set_ylim(bottom - 0.4 * (top - bottom), top)  # room for the legend
     axes.legend(handles=handles, handlelength=2, loc="lower right")
     _label_barrier(axes)
 
@@ -104,7 +99,7 @@ def _draw_rates(axes: Axes, cells: xr.Dataset) -> None:
             axes.plot(cells["curve_rate"], ratio, line, color="black" if law == "diffusion" else color, linewidth=1)
     axes.set(xscale="log", ylim=(0, 1.3), xlabel="learning rate $η$, batch size $B$")
     temperature = float(cells["temperature"][0])
-    axes.set(ylabel="time / diffusion's", title=f"(c) Constant $η/B$, $D$ = {temperature:g}")
+    axes.set(ylabel="time / diffusion's", title=f"Constant $η/B$, $D$ = {temperature:g}")
     names, last = [], 0.0
     for rate, size in sorted(zip(rates.tolist(), cells["batch_size"].values.tolist(), strict=True)):
         is_apart = rate > _APART * last
@@ -119,7 +114,3 @@ def _draw_dots(axes: Axes, one: xr.Dataset, x: ArrayLike, scale: float | np.ndar
     color, marker = _EXITS[str(one["exit"].values)]
     times = one[["time", "low", "high"]].rename(time="mean") / scale
     plotting.bars(axes, x, times, marker=marker, color=color, markersize=3.5, elinewidth=0.9, capsize=2)
-
-
-def _count(cells: xr.Dataset) -> str:
-    return f"(a) n = {cells.sizes['seed']:,} runs each"

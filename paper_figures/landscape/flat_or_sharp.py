@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -22,7 +21,6 @@ CAPTION = (
     "(c) state, turned into ratios; runs that diverged are left out."
 )
 
-_HEIGHT = 2.75
 _SHARP, _SADDLE, _FLAT = (float(w) for w in EQUAL_DEPTH_SEXTIC.critical_points)
 _CURVATURE = float(EQUAL_DEPTH_SEXTIC.curvature(_SHARP))
 _WINDOW = (-1.9, 1.8)
@@ -32,14 +30,12 @@ _RATES = (plotting.COLORS.green, plotting.COLORS.purple)
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the landscape with its densities, the ratio of times over the learning rate, and the check of the starts."""
-    with plotting.style():
-        figure = plt.figure(figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        grid = figure.add_gridspec(2, 3, width_ratios=(1.05, 1, 1), height_ratios=(1, 2))
-        landscape = figure.add_subplot(grid[0, 0])
-        _draw_landscape(landscape)
-        _draw_densities(figure.add_subplot(grid[1, 0], sharex=landscape), dataset)
-        _draw_ratios(figure.add_subplot(grid[:, 1]), dataset)
-        _draw_starts(figure.add_subplot(grid[:, 2]), dataset)
+    with plotting.page("abc;Abc", 2.75, width_ratios=(1.05, 1, 1), height_ratios=(1, 2)) as (figure, panels):
+        panels["A"].sharex(panels["a"])
+        _draw_landscape(panels["a"])
+        _draw_densities(panels["A"], dataset)
+        _draw_ratios(panels["b"], dataset)
+        _draw_starts(panels["c"], dataset)
     return figure
 
 
@@ -50,7 +46,7 @@ def _draw_landscape(axes: Axes) -> None:
     for name, place in (("sharp", _SHARP), ("flat", _FLAT)):
         axes.plot(place, 0, "o", color=_STARTS[name][0], markersize=4)
         axes.text(place - 0.2 * np.sign(place), 0.38, name, color=_STARTS[name][0], ha="center", fontsize=7)
-    axes.set(xlim=_WINDOW, ylim=(-0.06, 0.6), ylabel="$U(w)$", title="(a) Landscape and density")
+    axes.set(xlim=_WINDOW, ylim=(-0.06, 0.6), ylabel="$U(w)$", title="Landscape and density")
     axes.tick_params(labelbottom=False)
 
 
@@ -69,7 +65,7 @@ def _draw_densities(axes: Axes, dataset: xr.Dataset) -> None:
         axes.plot(centre, one["exact_density"], color=color, linewidth=1, label=label)
     axes.plot(centre, dataset["boltzmann_density"], ":", color="black", linewidth=1, label="diffusion")
     axes.axvline(_SADDLE, color="0.7", linewidth=0.7, zorder=0)
-    axes.set(ylim=(0, 1.4 * axes.get_ylim()[1]), xlabel="weight $w$", ylabel="density")
+    axes.set(ylim=(0, None), xlabel="weight $w$", ylabel="density")
     axes.legend(loc="upper left", handlelength=1.1, borderaxespad=0.1)
 
 
@@ -90,7 +86,7 @@ def _draw_ratios(axes: Axes, dataset: xr.Dataset) -> None:
     x, odds = _CURVATURE * dataset["learning_rate"], _odds(dataset, ("start", "seed"))
     plotting.bars(axes, x, odds, color=plotting.COLORS.blue, markersize=3.5, capsize=2, label="simulated")
     axes.set(yscale="log", xlabel="$η h_{\\mathrm{sharp}}$", ylabel="time in flat / time in sharp")
-    axes.set(title=f"(b) n = {_count(dataset, ('start', 'seed'))}")
+    axes.set(title=f"n = {_count(dataset, ('start', 'seed'))}")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(NullFormatter())
@@ -106,7 +102,7 @@ def _draw_starts(axes: Axes, dataset: xr.Dataset) -> None:
         x, odds = _CURVATURE * dataset["learning_rate"] + 0.012 * side, _odds(dataset.sel(start=name), "seed")
         plotting.bars(axes, x, odds / dataset["exact"], label=f"start in the {name} one", **look)
     axes.set(xlabel="$η h_{\\mathrm{sharp}}$", ylabel="ratio / exact")
-    axes.set(title=f"(c) n = {_count(dataset, 'seed')}")
+    axes.set(title=f"n = {_count(dataset, 'seed')}")
     reach = 1.15 * max(abs(np.array(axes.get_ylim()) - 1))
     axes.set_ylim(1 - reach, 1 + 1.6 * reach)
     axes.legend(loc="upper left")

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -24,7 +23,6 @@ CAPTION = (
     "of the n that the panels state; where the tail exponent is below 4 those of the variance are too narrow."
 )
 
-_HEIGHT = 2.9
 _SIZES = {8: "vermillion", 10: "orange", 14: "green", 20: "purple", 40: "blue"}  # drawn in (b), where they exist
 _WEIGHT = 3.5
 _MARKERS = "osD^vPX*<>"
@@ -34,14 +32,12 @@ _QUARTILE = 0.6744897501960817  # the median size of a standard normal number
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the typical error, the tails, and the quadratic's stationary variance above its tail exponents."""
-    with plotting.style():
-        figure = plt.figure(figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        grid = figure.add_gridspec(2, 3, height_ratios=(1.25, 1))
-        _draw_law(figure.add_subplot(grid[:, 0]), dataset)
-        _draw_survival(figure.add_subplot(grid[:, 1]), dataset)
-        variance = figure.add_subplot(grid[0, 2])
-        _draw_variance(variance, dataset)
-        _draw_tails(figure.add_subplot(grid[1, 2], sharex=variance), dataset)
+    with plotting.page("abc;abC", 2.9, height_ratios=(1.25, 1)) as (figure, panels):
+        panels["C"].sharex(panels["c"])
+        _draw_law(panels["a"], dataset)
+        _draw_survival(panels["b"], dataset)
+        _draw_variance(panels["c"], dataset)
+        _draw_tails(panels["C"], dataset)
     return figure
 
 
@@ -67,7 +63,7 @@ def _draw_law(axes: Axes, dataset: xr.Dataset) -> None:
         yscale="log",
         xlabel=f"K, points of {population} per refit\n{_count(dataset, 'draws')} refits each",
     )
-    axes.set(ylabel="median squared error / 0.455 v(w)", ylim=(3e-4, 40), title="(a) Not 1/K")
+    axes.set(ylabel="median squared error / 0.455 v(w)", ylim=(3e-4, 40), title="Not 1/K")
     axes.set_xticks([8, 10, 20, 40, 80], ["8", "10", "20", "40", "80"])
     axes.tick_params(axis="x", which="minor", labelbottom=False)
 
@@ -90,11 +86,11 @@ def _draw_survival(axes: Axes, dataset: xr.Dataset) -> None:
     multiple = np.geomspace(0.1, 20, 200)
     gaussian = erfc(multiple * _QUARTILE / np.sqrt(2))
     axes.plot(multiple, gaussian, color="black", linestyle="--", linewidth=1, label="Gaussian")
-    axes.set(xscale="log", yscale="log", xlim=(0.1, None), ylim=(0.5 / total, 1e3))
+    axes.set(xscale="log", yscale="log", xlim=(0.1, None), ylim=(0.5 / total, 1.5))
     axes.set(
         xlabel=f"error / median error\n{_count(dataset, 'draws')} refits each",
         ylabel="share of refits beyond",
-        title="(b) Not Gaussian",
+        title="Not Gaussian",
     )
     axes.set_yticks([10.0**-k for k in range(0, 8, 2) if 10.0**-k > 0.5 / total])
     axes.legend(loc="upper right", fontsize=6.5, labelspacing=0.2, handlelength=1, borderpad=0)
@@ -113,7 +109,7 @@ def _draw_variance(axes: Axes, dataset: xr.Dataset) -> None:
         plotting.bars(axes, "relative_rate", ratios, color=color, **_points(marker))
         handles.append(Line2D([], [], color=color, marker=marker, **_LOOK, linestyle="none", label=name))
     axes.text(0.98, 1.06, "diffusion", color="0.4", ha="right", va="bottom", fontsize=6.5)
-    axes.set(yscale="log", ylim=(0.8, 30), ylabel="variance ratio", title="(c) Discrete, heavy-tailed")
+    axes.set(yscale="log", ylim=(0.8, 30), ylabel="variance ratio", title="Discrete, heavy-tailed")
     axes.set_yticks([1, 3, 10], ["1", "3", "10"])
     axes.tick_params(labelbottom=False)
     axes.tick_params(axis="y", which="minor", labelleft=False)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -18,7 +17,6 @@ CAPTION = (
     "the number of seeds. Networks that have overflowed are as accurate as their constant answer."
 )
 
-_HEIGHT = 4.9
 _NAMES = {"leaky_relu": "leaky ReLU", "relu": "ReLU", "elu": "ELU", "gelu": "GELU"}
 _PATTERNS = {"ring": "ring", "xor": "exclusive or"}
 _SHOWN_SEEDS = 64
@@ -31,18 +29,19 @@ _PIXELS = {
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw a column for each activation: function, two patterns in the plane, accuracy on images."""
     names = dataset["activation"].values.tolist()
-    with plotting.style():
-        figure, axes = plt.subplots(
-            4, len(names), figsize=(plotting.PAGE_WIDTH, _HEIGHT), sharex="row", sharey="row", squeeze=False
-        )
+    rows = [[f"{letter}{column or ''}" for column in range(len(names))] for letter in "abcd"]
+    with plotting.page(rows, 4.9) as (figure, panels):
         for column, name in enumerate(names):
             of_it = dataset.sel(activation=name)
-            _draw_function(axes[0, column], of_it)
-            axes[0, column].set_title(_NAMES.get(name, name), loc="center")
-            for row, pattern in enumerate(_PATTERNS, start=1):
-                _draw_region(axes[row, column], of_it.sel(pattern=pattern), pattern)
-            _draw_accuracy(axes[3, column], of_it)
-        _label(figure, axes, dataset)
+            function, *regions, accuracy = (panels[row[column]] for row in rows)
+            _draw_function(function, of_it)
+            for axes, pattern in zip(regions, _PATTERNS, strict=True):
+                _draw_region(axes, of_it.sel(pattern=pattern), pattern)
+            _draw_accuracy(accuracy, of_it)
+            if column:
+                for axes in (function, accuracy):
+                    axes.tick_params(labelleft=False)
+        _label(figure, panels, dataset)
     return figure
 
 
@@ -50,6 +49,8 @@ def _draw_function(axes: Axes, of_it: xr.Dataset) -> None:
     axes.axhline(0, color="0.8", linewidth=0.6, zorder=0)
     axes.plot(of_it["input"], of_it["value"], color="black", label="function")
     axes.plot(of_it["input"], of_it["slope"], color=plotting.COLORS.orange, linestyle="--", label="derivative")
+    name = str(of_it["activation"].values)
+    axes.text(0.03, 1, _NAMES.get(name, name), transform=axes.transAxes, va="top")
     axes.set(ylim=(-1.15, 2.15), xticks=[-3, 0, 3], yticks=[-1, 0, 1, 2])
 
 
@@ -87,21 +88,27 @@ def _draw_accuracy(axes: Axes, of_it: xr.Dataset) -> None:
     axes.set(xlim=(-0.6, 1.6), ylim=(0, 100), xticks=[], yticks=range(0, 101, 25))
 
 
-def _label(figure: Figure, axes: np.ndarray, dataset: xr.Dataset) -> None:
+def _label(figure: Figure, panels: dict[str, Axes], dataset: xr.Dataset) -> None:
     """Names of rows and what stands behind them."""
     count = plotting.count_runs(_summarise(dataset, "plane_accuracy", "plane_seed"), "seeds")
-    axes[0, 0].set_ylabel("(a) function")
-    for row, (pattern, name) in enumerate(_PATTERNS.items(), start=1):
+    panels["a"].set_ylabel("function")
+    for letter, (pattern, name) in zip("bc", _PATTERNS.items(), strict=True):
         line = float(dataset["best_line"].sel(pattern=pattern))
-        axes[row, 0].set_ylabel(f"({'bc'[row - 1]}) {name}\nline: {line:.0f} %\n{count}")
-    name = dataset.attrs["title"]
+        panels[letter].set_ylabel(f"{name}\nline: {line:.0f} %\n{count}")
+    panels["d"].set_ylabel(f"{dataset.attrs['title']}\ntest accuracy, %")
     last = plotting.count_runs(_summarise(dataset, "test_accuracy", "seed"), "seeds")
-    axes[3, 0].set_ylabel(f"(d) {name}\ntest accuracy, %")
-    figure.supxlabel(f"(d): {last}", fontsize=8)
-    handles, labels = axes[3, 0].get_legend_handles_labels()
-    lines, names = axes[0, 0].get_legend_handles_labels()
+    handles, labels = panels["d"].get_legend_handles_labels()
+    lines, names = panels["a"].get_legend_handles_labels()
     labels = [f"pixels {label}" for label in labels]
-    figure.legend([*lines, *handles], [*names, *labels], loc="outside lower center", ncols=4, markerscale=2)
+    figure.legend(
+        [*lines, *handles],
+        [*names, *labels],
+        loc="outside lower center",
+        ncols=4,
+        markerscale=2,
+        title=f"(d): {last}",
+        title_fontsize=7,
+    )
 
 
 def _summarise(dataset: xr.Dataset, name: str, dim: str) -> xr.Dataset:

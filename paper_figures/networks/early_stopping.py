@@ -21,7 +21,6 @@ CAPTION = (
 
 _TUTORIAL: dict[str, Any] = {"monitor": "accuracy", "patience": 2, "min_delta": 0.0}
 _SHOWN = 20  # the training loss falls on and on: below this part of the lowest validation loss, it is not shown
-_ROOM = 4  # factor above the highest loss: for the legend
 _COLORS = plotting.COLORS
 _LOSSES: plotting.Looks = {
     "train": {"label": "training", "color": _COLORS.black},
@@ -53,9 +52,8 @@ def _draw_losses(axes: Axes, dataset: xr.Dataset) -> None:
     plotting.mark(axes, x=turn)
     axes.annotate(f"turns at {turn}", (turn, 1), (-2, -1), ("data", "axes fraction"), "offset points", **_HINT)
     low, high = float(means["validation"].min()), max(float(mean.max()) for mean in means.values())
-    axes.set(yscale="log", ylim=(low / _SHOWN, _ROOM * high), ylabel="loss, nats", title=dataset.attrs["title"])
-    above: dict[str, Any] = {"frameon": True, "framealpha": 1.0, "edgecolor": "none"}  # hides the dotted line
-    axes.legend(loc="upper right", bbox_to_anchor=(1, 0.95), borderaxespad=0.2, **above)
+    axes.set(yscale="log", ylim=(low / _SHOWN, 1.2 * high), ylabel="loss, nats", title=dataset.attrs["title"])
+    axes.legend(loc="upper right")
 
 
 def _draw_epochs(axes: Axes, dataset: xr.Dataset) -> None:

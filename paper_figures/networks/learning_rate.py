@@ -19,7 +19,6 @@ CAPTION = (
 )
 
 _TOP = 114  # above the highest accuracy possible: room for the legend
-_ROOM = 0.25  # of the decades that the losses span: room for the legend above them
 _COLORS = plotting.COLORS
 _RATE_COLORS = (_COLORS.purple, _COLORS.black, _COLORS.green, _COLORS.vermillion)
 _SHOWN_SEEDS = 32
@@ -51,8 +50,7 @@ def draw(dataset: xr.Dataset) -> Figure:
         by_rate = {r: {"color": c, "label": f"rate {r:g}"} for r, c in zip(shown, _RATE_COLORS, strict=False)}
         _draw_population(axes, runs, "test_loss", "epoch", by_rate)
         plotting.write_out(axes, "y")
-        low, high = axes.get_ylim()
-        axes.set(ylim=(low, high * (high / low) ** _ROOM), title="Pixels as they are")
+        axes.set_title("Pixels as they are")
         axes.legend(loc="upper left", ncols=2, columnspacing=1)
     return figure
 

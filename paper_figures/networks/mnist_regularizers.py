@@ -1,10 +1,11 @@
 """The case study of tutorial T3: what each regularizer gains over the baseline, seed by seed, and its curves."""
 
+from string import ascii_uppercase
+
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from jaxreg import plotting, stats
 
@@ -16,7 +17,6 @@ CAPTION = (
     "baseline's runs. A seed has the same initial weights, batches and dropout in all cases."
 )
 
-_HEIGHT = 5.2
 _CURVES = {
     "baseline": (plotting.COLORS.black, "-"),
     "L2": (plotting.COLORS.blue, "--"),
@@ -31,41 +31,32 @@ _VERSIONS = {"original": 'label "{label}"', "whitened": "whitened"}
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw a sample of the images, the accuracies of all cases, and the curves of some."""
-    with plotting.style():
-        figure = plt.figure(figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        top, bottom = np.asarray(figure.subfigures(2, 1, height_ratios=(1, 3.6)))
-        _draw_samples(top, dataset)
-        grid = bottom.add_gridspec(1, 3, width_ratios=(1, 0.8, 1.15))
-        accuracy = bottom.add_subplot(grid[0])
-        gain = bottom.add_subplot(grid[1], sharey=accuracy)
+    versions = dict(zip(ascii_uppercase, dataset["version"].values, strict=False))
+    with plotting.page([list(versions), "abc"], 5.2, height_ratios=(1, 3.6)) as (figure, panels):
+        panels["b"].sharey(panels["a"])
+        for letter, version in versions.items():
+            _draw_sample(panels[letter], dataset, version)
         last = dataset.isel(epoch=-1)
-        _draw_accuracies(accuracy, last, dataset.attrs["title"])
-        _draw_gains(gain, last)
-        _draw_curves(bottom.add_subplot(grid[2]), dataset)
+        _draw_accuracies(panels["a"], last)
+        _draw_gains(panels["b"], last)
+        _draw_curves(panels["c"], dataset)
     return figure
 
 
-def _draw_samples(figure: SubFigure, dataset: xr.Dataset) -> None:
-    """One image: as it is, whitened, augmented."""
-    row = np.atleast_1d(np.asarray(figure.subplots(1, dataset.sizes["version"])))
-    for axes, version in zip(row, dataset["version"].values, strict=True):
-        picture = dataset["sample"].sel(version=version)
-        axes.imshow(picture, cmap="gray_r", interpolation="nearest", vmin=0 if version != "whitened" else None)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        axes.set_title(_VERSIONS.get(version, version).format(label=dataset.attrs["label"]), loc="center", fontsize=7)
+def _draw_sample(axes: Axes, dataset: xr.Dataset, version: str) -> None:
+    """One image: as it is, whitened or augmented."""
+    picture = dataset["sample"].sel(version=version)
+    axes.imshow(picture, cmap="gray_r", interpolation="nearest", vmin=0 if version != "whitened" else None)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.set_title(_VERSIONS.get(version, version).format(label=dataset.attrs["label"]), loc="center", fontsize=7)
 
 
 def _color(case: str) -> str:
     return _CURVES.get(case, (_OTHER, ""))[0]
 
 
-def _count(summary: xr.Dataset, unit: str) -> str:
-    """The number of runs, and on a line of its own how many are left out."""
-    return plotting.count_runs(summary, unit).replace(" (", "\n(")
-
-
-def _draw_accuracies(axes: Axes, last: xr.Dataset, name: str) -> None:
+def _draw_accuracies(axes: Axes, last: xr.Dataset) -> None:
     """Every seed of every case as a point, and the means."""
     cases = last["case"].values
     summary = stats.mean(last, "test_accuracy", dim="seed")
@@ -75,8 +66,8 @@ def _draw_accuracies(axes: Axes, last: xr.Dataset, name: str) -> None:
         axes.plot(values, place + jitter, ".", color=_color(case), markersize=2.5, alpha=0.45, markeredgewidth=0)
         axes.plot(summary["mean"].sel(case=case), place, "|", color=_color(case), markersize=13, markeredgewidth=1.8)
     axes.set(yticks=range(len(cases)), yticklabels=cases, ylim=(len(cases) - 0.5, -0.5))
-    axes.set(xlabel=f"test accuracy, %\n{_count(summary, 'seeds')}")
-    axes.set_title(f"(a) {name}")
+    axes.set(xlabel=f"test accuracy, %\n{plotting.count_runs(summary, 'seeds')}")
+    axes.set_title(last.attrs["title"])
     axes.tick_params(axis="y", length=0)
 
 
@@ -89,8 +80,8 @@ def _draw_gains(axes: Axes, last: xr.Dataset) -> None:
         if np.isfinite([low, high]).all():
             axes.plot([low, high], [place, place], color=_color(case), linewidth=1.6, solid_capstyle="butt")
         axes.plot(centre, place, "o", color=_color(case), markersize=3.5)
-    pairs = _count(gain.drop_sel(case="baseline"), "pairs")
-    axes.set(xlabel=f"gain, percentage points\n{pairs}", title="(b) Against the baseline")
+    pairs = plotting.count_runs(gain.drop_sel(case="baseline"), "pairs")
+    axes.set(xlabel=f"gain, percentage points\n{pairs}", title="Against the baseline")
     axes.tick_params(axis="y", length=0, labelleft=False)
 
 
@@ -107,5 +98,5 @@ def _draw_curves(axes: Axes, dataset: xr.Dataset) -> None:
     if np.isfinite([top, low]).all():
         span = max(top - low, 1.0)  # of all but the first few epochs; below is room for the legend
         axes.set_ylim(max(0.0, low - 0.85 * span), top + 0.2 * span)
-    axes.set_title("(c) In training")
+    axes.set_title("In training")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 0.05))

@@ -29,7 +29,6 @@ _PARTS = {
 }
 _COLORS = (plotting.COLORS.blue, plotting.COLORS.vermillion, plotting.COLORS.green)
 _MARKERS = "s^D"
-_ROOM = 60  # factor above the largest number of seeds: for the legend
 
 
 def draw(dataset: xr.Dataset) -> Figure:
@@ -92,7 +91,7 @@ def _draw_seeds(axes: Axes, dataset: xr.Dataset) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.7g}"))
-    axes.set(ylim=(0.8, float(needed.max()) * _ROOM), title="Seeds to tell them apart")
+    axes.set(ylim=(0.8, 1.2 * float(needed.max())), title="Seeds to tell them apart")
     axes.legend(loc="upper right", fontsize=6, labelspacing=0.25, borderaxespad=0.1)
 
 

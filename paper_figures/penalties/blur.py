@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -23,8 +22,6 @@ CAPTION = (
     "exact mean and median (crosses); all on the training images."
 )
 
-_HEIGHT = 5.6
-_WIDTHS = (1.1, 0.95, 1.1)
 _LOSSES = {
     "squared": ("squared error", plotting.COLORS.blue),
     "absolute": ("absolute error", plotting.COLORS.green),
@@ -39,17 +36,12 @@ _BINS = np.linspace(-_RANGE, _RANGE, 57)
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw samples, networks, images and decoders."""
-    with plotting.style():
-        figure = plt.figure(figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        halves: Any = figure.subfigures(2, 1, height_ratios=(1, 1.15))
-        above, below = halves
-        sample, separations, answers = above.subplots(1, 3, width_ratios=_WIDTHS)
-        pictures, scatter = below.subplots(1, 2, width_ratios=(2.15, 1))
-        _draw_sample(sample, dataset)
-        _draw_separations(separations, dataset.rename(diverged_samples="diverged"))
-        _draw_answers(answers, dataset.rename(diverged_networks="diverged"))
-        _draw_pictures(pictures, dataset)
-        _draw_scatter(scatter, dataset.rename(diverged_decoders="diverged"))
+    with plotting.page("abc;dde", 5.6, height_ratios=(1, 1.15)) as (figure, panels):
+        _draw_sample(panels["a"], dataset)
+        _draw_separations(panels["b"], dataset.rename(diverged_samples="diverged"))
+        _draw_answers(panels["c"], dataset.rename(diverged_networks="diverged"))
+        _draw_pictures(panels["d"], dataset)
+        _draw_scatter(panels["e"], dataset.rename(diverged_decoders="diverged"))
     return figure
 
 
@@ -72,8 +64,8 @@ def _draw_sample(axes: Axes, dataset: xr.Dataset) -> None:
         kind = "mean (Gaussian)" if loss == "squared" else "median (Laplace)"
         axes.plot(float(one[name]), 0, "v", color=_LOSSES[loss][1], markersize=6, clip_on=False, label=kind, zorder=5)
     top = max(np.histogram(values, bins, density=True)[0].max(), sum(parts).max())
-    axes.set(xlabel="value, in widths of a hump", ylabel="density", ylim=(0, 1.75 * top), xlim=(-reach, reach))
-    axes.set_title(f"(a) Humps {float(one['separation']):g} widths apart")
+    axes.set(xlabel="value, in widths of a hump", ylabel="density", ylim=(0, 1.05 * top), xlim=(-reach, reach))
+    axes.set_title(f"Humps {float(one['separation']):g} widths apart")
     axes.legend(loc="upper left", ncols=2, columnspacing=0.8, handlelength=1.1, borderaxespad=0.1)
 
 
@@ -85,8 +77,8 @@ def _draw_separations(axes: Axes, dataset: xr.Dataset) -> None:
     found = stats.proportion(dataset, "both_found", "sample")
     label = "mixture finds both humps\n(share of samples)"
     plotting.band(axes, "separation", found, color=_LOSSES["mixture"][1], marker="s", markersize=3, label=label)
-    axes.set(xlabel=f"distance of humps, in widths\n{_count(summary, 'samples')}", ylim=(0, 1.9))
-    axes.set_title("(b) Between the humps")
+    axes.set(xlabel=f"distance of humps, in widths\n{plotting.count_runs(summary, 'samples')}", ylim=(0, 1.2))
+    axes.set_title("Between the humps")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set(yticks=[0, 0.5, 1], xticks=[0, 2, 4, 6, 8])
     axes.legend(loc="upper left", borderaxespad=0.1)
@@ -107,7 +99,7 @@ def _draw_answers(axes: Axes, dataset: xr.Dataset) -> None:
                 axes.stairs(heights, _BINS, baseline=None, color="black", linewidth=0.8)
     for place in (-1, 1):
         axes.axvline(place, color="0.4", linewidth=0.7, linestyle="--", zorder=0)
-    n = _count(stats.mean(dataset, "near", "network"), "networks")
+    n = plotting.count_runs(stats.mean(dataset, "near", "network"), "networks")
     shown = "" if len(shares) < 2 else f"\noutlined: upper one {100 * shares[1]:.0f} %"
     axes.set(xlim=(-_RANGE, _RANGE), ylim=(0, 3.9), xticks=[-1, 0, 1])
     names = [name.replace(" ", "\n") for name, _ in reversed(_LOSSES.values())]
@@ -115,13 +107,8 @@ def _draw_answers(axes: Axes, dataset: xr.Dataset) -> None:
     axes.tick_params(axis="y", length=0)
     axes.set_xticklabels(["lower\nanswer", "middle", "upper\nanswer"])
     axes.set_xlabel(f"{n}{shown}", fontsize=7)
-    axes.set_title("(c) Two answers")
+    axes.set_title("Two answers")
     axes.spines["left"].set_visible(False)
-
-
-def _count(summary: xr.Dataset, unit: str) -> str:
-    """How many runs there are, on two lines if some diverged."""
-    return plotting.count_runs(summary, unit).replace(" (", "\n(")
 
 
 def _draw_pictures(axes: Axes, dataset: xr.Dataset) -> None:
@@ -150,7 +137,7 @@ def _draw_pictures(axes: Axes, dataset: xr.Dataset) -> None:
     axes.set_xticks([k * (width + gap) + width / 2 - 0.5 for k in range(len(classes))], [str(c) for c in classes])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(f"(d) {dataset.attrs['title']}: the label's image, n = {int(dataset['count'].sum()):,}")
+    axes.set_title(f"{dataset.attrs['title']}: the label's image, n = {int(dataset['count'].sum()):,}")
 
 
 def _draw_scatter(axes: Axes, dataset: xr.Dataset) -> None:
@@ -187,10 +174,10 @@ def _draw_scatter(axes: Axes, dataset: xr.Dataset) -> None:
         fontsize=7,
         ha="right",
     )
-    axes.set_ylim(0, 1.6 * max(1.0, float((dataset["energy"] / real).max())))
+    axes.set_ylim(0, 1.1 * max(1.0, float((dataset["energy"] / real).max())))
     axes.margins(x=0.15)
-    n = _count(stats.mean(dataset, "psnr", "decoder"), "decoders")
+    n = plotting.count_runs(stats.mean(dataset, "psnr", "decoder"), "decoders")
     axes.set(xlabel=f"PSNR, dB\n{n}", ylabel="gradient energy")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_title("(e) Sharpness and error")
+    axes.set_title("Sharpness and error")
     axes.legend(loc="upper right", borderaxespad=0.1)

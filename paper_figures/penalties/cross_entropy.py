@@ -1,8 +1,9 @@
 """Cross-entropy: its clip, its slope against that of squared error, its smoothness; and two curves drawn from text."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -23,7 +24,6 @@ CAPTION = (
     "curve from its equation, as in tutorial T4."
 )
 
-_HEIGHT = 5.9
 _NUMBERS = "1 2 5"
 _EQUATION = "x**2 + y**2 + x*y = 1"
 _COLORS = (plotting.COLORS.blue, plotting.COLORS.vermillion)
@@ -31,23 +31,23 @@ _MARKERS = ("o", "^")
 _FORMULAS = ("p − y", "2(p − y)p(1 − p)")
 _EPSILONS = (1e-10, 1e-7, 1e-3, 0.1)
 _SHOWN = 150
+_SMALL: dict[str, Any] = {"fontsize": 6, "labelspacing": 0.2, "borderpad": 0}
 _KINK = 1e-3
 _DASHES = ("-", "--", ":")
 
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw clip, worked example and slopes above the escapes, and these above smoothness and curves from text."""
-    with plotting.style():
-        figure, axes = plt.subplots(3, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        _draw_clip(axes[0, 0], dataset)
-        _draw_example(axes[0, 1], dataset)
-        _draw_slopes(axes[0, 2], dataset)
-        _draw_escapes(axes[1, 0], dataset)
-        _draw_waiting(axes[1, 1], dataset)
-        _draw_jumps(axes[1, 2], dataset)
-        _draw_softmax(axes[2, 0], dataset)
-        _draw_numbers(axes[2, 1])
-        _draw_implicit(axes[2, 2])
+    with plotting.page("abc;def;ghi", 5.9) as (figure, panels):
+        _draw_clip(panels["a"], dataset)
+        _draw_example(panels["b"], dataset)
+        _draw_slopes(panels["c"], dataset)
+        _draw_escapes(panels["d"], dataset)
+        _draw_waiting(panels["e"], dataset)
+        _draw_jumps(panels["f"], dataset)
+        _draw_softmax(panels["g"], dataset)
+        _draw_numbers(panels["h"])
+        _draw_implicit(panels["i"])
     return figure
 
 
@@ -58,9 +58,9 @@ def _draw_clip(axes: Axes, dataset: xr.Dataset) -> None:
     for epsilon, color in zip(shown, plotting.COLORS, strict=False):
         loss = dataset["curve"].sel(epsilon=epsilon, method="nearest")
         axes.plot(loss["p"], loss, color=color, label=f"ε = {epsilon:.0e}".replace("e-0", "e-"))
-    axes.set(xscale="log", xlabel="predicted p of a true example", ylabel="loss, nats", title="(a) Clipped at ε")
+    axes.set(xscale="log", xlabel="predicted p of a true example", ylabel="loss, nats", title="Clipped at ε")
     axes.set_xlim(1e-13, 1)
-    axes.legend(loc="upper right", fontsize=6, labelspacing=0.2, borderpad=0)
+    axes.legend(loc="upper right", **_SMALL)
 
 
 def _draw_example(axes: Axes, dataset: xr.Dataset) -> None:
@@ -71,19 +71,16 @@ def _draw_example(axes: Axes, dataset: xr.Dataset) -> None:
         color = plotting.COLORS[place % 6]
         axes.plot(one["epsilon"], one["example_loss"], color=color, label=label, marker="o", markersize=2.5)
     axes.plot(dataset["epsilon"], dataset["example_sum"], color="black", label="sum", marker="s", markersize=2.5)
-    axes.set(xscale="log", yscale="log", xlabel="ε", ylabel="loss, nats", title="(b) Worked example")
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high * (high / low) ** 0.8)  # room for the legend
-    axes.legend(loc="upper right", fontsize=6, labelspacing=0.2, borderpad=0)
+    axes.set(xscale="log", yscale="log", xlabel="ε", ylabel="loss, nats", title="Worked example")
+    axes.legend(loc="upper right", **_SMALL)
 
 
 def _draw_slopes(axes: Axes, dataset: xr.Dataset) -> None:
     """How far downhill a step pulls, for either loss."""
     for loss, formula, color in zip(dataset["loss"].values, _FORMULAS, _COLORS, strict=True):
         axes.plot(dataset["z"], dataset["slope"].sel(loss=loss), color=color, label=f"{loss}: {formula}")
-    axes.set(xlabel="logit z of a true example", ylabel="slope in z", title="(c) Slope through a sigmoid")
-    axes.set_ylim(-1.05, 0.4)
-    axes.legend(loc="upper left", fontsize=6, labelspacing=0.2, borderpad=0)
+    axes.set(xlabel="logit z of a true example", ylabel="slope in z", title="Slope through a sigmoid")
+    axes.legend(loc="upper left", **_SMALL)
 
 
 def _draw_escapes(axes: Axes, dataset: xr.Dataset) -> None:
@@ -96,9 +93,8 @@ def _draw_escapes(axes: Axes, dataset: xr.Dataset) -> None:
         order = np.argsort(one["start"].values)
         flow = np.minimum(one["exact_time"].values / rate, last)[order]
         axes.plot(one["start"].values[order], np.maximum(flow, 1), color="black", linewidth=0.8)
-    axes.set(yscale="log", xlabel="start z", ylabel=f"steps at rate {rate:g}", title="(d) Escape from a wrong start")
-    axes.set_ylim(0.8, 30 * last)
-    axes.legend(loc="upper right", fontsize=6, labelspacing=0.2, borderpad=0, handletextpad=0.3)
+    axes.set(yscale="log", xlabel="start z", ylabel=f"steps at rate {rate:g}", title="Escape from a wrong start")
+    axes.legend(loc="upper right", **_SMALL)
 
 
 def _draw_waiting(axes: Axes, dataset: xr.Dataset) -> None:
@@ -117,8 +113,8 @@ def _draw_waiting(axes: Axes, dataset: xr.Dataset) -> None:
         axes.plot([], [], color="0.3", linestyle=dashes, label=f"s = {float(cell['scale']):g}")
     count = f"n = {dataset.sizes['seed']:,} starts each"
     axes.set(xscale="log", ylim=(-0.02, 1.02), xlabel=f"step\n{count}", ylabel="share still wrong")
-    axes.set_title("(e) Stalled runs")
-    axes.legend(loc="upper right", fontsize=6, labelspacing=0.2, borderpad=0)
+    axes.set_title("Stalled runs")
+    axes.legend(loc="upper right", **_SMALL)
 
 
 def _draw_jumps(axes: Axes, dataset: xr.Dataset) -> None:
@@ -130,7 +126,7 @@ def _draw_jumps(axes: Axes, dataset: xr.Dataset) -> None:
         axes.plot(place + spread, jump, ".", color=color, markersize=2.5)
     axes.axhline(_KINK, color="0.3", linewidth=0.8, linestyle="--")
     axes.set_xticks(range(len(names)), [name.replace(", ", ",\n") for name in names], fontsize=6.5)
-    axes.set(yscale="log", ylabel="largest jump of a slope", title="(f) A slope everywhere?")
+    axes.set(yscale="log", ylabel="largest jump of a slope", title="A slope everywhere?")
     axes.set_xlabel(f"n = {dataset.sizes['network']:,} networks each")
 
 
@@ -142,15 +138,15 @@ def _draw_softmax(axes: Axes, dataset: xr.Dataset) -> None:
     gap = float(np.abs(found - formula).max())
     axes.text(-1, 0.95, f"largest difference\n{gap:.0e}", fontsize=6.5, va="top")
     axes.set(xlabel=f"p − y of each class\nn = {dataset.sizes['network']:,} softmaxes", ylabel="by autodiff")
-    axes.set_title("(g) Softmax derivative")
+    axes.set_title("Softmax derivative")
 
 
 def _draw_numbers(axes: Axes) -> None:
     axes.plot(curve_from_text(_NUMBERS), color=_COLORS[0], marker="o")
-    axes.set(xlabel="place in the list", ylabel="number", title=f'(h) "{_NUMBERS}"', xticks=(0, 1, 2))
+    axes.set(xlabel="place in the list", ylabel="number", title=f'"{_NUMBERS}"', xticks=(0, 1, 2))
 
 
 def _draw_implicit(axes: Axes) -> None:
     implicit_curve(axes, _EQUATION, color=_COLORS[0])
-    axes.set(xlabel="x", ylabel="y", title="(i) x² + y² + xy = 1", aspect="equal")
+    axes.set(xlabel="x", ylabel="y", title="x² + y² + xy = 1", aspect="equal")
     axes.set(xticks=(-1, 0, 1), yticks=(-1, 0, 1))

@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -20,7 +19,6 @@ CAPTION = (
     "learning rate."
 )
 
-_HEIGHT = 4.3
 _RATE, _LEAST = 1.0, 0.0  # the tutorial's
 _COLORS = (plotting.COLORS.blue, plotting.COLORS.vermillion, plotting.COLORS.green)
 _STARTS = (("o", plotting.COLORS.blue), ("^", plotting.COLORS.vermillion), ("s", plotting.COLORS.green))
@@ -29,14 +27,13 @@ _INPUTS = ("0 0 1", "0 1 1", "1 0 1", "1 1 1")
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw losses and predictions above the shares of runs that end well and that fall monotonically."""
-    with plotting.style():
-        figure, axes = plt.subplots(2, 2, figsize=(plotting.PAGE_WIDTH, _HEIGHT), width_ratios=(1, 1))
+    with plotting.page("ab;cd", 4.3) as (figure, panels):
         runs = dataset.sel(least_weight=_LEAST, method="nearest")
-        _draw_losses(axes[0, 0], runs)
-        _draw_table(axes[0, 1], runs.sel(learning_rate=_RATE, method="nearest"))
-        _draw_shares(axes[1, 0], dataset, "close", "all four within 0.1", "(c) Learned")
-        _draw_shares(axes[1, 1], dataset, "monotone", "loss never rises", "(d) Monotone")
-        axes[1, 0].legend(title="initial weights", loc="lower center", title_fontsize=7)
+        _draw_losses(panels["a"], runs)
+        _draw_table(panels["b"], runs.sel(learning_rate=_RATE, method="nearest"))
+        _draw_shares(panels["c"], dataset, "close", "all four within 0.1", "Learned")
+        _draw_shares(panels["d"], dataset, "monotone", "loss never rises", "Monotone")
+        panels["c"].legend(title="initial weights", loc="lower center", title_fontsize=7)
     return figure
 
 
@@ -50,10 +47,8 @@ def _draw_losses(axes: Axes, runs: xr.Dataset) -> None:
         plotting.band(axes, "step", summary, color=color, label=f"{rates[place]:g}")
     one = runs.isel(learning_rate=middle).sel(seed=0)
     axes.plot(one["step"], one["loss"], color="black", linewidth=1, linestyle="--", label=f"{_RATE:g}, one run")
-    axes.set(yscale="log", ylabel="loss, sum of squares", title="(a) Loss at four examples")
+    axes.set(yscale="log", ylabel="loss, sum of squares", title="Loss at four examples")
     axes.set_xlabel(f"step\n{plotting.count_runs(summary, 'initialisations')}")
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high * (high / low) ** 0.3)  # room for the legend
     axes.legend(title="learning rate", loc="upper right", title_fontsize=7, ncols=4, columnspacing=1)
 
 
@@ -77,7 +72,7 @@ def _draw_table(axes: Axes, runs: xr.Dataset) -> None:
     for height in (len(rows) + 0.5, len(rows) - 0.5, -0.5):
         axes.axhline(height, color="0.3", linewidth=0.7)
     axes.text(1.0, -0.75, plotting.count_runs(summary, "initialisations"), ha="right", va="top", fontsize=7)
-    axes.set_title("(b) Predictions of seed 0, and of all")
+    axes.set_title("Predictions of seed 0, and of all")
 
 
 def _draw_shares(axes: Axes, dataset: xr.Dataset, what: str, label: str, title: str) -> None:

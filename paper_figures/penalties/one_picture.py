@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -23,7 +22,6 @@ CAPTION = (
     "dotted). (f) Risks over that of ridge at equal df: median and band from the 5 % to the 95 % quantile of problems."
 )
 
-_HEIGHT = 4.6
 _LOOKS = {
     "early stopping": (plotting.COLORS.vermillion, "o"),
     "ridge": (plotting.COLORS.blue, "s"),
@@ -35,14 +33,13 @@ _NORMAL = 1.96
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw filters, calibration and coefficients, and below them the risks."""
-    with plotting.style():
-        figure, axes = plt.subplots(2, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        _draw_filters(axes[0, 0], dataset)
-        _draw_times(axes[0, 1], dataset)
-        _draw_coefficients(axes[0, 2], dataset)
-        _draw_risk(axes[1, 0], dataset)
-        _draw_bound(axes[1, 1], dataset)
-        _draw_path(axes[1, 2], dataset)
+    with plotting.page("abc;def", 4.6) as (figure, panels):
+        _draw_filters(panels["a"], dataset)
+        _draw_times(panels["b"], dataset)
+        _draw_coefficients(panels["c"], dataset)
+        _draw_risk(panels["d"], dataset)
+        _draw_bound(panels["e"], dataset)
+        _draw_path(panels["f"], dataset)
     return figure
 
 
@@ -63,7 +60,7 @@ def _draw_filters(axes: Axes, dataset: xr.Dataset) -> None:
         line = "--" if name == "input noise" else "-"
         axes.plot(dataset["eigenvalue"], exact, line, color=color, linewidth=1, label=name)
     axes.set(xscale="log", ylim=(0, 1.03), xlabel="eigenvalue of $X'X/n$", ylabel="share kept")
-    axes.set_title(f"(a) Filters, df = {df:g}, n = {int(summary['n'].max())}")
+    axes.set_title(f"Filters, df = {df:g}, n = {int(summary['n'].max())}")
     axes.legend(loc="lower right", borderaxespad=0.1)
 
 
@@ -77,7 +74,7 @@ def _draw_times(axes: Axes, dataset: xr.Dataset) -> None:
         measured = one["filter"].mean("draw").sum("eigen")
         axes.plot(one["exact_time"], measured, marker, color=color, markerfacecolor="none", label=name)
     axes.set(xscale="log", ylim=(0, dataset.sizes["column"]), xlabel="effective time", ylabel="degrees of freedom")
-    axes.set_title("(b) $\\eta k$ is about $n/\\alpha$")
+    axes.set_title("$\\eta k$ is about $n/\\alpha$")
 
 
 def _draw_coefficients(axes: Axes, dataset: xr.Dataset) -> None:
@@ -94,7 +91,7 @@ def _draw_coefficients(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot(0, 0, "s", color="black", markersize=3.5)
     axes.plot(*dataset["least_squares"].values[columns], "x", color="black", markersize=5)
     axes.set(xlabel=f"coefficient {columns[0] + 1}", ylabel=f"coefficient {columns[1] + 1}")
-    axes.set_title("(c) Two coefficients")
+    axes.set_title("Two coefficients")
 
 
 def _draw_risk(axes: Axes, dataset: xr.Dataset) -> None:
@@ -111,7 +108,7 @@ def _draw_risk(axes: Axes, dataset: xr.Dataset) -> None:
     for part, style, label in (("bias2", ":", "bias²"), ("variance", "-.", "variance")):
         axes.plot(best["path_df"], best[f"path_{part}"], style, color="0.4", linewidth=0.9, label=f"{label} of ridge")
     axes.set(xlim=(0, None), ylim=(0, None), xlabel="degrees of freedom", ylabel="risk (units of $y^2$)")
-    axes.set_title(f"(d) Risk, n = {int(dataset['n'].max())}")
+    axes.set_title(f"Risk, n = {int(dataset['n'].max())}")
     axes.legend(loc="upper right")
 
 
@@ -128,7 +125,7 @@ def _draw_bound(axes: Axes, dataset: xr.Dataset) -> None:
     axes.axhline(float(dataset["bound"]), color=plotting.COLORS.blue, linewidth=0.9, linestyle="--")
     axes.text(float(dataset["time"][-1]), 1.03 * float(dataset["bound"]), "1.69", fontsize=6.5, ha="right", va="bottom")
     axes.set(xscale="log", ylim=(0, None), xlabel="time $t$ (ridge: $n/\\alpha$)", ylabel="risk / risk of ridge")
-    axes.set_title(f"(e) {plotting.count_runs(summary, 'problems')}")
+    axes.set_title(f"{plotting.count_runs(summary, 'problems')}")
     axes.legend(loc="upper right", labelspacing=0.2)
 
 
@@ -141,5 +138,5 @@ def _draw_path(axes: Axes, dataset: xr.Dataset) -> None:
         plotting.band(axes, "fraction", summary, color=color, marker=marker, markersize=3, label=label)
     axes.axhline(1, color="0.5", linewidth=0.7)
     axes.set(yscale="log", xlabel="degrees of freedom / columns", ylabel="risk / risk of ridge")
-    axes.set_title("(f) At equal df")
+    axes.set_title("At equal df")
     axes.legend()

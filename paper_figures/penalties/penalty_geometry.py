@@ -7,7 +7,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -26,7 +25,6 @@ CAPTION = (
     "simulated losses."
 )
 
-_HEIGHT = 6.6
 _LOOKS = {
     "L1": (plotting.COLORS.green, "o"),
     "elastic net": (plotting.COLORS.purple, "D"),
@@ -45,18 +43,17 @@ _OWN = ((plotting.COLORS.orange, "^"), (plotting.COLORS.vermillion, "v"), (plott
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the shapes, the paths below them, and the random losses below those; own penalties are further ones."""
     penalties = [str(name) for name in dataset["penalty"].values]
-    columns, letters = len(penalties), (f"({letter})" for letter in ascii_lowercase)
-    with plotting.style():
-        figure = plt.figure(figsize=(plotting.PAGE_WIDTH * columns / 3, _HEIGHT))
-        grid = figure.add_gridspec(3, 3 * columns, height_ratios=(1.5, 0.85, 1))
-        for row, draw_one, rest in ((0, _draw_shapes, ""), (1, _draw_path, ", $w_1$ to $w_5$")):
-            for column, penalty in enumerate(penalties):
-                place = figure.add_subplot(grid[row, 3 * column : 3 * column + 3])
-                draw_one(place, dataset.sel(penalty=penalty), f"{next(letters)} {penalty}{rest}")
-        last = [figure.add_subplot(grid[2, columns * k : columns * k + columns]) for k in range(3)]
-        _draw_corners(last[0], dataset, next(letters))
-        for axes, name, title in ((last[1], "corner", "Corner"), (last[2], "zero", "Any 0")):
-            _draw_dimensions(axes, dataset, name, f"{next(letters)} {title}")
+    columns = len(penalties)
+    shapes, paths = ascii_lowercase[:columns], ascii_lowercase[columns : 2 * columns]
+    last = ascii_lowercase[2 * columns : 2 * columns + 3]
+    width, heights = plotting.PAGE_WIDTH * columns / 3, (1.5, 0.85, 1)
+    with plotting.page([shapes, paths, last], 6.6, width=width, height_ratios=heights) as (figure, panels):
+        for shape, path, penalty in zip(shapes, paths, penalties, strict=True):
+            _draw_shapes(panels[shape], dataset.sel(penalty=penalty), penalty)
+            _draw_path(panels[path], dataset.sel(penalty=penalty), f"{penalty}, $w_1$ to $w_5$")
+        _draw_corners(panels[last[0]], dataset)
+        _draw_dimensions(panels[last[1]], dataset, "corner", "Corner")
+        _draw_dimensions(panels[last[2]], dataset, "zero", "Any 0")
     return figure
 
 
@@ -111,7 +108,7 @@ def _summarize(dataset: xr.Dataset, name: str) -> xr.Dataset:
     return stats.proportion(runs, name, dim="seed")
 
 
-def _draw_corners(axes: Axes, dataset: xr.Dataset, letter: str) -> None:
+def _draw_corners(axes: Axes, dataset: xr.Dataset) -> None:
     """Two weights: corners against α."""
     runs = dataset.sel(dimension=2) if 2 in dataset["dimension"] else dataset.isel(dimension=0)
     summary = _summarize(runs, "corner")
@@ -120,7 +117,7 @@ def _draw_corners(axes: Axes, dataset: xr.Dataset, letter: str) -> None:
         xlabel="$\\alpha\\,/\\,\\alpha_\\mathrm{max}$ of L1", ylabel="share of losses", xlim=(0, 1), ylim=(-0.03, 1.05)
     )
     weights = int(runs["dimension"])
-    axes.set_title(f"{letter} Corner, {'two' if weights == 2 else weights} weights")
+    axes.set_title(f"Corner, {'two' if weights == 2 else weights} weights")
 
 
 def _draw_dimensions(axes: Axes, dataset: xr.Dataset, name: str, title: str) -> None:

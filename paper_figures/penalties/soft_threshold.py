@@ -5,7 +5,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -22,7 +21,6 @@ CAPTION = (
     "closed forms, circles the fits of the solvers, of which at most 120 are drawn."
 )
 
-_HEIGHT = 4.4
 _LOOKS = {
     "best subset": ("best subset, $z\\,1(|z|>t)$", plotting.COLORS.vermillion),
     "ridge": ("ridge, $z/(1+\\lambda)$", plotting.COLORS.blue),
@@ -38,18 +36,20 @@ _BELOW_LEGEND = 0.76
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the two functions, their minima, the random functions and the orthonormal designs."""
-    with plotting.style():
-        figure, axes = plt.subplots(2, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        for place, name, letter in zip(axes[0], _FUNCTIONS, "ab", strict=False):
-            _draw_function(place, dataset.sel(function=name), letter)
-        _draw_paths(axes[0, 2], dataset)
-        _draw_shares(axes[1, 0], dataset)
-        _draw_estimators(axes[1, 1], dataset, ("best subset", "ridge"), "e")
-        _draw_estimators(axes[1, 2], dataset, ("lasso", "elastic net"), "f")
+    with plotting.page("abc;def", 4.4) as (figure, panels):
+        for letter, name in zip("ab", _FUNCTIONS, strict=True):
+            _draw_function(panels[letter], dataset.sel(function=name))
+        panels["b"].legend(
+            title="$\\lambda$ in (a), (b)", title_fontsize=7, loc="lower left", handlelength=1, labelspacing=0.2
+        )
+        _draw_paths(panels["c"], dataset)
+        _draw_shares(panels["d"], dataset)
+        _draw_estimators(panels["e"], dataset, ("best subset", "ridge"))
+        _draw_estimators(panels["f"], dataset, ("lasso", "elastic net"))
     return figure
 
 
-def _draw_function(axes: Axes, one: xr.Dataset, letter: str) -> None:
+def _draw_function(axes: Axes, one: xr.Dataset) -> None:
     """F for each λ, and its minimum."""
     strengths = one["strength"].values
     colors: Any = matplotlib.colormaps["viridis"](np.linspace(0.9, 0.0, len(strengths)))
@@ -67,11 +67,7 @@ def _draw_function(axes: Axes, one: xr.Dataset, letter: str) -> None:
     axes.set(ylim=(min(lowest) - 0.12 * span, min(lowest) + 1.15 * span), xlim=(-0.9, 2.3))
     axes.set(xlabel="$x$", ylabel="$F(x) = f(x) + \\lambda|x|$")
     name, critical = str(one["function"].values), float(one["critical"])
-    axes.set_title(f"({letter}) {name[0].upper()}{name[1:]}: 0 from $\\lambda$ = {critical:.2f}")
-    if letter == "b":
-        axes.legend(
-            title="$\\lambda$ in (a), (b)", title_fontsize=7, loc="lower left", handlelength=1, labelspacing=0.2
-        )
+    axes.set_title(f"{name.capitalize()}: 0 from $\\lambda$ = {critical:.2f}")
 
 
 def _draw_paths(axes: Axes, dataset: xr.Dataset) -> None:
@@ -86,7 +82,7 @@ def _draw_paths(axes: Axes, dataset: xr.Dataset) -> None:
         if not np.isclose(one["critical"], one["slope"]):
             axes.axvline(float(one["slope"]), 0, _BELOW_LEGEND, color=color, linewidth=0.9, linestyle=":")
     axes.set(xlabel="strength $\\lambda$", ylabel="minimum $x^*$", ylim=(-0.05, 2.5), xlim=(0, float(strength.max())))
-    axes.set_title("(c) Minimum against $\\lambda$")
+    axes.set_title("Minimum against $\\lambda$")
     axes.legend(ncols=2, loc="upper center", columnspacing=0.8, handlelength=1.3)
 
 
@@ -101,12 +97,12 @@ def _draw_shares(axes: Axes, dataset: xr.Dataset) -> None:
     axes.axvline(1, color="0.6", linewidth=0.7, zorder=0)
     count = plotting.count_runs(stats.proportion(zeros.sel(penalty="l1"), "zero", dim="seed"), "functions")
     axes.set(xlabel="$\\lambda\\,/\\,|f'(0)|$", ylabel="minimum exactly 0", ylim=(-0.03, 1.05))
-    axes.set_title(f"(d) Random $f$, {count.removesuffix(' functions')} each")
+    axes.set_title(f"Random $f$, {count.removesuffix(' functions')} each")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(loc="center right", bbox_to_anchor=(1, 0.35))
 
 
-def _draw_estimators(axes: Axes, dataset: xr.Dataset, names: tuple[str, ...], letter: str) -> None:
+def _draw_estimators(axes: Axes, dataset: xr.Dataset, names: tuple[str, ...]) -> None:
     """Fits on the closed forms."""
     z = dataset["z"].values.ravel()
     shown = slice(0, _SHOWN)
@@ -119,5 +115,5 @@ def _draw_estimators(axes: Axes, dataset: xr.Dataset, names: tuple[str, ...], le
         axes.plot(z[shown], fitted[shown], "o", color=color, markerfacecolor="none", markersize=3, markeredgewidth=0.5)
         axes.plot(dataset["z_curve"], curve, color=color, linewidth=1.2, label=label)
     axes.set(xlim=(-4, 4), ylim=(-4, 5.6), xlabel="$z = X'y$", ylabel="coefficient")
-    axes.set_title(f"({letter}) n = {z.size:,} fitted coefficients")
+    axes.set_title(f"n = {z.size:,} fitted coefficients")
     axes.legend(loc="upper left", borderaxespad=0.1, labelspacing=0.2)

@@ -5,7 +5,6 @@ from collections import Counter
 import matplotlib
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -27,7 +26,6 @@ CAPTION = (
     "the most documents."
 )
 
-_HEIGHT = 4.6
 _TEXTS = {"random text": plotting.COLORS.blue, "docstrings": plotting.COLORS.vermillion}
 _RANGE = (0.05, 0.5)
 _NAMED = 8
@@ -36,14 +34,13 @@ _APART = 1.05  # factor between series that would hide each other
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the texts, the recovery of a planted support, and what tells two libraries apart."""
-    with plotting.style():
-        figure, axes = plt.subplots(2, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        _draw_frequencies(axes[0, 0], dataset)
-        for place, (task, letter) in zip(axes[0, 1:], (("random text", "b"), ("docstrings", "c")), strict=True):
-            _draw_recovery(place, dataset.sel(task=task), f"({letter}) {task[0].upper()}{task[1:]}")
-        _draw_exact(axes[1, 0], dataset)
-        _draw_prediction(axes[1, 1], dataset)
-        _draw_bigrams(axes[1, 2], dataset)
+    with plotting.page("abc;def", 4.6) as (figure, panels):
+        _draw_frequencies(panels["a"], dataset)
+        for letter, task in zip("bc", _TEXTS, strict=True):
+            _draw_recovery(panels[letter], dataset.sel(task=task), task.capitalize())
+        _draw_exact(panels["d"], dataset)
+        _draw_prediction(panels["e"], dataset)
+        _draw_bigrams(panels["f"], dataset)
     return figure
 
 
@@ -59,7 +56,7 @@ def _draw_frequencies(axes: Axes, dataset: xr.Dataset) -> None:
         shares = shares[shares > 0]
         axes.plot(np.arange(1, len(shares) + 1), shares, color=color, label=f"{text}, {len(shares):,}")
     axes.axhspan(*_RANGE, color="0.92", linewidth=0, zorder=0)
-    axes.set(xscale="log", yscale="log", xlabel="rank of the bigram", ylabel="documents with it", title="(a) Texts")
+    axes.set(xscale="log", yscale="log", xlabel="rank of the bigram", ylabel="documents with it", title="Texts")
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     axes.legend(loc="lower left", title="bigrams that occur", title_fontsize=7)
 
@@ -97,12 +94,12 @@ def _draw_exact(axes: Axes, dataset: xr.Dataset) -> None:
             x = shift * summary["samples"].values
             plotting.band(axes, x, summary, color=color, linestyle=line, marker=marker, label=label, markersize=3)
     axes.axvline(float(dataset["threshold"]), ymax=0.8, color="black", linewidth=0.8, linestyle=":")
-    axes.set(xscale="log", xlabel="documents", ylabel="exactly the support", ylim=(-0.03, 1.25))  # room for the legend
+    axes.set(xscale="log", xlabel="documents", ylabel="exactly the support", ylim=(-0.03, 1.03))
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.set_xticks(dataset["samples"].values, [str(number) for number in dataset["samples"].values])
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_title(f"(d) Exact, {int(dataset['support'])} of {dataset.sizes['feature']:,} features")
+    axes.set_title(f"Exact, {int(dataset['support'])} of {dataset.sizes['feature']:,} features")
     axes.legend(loc="upper left", ncols=2, columnspacing=0.8)
 
 
@@ -121,7 +118,7 @@ def _draw_prediction(axes: Axes, dataset: xr.Dataset) -> None:
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
     axes.legend(loc="lower right", labelspacing=0.2, bbox_to_anchor=(0.93, 0))
-    axes.set(xlabel="bigrams kept (mean)", ylabel="new docstrings right", title="(e) Which library?")
+    axes.set(xlabel="bigrams kept (mean)", ylabel="new docstrings right", title="Which library?")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
@@ -136,6 +133,6 @@ def _draw_bigrams(axes: Axes, dataset: xr.Dataset) -> None:
     for bar, (feature, _) in zip(bars, common, strict=True):
         axes.text(0.02, bar, str(names[feature]), va="center", fontsize=6.5)
     axes.set(yticks=[], xlim=(0, 1), xlabel=f"share of n = {len(alive)} samples")
-    axes.set_title("(f) What tells them apart")
+    axes.set_title("What tells them apart")
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.set_ylabel("bigram")

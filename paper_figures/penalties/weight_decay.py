@@ -5,7 +5,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -26,7 +25,6 @@ CAPTION = (
     "(circle) and the least squares of the box ‖θ‖∞ ≤ 1/w (square), both computed by other solvers."
 )
 
-_HEIGHT = 4.6
 _FLOOR = 1e-17
 _EVERY = 10
 _DIRECTIONS = tuple(plotting.COLORS)[:6]
@@ -47,14 +45,13 @@ _TOLERANCES = (1e-4, 1e-4, 0.02, 0.02)
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw gradient descent with decay, the three forms compared, and the ends of the adaptive optimizers."""
-    with plotting.style():
-        figure, axes = plt.subplots(2, 3, figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        _draw_norms(axes[0, 0], dataset)
-        _draw_directions(axes[0, 1], dataset)
-        _draw_falls(axes[0, 2], dataset)
-        _draw_forms(axes[1, 0], dataset)
-        _draw_ends(axes[1, 1], dataset)
-        _draw_picture(axes[1, 2], dataset)
+    with plotting.page("abc;def", 4.6) as (figure, panels):
+        _draw_norms(panels["a"], dataset)
+        _draw_directions(panels["b"], dataset)
+        _draw_falls(panels["c"], dataset)
+        _draw_forms(panels["d"], dataset)
+        _draw_ends(panels["e"], dataset)
+        _draw_picture(panels["f"], dataset)
     return figure
 
 
@@ -77,7 +74,7 @@ def _draw_norms(axes: Axes, dataset: xr.Dataset) -> None:
     top = float(one["norm"].max("step").where(one["strength"] < one["critical"]).max())
     low = float(one["norm"].min())
     axes.set(yscale="log", ylim=(0.7 * low, 4 * top), xlabel="step $k$", ylabel="norm of $\\theta$")
-    axes.set_title("(a) One problem")
+    axes.set_title("One problem")
     axes.legend(title="$\\lambda$", title_fontsize=7, ncols=2, loc="upper right", columnspacing=0.8, labelspacing=0.2)
 
 
@@ -93,9 +90,7 @@ def _draw_directions(axes: Axes, dataset: xr.Dataset) -> None:
         )
         axes.plot(one["step"][::2], cell["direction"][::2], "o", color=color, markersize=2.5)
     axes.set(xlim=(-0.5, 40), xlabel="step $k$", ylabel="$\\theta$ along eigenvector")
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.45 * (high - low))
-    axes.set_title(f"(b) Each direction, $\\lambda$ = {strength:g}")
+    axes.set_title(f"Each direction, $\\lambda$ = {strength:g}")
     axes.legend(title="eigenvalue $\\mu$ of $X'X/m$", title_fontsize=7, ncols=3, loc="upper right", columnspacing=0.8)
 
 
@@ -108,7 +103,7 @@ def _draw_falls(axes: Axes, dataset: xr.Dataset) -> None:
         plotting.band(axes, "made", cell, color=color, linestyle=line, linewidth=1, label=f"{strength:g}")
     axes.set(xscale="log", ylim=(-0.03, 1.03), xlabel="step $k$", ylabel="norm does not grow")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_title(f"(c) {plotting.count_runs(summary, 'problems')}")
+    axes.set_title(f"{plotting.count_runs(summary, 'problems')}")
 
 
 def _draw_forms(axes: Axes, dataset: xr.Dataset) -> None:
@@ -119,7 +114,7 @@ def _draw_forms(axes: Axes, dataset: xr.Dataset) -> None:
         plotting.band(axes, "made", summary.sel(optimizer=name), color=color, label=label)
     axes.axhline(2.2e-16, color="0.6", linewidth=0.7, linestyle=":")
     axes.set(yscale="log", ylim=(_FLOOR / 3, 30), xlabel="step $k$", ylabel="distance / norm")
-    axes.set_title("(d) Decoupled against L2")
+    axes.set_title("Decoupled against L2")
     axes.legend(loc="center right", bbox_to_anchor=(1, 0.45))
     axes.text(1, 4e-16, "rounding", fontsize=6.5, color="0.4", va="bottom")
 
@@ -134,7 +129,7 @@ def _draw_ends(axes: Axes, dataset: xr.Dataset) -> None:
         axes.plot(2 * [_TOLERANCES[place]], [place - 0.4, place + 0.4], color="0.5", linewidth=0.9, linestyle=":")
     axes.set(xscale="log", xlim=(_FLOOR, 10), xlabel="distance / norm of the solution", ylim=(len(_PAIRS) - 0.5, -0.5))
     axes.set_yticks(range(len(_PAIRS)), [label for label, _ in _PAIRS.values()], fontsize=6.5)
-    axes.set_title(f"(e) Ends, n = {dataset.sizes['problem']} problems", x=-0.35)
+    axes.set_title(f"Ends, n = {dataset.sizes['problem']} problems")
 
 
 def _draw_picture(axes: Axes, dataset: xr.Dataset) -> None:
@@ -155,5 +150,5 @@ def _draw_picture(axes: Axes, dataset: xr.Dataset) -> None:
         )
     axes.plot(*optimum, "+", color="black", markersize=6)
     axes.set(xlim=(-1.1, 2.7), ylim=(-1.4, 3.2), xlabel="$\\theta_1$", ylabel="$\\theta_2$")
-    axes.set_title(f"(f) Box of $1/w$ = {bound:g}")
+    axes.set_title(f"Box of $1/w$ = {bound:g}")
     axes.legend(loc="upper left", borderaxespad=0.1, frameon=True, framealpha=0.9, edgecolor="none")

@@ -3,7 +3,6 @@
 from typing import Any
 
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -20,7 +19,6 @@ CAPTION = (
     "(d) LAR: covariance less the number of steps, with the same intervals."
 )
 
-_HEIGHT = 4.6
 _COVARIANCE = plotting.COLORS.blue
 _ACTIVE = plotting.COLORS.orange
 _REFIT = plotting.COLORS.vermillion
@@ -32,12 +30,11 @@ _CIRCLES: dict[str, Any] = {
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the four estimates for the lasso, their difference, and the two controls."""
-    with plotting.style():
-        figure, axes = plt.subplots(2, 2, figsize=(plotting.PAGE_WIDTH, _HEIGHT), height_ratios=(1.3, 1))
-        _draw_lasso(axes[0, 0], dataset)
-        _draw_difference(axes[0, 1], dataset)
-        _draw_ridge(axes[1, 0], dataset)
-        _draw_lar(axes[1, 1], dataset)
+    with plotting.page("ab;cd", 4.6, height_ratios=(1.3, 1)) as (figure, panels):
+        _draw_lasso(panels["a"], dataset)
+        _draw_difference(panels["b"], dataset)
+        _draw_ridge(panels["c"], dataset)
+        _draw_lar(panels["d"], dataset)
     return figure
 
 
@@ -53,7 +50,7 @@ def _draw_lasso(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot(alpha, dataset["divergence"], "x", color=_CLOSED, markersize=3.5, label="divergence, one draw")
     axes.set(xscale="log", xlabel="strength $\\alpha$", ylabel="degrees of freedom", ylim=(-0.5, None))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.set_title("(a) Lasso")
+    axes.set_title("Lasso")
     count = plotting.count_runs(covariance, "draws")
     axes.legend(loc="lower left", title=count, title_fontsize=6.5, fontsize=6.5, handlelength=1.1, borderaxespad=0.1)
 
@@ -64,7 +61,7 @@ def _draw_difference(axes: Axes, dataset: xr.Dataset) -> None:
     axes.axhline(0, color=_ACTIVE)
     plotting.band(axes, dataset["alpha"], excess, color=_COVARIANCE, marker="o", markersize=3)
     axes.set(xscale="log", xlabel="strength $\\alpha$", ylabel="covariance − nonzero")
-    axes.set_title("(b) Lasso: difference")
+    axes.set_title("Lasso: difference")
     _widen(axes)
 
 
@@ -74,7 +71,7 @@ def _draw_ridge(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot(alpha, dataset["ridge_df"], color=_CLOSED, linewidth=1, label=r"$\sum_i d_i^2 / (d_i^2 + \alpha)$")
     plotting.bars(axes, alpha, stats.mean(dataset, "ridge", dim="seed"), **_CIRCLES)
     axes.set(xscale="log", xlabel="strength $\\alpha$", ylabel="degrees of freedom", ylim=(-0.5, None))
-    axes.set_title("(c) Ridge, the control")
+    axes.set_title("Ridge, the control")
     axes.legend()
 
 
@@ -84,7 +81,7 @@ def _draw_lar(axes: Axes, dataset: xr.Dataset) -> None:
     axes.axhline(0, color=_CLOSED, linewidth=1)
     plotting.band(axes, dataset["step"], excess, color=_COVARIANCE, marker="o", markersize=3)
     axes.set(xlabel="step of LAR", ylabel="covariance − steps", xlim=(0, None))
-    axes.set_title("(d) LAR: difference")
+    axes.set_title("LAR: difference")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _widen(axes)
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,7 +20,6 @@ CAPTION = (
     "ridge with the optimal strength in closed form."
 )
 
-_HEIGHT = 4.3
 _FINITE_VARIANCE = 4  # |p - n| from which the error's variance is finite
 _NAMES = {
     "none": "least squares",
@@ -43,21 +41,22 @@ _VIEWS = {
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw theory and simulation above the ablations, through the model and through the sample."""
-    with plotting.style():
-        figure, axes = plt.subplots(2, 2, figsize=(plotting.PAGE_WIDTH, _HEIGHT), sharex=True, sharey="row")
-        for column, view in enumerate(_VIEWS):
+    with plotting.page("ab;cd", 4.3, sharex=True) as (figure, panels):
+        for (above, below), (view, (over, what, peak)) in zip(("ac", "bd"), _VIEWS.items(), strict=True):
             runs = dataset.sel(view=view)
-            _draw_descent(axes[0, column], runs)
-            _draw_ablations(axes[1, column], runs)
-            for panel in axes[:, column]:
-                _mark_peak(panel, dataset.attrs["critical"], _VIEWS[view][2])
-            letters = "ac" if column == 0 else "bd"
-            axes[0, column].set_title(f"({letters[0]}) " + _VIEWS[view][1].format(dataset.attrs["critical"]))
-            axes[1, column].set(xlabel=_VIEWS[view][0], title=f"({letters[1]}) One ingredient less")
-        for row in axes:
-            row[0].set_ylabel("test error")
-        axes[0, 0].legend(loc="upper left", handlelength=1.1, fontsize=6.5, borderaxespad=0.1)
-        figure.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+            _draw_descent(panels[above], runs)
+            _draw_ablations(panels[below], runs)
+            panels[above].set_title(what.format(dataset.attrs["critical"]))
+            panels[above].tick_params(labelbottom=False)
+            panels[below].set(xlabel=over, title="One ingredient less")
+            for letter in (above, below):
+                _mark_peak(panels[letter], dataset.attrs["critical"], peak)
+        for left, right in ("ab", "cd"):
+            panels[left].set_ylabel("test error")
+            panels[right].sharey(panels[left])
+            panels[right].tick_params(labelleft=False)
+        panels["a"].legend(loc="upper left", handlelength=1.1, fontsize=6.5, borderaxespad=0.1)
+        figure.legend(*panels["c"].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
@@ -20,7 +19,6 @@ CAPTION = (
     "polynomials."
 )
 
-_HEIGHT = 5.8
 _LIMITS = (-1.0, 1.0)  # the tutorial's
 _NEAR = 0.25
 _SHORT = {"none": "none", "l2": "L2", "l1": "L1"}
@@ -40,18 +38,17 @@ _END = 10.0  # of the data
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the tutorial's figures for one draw, the same for the population, and the coefficients."""
     draws = dataset.sel(basis="monomial")
-    with plotting.style():
-        figure = plt.figure(figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        grid = figure.add_gridspec(3, 4, height_ratios=(1, 1, 1.15))
-        top, middle = ([figure.add_subplot(grid[row, column]) for column in range(4)] for row in (0, 1))
-        _draw_data(top[0], draws.sel(seed=0))
-        _draw_errors(middle[0], draws)
-        for letter, place, fit in zip("bcd", (1, 2, 3), _LOOKS, strict=True):
-            _draw_fit(top[place], draws.sel(seed=0, fit=fit), letter)
-        for letter, place, fit in zip("fgh", (1, 2, 3), _LOOKS, strict=True):
-            _draw_population(middle[place], draws.sel(fit=fit), letter)
-        _draw_coefficients(figure.add_subplot(grid[2, :2]), draws.sel(seed=0))
-        _draw_zeros(figure.add_subplot(grid[2, 2:]), dataset.sel(fit="l1"))
+    with plotting.page("abcd;efgh;ij", 5.8, height_ratios=(1, 1, 1.15)) as (figure, panels):
+        _draw_data(panels["a"], draws.sel(seed=0))
+        _draw_errors(panels["e"], draws)
+        for one, all_draws, fit in zip("bcd", "fgh", _LOOKS, strict=True):
+            _draw_fit(panels[one], draws.sel(seed=0, fit=fit))
+            _draw_population(panels[all_draws], draws.sel(fit=fit))
+            panels[one].tick_params(labelleft=False)
+            panels[all_draws].tick_params(labelleft=all_draws == "f")
+        panels["f"].set_ylabel("fit − truth")
+        _draw_coefficients(panels["i"], draws.sel(seed=0))
+        _draw_zeros(panels["j"], dataset.sel(fit="l1"))
     return figure
 
 
@@ -59,18 +56,17 @@ def _draw_data(axes: Axes, one: xr.Dataset) -> None:
     """The tutorial's first figure: data and truth."""
     axes.plot(one["x"], one["y"], ".", color="0.45", markersize=3, label="data")
     axes.plot(one["x_test"], one["truth"], color="black", linewidth=1, label="truth")
-    axes.set(ylim=_LIMITS, xlabel="$x$", ylabel="$y$", title="(a) One draw")
+    axes.set(ylim=_LIMITS, xlabel="$x$", ylabel="$y$", title="One draw")
     axes.legend(loc="upper right")
 
 
-def _draw_fit(axes: Axes, one: xr.Dataset, letter: str) -> None:
+def _draw_fit(axes: Axes, one: xr.Dataset) -> None:
     """One of its three others: data, truth and a fit."""
     label, color, _ = _LOOKS[str(one["fit"].values)]
     axes.plot(one["x"], one["y"], ".", color="0.45", markersize=3)
     axes.plot(one["x_test"], one["truth"], color="black", linewidth=1)
     axes.plot(one["x_test"], one["curve"], color=color)
-    axes.set(ylim=_LIMITS, xlabel="$x$", title=f"({letter}) {label[0].upper()}{label[1:]}")
-    axes.tick_params(labelleft=False)
+    axes.set(ylim=_LIMITS, xlabel="$x$", title=f"{label[0].upper()}{label[1:]}")
 
 
 def _draw_errors(axes: Axes, draws: xr.Dataset) -> None:
@@ -89,11 +85,11 @@ def _draw_errors(axes: Axes, draws: xr.Dataset) -> None:
         axes.text(value, 1, name, transform=axes.get_xaxis_transform(), fontsize=6, va="top", ha=side)
     axes.set(xscale="log", xlabel="RMS error against truth", ylabel="share of draws")
     count = plotting.count_runs(stats.mean(draws, "test_error", dim="seed"), "draws")
-    axes.set(title=f"(e) {count}", ylim=(0, 1.25 * axes.get_ylim()[1]))
+    axes.set(title=f"{count}", ylim=(0, 1.25 * axes.get_ylim()[1]))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
-def _draw_population(axes: Axes, draws: xr.Dataset, letter: str) -> None:
+def _draw_population(axes: Axes, draws: xr.Dataset) -> None:
     """Median and band of a fit's deviation from the truth."""
     _, color, _ = _LOOKS[str(draws["fit"].values)]
     summary = stats.quantiles(draws.assign(deviation=draws["curve"] - draws["truth"]), "deviation", dim="seed")
@@ -102,11 +98,7 @@ def _draw_population(axes: Axes, draws: xr.Dataset, letter: str) -> None:
         axes.axhline(side * float(draws["noise"]), color="black", linewidth=0.8, linestyle=":")
     plotting.band(axes, "x_test", summary, color=color)
     axes.set(ylim=(-_NEAR, _NEAR), yticks=(-0.2, 0, 0.2), xlabel="$x$")
-    axes.set_title(f"({letter}) {plotting.count_runs(summary, 'draws')}")
-    if letter == "f":
-        axes.set_ylabel("fit − truth")
-    else:
-        axes.tick_params(labelleft=False)
+    axes.set_title(plotting.count_runs(summary, "draws"))
 
 
 def _draw_coefficients(axes: Axes, one: xr.Dataset) -> None:
@@ -117,7 +109,7 @@ def _draw_coefficients(axes: Axes, one: xr.Dataset) -> None:
     for fit, (label, color, marker) in _LOOKS.items():
         values = size.sel(fit=fit)
         axes.plot(values["degree"], values.where(values > 0, floor), marker, color=color, markersize=3, label=label)
-    axes.set(yscale="log", xlabel="degree $k$", ylabel="$|w_k| \\cdot 10^k$", title="(i) Coefficients of the one draw")
+    axes.set(yscale="log", xlabel="degree $k$", ylabel="$|w_k| \\cdot 10^k$", title="Coefficients of the one draw")
     axes.text(-0.01, floor, "exactly 0", transform=axes.get_yaxis_transform(), ha="right", va="center", fontsize=6)
     axes.yaxis.set_minor_locator(NullLocator())
     axes.legend(loc="center right", bbox_to_anchor=(1, 0.6))
@@ -132,6 +124,6 @@ def _draw_zeros(axes: Axes, draws: xr.Dataset) -> None:
     axes.axvspan(0.5, _TRUE_DEGREES + 0.5, color="0.92", linewidth=0)
     axes.annotate("in the truth", (_TRUE_DEGREES + 0.7, 0.03), fontsize=6)
     axes.set(xlabel="degree $k$", ylabel="draws with coefficient 0", ylim=(-0.03, 1.03))
-    axes.set_title("(j) What L1 leaves out depends on the basis")
+    axes.set_title("What L1 leaves out depends on the basis")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(loc="lower right")

@@ -1,10 +1,7 @@
 """Paths of ridge and lasso with their sampling bands, bias against variance, and what each choice of alpha costs."""
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
@@ -25,7 +22,6 @@ CAPTION = (
 
 _METHODS = {"ridge": 0.5, "lasso": 0.001}
 """With the alphas of the tutorial."""
-_LETTERS = {"ridge": ("a", "c"), "lasso": ("b", "d")}
 _TERMS = {1: plotting.COLORS.blue, 2: plotting.COLORS.green, 3: plotting.COLORS.vermillion}
 _PARTS = {"bias2": ("bias²", plotting.COLORS.vermillion), "variance": ("variance", plotting.COLORS.blue)}
 _GREY = "0.65"
@@ -37,25 +33,21 @@ _DEGREES = (1, 2, 3, 5, 8)
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the paths above, and errors, choices and prices below."""
-    with plotting.style():
-        figure = plt.figure(figsize=(plotting.PAGE_WIDTH, 5.7))
-        rows = figure.add_gridspec(2, 1, height_ratios=(1, 1.5))
-        top: Any = rows[0].subgridspec(1, 4).subplots(sharey=True)
-        for column, method in enumerate(_METHODS):
-            _draw_paths(top[2 * column], top[2 * column + 1], dataset, method)
-        bottom = rows[1].subgridspec(2, 3, height_ratios=(1.6, 1), width_ratios=(1, 1, 1.15))
-        errors = [figure.add_subplot(bottom[0, 0])]
-        errors.append(figure.add_subplot(bottom[0, 1], sharey=errors[0]))
-        for column, (axes, method) in enumerate(zip(errors, _METHODS, strict=True)):
-            _draw_error(axes, dataset, method)
-            _draw_choices(figure.add_subplot(bottom[1, column], sharex=axes), dataset, method)
-        _draw_prices(figure.add_subplot(bottom[:, 2]), dataset)
-        top[0].set_ylabel("coefficient")
-        handles, labels = top[0].get_legend_handles_labels()
-        top[0].legend(handles[::-1], labels[::-1], loc="upper left", ncols=3, columnspacing=0.8, handlelength=1)
-        errors[0].set_ylabel("mean squared error")
-        errors[1].tick_params(labelleft=False)
-        errors[1].legend(loc="upper right", labelspacing=0.2)
+    with plotting.page("aAbB;cde;CDe", 5.7, height_ratios=(1, 0.92, 0.58)) as (figure, panels):
+        for one, other in ("Aa", "ba", "Ba", "dc"):
+            panels[one].sharey(panels[other])
+            panels[one].tick_params(labelleft=False)
+        for (path, error), method in zip(("ac", "bd"), _METHODS, strict=True):
+            _draw_paths(panels[path], panels[path.upper()], dataset, method)
+            _draw_error(panels[error], dataset, method)
+            panels[error.upper()].sharex(panels[error])
+            _draw_choices(panels[error.upper()], dataset, method)
+        _draw_prices(panels["e"], dataset)
+        panels["a"].set_ylabel("coefficient")
+        handles, labels = panels["a"].get_legend_handles_labels()
+        panels["a"].legend(handles[::-1], labels[::-1], loc="upper left", ncols=3, columnspacing=0.8, handlelength=1)
+        panels["c"].set_ylabel("mean squared error")
+        panels["d"].legend(loc="upper right", labelspacing=0.2)
     return figure
 
 
@@ -67,7 +59,7 @@ def _draw_paths(by_alpha: Axes, by_norm: Axes, dataset: xr.Dataset, method: str)
     _draw_coefficients(by_norm, dataset, f"{method}_coef_at_norm", "norm")
     by_alpha.set(xscale="log", xlim=(alphas.max(), alphas.min()), xticks=_decades(alphas), xlabel="α")
     by_norm.set(xlim=(0, dataset["norm"].max()), xlabel="L1 norm")
-    by_alpha.set_title(f"({_LETTERS[method][0]}) {method.capitalize()}; df above")
+    by_alpha.set_title(f"{method.capitalize()}; df above")
     for axes, places in ((by_alpha, alphas), (by_norm, norm)):
         _mark_degrees(axes, places, df)
 
@@ -116,7 +108,7 @@ def _draw_error(axes: Axes, dataset: xr.Dataset, method: str) -> None:
     at = (_METHODS[method], 1.3e-6)
     axes.annotate("T1", at, (-2, 0), textcoords="offset points", ha="right", fontsize=7, color="0.4")
     axes.set(xscale="log", yscale="log", ylim=(1e-6, 1), xlim=(alphas.max(), alphas.min()))
-    axes.set_title(f"({_LETTERS[method][1]}) {method.capitalize()}")
+    axes.set_title(method.capitalize())
     axes.tick_params(labelbottom=False)
 
 
@@ -149,7 +141,7 @@ def _draw_prices(axes: Axes, dataset: xr.Dataset) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     count = plotting.count_runs(xr.Dataset({"n": int((~dataset["diverged"]).sum())}), "draws")
-    axes.set_title(f"(e) Price, {count}")
+    axes.set_title(f"Price, {count}")
 
 
 def _draw_spread(axes: Axes, row: float, values: np.ndarray, color: str) -> None:

@@ -542,7 +542,7 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     "plotting.build_player": lambda: {"frames": PLAYED, "title": "t", "interval_ms": 100},
     "plotting.render": lambda: {"animation": jr.plotting.Animation(**_animation())},
     "plotting.save_animation": lambda: {"animation": jr.plotting.Animation(**_animation()), "path_stem": "moving"},
-    "plotting.clear_legends": lambda: {"figure": _axes().figure},
+    "plotting.arrange": lambda: {"figure": _axes().figure},
     "plotting.band": lambda: {"axes": _axes(), "x": [0, 1, 2], "summary": SUMMARY, "label": "a", "color": "red"},
     "plotting.bars": lambda: {"axes": _axes(), "x": "seed", "summary": SUMMARY, "across": False},
     "plotting.count_runs": lambda: {"summary": SUMMARY, "unit": "runs"},

@@ -74,8 +74,13 @@ def read(axes):
     """All words in axes: titles, names of the axes and their ticks, notes, the legend."""
     legend = axes.get_legend()
     texts = [*axes.texts, axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()]
-    texts += [legend.get_title(), *legend.get_texts()] if legend else []
-    return "\n".join([*(axes.get_title(loc=side) for side in ("left", "center")), *(text.get_text() for text in texts)])
+    words = [*(axes.get_title(loc=side) for side in ("left", "center")), *(text.get_text() for text in texts)]
+    return "\n".join([*words, *([legend_words(legend)] if legend else [])])
+
+
+def legend_words(legend):
+    """Its title and entries."""
+    return "\n".join(text.get_text() for text in (legend.get_title(), *legend.get_texts()))
 
 
 def _labels(axes, line):

@@ -8,6 +8,8 @@ import pytest
 
 from jaxreg.study.catalogue import list_modules, load
 from jaxreg.study.experiment import as_figure
+from tests.figures.conftest import check_page
+from tests.figures.drawn import legend_words, read
 
 _FIGURES = {
     name: listed
@@ -37,14 +39,39 @@ def test_captions_say_what_bands_are(name):
     assert not [words for words in _WORDS.get(name, ()) if words not in caption]
 
 
+def _draw(name, dataset):
+    """The figure, whole and with nothing over anything, and all its words."""
+    figure = as_figure(load("paper_figures", name, _FIGURES)).draw(dataset)
+    check_page(figure)
+    words = "\n".join([figure.get_suptitle(), *map(read, figure.axes), *(legend_words(one) for one in figure.legends)])
+    plt.close(figure)
+    return words
+
+
+def _made_up(name):
+    return import_module(f"tests.figures.{_FIGURES[name].path.split('.')[1]}.test_{name}").dataset.__wrapped__()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", _FIGURES)
-def test_as_few_runs_as_can_be_asked_for_are_drawn_and_a_population_that_all_diverged(name):
-    made = import_module(f"tests.figures.{_FIGURES[name].path.split('.')[1]}.test_{name}").dataset.__wrapped__()
+def test_as_few_runs_as_can_be_asked_for_are_drawn(name):
+    made = _made_up(name)
     single = [dim for dim in _RUNS & set(made.dims) if made[dim].dtype.kind != "U"]  # words name what is compared
     few = 4 if name in _CHOOSING else 1
-    gone = {mark: made[mark] | True for mark in ("diverged", "plane_diverged") if mark in made}
-    for extreme in (made.isel({dim: slice(few) for dim in single}), made.assign(gone)):
-        figure = as_figure(load("paper_figures", name, _FIGURES)).draw(extreme)
-        figure.canvas.draw()
-        plt.close(figure)
+    _draw(name, made.isel({dim: slice(few) for dim in single}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _FIGURES)
+def test_a_population_that_all_diverged_is_drawn_and_said_to_be_none(name):
+    """Of it nothing is a number, as after an overflow."""
+    made = _made_up(name)
+    marks = [mark for mark in made if str(mark).endswith("diverged") or str(mark).startswith("diverged")]
+    if not marks:
+        pytest.skip("nothing of it can diverge")
+    gone = made.assign({mark: made[mark] | True for mark in marks})
+    runs = {dim for mark in marks for dim in made[mark].dims} & _RUNS
+    lost = [key for key in made if made[key].dtype.kind == "f" and runs & set(made[key].dims)]
+    assert re.search(
+        r"n = 0|all \d+ diverged", _draw(name, gone.assign({key: made[key] * float("nan") for key in lost}))
+    )

@@ -4,11 +4,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from jaxreg.plotting import clear_legends, style
+from jaxreg.plotting import arrange, style
 from jaxreg.plotting.legends import PLACES, is_covering
 
 X = np.linspace(0, 1, 300)
 FULL = {
+    "words": lambda axes: [
+        axes.plot([0, 1], [0, 1], label="x"),
+        *(axes.text(x, y, "full") for x in X[::20] for y in X[::20]),
+    ],
     "a line": lambda axes: axes.plot(X, np.sin(300 * X), label="x"),
     "points": lambda axes: axes.scatter(np.tile(X, 50), np.repeat(np.linspace(0, 1, 50), 300), label="x"),
     "a band": lambda axes: axes.fill_between(X, 0.01, 1, label="x"),
@@ -34,7 +38,7 @@ def test_where_all_is_full_the_axes_grow(axes, kind):
     axes.figure.draw_without_rendering()
     before = axes.get_ylim()
     assert is_covering(legend, axes)
-    assert clear_legends(axes.figure) == []
+    assert arrange(axes.figure) == []
     assert not is_covering(legend, axes)
     low, high = axes.get_ylim()
     assert low == pytest.approx(before[0])
@@ -52,7 +56,7 @@ def test_a_free_place_is_found_and_nothing_grows(axes, place):
     inside = (hole.x0 - 0.01 < x) & (x < hole.x1 + 0.01) & (hole.y0 - 0.01 < y) & (y < hole.y1 + 0.01)
     axes.scatter(x[~inside], y[~inside], s=1)
     legend.set_loc(next(other for other in PLACES if other != place))
-    assert clear_legends(axes.figure) == []
+    assert arrange(axes.figure) == []
     assert axes.get_ylim() == (0, 1)
     assert not is_covering(legend, axes)
 
@@ -61,11 +65,11 @@ def test_lines_from_edge_to_edge_are_avoided_where_that_costs_nothing(axes):
     axes.axvline(0.9, label="a bound")
     axes.set(xlim=(0, 1), ylim=(0, 1))
     legend = axes.legend(loc="upper right")
-    assert clear_legends(axes.figure) == []
+    assert arrange(axes.figure) == []
     assert not is_covering(legend, axes, with_references=True)
     for at in X:
         axes.axvline(at)
-    assert clear_legends(axes.figure) == []
+    assert arrange(axes.figure) == []
     assert axes.get_ylim() == (0, 1)
 
 
@@ -78,7 +82,7 @@ def test_twins_and_hidden_artists_and_legends_beside_the_axes(axes):
     twin.plot([0.5, 1, 1], [0, 1, 0])
     limits = axes.get_ylim()
     outside = twin.legend(["y"], loc="upper left", bbox_to_anchor=(1.2, 1))
-    assert clear_legends(axes.figure) == []
+    assert arrange(axes.figure) == []
     assert not is_covering(legend, axes)
     axes.figure.draw_without_rendering()
     assert outside.get_window_extent().x0 > axes.get_window_extent().x1

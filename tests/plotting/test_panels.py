@@ -31,21 +31,6 @@ def _segments(bar):
     return bar.lines[2][0].get_segments()[0]
 
 
-def test_pages_have_letters_whatever_the_titles():
-    with plotting.page("ab;cc", 3.0, width=4.0, height_ratios=(1, 2)) as (figure, panels):
-        panels["c"].set_title("Loss")
-        assert plt.rcParams["pdf.fonttype"] == 42
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["(a)", "(b)", "(c) Loss"]
-    assert figure.get_size_inches().tolist() == [4, 3]
-    plt.close(figure)
-
-
-@pytest.mark.parametrize("mosaic", ["", "ab;c", "a b", "a1"])
-def test_a_page_is_rows_of_letters(mosaic):
-    with pytest.raises(ArgumentError, match="mosaic"):
-        plotting.page(mosaic, 3.0)
-
-
 def test_lines_are_those_of_the_methods_that_were_run(axes, runs):
     summary = plotting.lines(axes, runs, "loss", "learning_rate", _LOOKS, linestyle="--")
     assert [line.get_label() for line in axes.lines] == ["Adam", "sgd"]
@@ -94,23 +79,6 @@ def test_points_are_means_with_their_bars_in_the_order_of_the_looks(axes, runs, 
 def test_one_run_has_a_point_and_no_bar(axes, runs):
     plotting.points(axes, runs.isel(seed=[0], learning_rate=0), "loss", {"sgd": {}})
     assert not _segments(axes.containers[0]).size
-
-
-def test_values_are_marked_behind_the_data(axes):
-    plotting.mark(axes, x=(0.1, 0.2), y=0, text="T5", height=0.8)
-    assert [line.get_linestyle() for line in axes.lines] == [":", ":", "-"]
-    assert axes.lines[0].get_ydata()[1] == 0.8
-    assert [text.xy[0] for text in axes.texts] == [0.1, 0.2]
-    assert max(line.get_zorder() for line in axes.lines) < 1
-
-
-def test_numbers_are_written_out(axes):
-    axes.plot([1, 2], [0.01, 30])
-    plotting.write_out(axes, "y")
-    axes.figure.canvas.draw()
-    texts = {tick.get_text() for tick in axes.get_yticklabels()}
-    assert {"0.01", "0.3", "10"} <= texts
-    assert axes.get_yscale() == "log"
 
 
 def test_what_cannot_be_drawn_is_refused_by_name(axes, runs):

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LinearSegmentedColormap
@@ -37,7 +36,6 @@ CAPTION = (
     "cell of (d, e) counts as many runs, or a few more."
 )
 
-_HEIGHT = 5.6
 _BELOW: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.22), "fontsize": 6, "borderaxespad": 0}
 _SHOWN_RATES = {0.1: ":", RATE: "-", 0.9: "--"}
 _GONE = {0.1: 0.8, 0.5: 1.6}  # diverged shares that contours follow, and the widths of these
@@ -46,21 +44,17 @@ _SHARES = LinearSegmentedColormap.from_list("shares", ["white", PALETTE[0]])
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the landscape beside the fates over the learning rate; below, survival, and fates over batch and start."""
-    with plotting.style():
-        figure = plt.figure(figsize=(plotting.PAGE_WIDTH, _HEIGHT))
-        halves = figure.add_gridspec(2, 1, height_ratios=(1.15, 1))
-        upper, lower = (figure.add_subfigure(halves[row, 0]) for row in range(2))
-        grid = upper.add_gridspec(2, 2, width_ratios=(1, 1.1), height_ratios=(3, 1))
-        landscape, fates = (upper.add_subplot(grid[0, column]) for column in (0, 1))
-        _draw_landscape(landscape, dataset)
-        _draw_ends(upper.add_subplot(grid[1, 0], sharex=landscape), dataset)
-        _draw_fates(fates, dataset)
-        _draw_control(upper.add_subplot(grid[1, 1], sharex=fates), dataset)
-        survival, batches, starts = lower.subplots(1, 3, width_ratios=(1, 1.05, 1.05))
-        _draw_survival(survival, dataset)
-        _draw_batch_sizes(batches, dataset)
-        mesh = _draw_starts(starts, dataset)
-        lower.colorbar(mesh, ax=starts, format=PercentFormatter(1), label="at the global minimum", aspect=25)
+    with plotting.page("ab;AB;cde", 5.6, height_ratios=(3, 1, 3.5)) as (figure, panels):
+        for above, below in ("aA", "bB"):
+            panels[below].sharex(panels[above])
+        _draw_landscape(panels["a"], dataset)
+        _draw_ends(panels["A"], dataset)
+        _draw_fates(panels["b"], dataset)
+        _draw_control(panels["B"], dataset)
+        _draw_survival(panels["c"], dataset)
+        _draw_batch_sizes(panels["d"], dataset)
+        mesh = _draw_starts(panels["e"], dataset)
+        figure.colorbar(mesh, ax=panels["e"], format=PercentFormatter(1), label="at the global minimum", aspect=25)
     return figure
 
 
@@ -75,7 +69,7 @@ def _draw_landscape(axes: Axes, dataset: xr.Dataset) -> None:
     above = (start, HEIGHT_AT(start) + 0.5)
     axes.plot(*above, "v", color="black", markersize=4)
     axes.annotate("start", above, (0, 4), textcoords="offset points", ha="center", fontsize=7)
-    axes.set_title("(a) Landscape, data, and ends of runs")
+    axes.set_title("Landscape, data, and ends of runs")
     axes.tick_params(labelbottom=False)
     axes.legend(loc="upper center", ncols=2)
 
@@ -103,7 +97,7 @@ def _draw_fates(axes: Axes, dataset: xr.Dataset) -> None:
         plotting.band(axes, "learning_rate", summary, label=name, color=color)
     _mark_tutorial(axes)
     axes.annotate(f"T2: α = {RATE}", (RATE, 1.0), (-3, 0), textcoords="offset points", ha="right", va="top", fontsize=7)
-    axes.set(xscale="log", ylim=(0, 1), title=f"(b) Fate after {dataset.sizes['step']} steps")
+    axes.set(xscale="log", ylim=(0, 1), title=f"Fate after {dataset.sizes['step']} steps")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.tick_params(labelbottom=False)
     title = f"n = {int(summary['n'].min()):,} runs each"
@@ -135,7 +129,7 @@ def _draw_survival(axes: Axes, dataset: xr.Dataset) -> None:
     axes.legend(handles=handles, ncols=3, handlelength=1.5, columnspacing=0.8, **_BELOW)
     axes.text(0.97 * steps, 0.97, "not yet diverged", color=PALETTE[3], ha="right", fontsize=7)
     axes.text(0.1 * steps, 0.08, "still in the\nstart's basin", color=PALETTE[2], fontsize=7)
-    axes.set(xlabel="step", ylabel="share of runs", xlim=(0, steps), ylim=(0, 1.05), title="(c) Survival")
+    axes.set(xlabel="step", ylabel="share of runs", xlim=(0, steps), ylim=(0, 1.05), title="Survival")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
 
 
@@ -161,7 +155,7 @@ def _draw_batch_sizes(axes: Axes, dataset: xr.Dataset) -> None:
     ]
     axes.legend(handles=handles, ncols=2, handlelength=1.1, columnspacing=0.8, **_BELOW)
     names = [*map(str, dataset["batch_size"].values), "all"]
-    axes.set(xscale="log", xlabel="learning rate α", ylabel="points per step", title=f"(d) Start at {start:g}")
+    axes.set(xscale="log", xlabel="learning rate α", ylabel="points per step", title=f"Start at {start:g}")
     axes.set_yticks(range(len(rows)), names)
     _mark_tutorial(axes)
 
@@ -177,7 +171,7 @@ def _draw_starts(axes: Axes, dataset: xr.Dataset) -> QuadMesh:
     arrives = (dataset["control_fate"] == 0).transpose("initial_weight", "learning_rate")
     axes.contour(rates, starts, arrives, [0.5], colors="black", linewidths=0.8)
     axes.set(
-        xscale="log", xlabel="learning rate α", ylabel="start", title=f"(e) {int(share['batch_size'])} points per step"
+        xscale="log", xlabel="learning rate α", ylabel="start", title=f"{int(share['batch_size'])} points per step"
     )
     _mark_tutorial(axes)
     return mesh

@@ -56,20 +56,20 @@ def test_densities_are_those_of_the_runs_that_live(panels, dataset):
     """At the smallest and at the largest learning rate, which stand second and third."""
     for k, label in ((1, "$ηh$ = 0.25"), (2, "$ηh$ = 1.4")):
         counts = dataset["counts"].values[k].reshape(80, 5)[np.isfinite(dataset["share"].values[k].ravel())]
-        simulated = find(panels[1], counts.sum(0) / (len(counts) * _COUNTED[k] * 0.5), dataset["bin"])
-        exact = find(panels[1], dataset["exact_density"][k], dataset["bin"])
+        simulated = find(panels[3], counts.sum(0) / (len(counts) * _COUNTED[k] * 0.5), dataset["bin"])
+        exact = find(panels[3], dataset["exact_density"][k], dataset["bin"])
         assert simulated.get_color() == exact.get_color()
         assert label in (simulated.get_label(), exact.get_label())
-    find(panels[1], dataset["boltzmann_density"], label="diffusion")
+    find(panels[3], dataset["boltzmann_density"], label="diffusion")
 
 
 def test_ratios_are_those_of_all_runs_and_of_each_start_over_the_exact_law(panels, dataset):
-    find_points(panels[2], _odds(dataset, ("start", "seed")), 5 * _RATES)
-    find(panels[2], dataset["ratio_curve"], [0.25, 0.5, 1.0, 1.4])
-    find(panels[2], [2.1, 2.1])
-    find(panels[2], [5**0.5, 5**0.5])
-    for drawn, start in zip(points(panels[3]), ("sharp", "flat"), strict=True):
-        find_points(panels[3], _odds(dataset.sel(start=start), "seed") / dataset["exact"], drawn.x)
+    find_points(panels[1], _odds(dataset, ("start", "seed")), 5 * _RATES)
+    find(panels[1], dataset["ratio_curve"], [0.25, 0.5, 1.0, 1.4])
+    find(panels[1], [2.1, 2.1])
+    find(panels[1], [5**0.5, 5**0.5])
+    for drawn, start in zip(points(panels[2]), ("sharp", "flat"), strict=True):
+        find_points(panels[2], _odds(dataset.sel(start=start), "seed") / dataset["exact"], drawn.x)
         np.testing.assert_allclose(drawn.x, 5 * _RATES, atol=0.02)
-        assert panels[3].get_ylim()[0] < drawn.low.min() < drawn.high.max() < panels[3].get_ylim()[1]
-    assert ("n = 76–80 runs" in read(panels[2]), "36–40 runs" in read(panels[3])) == (True, True)
+        assert panels[2].get_ylim()[0] < drawn.low.min() < drawn.high.max() < panels[2].get_ylim()[1]
+    assert ("n = 76–80 runs" in read(panels[1]), "36–40 runs" in read(panels[2])) == (True, True)

@@ -65,7 +65,7 @@ def test_norms_and_directions_have_their_closed_forms(panels, dataset):
 def test_shares_are_wilsons_and_leave_out_what_diverged(panels, dataset):
     for strength in _STRENGTHS:
         find_band(panels[2], stats.proportion(dataset.sel(strength=strength), "falls", dim="seed"))
-    assert "n = 49 problems (1 diverged" in read(panels[2])
+    assert "n = 49 problems\n(1 diverged" in read(panels[2])
 
 
 def test_forms_show_medians_and_equal_runs_at_the_floor(panels, dataset):
