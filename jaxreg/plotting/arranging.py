@@ -78,7 +78,7 @@ def _find_rooms(figure: Figure) -> Iterator[tuple[Text, int, float]]:
                 _starts(other, box.y0) for other in others if other.bbox.x0 > axes.bbox.x0 and _meet(other, axes, 1)
             ]
             stop = min([page[0], *after]) - gap
-            is_centred = title.get_ha() == "center"
+            is_centred = title.get_horizontalalignment() == "center"
             yield title, 0, 2 * stop - box.x0 - box.x1 if is_centred else stop - box.x0
         for along, label in enumerate((axes.xaxis.label, axes.yaxis.label)):
             low, high = axes.bbox.min[along], axes.bbox.max[along]

@@ -70,7 +70,9 @@ def _page(
         parts = [(rows, list(islice(heights, len(rows)))) for rows in grids]
         places: list[Any] = [figure]
         if len(parts) > 1:
-            places = list(figure.subfigures(len(parts), 1, height_ratios=[sum(ratios) for _, ratios in parts]))
+            places = np.ravel(
+                figure.subfigures(len(parts), height_ratios=[sum(ratios) for _, ratios in parts])
+            ).tolist()
         panels: dict[str, Axes] = {}
         for place, (rows, ratios) in zip(places, parts, strict=True):
             panels |= place.subplot_mosaic(rows, height_ratios=ratios, **grid)

@@ -42,7 +42,7 @@ _VIEWS = {
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw theory and simulation above the ablations, through the model and through the sample."""
     with plotting.page("ab;cd", 4.3, sharex=True) as (figure, panels):
-        for (above, below), (view, (over, what, peak)) in zip(("ac", "bd"), _VIEWS.items(), strict=True):
+        for above, below, (view, (over, what, peak)) in zip("ab", "cd", _VIEWS.items(), strict=True):
             runs = dataset.sel(view=view)
             _draw_descent(panels[above], runs)
             _draw_ablations(panels[below], runs)
@@ -51,7 +51,7 @@ def draw(dataset: xr.Dataset) -> Figure:
             panels[below].set(xlabel=over, title="One ingredient less")
             for letter in (above, below):
                 _mark_peak(panels[letter], dataset.attrs["critical"], peak)
-        for left, right in ("ab", "cd"):
+        for left, right in zip("ac", "bd", strict=True):
             panels[left].set_ylabel("test error")
             panels[right].sharey(panels[left])
             panels[right].tick_params(labelleft=False)

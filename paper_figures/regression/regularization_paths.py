@@ -34,10 +34,10 @@ _DEGREES = (1, 2, 3, 5, 8)
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the paths above, and errors, choices and prices below."""
     with plotting.page("aAbB;cde;CDe", 5.7, height_ratios=(1, 0.92, 0.58)) as (figure, panels):
-        for one, other in ("Aa", "ba", "Ba", "dc"):
+        for one, other in zip("AbBd", "aaac", strict=True):
             panels[one].sharey(panels[other])
             panels[one].tick_params(labelleft=False)
-        for (path, error), method in zip(("ac", "bd"), _METHODS, strict=True):
+        for path, error, method in zip("ab", "cd", _METHODS, strict=True):
             _draw_paths(panels[path], panels[path.upper()], dataset, method)
             _draw_error(panels[error], dataset, method)
             panels[error.upper()].sharex(panels[error])

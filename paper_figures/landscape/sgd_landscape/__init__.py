@@ -45,8 +45,8 @@ _SHARES = LinearSegmentedColormap.from_list("shares", ["white", PALETTE[0]])
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the landscape beside the fates over the learning rate; below, survival, and fates over batch and start."""
     with plotting.page("ab;AB;cde", 5.6, height_ratios=(3, 1, 3.5)) as (figure, panels):
-        for above, below in ("aA", "bB"):
-            panels[below].sharex(panels[above])
+        for letter in "ab":
+            panels[letter.upper()].sharex(panels[letter])
         _draw_landscape(panels["a"], dataset)
         _draw_ends(panels["A"], dataset)
         _draw_fates(panels["b"], dataset)
