@@ -68,11 +68,9 @@ def _page(
         figure = plt.figure(figsize=size)
         heights = iter(grid.pop("height_ratios", [1] * sum(map(len, grids))))
         parts = [(rows, list(islice(heights, len(rows)))) for rows in grids]
-        places: list[Any] = [figure]
+        places: Any = [figure]
         if len(parts) > 1:
-            places = np.ravel(
-                figure.subfigures(len(parts), height_ratios=[sum(ratios) for _, ratios in parts])
-            ).tolist()
+            places = figure.subfigures(len(parts), height_ratios=[sum(ratios) for _, ratios in parts])
         panels: dict[str, Axes] = {}
         for place, (rows, ratios) in zip(places, parts, strict=True):
             panels |= place.subplot_mosaic(rows, height_ratios=ratios, **grid)
