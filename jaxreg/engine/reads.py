@@ -156,8 +156,7 @@ class _Reader:
                     yield self.read(item)
 
     def _function(self, function: types.FunctionType) -> Iterator[Hashable]:
-        yield _Same(function)
-        yield function.__code__
+        yield function.__code__  # and what it reads: another function of the same is as good
         if vars(function).keys() - {"__wrapped__"}:
             raise _UnknownError
         yield from map(self.read, (function.__defaults__, function.__kwdefaults__))

@@ -12,21 +12,31 @@ from jaxtyping import Array, Float, Int32, Key, PyTree
 from jaxreg.checks import check_choice, check_key
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.objective import Objective, Outcome
-from jaxreg.hypergrad.prepared import Form, LassoAlong, keep_apart, prepare_lasso, prepare_ridge, read_status
+from jaxreg.hypergrad.prepared import (
+    Form,
+    LassoAlong,
+    join_folds,
+    keep_apart,
+    prepare_lasso,
+    prepare_ridge,
+    read_status,
+)
 from jaxreg.hypergrad.status import Status
+from jaxreg.hypergrad.weighted import WeightedAlong, prepare_weighted
 from jaxreg.linear import boundary
 from jaxreg.linear.data_loss import DataLoss, Squared
 from jaxreg.linear.design import Normalize, standardize
 from jaxreg.linear.held import unwrap, wrap
 from jaxreg.linear.selection import split_rows
 from jaxreg.linear.solving import Solution, read_loss, solve
-from jaxreg.penalties import L1, L2
+from jaxreg.penalties import L1, L2, Weighted
 from jaxreg.sampling import shuffled_epoch
 from jaxreg.values import register_value
 
 CRITERIA = ("validation", "loo", "gcv", "cv")
 _DATA = ("X", "y", "sample_weight", "offset")
 _WIDEST = 256  # columns of a lasso that is followed along its whole path
+_WIDEST_GRAM = 1024  # columns whose Gram matrix, and an inverse, are kept for each data set
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -172,11 +182,12 @@ class LinearCriterion:
     def prepare(self, names: tuple[str, ...]) -> Objective:
         """The same, to be evaluated at many values of these names alone: what the others decide is computed once.
 
-        Of a ridge or a lasso in its strength that is a decomposition or an exact path; all else is returned as it is.
+        Of a ridge or a lasso in its strength that is a decomposition or an exact path, of a lasso with a strength for
+        each coefficient its Gram matrix; all else is returned as it is.
         """
-        if tuple(names) != ("alpha",):
-            return self
-        if not (_is_plain(self, L2) and self.criterion != "cv") and not _is_plain(self, L1):
+        weighted = _is_plain(self, Weighted) and type(self.penalty.penalty) is L1 and set(names) <= {"alpha", "factors"}
+        along = tuple(names) == ("alpha",) and ((_is_plain(self, L2) and self.criterion != "cv") or _is_plain(self, L1))
+        if not along and not (weighted and boundary.read_design(self.X).shape[1] <= _WIDEST_GRAM):
             return self
         X, y = boundary.read_data(self.X, self.y)
         form = Form(self.criterion, self.normalize, self.fit_intercept)
@@ -188,18 +199,23 @@ class LinearCriterion:
         rows, columns = X.shape
         if self.criterion == "cv":
             rows -= -(-rows // self.folds)
-        if columns > min(rows - 2, _WIDEST):  # wide paths have many knots, most of them where no one looks
+        if not weighted and columns > min(rows - 2, _WIDEST):  # wide paths have many knots, where no one looks
             return self
-        if self.criterion != "cv":
-            return LassoAlong(form, (prepare_lasso(X, y, form, held),))
-        order = self._order(len(X))
-        parts = [
-            jax.vmap(lambda train, test: prepare_lasso(X[train], y[train], form, (X[test], y[test])))(
-                order[train], order[test]
+        make = prepare_weighted if weighted else prepare_lasso
+        if self.criterion == "cv":
+            order = self._order(len(X))
+            parts = tuple(
+                jax.vmap(lambda train, test: make(X[train], y[train], form, (X[test], y[test])))(
+                    order[train], order[test]
+                )
+                for train, test in split_rows(len(X), self.folds)
             )
-            for train, test in split_rows(len(X), self.folds)
-        ]
-        return LassoAlong(form, tuple(parts))
+        else:
+            parts = (jax.tree.map(lambda leaf: leaf[None], make(X, y, form, held)),)
+        if weighted:
+            held = (jnp.asarray(part, X.dtype) for part in (self.penalty.penalty.alpha, self.penalty.factors))
+            return WeightedAlong(form, parts, *held)
+        return LassoAlong(form, parts)
 
     def _order(self, n: int) -> Array:
         """The rows, as folds take them."""
@@ -215,8 +231,7 @@ class LinearCriterion:
             return fit.cost(X[test], y[test]).mean(), read_status(fit.status) | self._find_kinks(fit, train)
 
         parts = [jax.vmap(score)(order[train], order[test]) for train, test in split_rows(n, self.folds)]
-        errors, status = (jnp.concatenate(pieces) for pieces in zip(*parts, strict=True))
-        return Outcome(errors.mean(), lax.reduce(status, jnp.int32(0), lax.bitwise_or, (0,)))
+        return join_folds(parts)
 
     def _leave_out(self, fit: Solution) -> Float[Array, ""]:
         X = boundary.read_design(self.X)

@@ -74,23 +74,30 @@ def gradient(
 
 def differentiate(objective: Any, coordinates: Coordinates, u: Hyperparameters, mode: str = "auto") -> Hypergradient:
     """The same in what is moved; nothing is checked."""
+    return differentiate_from(None, objective, coordinates, u, mode)[0]
+
+
+def differentiate_from(
+    memory: PyTree, objective: Any, coordinates: Coordinates, u: Hyperparameters, mode: str
+) -> tuple[Hypergradient, PyTree]:
+    """The same from what the evaluation before has left, and what this one leaves."""
     vector, back = flatten(u)
     forward = goes_forward(mode, vector.size)
     if forward and isinstance(objective, Training):
         objective = dataclasses.replace(objective, segment=objective.steps)  # there is nothing to keep
 
-    def of(vector: Float[Array, " k"]) -> tuple[Array, Array]:
-        value, status = evaluate(objective, coordinates.back(back(vector)))
-        return value, status
+    def of(vector: Float[Array, " k"]) -> tuple[Array, tuple[Array, PyTree]]:
+        value, *rest = evaluate(objective, coordinates.back(back(vector)), memory)
+        return value, tuple(rest)
 
     if forward:
         basis = jnp.eye(vector.size, dtype=vector.dtype)
         push = jax.vmap(lambda tangent: jax.jvp(of, (vector,), (tangent,), has_aux=True), out_axes=(None, 0, None))
-        value, slope, status = push(basis)
+        value, slope, (status, after) = push(basis)
     else:
-        (value, status), slope = jax.value_and_grad(of, has_aux=True)(vector)
+        (value, (status, after)), slope = jax.value_and_grad(of, has_aux=True)(vector)
     lost = jnp.where(jnp.isfinite(slope).all(), 0, int(Status.INVALID)).astype(jnp.int32)
-    return Hypergradient(value, back(slope), status | lost)
+    return Hypergradient(value, back(slope), status | lost), after
 
 
 def goes_forward(mode: str, numbers: int) -> bool:

@@ -125,11 +125,9 @@ def _read_weights(objective: Any, given: Any) -> Float[Array, " n"]:
     if names is None or "sample_weight" not in names:
         remedy = "Give a LinearCriterion or a Training"
         raise ArgumentError("objective", objective, "must have training examples", remedy)
-    inputs = objective.X if isinstance(objective, LinearCriterion) else objective.x_train
-    n = np.shape(inputs)[0]
-    dtype = jnp.result_type(float) if isinstance(objective, LinearCriterion) else jnp.asarray(inputs).dtype
-    dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
-    weights = jnp.ones(n, dtype) if given is None else jnp.asarray(read_array("sample_weight", given)).astype(dtype)
+    n = np.shape(objective.y if isinstance(objective, LinearCriterion) else objective.y_train)[0]
+    given = np.ones(n) if given is None else read_array("sample_weight", given)
+    weights = jnp.asarray(given, jnp.result_type(float))
     if weights.shape != (n,):
         raise ArgumentError("sample_weight", weights.shape, f"must have the shape ({n},)", "Give one per example")
     return weights

@@ -1,6 +1,7 @@
 """The criterion of a ridge or a lasso as a function of its strength alone: all else is computed once, before."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +15,7 @@ from jaxreg.linear.design import Normalize, standardize
 from jaxreg.linear.fit import Status as FitStatus
 from jaxreg.linear.fit import tolerance
 from jaxreg.linear.lars import LarsPath, lars_path
-from jaxreg.linear.ridge import Factored, factor_ridge, follow_ridge
+from jaxreg.linear.ridge import Factored, factor_ridge, follow_ridge, measure_ridge
 from jaxreg.linear.tableau import any_in_batch
 
 
@@ -38,11 +39,12 @@ class RidgeAlong:
     def evaluate(self, at: Hyperparameters) -> Outcome:
         """The error and its status."""
         n, dtype = self.factored.A.shape[0], self.factored.A.dtype
-        path = follow_ridge(self.factored, n * jnp.asarray(at["alpha"], dtype)[None], self.form.fit_intercept)
-        status = read_status(path.status[0])
+        strength = n * jnp.asarray(at["alpha"], dtype)
         if self.held is not None:
-            return Outcome(_half_mean(path.predict(self.held[0])[0] - self.held[1]), status)
-        return Outcome((path.loo if self.form.criterion == "loo" else path.gcv)[0] / 2, status)
+            path = follow_ridge(self.factored, strength[None])
+            return Outcome(half_mean(path.predict(self.held[0])[0] - self.held[1]), read_status(path.status[0]))
+        loo, gcv, status = measure_ridge(self.factored, strength)
+        return Outcome((loo if self.form.criterion == "loo" else gcv) / 2, read_status(status))
 
 
 class Part(NamedTuple):
@@ -57,7 +59,7 @@ class Part(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LassoAlong:
-    """A lasso from its exact path, which is linear between knots; `parts` of "cv" are stacked, one for each fold."""
+    """A lasso from its exact path, which is linear between knots; `parts` are stacked, one for each fold of "cv"."""
 
     form: Form
     parts: tuple[Part, ...]
@@ -66,25 +68,21 @@ class LassoAlong:
     def evaluate(self, at: Hyperparameters) -> Outcome:
         """The error and its status."""
         alpha = jnp.asarray(at["alpha"], self.parts[0].X.dtype)
-        if self.form.criterion != "cv":
-            return self._measure(self.parts[0], alpha)
-        found = [jax.vmap(lambda part: self._measure(part, alpha))(part) for part in self.parts]
-        errors, status = (jnp.concatenate(pieces) for pieces in zip(*found, strict=True))
-        return Outcome(errors.mean(), lax.reduce(status, jnp.int32(0), lax.bitwise_or, (0,)))
+        return join_folds([jax.vmap(lambda part: self._measure(part, alpha))(part)[:2] for part in self.parts])
 
     def _measure(self, part: Part, alpha: Float[Array, ""]) -> Outcome:
         fit = part.path.at(alpha)
         status = read_status(fit.status) | _find_kinks(part.path, alpha)
         status |= jnp.where(fit.gap <= tolerance(alpha.dtype), 0, int(Status.NOT_CONVERGED)).astype(jnp.int32)
         if part.held is not None:
-            return Outcome(_half_mean(fit.predict(part.held[0]) - part.held[1]), status)
+            return Outcome(half_mean(fit.predict(part.held[0]) - part.held[1]), status)
         wrong = fit.predict(part.X) - part.y
         above = (part.path.valid & (part.path.alphas > alpha)).sum()
         share = jnp.where(above > 0, part.shares[above - 1], 0) + int(self.form.fit_intercept) / len(wrong)
         off = jnp.abs(share.sum() - int(self.form.fit_intercept) - (fit.coef != 0).sum(dtype=share.dtype))
         status |= jnp.where(off <= tolerance(alpha.dtype) ** 0.5, 0, int(Status.NOT_CONVERGED)).astype(jnp.int32)
         share = share.mean() if self.form.criterion == "gcv" else share
-        return Outcome(_half_mean(wrong / keep_apart(1 - share)), status)
+        return Outcome(half_mean(wrong / keep_apart(1 - share)), status)
 
 
 def prepare_ridge(X: Array, y: Array, form: Form, held: Any) -> RidgeAlong:
@@ -115,7 +113,14 @@ def read_status(status: Int32[Array, ""]) -> Int32[Array, ""]:
     return (flags | jnp.where(status & int(FitStatus.INVALID) != 0, int(Status.INVALID), 0)).astype(jnp.int32)
 
 
-def _half_mean(wrong: Float[Array, " n"]) -> Float[Array, ""]:
+def join_folds(found: Sequence[tuple[Float[Array, "..."], Int32[Array, "..."]]]) -> Outcome:
+    """The mean of the errors of all folds, and all their flags."""
+    errors, status = (jnp.concatenate(pieces) for pieces in zip(*found, strict=True))
+    return Outcome(errors.mean(), lax.reduce(status, jnp.int32(0), lax.bitwise_or, (0,)))
+
+
+def half_mean(wrong: Float[Array, " n"]) -> Float[Array, ""]:
+    """The mean of the squared loss."""
     return (wrong * wrong).mean() / 2
 
 

@@ -186,7 +186,7 @@ def successive_halving(
         spent = 0
         for rung, budget in enumerate(budgets):
             of = first if not rung else make(*args, budget=budget, **point)
-            value, status = lax.map(lambda one, of=of: tuple(evaluate(of, coordinates.back(one))), u)
+            value, status = lax.map(lambda one, of=of: evaluate(of, coordinates.back(one))[:2], u)
             spent += len(value) * int(getattr(of, "steps", 1))
             if rung + 1 < len(budgets):
                 left = max(1, round(len(value) * keep))
@@ -234,7 +234,7 @@ def _try(objective: Any, trials_of: Callable[..., Any], axes: Any, args: Any, gi
         trials = trials_of(names_of(of), point)
         trials = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)), trials)
         of = of.prepare(tuple(trials)) if isinstance(of, LinearCriterion) else of
-        value, status = lax.map(lambda at: tuple(evaluate(of, read_hyperparameters(at, names_of(of)))), trials)
+        value, status = lax.map(lambda at: evaluate(of, read_hyperparameters(at, names_of(of)))[:2], trials)
         cost = len(value) * int(getattr(of, "steps", 1))
         return _choose(value, status, trials) | {"training_steps": jnp.int32(cost)}
 

@@ -55,7 +55,7 @@ class Training:
     and early stopping act by jumps alone and are refused.
 
     Args:
-        x_train: as `nets.train` takes it.
+        x_train: as `nets.train` takes it: an array, or several in dicts and tuples for a model of several inputs.
         y_train: its targets.
         x_validation: what the loss is measured on.
         y_validation: its targets.
@@ -97,12 +97,12 @@ class Training:
     def __post_init__(self) -> None:
         """Refuse what has no derivative."""
         check_kind("options", self.options, Mapping, "Give a dict of what nets.train takes by name")
-        x = read_array("x_train", self.x_train)
-        if not x.ndim or not x.shape[0]:
-            raise ArgumentError("x_train", x.shape, "must hold at least one example", "Give one example a row")
+        y = read_array("y_train", self.y_train)
+        if not y.ndim or not y.shape[0]:
+            raise ArgumentError("y_train", y.shape, "must hold at least one target", "Give one for each example")
         if self.x_validation is None and self.objective == "validation_loss":
             raise ArgumentError("x_validation", None, "is what the loss is measured on", "Give validation data")
-        check_integer("batch_size", self.options.get("batch_size", 32), 1, x.shape[0], "Give n for the full batch")
+        check_integer("batch_size", self.options.get("batch_size", 32), 1, y.shape[0], "Give n for the full batch")
         check_integer("epochs", self.epochs, 1, math.inf, "Give at least one pass through the data")
         check_kind("average", self.average, (bool, np.bool_), "Give True or False")
         check_key("seed", self.seed)
@@ -133,7 +133,7 @@ class Training:
     @property
     def steps(self) -> int:
         """Steps of the training."""
-        n, size = np.shape(self.x_train)[0], self.options.get("batch_size", 32)
+        n, size = np.shape(self.y_train)[0], self.options.get("batch_size", 32)
         return int(self.epochs * (n // size if self.options.get("drop_last") else -(-n // size)))
 
     @property

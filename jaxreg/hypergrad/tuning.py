@@ -18,7 +18,7 @@ from jaxreg.engine import sweep
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.coordinates import Coordinates, flatten, read_coordinates, read_hyperparameters
 from jaxreg.hypergrad.criterion import LinearCriterion
-from jaxreg.hypergrad.gradients import MODES, differentiate, goes_forward
+from jaxreg.hypergrad.gradients import MODES, differentiate_from, goes_forward
 from jaxreg.hypergrad.objective import Hyperparameters, Objective, evaluate, names_of
 
 REVERSE_COST = 4
@@ -103,7 +103,6 @@ def tune(
     with jax.enable_x64(x64 or jnp.result_type(float) == jnp.float64):
         known = None if axes or len(args) else names_of(objective)
         read_coordinates(read_hyperparameters(init, known), transforms, bounds)
-    key = jax.random.key(0) if seed is None else seed
 
     def run(*args: Any, restart: Array, **point: Any) -> dict[str, Any]:
         of = make(*args, **point)
@@ -112,7 +111,7 @@ def tune(
         coordinates = read_coordinates(at, transforms, bounds)
         vector, back = flatten(coordinates.forth(at))
         if restarts > 1:
-            noise = jax.random.normal(jax.random.fold_in(key, restart), vector.shape, vector.dtype)
+            noise = jax.random.normal(jax.random.fold_in(seed, restart), vector.shape, vector.dtype)
             vector = vector + jnp.where(restart > 0, spread, 0).astype(vector.dtype) * noise
             vector = flatten(coordinates.clip(back(vector)))[0]
         history, stopped = _descend(of, coordinates, vector, back, optimizer, (steps, patience, min_delta, mode))
@@ -137,8 +136,8 @@ def _descend(
     steps, patience, min_delta, mode = rule
 
     def step(state: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        vector, memory, least, since, made, stopped, before = state
-        found = differentiate(of, coordinates, back(vector), mode)
+        vector, memory, least, since, made, stopped, before, start = state
+        found, start = differentiate_from(start, of, coordinates, back(vector), mode)
         slope = flatten(found.gradient)[0]
         now = {
             "value": found.value,
@@ -158,19 +157,20 @@ def _descend(
         stopped = stopped | lost | (jnp.bool_(False) if patience is None else since >= patience)
         hold = lambda old, new: jnp.where(stopped, old, new)  # noqa: E731
         memory = jax.tree.map(hold, memory, later)
-        return (hold(vector, ahead), memory, jnp.minimum(least, found.value), since, made, stopped, seen), seen
+        return (hold(vector, ahead), memory, jnp.minimum(least, found.value), since, made, stopped, seen, start), seen
 
     like = jax.eval_shape(lambda: _see(of, coordinates, back(vector)))
     empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
     value = jnp.asarray(jnp.inf, like["value"].dtype)
     start = (vector, optimizer.init(vector), value, jnp.int32(0), jnp.int32(0), jnp.bool_(False), empty)
-    (*_, made, _, _), history = lax.scan(step, start, None, length=steps)
+    start = (*start, of.begin() if hasattr(of, "begin") else None)
+    (*_, made, _, _, _), history = lax.scan(step, start, None, length=steps)
     return history, made
 
 
 def _see(of: Any, coordinates: Coordinates, u: PyTree) -> dict[str, Any]:
     """What is seen of a step, by its shapes."""
-    value, status = evaluate(of, coordinates.back(u))
+    value, status, _ = evaluate(of, coordinates.back(u))
     norm = jnp.zeros((), flatten(u)[0].dtype)
     return {"value": value, "gradient_norm": norm, "status": status, "at": label(coordinates.back(u))}
 

@@ -38,7 +38,7 @@ class _Step(NamedTuple):
 def minimize(
     gram: Float[Array, "p p"],
     start: Active,
-    l1: Float[Array, ""],
+    l1: Float[Array, "*#p"],
     l2: Float[Array, ""],
     size: Float[Array, ""],
     rounding: Float[Array, ""],
@@ -55,7 +55,7 @@ def minimize(
     Args:
         gram: $X'X$ of the columns.
         start: any point with its true slope and inverse.
-        l1: $\lambda_1$; where it is 0 no step is made.
+        l1: $\lambda_1$, or one for each column; where all are 0 no step is made.
         l2: $\lambda_2$, at least 0.
         size: $\|y\|$.
         rounding: what of a slope is noise, relative to the lengths of its column and of y: of less nothing is made.
@@ -123,11 +123,11 @@ def minimize(
         return ~state.done & (state.steps < budget)
 
     none = jnp.zeros_like(start.support)
-    state = _Step(start, jnp.int32(-1), none, jnp.int32(0), ~(l1 > 0), jnp.int32(0))
+    state = _Step(start, jnp.int32(-1), none, jnp.int32(0), ~(l1 > 0).any(), jnp.int32(0))
     return lax.while_loop(goes_on, step, state).point
 
 
-def violation(coef: Float[Array, "*p"], slope: Float[Array, "*p"], l1: Float[Array, ""]) -> Float[Array, "*p"]:
+def violation(coef: Float[Array, "*p"], slope: Float[Array, "*p"], l1: Float[Array, "*#p"]) -> Float[Array, "*p"]:
     r"""How far each coefficient is from optimal: $|g - \lambda_1 \mathrm{sign}(b)|$, or $|g| - \lambda_1$ at zero."""
     return jnp.where(coef != 0, jnp.abs(slope - l1 * jnp.sign(coef)), jnp.abs(slope) - l1)
 

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int32, Num
+from jaxtyping import Array, Bool, Float, Int32, Num
 
 from jaxreg.linear import boundary
 from jaxreg.linear.accumulate import add_rows, average_rows
 from jaxreg.linear.design import Normalize, Problem, pose, to_fit
-from jaxreg.linear.fit import LinearFit, Status
+from jaxreg.linear.fit import LinearFit, Status, tolerance
 from jaxreg.linear.least_squares import Scalar, flag_rank
-from jaxreg.linear.spectrum import Spectrum, decompose, fit_spectral, make_filters, multiply
+from jaxreg.linear.spectrum import Spectrum, decompose, fit_spectral, make_filters, measure_gap, multiply
 
 
 def ridge(
@@ -152,68 +152,124 @@ def ridge_path(
 
 
 class Factored(NamedTuple):
-    """What the fits of all strengths share: the problem, its design in moderate numbers, and that one's spectrum."""
+    r"""What the fits of all strengths share: the problem, its design in moderate numbers, and that one's spectrum.
+
+    `residuals` is for `leave_out`; `pull`, $W'y$ with $W = A V$ made of the data, `bend`, $W'W$, and `overlap`, $V'V$,
+    are for the slopes along V.
+    """
 
     problem: Problem
     A: Float[Array, "n p"]
     spectrum: Spectrum
+    residuals: "Residuals"
+    pull: Float[Array, " k"]
+    bend: Float[Array, "k k"]
+    overlap: Float[Array, "k k"]
 
 
 def factor_ridge(X: Array, y: Array, normalize: Normalize, fit_intercept: bool) -> Factored:
-    """The decomposition that `follow_ridge` takes."""
+    """The decomposition that `follow_ridge` and `measure_ridge` take."""
     problem = pose(X, y, normalize, fit_intercept)
     A = problem.X / problem.unit_x
-    return Factored(problem, A, decompose(A))
+    spectrum = decompose(A)
+    seen, V = multiply(A, spectrum.right), spectrum.right
+    pull, bend, overlap = multiply(problem.y / problem.unit_y, seen), multiply(seen.T, seen), multiply(V.T, V)
+    return Factored(problem, A, spectrum, share_residuals(spectrum, problem, fit_intercept), pull, bend, overlap)
 
 
 @partial(jax.jit, static_argnames=("normalize", "fit_intercept"))
 def _follow(X: Array, y: Array, alphas: Array, *, normalize: Normalize, fit_intercept: bool) -> RidgePath:
-    return follow_ridge(factor_ridge(X, y, normalize, fit_intercept), alphas, fit_intercept)
+    return follow_ridge(factor_ridge(X, y, normalize, fit_intercept), alphas)
 
 
-def follow_ridge(factored: Factored, alphas: Float[Array, " a"], fit_intercept: bool) -> RidgePath:
+def follow_ridge(factored: Factored, alphas: Float[Array, " a"]) -> RidgePath:
     """`ridge_path` from the decomposition."""
-    problem, A, spectrum = factored
+    problem, A, spectrum = factored[:3]
     strength, invalid = read_strength(alphas, problem.unit_x)
     solution = fit_spectral(problem, spectrum, A, strength, A.dtype == jnp.float32)
     status = flag_rank(problem, spectrum, strength) | invalid
     fit = to_fit(problem, solution.coef, solution.gap, status)
-    errors = _cross_validate(spectrum, problem.y / problem.unit_y, strength, fit_intercept)
     failed = jnp.isnan(fit.intercept)  # not of the status: it needs the gap, which not all ask for
-    df, loo, gcv = (jnp.where(failed, jnp.nan, part) for part in errors)
-    loo, gcv = (part * problem.unit_y * problem.unit_y for part in (loo, gcv))
-    least = float(jnp.finfo(loo.dtype).tiny)
-    squared = problem.unit_y**2  # squares of y may overflow or vanish where y does not
-    beyond = jnp.isinf(loo) | jnp.isinf(gcv) | ((squared < least) & (problem.y != 0).any())
-    status = fit.status | jnp.where(beyond, int(Status.NOT_CONVERGED), 0).astype(jnp.int32)
-    return RidgePath(alphas, fit.coef, fit.intercept, df, loo, gcv, fit.gap, status)
+    filters = make_filters(spectrum, strength)
+    df = (filters.values * filters.solve).sum(1)
+    loo, gcv, beyond = leave_out(problem, factored.residuals, strength)
+    df, loo, gcv = (jnp.where(failed, jnp.nan, part) for part in (df, loo, gcv))
+    return RidgePath(alphas, fit.coef, fit.intercept, df, loo, gcv, fit.gap, fit.status | beyond)
 
 
-def _cross_validate(
-    spectrum: Spectrum, y: Float[Array, " n"], alpha: Float[Array, " a"], fit_intercept: bool
-) -> tuple[Float[Array, " a"], Float[Array, " a"], Float[Array, " a"]]:
-    r"""Degrees of freedom, leave-one-out and generalized cross-validation of a centred problem.
+def measure_ridge(
+    factored: Factored, alphas: Float[Array, "*alphas"]
+) -> tuple[Float[Array, "*alphas"], Float[Array, "*alphas"], Int32[Array, "*alphas"]]:
+    """`loo`, `gcv` and status of `follow_ridge` without any coefficients, all in products with what is shared.
+
+    The status is that of the errors: NOT_CONVERGED for the gap of the coefficients along V, whatever they round to.
+    """
+    problem, _, spectrum, residuals, pull, bend, overlap = factored
+    strength, invalid = read_strength(alphas, problem.unit_x)
+    loo, gcv, beyond = leave_out(problem, residuals, strength)
+    held = lax.stop_gradient(strength)
+    filters = make_filters(spectrum, held)
+    y = problem.y / problem.unit_y
+    projected = multiply(y, spectrum.left)
+    coef = filters.solve * projected
+    slope = pull - multiply(coef, bend) - held[..., None] * multiply(coef, overlap)
+    gap = measure_gap(spectrum, filters, slope, projected, add_rows(y * y), held, len(y))
+    poor = jnp.where(gap <= tolerance(gap.dtype), 0, int(Status.NOT_CONVERGED)).astype(jnp.int32)
+    status = problem.status | flag_rank(problem, spectrum, held) | invalid | beyond | poor
+    failed = (status & Status.INVALID) != 0
+    loo, gcv = (jnp.where(failed, jnp.nan, part) for part in (loo, gcv))
+    return loo, gcv, jnp.where(failed, jnp.int32(Status.INVALID), status)
+
+
+class Residuals(NamedTuple):
+    r"""What the residuals and leverages of all strengths share.
 
     $I - H = E + \bar U \operatorname{diag}(\alpha / (d^2 + \alpha)) \bar U'$ with $\bar U$ the directions that the
-    design sees and $E$ the projector on all others but the constant one. Where a row of $E$ is 0 up to rounding it is
-    set to 0: only there can r_i and 1 - h_ii both vanish with alpha, and then the second term alone gives their ratio.
+    design sees and $E$ the projector on all others but the constant one. `across` is $\bar U'$, `squares` its squares;
+    `values` are $d^2$ of the directions `seen`, `projected` is $\bar U'y$, `outside` $E y$, `leverage` the diagonal of
+    $E$ and `free` its rank. Where a row of $E$ is 0 up to rounding it is set to 0: only there can r_i and 1 - h_ii both
+    vanish with alpha, and then the second term alone gives their ratio.
     """
-    n, k = spectrum.left.shape
+
+    across: Float[Array, "k n"]
+    squares: Float[Array, "k n"]
+    seen: Bool[Array, " k"]
+    values: Float[Array, " k"]
+    projected: Float[Array, " k"]
+    outside: Float[Array, " n"]
+    leverage: Float[Array, " n"]
+    free: Float[Array, ""]
+
+
+def share_residuals(spectrum: Spectrum, problem: Problem, fit_intercept: bool) -> Residuals:
+    """What `leave_out` takes, from a decomposition."""
+    y, (n, k) = problem.y / problem.unit_y, spectrum.left.shape
     seen = spectrum.values > 0
     U = jnp.where(seen, spectrum.left - (average_rows(spectrum.left) if fit_intercept else 0), 0)
-    squares = jnp.where(seen, spectrum.values, 1) ** 2
-    limit = float(jnp.finfo(y.dtype).eps) ** 2 * squares.min()  # stands for alpha = 0, and cancels in every ratio
-    shrink = jnp.where(seen, jnp.maximum(alpha, limit)[:, None], 0) / (squares + alpha[:, None])
     free = n - int(fit_intercept) - seen.astype(y.dtype).sum()
     leverage = 1 - int(fit_intercept) / n - (U * U).sum(1)
     rounding = 16 * math.sqrt(k) * float(jnp.finfo(y.dtype).eps)  # of a row of k squares that add up to at most 1
     apart = (leverage > rounding) & (free > 0)
     projected = multiply(y, U)
     outside = jnp.where(apart, y - multiply(projected, U.T), 0)
-    weights = jnp.where(apart, leverage, 0) + multiply(shrink, (U * U).T)
-    residuals = outside + multiply(shrink * projected, U.T)
-    loo = average_rows((residuals * (1 / weights)) ** 2, 1)
-    trace = free + shrink.sum(1)
-    gcv = n * (add_rows(outside * outside) + ((shrink * projected) ** 2).sum(1)) / trace**2
-    filters = make_filters(spectrum, alpha)
-    return (filters.values * filters.solve).sum(1), loo, gcv
+    values = jnp.where(seen, spectrum.values, 1) ** 2
+    return Residuals(U.T, (U * U).T, seen, values, projected, outside, jnp.where(apart, leverage, 0), free)
+
+
+def leave_out(
+    problem: Problem, shared: Residuals, alpha: Float[Array, "*alphas"]
+) -> tuple[Float[Array, "*alphas"], Float[Array, "*alphas"], Int32[Array, "*alphas"]]:
+    """Leave-one-out, generalized cross-validation, and NOT_CONVERGED where they overflow or vanish."""
+    across, squares, seen, values, projected, outside, leverage, free = shared
+    n, dtype = len(outside), outside.dtype
+    limit = float(jnp.finfo(dtype).eps) ** 2 * values.min()  # stands for alpha = 0, and cancels in every ratio
+    shrink = jnp.where(seen, jnp.maximum(alpha, limit)[..., None], 0) / (values + alpha[..., None])
+    weights = leverage + multiply(shrink, squares)
+    residuals = outside + multiply(shrink * projected, across)
+    loo = average_rows((residuals * (1 / weights)) ** 2, -1)
+    trace = free + shrink.sum(-1)
+    gcv = n * (add_rows(outside * outside) + ((shrink * projected) ** 2).sum(-1)) / trace**2
+    loo, gcv = (part * problem.unit_y * problem.unit_y for part in (loo, gcv))
+    squared = problem.unit_y**2  # squares of y may overflow or vanish where y does not
+    beyond = jnp.isinf(loo) | jnp.isinf(gcv) | ((squared < float(jnp.finfo(dtype).tiny)) & (problem.y != 0).any())
+    return loo, gcv, jnp.where(beyond, int(Status.NOT_CONVERGED), 0).astype(jnp.int32)

@@ -125,6 +125,27 @@ def make_filters(spectrum: Spectrum, alpha: Float[Array, "*alphas"]) -> Filters:
     return Filters(values, values * invert, invert, known)
 
 
+def measure_gap(
+    spectrum: Spectrum,
+    filters: Filters,
+    slope: Float[Array, "*alphas k"],
+    projected: Float[Array, " k"],
+    total: Float[Array, ""],
+    alpha: Float[Array, "*alphas"],
+    n: int,
+) -> Float[Array, "*alphas"]:
+    r"""What the objective lacks to its minimum, relative to $\|y\|^2$ = `total`, for the slopes along $V$.
+
+    To that comes what the rounding of each number of A to this precision may hide: as much noise in every direction as
+    there are columns in it, times the residual.
+    """
+    outside = jnp.maximum(total - projected @ projected, 0)
+    lost = (jnp.where(filters.known, alpha[..., None] * filters.invert, 1) * projected) ** 2
+    residual = jnp.sqrt((outside + lost.sum(-1, keepdims=True)) / n)
+    noise = float(jnp.finfo(projected.dtype).eps) * spectrum.apart * residual
+    return ((slope * slope + noise * noise) * filters.invert).sum(-1) / jnp.where(total > 0, total, 1)
+
+
 @partial(jax.custom_jvp, nondiff_argnums=(4,))
 def solve(
     spectrum: Spectrum,
@@ -157,12 +178,7 @@ def solve(
     seen = multiply(A, V)
     slope = multiply(y, seen) - multiply(coef, multiply(seen.T, A).T) - alpha[..., None] * multiply(coef, V)
     total = add_rows(y * y)
-    # To that comes what the rounding of each number of A to this precision may hide: as much noise in every direction
-    # as there are columns in it, times the residual.
-    outside = jnp.maximum(total - projected @ projected, 0)
-    lost = (jnp.where(filters.known, alpha[..., None] * filters.invert, 1) * projected) ** 2
-    noise = float(jnp.finfo(A.dtype).eps) * spectrum.apart * jnp.sqrt((outside + lost.sum(-1, keepdims=True)) / len(y))
-    gap = ((slope * slope + noise * noise) * filters.invert).sum(-1) / jnp.where(total > 0, total, 1)
+    gap = measure_gap(spectrum, filters, slope, projected, total, alpha, len(y))
     return Solution(coef, gap)
 
 

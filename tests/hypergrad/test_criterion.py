@@ -185,6 +185,31 @@ def test_a_lasso_prepared_for_its_strength_is_the_same(criterion):
     np.testing.assert_array_equal(fast.status, plain.status)
 
 
+@pytest.mark.parametrize(
+    "criterion",
+    ["validation", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gcv", "loo", "cv"))],
+)
+def test_a_lasso_prepared_for_many_strengths_is_the_same_from_any_start(criterion):
+    penalty = Weighted(L1(0.1), np.ones(P))
+    of = LinearCriterion(X, Y, penalty=penalty, criterion=criterion, folds=3, normalize="std", **BEYOND)
+    prepared = of.prepare(("factors",))
+    assert prepared is not of
+    assert of.prepare(("factors", "y")) is of
+    factors = np.random.default_rng(0).uniform(0.5, 2.0, (4, P)) * np.array([[0.1], [1.0], [3.0], [99.0]])
+    factors[1, 2] = 0.0  # no penalty
+
+    def follow(memory, factors):
+        plain = gradient(of, {"factors": factors}, mode="reverse")
+        value, status, after = prepared.evaluate({"factors": factors}, memory)
+        slope = jax.grad(lambda f: prepared.evaluate({"factors": f}, memory).value)(factors)
+        return after, (plain, value, slope, status)
+
+    plain, value, slope, status = jax.jit(lambda f: jax.lax.scan(follow, prepared.begin(), f)[1])(jnp.asarray(factors))
+    np.testing.assert_allclose(value, plain.value, 1e-9)
+    np.testing.assert_allclose(slope, plain.gradient["factors"], 1e-7, 1e-10)
+    np.testing.assert_array_equal(status, plain.status)
+
+
 def test_shares_of_a_path_with_columns_that_leave_are_those_of_the_projector():
     design = np.random.default_rng(0).normal(size=(9, 4))
     moves = jnp.array([2, 4, 1, -4, 3, -2, 4, 0], jnp.int32)

@@ -130,6 +130,20 @@ def test_influences_through_training_are_those_of_differences_and_foretell_refit
     assert 0.8 < refits.slope < 1.3
 
 
+def test_a_model_of_several_inputs_is_differentiated_as_one_of_them_joined():
+    def model(join):
+        return (lambda key, x: {"w": jnp.full((9, 3), 0.1)}, lambda params, x: join(x) @ params["w"])
+
+    cut = lambda x: {"left": x[:, :4], "rest": (x[:, 4:], x[:, :0])}  # noqa: E731
+    join = lambda x: jnp.concatenate([x["left"], *x["rest"]], 1)  # noqa: E731
+    (x, y, ahead, after), options = DATA, {"batch_size": 5, "epochs": 2, "learning_rate": 0.3}
+    several = Training(cut(x), y, cut(ahead), after, seed=KEY, options=options | {"model": model(join)})
+    one = Training(*DATA, seed=KEY, options=options | {"model": model(lambda x: x)})
+    assert several.steps == one.steps == 4
+    found = jax.jit(lambda: [influence(of).influence for of in (several, one)])()
+    np.testing.assert_allclose(found[0], found[1], 1e-12)
+
+
 def test_dropout_says_that_its_masks_are_held():
     assert Status(int(gradient(of(), {"dropout": 0.25}).status)) == Status.HELD
 
