@@ -201,7 +201,8 @@ class LinearCriterion:
             rows -= -(-rows // self.folds)
         if not weighted and columns > min(rows - 2, _WIDEST):  # wide paths have many knots, where no one looks
             return self
-        make = prepare_weighted if weighted else prepare_lasso
+        make: Any = prepare_weighted if weighted else prepare_lasso
+        parts: tuple[Any, ...]
         if self.criterion == "cv":
             order = self._order(len(X))
             parts = tuple(
@@ -213,8 +214,8 @@ class LinearCriterion:
         else:
             parts = (jax.tree.map(lambda leaf: leaf[None], make(X, y, form, held)),)
         if weighted:
-            held = (jnp.asarray(part, X.dtype) for part in (self.penalty.penalty.alpha, self.penalty.factors))
-            return WeightedAlong(form, parts, *held)
+            alpha, factors = self.penalty.penalty.alpha, self.penalty.factors
+            return WeightedAlong(form, parts, jnp.asarray(alpha, X.dtype), jnp.asarray(factors, X.dtype))
         return LassoAlong(form, parts)
 
     def _order(self, n: int) -> Array:

@@ -110,7 +110,7 @@ def tune(
         of = of.prepare(tuple(at)) if isinstance(of, LinearCriterion) else of
         coordinates = read_coordinates(at, transforms, bounds)
         vector, back = flatten(coordinates.forth(at))
-        if restarts > 1:
+        if seed is not None and restarts > 1:
             noise = jax.random.normal(jax.random.fold_in(seed, restart), vector.shape, vector.dtype)
             vector = vector + jnp.where(restart > 0, spread, 0).astype(vector.dtype) * noise
             vector = flatten(coordinates.clip(back(vector)))[0]
@@ -162,7 +162,15 @@ def _descend(
     like = jax.eval_shape(lambda: _see(of, coordinates, back(vector)))
     empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
     value = jnp.asarray(jnp.inf, like["value"].dtype)
-    start = (vector, optimizer.init(vector), value, jnp.int32(0), jnp.int32(0), jnp.bool_(False), empty)
+    start: tuple[Any, ...] = (
+        vector,
+        optimizer.init(vector),
+        value,
+        jnp.int32(0),
+        jnp.int32(0),
+        jnp.bool_(False),
+        empty,
+    )
     start = (*start, of.begin() if hasattr(of, "begin") else None)
     (*_, made, _, _, _), history = lax.scan(step, start, None, length=steps)
     return history, made

@@ -122,7 +122,7 @@ def solve(part: Part, start: Active, l1: Float[Array, " p"]) -> tuple[Active, In
 
 
 @solve.defjvp
-def _differentiate(primals: tuple, tangents: tuple) -> tuple:  # type: ignore[type-arg]
+def _differentiate(primals: tuple, tangents: tuple) -> tuple:
     part, (end, status) = primals[0], solve(*primals)
     force = -jnp.sign(end.coef) * tangents[2]
     rough = product(end.inverse, force)
