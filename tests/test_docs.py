@@ -21,7 +21,7 @@ DOCS = ROOT / "docs"
 _SLOW = {"hypergradients", "landscapes", "linear", "contributing"}  # seconds of compiling
 _NEEDS = {
     "accelerators": "a chip, or its compiler",
-    "models": "MNIST: below, on few images",
+    "models": "below, on few images",
     "distributed": "workers and clusters; tests/engine/test_distribute",
     "explorer": "a result; tests/explorer",
 }
@@ -86,9 +86,9 @@ def test_every_page_is_in_the_navigation():
 
 
 def _few(name, train=40, test=8, flatten=True):
-    """Pictures of 28 x 28 pixels, few of them."""
+    """Pictures of 8 x 8 pixels, few of them."""
     random = np.random.default_rng(0)
-    shape = (784,) if flatten else (28, 28)
+    shape = (64,) if flatten else (8, 8)
     x, y = random.random((48, *shape)).astype(np.float32), random.integers(0, 10, 48).astype(np.int32)
     return x[:40], y[:40], x[40:], y[40:]
 

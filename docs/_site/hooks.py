@@ -83,7 +83,10 @@ def _render_api() -> dict[str, str]:
     for module in sorted(
         public.list_modules(), key=lambda name: name == "jaxreg.study"
     ):  # it hands on what others have
-        parts = [f"# {module}\n", f"::: {module}\n    options: {{members: false, show_root_heading: false}}\n"]
+        parts = [
+            f"# {module}\n",
+            f"::: {module}\n    options: {{members: false, show_root_heading: false, show_root_toc_entry: false}}\n",
+        ]
         for name, origin in public.list_members(module).items():
             if origin in told:
                 parts.append(f"## {module}.{name}\n\nThe same as [`{told[origin]}`][{origin}].\n")
