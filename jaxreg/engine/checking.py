@@ -207,7 +207,12 @@ def _keep(axis: Axis, place: int) -> Axis:
 
 
 def _distance(ours: Any, theirs: Any) -> float:
-    """The largest difference of two outputs of a run, where both have entries, over the largest absolute value."""
+    """The largest difference of two outputs of a run, where both have entries, over the largest absolute value.
+
+    One that the output's precision cannot tell from 1 is none: it is the rounding of what was subtracted in the run,
+    such as the two sides of a duality gap.
+    """
+    rounding = np.finfo(np.asarray(ours).dtype).eps if np.asarray(ours).dtype.kind == "f" else 0.0
     ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
     both = tuple(slice(0, min(a, b)) for a, b in zip(ours.shape, theirs.shape, strict=True))
     ours, theirs = ours[both], theirs[both]
@@ -215,4 +220,5 @@ def _distance(ours: Any, theirs: Any) -> float:
     if (finite != np.isfinite(theirs)).any():
         return math.inf
     scale = np.abs(ours[finite]).max(initial=0.0)
-    return float(np.abs(ours - theirs)[finite].max(initial=0.0) / (scale or 1.0))
+    difference = np.abs(ours - theirs)[finite].max(initial=0.0)
+    return float(difference / (scale or 1.0)) if difference > rounding else 0.0

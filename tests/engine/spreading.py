@@ -1,7 +1,7 @@
 """A study that workers share, with files that they write and files that the driver does; one to be killed.
 
-`python spreading.py STORE COUNT WORKERS`: sweep with so many dask workers, or those of a scheduler's address, and die
-within a tenth of a second after so many tasks came back.
+`python spreading.py STORE COUNT WORKERS`: sweep with so many dask workers, those of a scheduler's address, or of "mpi",
+and die within a tenth of a second after so many tasks came back.
 """
 
 import contextlib
@@ -51,8 +51,6 @@ def sweep(store, run=walk, **options):
 
 def main(store: str, count: int, workers: str) -> None:
     """Sweep, and be killed after `count` tasks."""
-    import dask.distributed
-
     from jaxreg.engine import distribute, layout, lease
     from jaxreg.engine import store as stores
 
@@ -70,6 +68,13 @@ def main(store: str, count: int, workers: str) -> None:
     distribute.Dispatch._take_in = counted  # type: ignore[method-assign]
     distribute._Pace.learn = lambda self, seconds, tiles: None  # type: ignore[method-assign]
     with contextlib.ExitStack() as stack:
+        if workers == "mpi":
+            from mpi4py.futures import MPIPoolExecutor
+
+            sweep(store, executor=stack.enter_context(MPIPoolExecutor()))
+            return
+        import dask.distributed
+
         cluster: Any = workers
         if workers.isdigit():
             own = dask.distributed.LocalCluster(int(workers), threads_per_worker=1, dashboard_address=None)

@@ -40,6 +40,14 @@ def test_a_run_that_knows_of_its_neighbours_is_found():
     assert {one.way: one.size > 0.1 for one in found}["one device"]  # with both runs; of two, each has one
 
 
+def test_rounding_of_what_cancels_is_no_difference():
+    distance = jr.engine.checking._distance
+    assert distance(np.float64(1e-17), np.float64(3e-17)) == 0
+    np.testing.assert_allclose(distance(np.float32([4e-7, 1e-6]), np.float32([4e-7, 2e-6])), 1, rtol=1e-6)
+    assert distance(np.array([3, 4]), np.array([3, 5])) == 0.25
+    assert distance(np.array([1.0, np.nan]), np.array([1.0, 2.0])) == np.inf
+
+
 def test_replay_says_how_far_a_run_is_from_the_store(tmp_path):
     path = tmp_path / "s.zarr"
     stored = jr.sweep(run, AXES, args=DATA, store=path, progress=False)
