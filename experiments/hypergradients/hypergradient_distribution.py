@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import jax.numpy as jnp
@@ -12,9 +11,8 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg import hypergrad as hg
 from jaxreg.checks import Domain
-from jaxreg.claims import Above, Claim, Estimate, Inside
 from jaxreg.hypergrad import Trust
-from jaxreg.study import at, held_out, share
+from jaxreg.study import Above, Claim, Estimate, Inside, at, held_out, share
 from jaxreg.study.settings import ChoosingSeeds, Holds, check_settings
 
 _TRAIN, _VALIDATION, _CLASSES = 256, 200, 10
@@ -43,7 +41,7 @@ PRESETS = {
 }
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+def run(config: Config, **options: Any) -> xr.Dataset:
     r"""Differentiate the validation loss after a training in log of its learning rate, and gauge each derivative.
 
     Returns:
@@ -58,9 +56,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         partial(differentiate, hidden=config.hidden, epochs=config.epochs),
         {"seed": jr.seeds(config.seeds), "learning_rate": np.array(config.rates)},
         args=tuple(np.asarray(part, float if part.ndim > 1 else int) for part in data[:4]),
-        store=store,
         x64=True,
-        progress=progress,
+        **options,
     ).load()
     result = result.assign(
         reliable=result["trust"] == int(Trust.RELIABLE),

@@ -14,8 +14,8 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg import hypergrad as hg
 from jaxreg.checks import Domain
-from jaxreg.claims import Above, Below, Claim, Estimate, Inside
-from jaxreg.study import at, gain, mean
+from jaxreg.study import Above, Below, Claim, Inside, at, gain, mean, worst
+from jaxreg.study.quantities import Measure, Variable
 from jaxreg.study.settings import Holds, Seeds, check_settings
 
 POINTS, COLUMNS, SPARSE = 20, 40, 3
@@ -237,19 +237,10 @@ def _describe(X: Any, y: Any, basis: Any, coef: Any, scales: Any, found: Any) ->
     return jax.lax.map(lambda part: of_seed(*part), (X, y, basis, coef, found))
 
 
-def _worst(dataset: xr.Dataset, name: str, algorithm: str, expected: float) -> Estimate:
-    """The mean over seeds at the scale where it is farthest from `expected`; its interval holds for all scales."""
-    level = 1 - 0.05 / dataset.sizes["scale"]
-    summary = jr.stats.mean(at(dataset, algorithm=algorithm), name, "seed", level)
-    place = int(abs(summary["mean"].values - expected).argmax())
-    return jr.claims.estimate(summary.isel(scale=place, drop=True), str(dataset[name].attrs["units"]))
-
-
-def _against_formula(dataset: xr.Dataset) -> Estimate:
-    """What is fitted over what the losses foretell, at the scale where they are farthest apart."""
-    compared = dataset.assign(fitted=dataset["fitted"] / dataset["foretold"])
-    compared["fitted"].attrs["units"] = "times"
-    return _worst(compared, "fitted", SGD, 1.0)
+def _farthest(name: Variable, algorithm: str, expected: float) -> Measure:
+    """The mean over seeds at the scale where it is farthest from `expected`."""
+    runs = partial(at, algorithm=algorithm)
+    return worst(name, expected=expected, runs=runs, unit="times" if callable(name) else None)
 
 
 def _of(name: str, algorithm: str, scale: float) -> Any:
@@ -263,13 +254,13 @@ CLAIMS = (
     Claim(
         "Descent acts as the penalty of its initial scale: that is the scale that is fitted (at every scale, to 5 %)",
         _WOODWORTH,
-        partial(_worst, name="fitted", algorithm=DESCENT, expected=1.0),
+        _farthest("fitted", DESCENT, 1.0),
         Inside(0.95, 1.05),
     ),
     Claim(
         "Its weights are those of least penalty without an error (at every scale, to 10 % of their length)",
         _WOODWORTH,
-        partial(_worst, name="distance", algorithm=DESCENT, expected=0.0),
+        _farthest("distance", DESCENT, 0.0),
         Below(10),
     ),
     Claim(
@@ -293,7 +284,7 @@ CLAIMS = (
     Claim(
         "How much smaller follows from the losses on the way, exp(-8 η² Σ loss) (at every scale, to 10 %)",
         _PESME,
-        _against_formula,
+        _farthest(lambda runs: runs["fitted"] / runs["foretold"], SGD, 1.0),
         Inside(0.9, 1.1),
     ),
     Claim(

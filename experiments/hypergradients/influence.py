@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import jax
@@ -13,8 +12,7 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg import hypergrad as hg
 from jaxreg.checks import Domain
-from jaxreg.claims import Above, Claim
-from jaxreg.study import at, gain, mean
+from jaxreg.study import Above, Claim, at, gain, mean
 from jaxreg.study.settings import Seeds, check_settings
 
 RANKINGS = ("influence", "loss", "early loss")
@@ -45,7 +43,7 @@ class Config:
 PRESETS = {"quick": Config(seeds=12), "laptop": Config(), "paper": Config(seeds=256, train=1000)}
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+def run(config: Config, **options: Any) -> xr.Dataset:
     """Mislabel some digits, train, rank them, and train again without as many as are mislabelled.
 
     Returns:
@@ -68,8 +66,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
             "precision": ranking,
             "test_accuracy": ranking,
         },
-        store=store,
-        progress=progress,
+        **options,
     ).load()
     for name, words in _WORDS.items():
         result[name].attrs.update(units="%", long_name=words)
@@ -134,13 +131,6 @@ def _against(name: str, other: str) -> Any:
     return gain(name, "ranking", "influence", other)
 
 
-def _worth(dataset: xr.Dataset) -> Any:
-    """Test accuracy without what influence finds, less that with all."""
-    worth = dataset.assign(test_accuracy=dataset["test_accuracy"] - dataset["accuracy_of_all"])
-    worth["test_accuracy"].attrs["units"] = "percentage points"
-    return mean("test_accuracy", runs=partial(at, ranking="influence"))(worth)
-
-
 _KOH = "Koh and Liang, Understanding black-box predictions via influence functions, ICML 2017"
 
 CLAIMS = (
@@ -165,7 +155,11 @@ CLAIMS = (
     Claim(
         "A network that is trained without the first by influence is more accurate than one trained with all",
         _KOH,
-        _worth,
+        mean(
+            lambda runs: runs["test_accuracy"] - runs["accuracy_of_all"],
+            runs=partial(at, ranking="influence"),
+            unit="percentage points",
+        ),
         Above(0),
     ),
     Claim(

@@ -16,10 +16,9 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg import hypergrad as hg
 from jaxreg.checks import Domain
-from jaxreg.claims import Above, Below, Claim
 from jaxreg.hypergrad.tuning import REVERSE_COST
 from jaxreg.penalties import L2
-from jaxreg.study import gain
+from jaxreg.study import Above, Below, Claim, gain
 from jaxreg.study.settings import Seeds, check_settings
 
 _TRAIN, _VALIDATION, _TEST, _CLASSES, _BATCH = 256, 200, 500, 10, 32

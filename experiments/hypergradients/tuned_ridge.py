@@ -14,10 +14,9 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg import hypergrad as hg
 from jaxreg.checks import Domain
-from jaxreg.claims import Above, Below, Claim, Inside
 from jaxreg.linear.ridge import ridge_path
 from jaxreg.penalties import L1, L2, Weighted
-from jaxreg.study import ratio, share
+from jaxreg.study import Above, Below, Claim, Inside, ratio, share
 from jaxreg.study.settings import Seeds, check_settings
 
 ROWS, COLUMNS, MATTER = 50, 30, 5

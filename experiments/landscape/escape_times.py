@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -11,9 +10,9 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.checks import Domain
-from jaxreg.claims import Claim, Estimate, Inside
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import DOUBLE_WELL, estimate_passage, first_passage, noisy_gradient, theory
+from jaxreg.study import Claim, Estimate, Inside
 from jaxreg.study.settings import Integers, Numbers, Ordered, Seeds, check_settings
 
 LAWS = ("exact", "diffusion", "Kramers")
@@ -73,7 +72,7 @@ class _Cell(NamedTuple):
     noise: float
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+def run(config: Config, **options: Any) -> xr.Dataset:
     r"""Time every seed's escape in every cell, and compute what three theories expect.
 
     All times are in units of $t = \eta k$ after k steps, in which the diffusion knows no learning rate.
@@ -109,8 +108,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
             "exit": jr.cases({name: {"target": target} for name, target in EXITS.items()}),
             "seed": jr.seeds(config.seeds),
         },
-        store=store,
-        progress=progress,
+        **options,
     ).assign_coords({name: ("cell", np.array([getattr(c, name) for c in cells])) for name in _Cell._fields})
     others = [[[_expect(law, c.temperature, name) for name in EXITS] for c in cells] for law in LAWS[1:]]
     rate = result["learning_rate"]

@@ -4,7 +4,6 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import jax
@@ -14,8 +13,8 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.checks import Domain
-from jaxreg.claims import Above, Claim, Estimate, Inside, estimate
 from jaxreg.landscape import EQUAL_DEPTH_SEXTIC, noisy_gradient, occupancy, theory
+from jaxreg.study import Above, Claim, Estimate, Inside, estimate
 from jaxreg.study.settings import Numbers, Ordered, Seeds, check_settings
 
 SHARP, SADDLE, FLAT = (float(w) for w in EQUAL_DEPTH_SEXTIC.critical_points)
@@ -61,7 +60,7 @@ PRESETS = {
 }
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+def run(config: Config, **options: Any) -> xr.Dataset:
     """Count where runs from either minimum stand at each learning rate, and compute where they should.
 
     Returns:
@@ -104,8 +103,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         },
         args=(np.array(list(STARTS.values()), np.float32),),
         dims={"counts": {"bin": (BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2}},
-        store=store,
-        progress=progress,
+        **options,
     )
     rates = np.geomspace(min(config.learning_rates), max(config.learning_rates), _CURVE_POINTS)
     over = ("learning_rate", np.array(config.learning_rates))

@@ -13,10 +13,9 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE, check_choice
-from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import ACTIVATIONS, LOSSES, MLP, optimizers
-from jaxreg.study import gain, share
+from jaxreg.study import Above, Below, Claim, Estimate, estimate, gain, share
 from jaxreg.study.settings import Holds, Seeds
 
 TUTORIAL = ("sigmoid", "relu")

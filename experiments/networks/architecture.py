@@ -10,9 +10,9 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE
-from jaxreg.claims import Above, Claim, Estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_hidden
+from jaxreg.study import Above, Claim, Estimate
 from jaxreg.study.settings import ChoosingSeeds, Holds
 
 TUTORIAL = {"A": (256, 128), "B": (256, 128, 128, 128), "C": (256, 1568)}

@@ -12,10 +12,9 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE, Domain
-from jaxreg.claims import Above, Below, Claim, Estimate
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import MLP, keep_mask, multiplier
-from jaxreg.study import choose, gain, held_out, mean, share
+from jaxreg.study import Above, Below, Claim, Estimate, choose, gain, held_out, mean, share
 from jaxreg.study.settings import ChoosingSeeds, Holds
 
 POSITIONS = ("input", "first hidden", "last hidden", "every hidden")

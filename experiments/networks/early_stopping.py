@@ -12,10 +12,9 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE
-from jaxreg.claims import Above, Below, Claim, Estimate, Inside
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import stopping
-from jaxreg.study import choose, gain, held_out, mean, share
+from jaxreg.study import Above, Below, Claim, Estimate, Inside, choose, gain, held_out, mean, share
 from jaxreg.study.settings import ChoosingSeeds, Holds, check_settings
 
 TUTORIAL_PATIENCE = 2

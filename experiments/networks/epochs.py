@@ -11,9 +11,8 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE, Domain
-from jaxreg.claims import Above, Below, Claim, Estimate
 from jaxreg.errors import ArgumentError
-from jaxreg.study import choose, gain, held_out, mean
+from jaxreg.study import Above, Below, Claim, Estimate, choose, gain, held_out, mean
 from jaxreg.study.settings import ChoosingSeeds
 
 TUTORIAL_EPOCHS = (5, 10, 60)

@@ -14,9 +14,8 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE, POSITIVE, check_integer
-from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.errors import ArgumentError
-from jaxreg.study import choose, gain, held_out, mean
+from jaxreg.study import Above, Below, Claim, Estimate, choose, estimate, gain, held_out, mean
 from jaxreg.study.settings import ChoosingSeeds, check_settings
 
 CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "weight_norm")
@@ -126,11 +125,6 @@ def _end_by_l2(runs: xr.Dataset) -> xr.Dataset:
     return by_l2(runs).isel(epoch=-1)
 
 
-def _smallest(runs: xr.Dataset) -> xr.Dataset:
-    error = _end_by_units(runs).isel(units=0)
-    return error.assign(train_error=error["train_error"].assign_attrs(units="% of training images"))
-
-
 def _find_least(runs: xr.Dataset, name: str, dim: str) -> Any:
     """Where the mean of every other seed is least; the last place is left out."""
     return choose(runs.isel({dim: slice(-1)}), name, dim, least=True).item()
@@ -175,12 +169,6 @@ def _norms(dataset: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({"left": left.assign_attrs(units=units), "diverged": ends["diverged"].any("l2")})
 
 
-def _ignorance(dataset: xr.Dataset) -> xr.Dataset:
-    """Training loss at the largest λ in units of ln 10, what knowing nothing of ten classes costs."""
-    end = _end_by_l2(dataset).isel(l2=-1)
-    return end.assign(share=(100 * end["train_loss"] / math.log(10)).assign_attrs(units="% of ln 10"))
-
-
 def _gain_of_some_l2(dataset: xr.Dataset, name: str) -> Estimate | None:
     """Validation error or loss at the best λ above 0, chosen by every other seed, minus that without, by the others."""
     runs = _end_by_l2(dataset)
@@ -192,7 +180,7 @@ CLAIMS = (
     Claim(
         "An under-fitted network errs on its own training images: the smallest, on more than 10 % of them",
         "tutorial T3",
-        mean("train_error", runs=_smallest),
+        mean("train_error", runs=lambda runs: _end_by_units(runs).isel(units=0), unit="% of training images"),
         Above(10),
     ),
     Claim("Training loss falls with every step in complexity", "tutorial T3", _least_fall, Below(0)),
@@ -229,7 +217,11 @@ CLAIMS = (
     Claim(
         "With a very large λ the network under-fits: its training loss is that of knowing nothing, but for 5 %",
         "tutorial T3",
-        mean("share", runs=_ignorance),
+        mean(
+            lambda runs: 100 * runs["train_loss"] / math.log(10),
+            runs=lambda runs: _end_by_l2(runs).isel(l2=-1),
+            unit="% of ln 10",
+        ),
         Above(95),
     ),
     Claim(

@@ -11,8 +11,7 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import POSITIVE, Domain
-from jaxreg.claims import Above, Below, Claim, Estimate, exactly
-from jaxreg.study import choose, gain, held_out, share
+from jaxreg.study import Above, Below, Claim, Estimate, choose, exactly, gain, held_out, share
 from jaxreg.study.settings import ChoosingSeeds, Holds
 
 TUTORIAL_RATES = (0.01, 0.1, 1.0)

@@ -14,9 +14,8 @@ import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from experiments.networks.tutorial_network import half_decades
 from jaxreg.checks import NOT_NEGATIVE
-from jaxreg.claims import Above, Below, Claim, Estimate, exactly
 from jaxreg.nets.evaluation import LOSSES
-from jaxreg.study import gain
+from jaxreg.study import Above, Below, Claim, Estimate, exactly, gain
 from jaxreg.study.settings import ChoosingSeeds, Holds
 
 KINDS = ("cross_entropy", "mean_squared_error")

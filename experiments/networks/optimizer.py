@@ -10,10 +10,9 @@ import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from experiments.networks.tutorial_network import half_decades
 from jaxreg.checks import NOT_NEGATIVE, check_choice
-from jaxreg.claims import Above, Below, Claim, Estimate, Inside
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.optimizers import OPTIMIZERS
-from jaxreg.study import at, gain
+from jaxreg.study import Above, Below, Claim, Estimate, Inside, at, gain
 from jaxreg.study.settings import ChoosingSeeds
 
 DEFAULTS = dict.fromkeys(("sgd", "momentum", "nesterov"), 0.01)

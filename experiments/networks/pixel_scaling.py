@@ -12,11 +12,10 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE
-from jaxreg.claims import Above, Claim, Estimate, Inside
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import ACTIVATIONS, MLP
 from jaxreg.nets.boundary import check_hidden
-from jaxreg.study import gain, mean, share
+from jaxreg.study import Above, Claim, Estimate, Inside, gain, mean, share
 from jaxreg.study.settings import ChoosingSeeds, Holds
 
 _SPOKEN = {"sigmoid": "sigmoid", "relu": "ReLU"}

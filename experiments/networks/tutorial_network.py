@@ -15,10 +15,9 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from jaxreg.claims import Estimate, estimate
 from jaxreg.datasets import Dataset
 from jaxreg.errors import ArgumentError
-from jaxreg.study import at, choose, gain, held_out, share
+from jaxreg.study import Estimate, at, choose, estimate, gain, held_out, share
 from jaxreg.study.settings import check_settings
 
 HIDDEN = (256, 128)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,9 +9,8 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.checks import NOT_NEGATIVE, Domain
-from jaxreg.claims import Above, Below, Claim, Estimate
 from jaxreg.nets import scratch
-from jaxreg.study import choose, gain, held_out, share
+from jaxreg.study import Above, Below, Claim, Estimate, choose, gain, held_out, share
 from jaxreg.study.report import describe
 from jaxreg.study.settings import ChoosingSeeds, Holds, Numbers, Ordered, check_settings
 
@@ -56,7 +54,7 @@ PRESETS = {
 }
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+def run(config: Config, **options: Any) -> xr.Dataset:
     """Train the network from every initialisation at every learning rate, in one compiled program.
 
     Returns:
@@ -79,9 +77,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
             "loss": {"step": np.arange(0, config.steps + 1, config.record_every)},
             "prediction": {"example": np.arange(len(TOY_TARGETS))},
         },
-        store=store,
         chunk_size=_CHUNK,
-        progress=progress,
+        **options,
     )
     return assess(result.assign(target=("example", TOY_TARGETS[:, 0])))
 

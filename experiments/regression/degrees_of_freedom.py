@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import jax
@@ -13,10 +12,11 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.checks import Domain, check_integer
-from jaxreg.claims import Above, Below, Claim, Estimate, Inside, Quantity, estimate, exactly
 from jaxreg.linear.elastic_net import alpha_max, lasso
 from jaxreg.linear.lars import lars_path
 from jaxreg.linear.ridge import ridge_path
+from jaxreg.study import Above, Below, Claim, Inside, exactly, mean, worst
+from jaxreg.study.quantities import Measure
 from jaxreg.study.settings import Seeds, check_settings
 
 COEFFICIENTS = (3.0, 1.5, 0.0, 0.0, 2.0)
@@ -50,7 +50,7 @@ class Config:
 PRESETS = {"quick": Config(seeds=5000), "laptop": Config(), "paper": Config(seeds=200_000)}
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+def run(config: Config, **options: Any) -> xr.Dataset:
     r"""Fit every noise draw by the lasso, by least squares on what it selects, by ridge and by LAR.
 
     A fit of y = mean + e spends $\mathrm{df} = \sum_i \mathrm{cov}(\hat y_i, y_i) / \sigma^2$. Each draw gives an
@@ -81,9 +81,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
             "ridge": {"ridge_alpha": ridge_alphas},
             "lar": {"step": np.arange(1, config.columns + 1)},
         },
-        store=store,
         x64=True,
-        progress=progress,
+        **options,
     )
     one = jr.sweep(
         partial(diverge, noise=config.noise),
@@ -150,30 +149,13 @@ def diverge(X: Any, mean: Any, alphas: Any, *, seed: Any, noise: float) -> dict[
     return {"divergence": divergence, "one_active": active}
 
 
-def worst(dataset: xr.Dataset, name: str, expected: xr.DataArray, level: float = 0.95) -> xr.Dataset:
-    """Mean of `name` less `expected` where it is farthest from 0; its interval holds for all places at once."""
-    (axis,) = set(dataset[name].dims) - {"seed"}
-    excess = dataset.assign(excess=dataset[name] - expected)
-    summary = jr.stats.mean(excess, "excess", dim="seed", level=1 - (1 - level) / dataset.sizes[axis])
-    return summary.isel({axis: int(abs(summary["mean"].values).argmax())}, drop=True)
+def excess(name: str, expected: str) -> Callable[[xr.Dataset], xr.DataArray]:
+    """What an estimator spends beyond a number of the dataset."""
+    return lambda runs: runs[name] - runs[expected]
 
 
-def _largest_excess(name: str, expected: Callable[[xr.Dataset], xr.DataArray]) -> Quantity:
-    def quantity(dataset: xr.Dataset) -> Estimate:
-        summary = worst(dataset, name, expected(dataset))
-        return estimate(summary, _UNIT)
-
-    return quantity
-
-
-def _distance(dataset: xr.Dataset) -> Estimate:
-    distance = float(abs(dataset["divergence"] - dataset["one_active"]).max())
-    return exactly(distance, 1, _UNIT)
-
-
-def _cost_of_search(dataset: xr.Dataset) -> Estimate:
-    excess = dataset.assign(excess=(dataset["refit"] - dataset["active"]).mean("alpha"))
-    return estimate(jr.stats.mean(excess, "excess", dim="seed"), _UNIT)
+def _farthest(name: str, expected: str) -> Measure:
+    return worst(excess(name, expected), unit=_UNIT)
 
 
 _PAPER = "Zou, Hastie and Tibshirani, Ann. Stat. 35 (2007)"
@@ -182,32 +164,32 @@ CLAIMS = (
     Claim(
         "The mean number of nonzero coefficients is the lasso's degrees of freedom (at every α, within half of one)",
         _PAPER,
-        _largest_excess("lasso", lambda dataset: dataset["active"]),
+        _farthest("lasso", "active"),
         Inside(-_TOLERANCE, _TOLERANCE),
     ),
     Claim(
         "In one run, off the knots, the divergence of the lasso's fit is its number of nonzero coefficients (to 1e-6)",
         _PAPER,
-        _distance,
+        lambda dataset: exactly(float(abs(excess("divergence", "one_active")(dataset)).max()), 1, _UNIT),
         Below(_EXACT),
     ),
     Claim(
         "Without shrinkage the search is not free: least squares on the columns that the lasso selects spends more "
         "degrees of freedom than there are such columns (mean over all α)",
         "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, section 3.4",
-        _cost_of_search,
+        mean(lambda runs: excess("refit", "active")(runs).mean("alpha"), unit=_UNIT),
         Above(0),
     ),
     Claim(
         "LAR spends one degree of freedom a step (at every step, within half of one)",
         "Efron, Hastie, Johnstone and Tibshirani, Ann. Stat. 32 (2004)",
-        _largest_excess("lar", lambda dataset: dataset["step"]),
+        _farthest("lar", "step"),
         Inside(-_TOLERANCE, _TOLERANCE),
     ),
     Claim(
         "Ridge spends Σ d²/(d² + α), d being the singular values (control: at every α, within half of one)",
         "closed form",
-        _largest_excess("ridge", lambda dataset: dataset["ridge_df"]),
+        _farthest("ridge", "ridge_df"),
         Inside(-_TOLERANCE, _TOLERANCE),
     ),
 )

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import jax
@@ -13,10 +12,10 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.checks import NOT_NEGATIVE, SHARE, Domain, check_integer
-from jaxreg.claims import Above, Below, Claim, Estimate, estimate, exactly, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.linear.risk import minimum_norm_risk
 from jaxreg.linear.spectrum import decompose, solve
+from jaxreg.study import Above, Below, Claim, Estimate, estimate, exactly, held_out, percentage
 from jaxreg.study.settings import ChoosingSeeds, Holds, Integers, Numbers, Ordered, check_settings
 
 ABLATIONS = ("none", "small singular values", "test rows", "residual")
@@ -60,7 +59,7 @@ PRESETS = {
 }
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+def run(config: Config, **options: Any) -> xr.Dataset:
     """Fit every data set by minimum-norm least squares, by its three ablations and by ridge at several strengths.
 
     Returns:
@@ -79,9 +78,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         },
         args=(np.array(config.factors),),
         dims={"error": {"ablation": list(ABLATIONS)}, "ridge_error": {"factor": np.array(config.factors)}},
-        store=store,
         x64=True,
-        progress=progress,
+        **options,
     )
     theory = np.array([[_predict_error(config, view, size) for size in config.sizes] for view in VIEWS])
     return result.assign(theory=(("view", "size"), theory)).assign_attrs(critical=config.critical)
@@ -202,29 +200,27 @@ def _height_of_peak(dataset: xr.Dataset, ablation: str) -> Estimate:
     return max(heights, key=lambda found: found.interval[1])
 
 
+def _highest(change: xr.DataArray, unit: str) -> Estimate:
+    """The mean where the upper end of its interval is the highest; it holds for all sizes and views at once."""
+    level = 1 - 0.05 / (change.sizes["size"] * change.sizes["view"])
+    cells = jr.stats.mean(change.to_dataset(name="change"), "change", level=level).stack(cell=("view", "size"))
+    return estimate(cells.isel(cell=int(np.argmax(cells["high"].values)), drop=True), unit)
+
+
 def _largest_rise(dataset: xr.Dataset) -> Estimate:
     """The largest change of the mean error from one size to the next, data set by data set, over both views."""
-    error = dataset["ridge_error"].sel(factor=1.0)
+    error = dataset["ridge_error"].sel(factor=1.0, drop=True)
     change = 100 * error.diff("size") / error.mean("seed").isel(size=slice(-1)).values[:, None, :]
-    steps = change.sizes["size"] * change.sizes["view"]
-    summary = jr.stats.mean(xr.Dataset({"change": change}), "change", dim="seed", level=1 - 0.05 / steps)
-    cells = summary.stack(cell=("view", "size"))
-    worst = cells.isel(cell=int(np.argmax(cells["high"].values)), drop=True)
-    return estimate(worst, "% from one size to the next")
+    return _highest(change, "% from one size to the next")
 
 
 def _saved_by_another(dataset: xr.Dataset) -> Estimate:
     """Error that the best strength of the grid, chosen on every other seed, saves on the remaining ones."""
     error = dataset["ridge_error"]
     best = error.isel(seed=slice(0, None, 2)).mean("seed").argmin("factor")
-    rest = error.isel(seed=slice(1, None, 2))
-    closed = rest.sel(factor=1.0)
-    saved = 100 * (closed - rest.isel(factor=best)) / closed.mean("seed")
-    saved = saved.drop_vars("factor")
-    level = 1 - 0.05 / (saved.sizes["size"] * saved.sizes["view"])
-    summary = jr.stats.mean(xr.Dataset({"saved": saved}), "saved", dim="seed", level=level)
-    cells = summary.stack(cell=("view", "size"))
-    return estimate(cells.isel(cell=int(np.argmax(cells["high"].values)), drop=True), "% of the error")
+    rest = held_out(dataset)["ridge_error"]
+    closed = rest.sel(factor=1.0, drop=True)
+    return _highest(100 * (closed - rest.isel(factor=best)) / closed.mean("seed"), "% of the error")
 
 
 _SCHAEFFER = "Schaeffer et al., Double Descent Demystified (2023)"

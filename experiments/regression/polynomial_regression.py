@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import jax
@@ -13,9 +12,9 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.checks import NOT_NEGATIVE, Domain
-from jaxreg.claims import Above, Below, Claim, Estimate, estimate
 from jaxreg.linear import lars_path, least_squares, polynomial_features, ridge
-from jaxreg.study import share
+from jaxreg.study import Above, Below, Claim, at, gain, mean, share
+from jaxreg.study.quantities import Measure
 from jaxreg.study.report import describe
 from jaxreg.study.settings import Seeds, check_settings
 
@@ -52,7 +51,7 @@ class Config:
 PRESETS = {"quick": Config(seeds=1000), "laptop": Config(), "paper": Config(seeds=10_000)}
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+def run(config: Config, **options: Any) -> xr.Dataset:
     """Fit every noise draw without regularization, with L2 and with L1, in both bases, in float64.
 
     Returns:
@@ -78,9 +77,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
             "curve": over_fits | {"x_test": x_test},
             **dict.fromkeys(("intercept", "train_error", "test_error", "gap"), over_fits),
         },
-        store=store,
         x64=True,
-        progress=progress,
+        **options,
     )
     return result.assign(truth=("x_test", truth_test), noise=config.noise)
 
@@ -147,51 +145,21 @@ def kept(dataset: xr.Dataset) -> xr.Dataset:
     return dataset[["diverged"]].assign(kept=dataset["coef"].sel(fit="l1", drop=True) != 0)
 
 
-def _tutorial_runs(dataset: xr.Dataset, **derived: Any) -> xr.Dataset:
-    """The draws in the tutorial's basis, with `derived` variables, each a function of those draws."""
-    draws = dataset.sel(basis="monomial")
-    return draws.assign({name: function(draws) for name, function in derived.items()})
+def _tutorial_draws(dataset: xr.Dataset) -> xr.Dataset:
+    """The draws in the tutorial's basis."""
+    return at(dataset, basis="monomial")
 
 
-def _share(draws: xr.Dataset, name: str) -> Estimate:
-    return share(name, of="draws")(draws)
+def _log_ratio_of_errors(draws: xr.Dataset) -> xr.DataArray:
+    """Of the error on new observations over that on the data."""
+    none = draws.sel(fit="none")
+    ratio = (none["test_error"] ** 2 + none["noise"] ** 2) ** 0.5 / none["train_error"]
+    return xr.apply_ufunc(np.log, ratio)
 
 
-def _mean(draws: xr.Dataset, name: str, unit: str = "") -> Estimate:
-    return estimate(jr.stats.mean(draws, name, dim="seed"), unit)
-
-
-def _ratio_of_errors(dataset: xr.Dataset) -> Estimate:
-    """Geometric mean, over draws, of the error on new observations over that on the data."""
-
-    def log_ratio(draws: xr.Dataset) -> xr.DataArray:
-        none = draws.sel(fit="none")
-        new = (none["test_error"] ** 2 + none["noise"] ** 2) ** 0.5
-        return xr.apply_ufunc(np.log, new / none["train_error"])
-
-    return _mean(_tutorial_runs(dataset, ratio=log_ratio), "ratio").exponential("× the error on the data")
-
-
-def _share_worse_than_mean(dataset: xr.Dataset) -> Estimate:
-    draws = _tutorial_runs(dataset, worse=lambda d: d["test_error"].sel(fit="none") > d["truth"].std())
-    return _share(draws, "worse")
-
-
-def _error_over_noise(dataset: xr.Dataset, fit: str) -> Estimate:
-    draws = _tutorial_runs(dataset, error=lambda d: d["test_error"].sel(fit=fit) / dataset["noise"])
-    return _mean(draws, "error", "of the noise's standard deviation, root mean square")
-
-
-def _explained_variance(dataset: xr.Dataset) -> Estimate:
-    def share(draws: xr.Dataset) -> xr.DataArray:
-        return 100 * (1 - draws["test_error"].sel(fit="l2") ** 2 / draws["truth"].var())
-
-    return _mean(_tutorial_runs(dataset, share=share), "share", "% of the truth's variance")
-
-
-def _difference_of_errors(dataset: xr.Dataset) -> Estimate:
-    gain = jr.stats.paired_difference(_tutorial_runs(dataset), "test_error", "seed", "fit", baseline="l1")
-    return estimate(gain.sel(fit="l2"), "of y, root mean square, L2 minus L1")
+def _error_over_noise(fit: str) -> Measure:
+    unit = "of the noise's standard deviation, root mean square"
+    return _mean(lambda draws: draws["test_error"].sel(fit=fit) / draws["noise"], unit=unit)
 
 
 def _is_smaller(draws: xr.Dataset) -> xr.DataArray:
@@ -199,88 +167,81 @@ def _is_smaller(draws: xr.Dataset) -> xr.DataArray:
     return size.sel(fit="l2", drop=True) < size.sel(fit="none", drop=True)
 
 
-def _share_all_smaller(dataset: xr.Dataset) -> Estimate:
-    draws = _tutorial_runs(dataset, smaller=lambda d: _is_smaller(d).all("degree"))
-    return _share(draws, "smaller")
-
-
-def _share_smaller(dataset: xr.Dataset) -> Estimate:
-    draws = _tutorial_runs(dataset, smaller=lambda d: 100 * _is_smaller(d).mean("degree"))
-    return _mean(draws, "smaller", "% of coefficients")
-
-
-def _share_of_zeros(dataset: xr.Dataset) -> Estimate:
-    draws = _tutorial_runs(dataset, zeros=lambda d: 100 * (~kept(d)["kept"]).mean("degree"))
-    return _mean(draws, "zeros", "% of coefficients")
-
-
-def _share_with_truth(dataset: xr.Dataset) -> Estimate:
+def _has_truth(draws: xr.Dataset) -> xr.DataArray:
+    """Whether L1 keeps all terms of the truth."""
     true_terms = [degree for degree, coefficient in enumerate(TRUTH) if coefficient]
-    draws = _tutorial_runs(dataset, found=lambda d: kept(d)["kept"].sel(degree=true_terms).all("degree"))
-    return _share(draws, "found")
+    return kept(draws)["kept"].sel(degree=true_terms).all("degree")
+
+
+_mean = partial(mean, runs=_tutorial_draws)
+_share = partial(share, runs=_tutorial_draws, of="draws")
+_OF_COEFFICIENTS = "% of coefficients"
 
 
 CLAIMS = (
     Claim(
         "Without regularization the fit overlearns: its error on new observations is larger than on its own data",
         "tutorial T1",
-        _ratio_of_errors,
+        lambda dataset: _mean(_log_ratio_of_errors)(dataset).exponential("× the error on the data"),
         Above(1),
     ),
     Claim(
         "Without regularization the fit would not generalise: it is further from the truth than a constant, the "
         "truth's mean (in more than half of the draws)",
         "tutorial T1",
-        _share_worse_than_mean,
+        _share(lambda draws: draws["test_error"].sel(fit="none") > draws["truth"].std()),
         Above(50),
     ),
     Claim(
         "L2 recovers the truth well: it explains more than 95 % of the truth's variance (mean over draws)",
         "tutorial T1, by a lenient criterion",
-        _explained_variance,
+        _mean(
+            lambda draws: 100 * (1 - draws["test_error"].sel(fit="l2") ** 2 / draws["truth"].var()),
+            unit="% of the truth's variance",
+        ),
         Above(95),
     ),
     Claim(
         "L2 recovers the truth well: to less than the standard deviation of the noise (mean over draws)",
         "tutorial T1, by a strict criterion",
-        partial(_error_over_noise, fit="l2"),
+        _error_over_noise("l2"),
         Below(1),
     ),
     Claim(
         "L1 comes close to a perfect fit: to less than the standard deviation of the noise (mean over draws)",
         "tutorial T1",
-        partial(_error_over_noise, fit="l1"),
+        _error_over_noise("l1"),
         Below(1),
     ),
     Claim(
         "L2 recovers the truth better than L1 (mean difference of their errors on the same draws)",
         "tutorial T1",
-        _difference_of_errors,
+        gain("test_error", "fit", "l2", "l1", runs=_tutorial_draws, unit="of y, root mean square, L2 minus L1"),
         Below(0),
     ),
     Claim(
         "Every L2 coefficient is smaller in magnitude than the unregularized one (all at once, in more than 95 % of "
         "draws)",
         "tutorial T1, to the letter",
-        _share_all_smaller,
+        _share(lambda draws: _is_smaller(draws).all("degree")),
         Above(95),
     ),
     Claim(
         "L2 coefficients are smaller in magnitude than the unregularized ones (more than 95 % of them)",
         "tutorial T1, by and large",
-        _share_smaller,
+        _mean(lambda draws: 100 * _is_smaller(draws).mean("degree"), unit=_OF_COEFFICIENTS),
         Above(95),
     ),
     Claim(
         "L1 sets many coefficients to exactly zero (more than half of them, mean over draws)",
         "tutorial T1",
-        _share_of_zeros,
+        _mean(lambda draws: 100 * (~kept(draws)["kept"]).mean("degree"), unit=_OF_COEFFICIENTS),
         Above(50),
     ),
     Claim(
         "L1 selects: the terms that it keeps include the truth's x, x² and x³ (in more than half of the draws)",
         "tutorial T1, read as selecting the right terms",
-        _share_with_truth,
+        _share(_has_truth),
         Above(50),
     ),
 )

@@ -17,7 +17,9 @@ from jaxreg.study.quantities import at as at
 from jaxreg.study.quantities import choose as choose
 from jaxreg.study.quantities import gain as gain
 from jaxreg.study.quantities import held_out as held_out
+from jaxreg.study.quantities import largest as largest
 from jaxreg.study.quantities import mean as mean
 from jaxreg.study.quantities import ratio as ratio
 from jaxreg.study.quantities import share as share
+from jaxreg.study.quantities import worst as worst
 from jaxreg.study.stores import beside as beside

@@ -1,8 +1,9 @@
 """What a claim measures: each is a function of an experiment's dataset that returns an Estimate, or None.
 
-A quantity names its variable and its dimensions; `runs`, a function of the dataset, says of which runs it is: those at
-one learning rate, say, or those that did not choose it. The unit is that of the variable, in its attribute `units`.
-Where the dataset did not try what is asked for, the quantity is None, and a claim about it undecided.
+A quantity names its variable, or has a function of the runs that computes it, and its dimensions; `runs`, a function of
+the dataset, says of which runs it is: those at one learning rate, say, or those that did not choose it. The unit is
+that of the variable, in its attribute `units`, unless another is given. Where the dataset did not try what is asked
+for, the quantity is None, and a claim about it undecided.
 """
 
 import math
@@ -14,21 +15,31 @@ import xarray as xr
 
 from jaxreg import stats
 from jaxreg.checks import check_kind
-from jaxreg.claims import Estimate, Quantity, estimate, percentage
+from jaxreg.claims import Estimate, Quantity, estimate, exactly, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.stats.runs import listed
 
 Runs = Callable[[xr.Dataset], xr.Dataset]
 Measure = Callable[[xr.Dataset], Estimate]
+Variable = str | Callable[[xr.Dataset], xr.DataArray]
+_COMPUTED = "computed"
 
 
-def mean(name: str, *, runs: Runs | None = None, dim: str | tuple[str, ...] = "seed", level: float = 0.95) -> Measure:
+def mean(
+    name: Variable,
+    *,
+    runs: Runs | None = None,
+    dim: str | tuple[str, ...] = "seed",
+    unit: str | None = None,
+    level: float = 0.95,
+) -> Measure:
     """The mean of a variable over the runs that did not diverge.
 
     Args:
-        name: of the variable.
+        name: of the variable, or a function of the runs that computes it.
         runs: of which runs; by default of all.
         dim: the dimension of the runs, or several.
+        unit: of the mean; by default that of the variable.
         level: of the interval, Student's t.
 
     >>> runs = xr.Dataset({"epochs": ("seed", [4.0, 5.0, 6.0], {"units": "epochs"})})
@@ -38,14 +49,70 @@ def mean(name: str, *, runs: Runs | None = None, dim: str | tuple[str, ...] = "s
     """
 
     def quantity(dataset: xr.Dataset) -> Estimate:
-        chosen = _choose_runs(dataset, runs, name)
-        return estimate(stats.mean(chosen, name, dim, level), _unit(chosen, name))
+        chosen, key = _choose_runs(dataset, runs, name)
+        return estimate(stats.mean(chosen, key, dim, level), _unit(chosen, key, unit))
+
+    return quantity
+
+
+def worst(
+    name: Variable,
+    *,
+    expected: float = 0.0,
+    runs: Runs | None = None,
+    dim: str | tuple[str, ...] = "seed",
+    unit: str | None = None,
+    level: float = 0.95,
+) -> Measure:
+    """The mean at the place where it is farthest from a number; its interval holds for all places at once (Bonferroni).
+
+    Args:
+        name: of the variable, or a function of the runs that computes it.
+        expected: the number.
+        runs: of which runs; by default of all.
+        dim: the dimension of the runs, or several; a place is a cell of the others.
+        unit: of the mean; by default that of the variable.
+        level: of the intervals of all places together.
+
+    >>> runs = xr.Dataset({"excess": (("seed", "alpha"), [[0.1, -0.8], [0.1, -1.0], [-0.2, -0.9]])})
+    >>> round(worst("excess")(runs).effect, 3)
+    -0.9
+    """
+
+    def quantity(dataset: xr.Dataset) -> Estimate:
+        chosen, key = _choose_runs(dataset, runs, name)
+        over = {dim} if isinstance(dim, str) else set(dim)
+        axes = [axis for axis in chosen[key].dims if axis not in over]
+        places = math.prod(chosen.sizes[axis] for axis in axes)
+        summary = stats.mean(chosen, key, dim, 1 - (1 - level) / max(places, 1)).stack(place=axes)
+        farthest = int(abs(summary["mean"].values - expected).argmax())
+        return estimate(summary.isel(place=farthest, drop=True), _unit(chosen, key, unit))
+
+    return quantity
+
+
+def largest(name: Variable, *, runs: Runs | None = None, unit: str | None = None) -> Measure:
+    """The largest number of all runs and cells: computed, not estimated.
+
+    Args:
+        name: of the variable, or a function of the runs that computes it.
+        runs: of which runs; by default of all.
+        unit: of the number; by default that of the variable.
+
+    >>> runs = xr.Dataset({"gap": (("seed", "alpha"), [[1e-9, 1e-7], [1e-8, 1e-8]])})
+    >>> largest("gap")(runs)
+    Estimate(effect=1e-07, interval=(1e-07, 1e-07), n=4, unit='')
+    """
+
+    def quantity(dataset: xr.Dataset) -> Estimate:
+        chosen, key = _choose_runs(dataset, runs, name)
+        return exactly(float(chosen[key].max()), chosen[key].size, _unit(chosen, key, unit))
 
     return quantity
 
 
 def share(
-    name: str,
+    name: Variable,
     *,
     runs: Runs | None = None,
     dim: str | tuple[str, ...] = "seed",
@@ -55,7 +122,7 @@ def share(
     """In how many per cent of the runs something is true, with Wilson's interval.
 
     Args:
-        name: of a variable of truth values.
+        name: of a variable of truth values, or a function of the runs that computes it.
         runs: of which runs; by default of all.
         dim: the dimension of the runs, or several.
         of: what the runs are, for the unit: "% of seeds".
@@ -67,36 +134,37 @@ def share(
     """
 
     def quantity(dataset: xr.Dataset) -> Estimate:
-        chosen = _choose_runs(dataset, runs, name)
-        return percentage(stats.proportion(chosen, name, dim, level=level), f"% of {of}")
+        chosen, key = _choose_runs(dataset, runs, name)
+        return percentage(stats.proportion(chosen, key, dim, level=level), f"% of {of}")
 
     return quantity
 
 
 def gain(
-    name: str,
+    name: Variable,
     axis: str,
     first: Hashable,
     second: Hashable,
     *,
     runs: Runs | None = None,
     dim: str = "seed",
+    unit: str | None = None,
     level: float = 0.95,
 ) -> Quantity:
     r"""What the first value along an axis has more of than the second, run by run: $\overline{x_1 - x_2}$.
 
     Args:
-        name: of the variable $x$.
+        name: of the variable $x$, or a function of the runs that computes it.
         axis: the dimension of what is compared.
         first: value along it.
         second: another, which is taken away.
         runs: of which runs; by default of all.
         dim: the dimension of the runs, which are paired along it.
+        unit: of the difference; by default that of the variable, and percentage points where that is "%".
         level: of the interval, Student's t of the differences.
 
     Returns:
-        Quantity in the variable's unit, in percentage points where that is "%"; None where one of the two values was
-        not tried.
+        The quantity, which is None where one of the two values was not tried.
 
     >>> accuracy = [[90.0, 93.0], [80.0, 84.0], [70.0, 72.0]]
     >>> runs = xr.Dataset({"accuracy": (("seed", "case"), accuracy, {"units": "%"})}, {"case": ["plain", "l2"]})
@@ -108,21 +176,21 @@ def gain(
     """
 
     def quantity(dataset: xr.Dataset) -> Estimate | None:
-        chosen = _choose_runs(dataset, runs, name)
+        chosen, key = _choose_runs(dataset, runs, name)
         places = _find_places(_read_axis(chosen, axis), np.array([first, second]))
         if (places < 0).any():
             return None
         over, baseline = chosen[axis].values[places]
         pair = chosen.isel({axis: np.unique(places)})  # one place, and no difference, if the two are the same
-        difference = stats.paired_difference(pair, name, dim, axis, baseline, level).sel({axis: over})
-        unit = _unit(chosen, name)
-        return estimate(difference, "percentage points" if unit == "%" else unit)
+        difference = stats.paired_difference(pair, key, dim, axis, baseline, level).sel({axis: over})
+        units = _unit(chosen, key, unit)
+        return estimate(difference, "percentage points" if units == "%" else units)
 
     return quantity
 
 
 def ratio(
-    name: str,
+    name: Variable,
     axis: str,
     first: Hashable,
     second: Hashable,
@@ -137,7 +205,7 @@ def ratio(
     It is $\exp \overline{\log x_1 - \log x_2}$, and its interval that of the differences of logarithms.
 
     Args:
-        name: of the variable $x$, which is positive.
+        name: of the variable $x$, which is positive, or a function of the runs that computes it.
         axis: the dimension of what is compared.
         first: value along it.
         second: another, by which is divided.
@@ -152,13 +220,13 @@ def ratio(
     3.175
     """
 
-    def logarithms(dataset: xr.Dataset) -> xr.Dataset:
-        chosen = dataset if runs is None else runs(dataset)
+    def logarithm(dataset: xr.Dataset) -> xr.DataArray:
+        chosen, key = _choose_runs(dataset, None, name)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return chosen.assign({name: (chosen[name].dims, np.log(chosen[name].values))})
+            return chosen[key].copy(data=np.log(chosen[key].values))
 
     def quantity(dataset: xr.Dataset) -> Estimate | None:
-        found = gain(name, axis, first, second, runs=logarithms, dim=dim, level=level)(dataset)
+        found = gain(logarithm, axis, first, second, runs=runs, dim=dim, level=level)(dataset)
         return None if found is None else found.exponential(unit)
 
     return quantity
@@ -224,7 +292,8 @@ def choose(dataset: xr.Dataset, name: str, along: str, *, least: bool = False, d
     check_kind("least", least, bool, "Say whether the variable should be small")
     known = _read_axis(dataset, along)
     _read_axis(dataset, dim)
-    found = stats.mean(_choose_runs(dataset, None, name).isel({dim: slice(0, None, 2)}), name, dim)["mean"]
+    runs, _ = _choose_runs(dataset, None, name)
+    found = stats.mean(runs.isel({dim: slice(0, None, 2)}), name, dim)["mean"]
     if along not in found.dims:
         raise ArgumentError("along", along, f"is no dimension of {name}", f"Known: {listed(list(found.dims))}")
     worst = math.inf if least else -math.inf
@@ -247,14 +316,19 @@ def held_out(dataset: xr.Dataset, dim: str = "seed") -> xr.Dataset:
     return dataset.isel({dim: slice(1, None, 2)})
 
 
-def _choose_runs(dataset: xr.Dataset, runs: Runs | None, name: str) -> xr.Dataset:
-    """The variable of the chosen runs, with their mark of divergence, alone."""
+def _choose_runs(dataset: xr.Dataset, runs: Runs | None, name: Variable) -> tuple[xr.Dataset, str]:
+    """The variable of the chosen runs, with their mark of divergence, alone; and its name in there."""
     check_kind("dataset", dataset, xr.Dataset, "Give what the experiment returned")
-    check_kind("name", name, str, "Name a variable of the dataset")
     chosen = dataset if runs is None else runs(dataset)
+    mark = ["diverged"] if "diverged" in chosen and name != "diverged" else []
+    if not isinstance(name, str) and callable(name):
+        computed = name(chosen)
+        check_kind("name", computed, xr.DataArray, "Let it return a labelled array")
+        return chosen[mark].assign({_COMPUTED: computed}), _COMPUTED
+    check_kind("name", name, str, "Name a variable of the dataset")
     if name not in chosen.data_vars:
         raise ArgumentError("name", name, "is no variable", f"Known: {listed(list(chosen.data_vars))}")
-    return chosen[[name, *(["diverged"] if "diverged" in chosen and name != "diverged" else [])]]
+    return chosen[[name, *mark]], name
 
 
 def _read_axis(dataset: xr.Dataset, axis: str) -> np.ndarray:
@@ -272,5 +346,5 @@ def _find_places(known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.where(same.any(-1), same.argmax(-1), -1)
 
 
-def _unit(dataset: xr.Dataset, name: str) -> str:
-    return str(dataset[name].attrs.get("units", ""))
+def _unit(dataset: xr.Dataset, name: str, given: str | None = None) -> str:
+    return str(dataset[name].attrs.get("units", "")) if given is None else given

@@ -1,15 +1,18 @@
 """What all studies have in common: presets of one kind, settings that are refused by name, claims that can be told."""
 
 import dataclasses
+import math
+from typing import get_type_hints
 
 import jax
 import pytest
 
+from jaxreg.checks import Domain
 from jaxreg.errors import JaxregError
 from jaxreg.study.catalogue import list_modules, load
 from jaxreg.study.experiment import PRESETS, as_experiment
 from jaxreg.study.planning import plan_study
-from jaxreg.study.settings import check_settings
+from jaxreg.study.settings import Holds, Ordered, check_settings
 from tests.experiments.refusals import REFUSED
 
 _STUDIES = {
@@ -17,9 +20,7 @@ _STUDIES = {
     for name, listed in list_modules("experiments", "run").items()
     if not listed.path.startswith("experiments.benchmarks")
 }
-_REFUSALS = [(key.partition(".")[2], *refused) for key, table in REFUSED.items() for refused in table]
-
-
+_REFUSALS = [(name, *refused) for name, table in REFUSED.items() for refused in table]
 _TUTORIALS = {
     "polynomial_regression": {"degree": 30, "points": 50, "test_points": 200, "noise": 0.05}
     | {"ridge_alpha": 0.5, "lasso_alpha": 0.001},
@@ -33,10 +34,6 @@ _TUTORIALS = {
 
 def _load(name):
     return as_experiment(load("experiments", name, _STUDIES))
-
-
-def test_every_study_refuses_something():
-    assert {name for name, *_ in _REFUSALS} == set(_STUDIES)
 
 
 @pytest.mark.parametrize("name", _STUDIES)
@@ -59,8 +56,34 @@ def test_claims_have_words_of_their_own_and_a_source(name):
     assert all(claim.text and claim.source for claim in claims)
 
 
+def _excluded(config):
+    """A value, or several, that each domain in the types of the settings excludes, with the name of the field."""
+    for name, hint in get_type_hints(type(config), include_extras=True).items():
+        given = getattr(config, name)
+        for domain in getattr(hint, "__metadata__", ()):
+            if isinstance(domain, Domain):
+                ends = zip((domain.low, domain.high), (-1, 1), domain.ends, strict=True)
+                outside = [end if bracket in "()" else end + step for end, step, bracket in ends if math.isfinite(end)]
+                outside += [] if domain.whole else [math.nan]
+                yield from ((name, (value,) if isinstance(given, tuple) else value) for value in outside)
+            elif isinstance(domain, Holds):
+                yield from ((name, tuple(value for value in given if value != needed)) for needed in domain.values)
+            elif isinstance(domain, Ordered):
+                yield from ((name, values) for values in ((), (*given, given[0])))
+
+
+@pytest.mark.parametrize("name", _STUDIES)
+def test_what_the_types_of_its_settings_exclude_is_refused_by_name(name):
+    study = _load(name)
+    excluded = list(_excluded(study.PRESETS["quick"]))
+    assert excluded
+    for field, value in excluded:
+        with pytest.raises(JaxregError, match=rf"^{field}(\[\d+\])? = "):
+            study.run(dataclasses.replace(study.PRESETS["quick"], **{field: value}), progress=False)
+
+
 @pytest.mark.parametrize(("name", "change", "message"), _REFUSALS)
-def test_bad_settings_are_refused_by_name(name, change, message):
+def test_other_bad_settings_are_refused_by_name(name, change, message):
     """A message of one word is the argument that the refusal names; others are among its words."""
     study = _load(name)
     with pytest.raises(JaxregError) as refusal:

@@ -6,7 +6,7 @@ import scipy.stats
 import xarray as xr
 
 from jaxreg.errors import ArgumentError
-from jaxreg.study import Above, Claim, at, choose, gain, held_out, mean, ratio, share
+from jaxreg.study import Above, Claim, at, choose, gain, held_out, largest, mean, ratio, share, worst
 
 
 def _population(seeds=12, gone=()):
@@ -77,6 +77,32 @@ def test_ratio_is_the_geometric_mean_of_ratios():
     logs = scipy.stats.ttest_1samp(np.log(adam / sgd), 0).confidence_interval()
     np.testing.assert_allclose(found.interval, np.exp(logs))
     assert found.unit == "times"
+
+
+def test_what_is_computed_from_the_runs_is_as_a_variable_of_theirs():
+    dataset = _population(gone=[(0, 2, 1)])
+    half = lambda runs: runs["accuracy"] / 2  # noqa: E731
+    stored = dataset.assign(half=half(dataset).assign_attrs(units="points"))
+    for quantity, args in ((gain, ("kind", "adam", "sgd")), (ratio, ("kind", "adam", "sgd"))):
+        unit = {"unit": "points"} if quantity is gain else {}
+        expected = quantity("half", *args, runs=_at_tenth)(stored)
+        assert quantity(half, *args, runs=_at_tenth, **unit)(dataset) == expected
+    one = {"runs": lambda runs: _at_tenth(runs).sel(kind="sgd")}
+    assert mean(half, unit="points", **one)(dataset) == mean("half", **one)(stored)
+    assert share(lambda runs: runs["accuracy"] > 85, **one)(dataset) == share("best", **one)(dataset)
+    with pytest.raises(ArgumentError, match="DataArray"):
+        mean(lambda runs: 3.0)(dataset)
+
+
+def test_the_worst_place_has_an_interval_for_all_places():
+    dataset = _population(gone=[(0, 2, 1)])
+    found = worst("accuracy", expected=75.0)(dataset)
+    values = dataset["accuracy"].values[1, :, 2]  # 90 with adam at the largest rate; six places
+    low, high = scipy.stats.t.interval(1 - 0.05 / 6, 11, values.mean(), values.std(ddof=1) / np.sqrt(12))
+    np.testing.assert_allclose((found.effect, *found.interval), (values.mean(), low, high))
+    assert (found.n, found.unit) == (12, "%")
+    most = float(dataset["accuracy"].max())
+    assert largest("accuracy", unit="")(dataset) == type(found)(most, (most, most), 72)
 
 
 def test_what_every_other_seed_chooses_is_shown_on_the_others():

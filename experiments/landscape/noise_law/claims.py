@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from jaxreg import stats
-from jaxreg.claims import Above, Below, Claim, Estimate, Inside, exactly
+from jaxreg.study import Above, Below, Claim, Estimate, Inside, exactly
 
 TUTORIAL_SIZE, LARGE_SIZE, TUTORIAL_WEIGHT = 10, 40, 3.5
 """Points of a refit in tutorial T2, and many more of them; and where it starts."""

@@ -12,7 +12,6 @@ import jaxreg as jr
 from experiments.landscape.sgd_landscape import runs as sgd_runs
 from experiments.landscape.sgd_landscape.runs import BIN_EDGES, DEGREE, STEP_KINDS, count_steps, histogram
 from jaxreg.checks import NOT_NEGATIVE, Domain, check_integer
-from jaxreg.claims import Above, Below, Claim, Estimate, exactly, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import (
     FATES,
@@ -23,6 +22,7 @@ from jaxreg.landscape import (
     full_gradient,
     refit_gradient,
 )
+from jaxreg.study import Above, Below, Claim, Estimate, exactly, percentage
 from jaxreg.study.settings import Count, Integers, Numbers, Ordered, Seeds, check_settings
 
 TUTORIAL_RATE = 0.3

@@ -14,9 +14,8 @@ from experiments.networks import tutorial_network as t5
 from experiments.networks.batch_size.gradients import measure, time_epochs
 from experiments.networks.batch_size.runs import count_updates, follow
 from jaxreg.checks import NOT_NEGATIVE, Domain, check_integer
-from jaxreg.claims import Above, Below, Claim
 from jaxreg.errors import ArgumentError
-from jaxreg.study import gain, ratio
+from jaxreg.study import Above, Below, Claim, at, gain, ratio
 from jaxreg.study.settings import Seeds, check_settings
 
 SMALL, LARGE = 16, 64
@@ -162,25 +161,6 @@ def _runs(dataset: xr.Dataset, protocol: str, wrong: int) -> xr.Dataset:
     return dataset.sel(protocol=protocol).isel(wrong=wrong)
 
 
-def _directions(dataset: xr.Dataset) -> xr.Dataset:
-    """Cosines of the networks, each the mean of its draws; none diverges."""
-    cosine = dataset["cosine"].isel(wrong=1).mean("draw")
-    return cosine.assign_attrs(units="cosine").to_dataset()
-
-
-def _costs(dataset: xr.Dataset) -> xr.Dataset:
-    return dataset[["cost"]].sel(protocol="equal updates")
-
-
-def _seconds(dataset: xr.Dataset) -> xr.Dataset:
-    """Times of epochs, which were measured in turn; no run of them diverges."""
-    return dataset[["seconds"]]
-
-
-def _updates(dataset: xr.Dataset) -> xr.Dataset:
-    return dataset[["long"]].isel(wrong=0)
-
-
 def _full_batch(dataset: xr.Dataset, protocol: str) -> xr.Dataset:
     """The runs with the full batch, labelled -1, beside those with the tutorial's smallest."""
     runs = _runs(dataset, protocol, 0)
@@ -197,26 +177,26 @@ CLAIMS = (
         "Averaging reduces the influence of odd samples: with wrong labels among them, the gradient of 64 images is "
         "closer to the direction of that with correct labels than that of 16",
         "tutorial T5",
-        _larger("cosine", runs=_directions, dim="network"),
+        _larger(lambda runs: runs["cosine"].isel(wrong=1).mean("draw"), dim="network", unit="cosine"),
         Above(0),
     ),
     Claim(
         "Averaging reduces the influence of odd samples: wrong labels cost less accuracy with batches of 64 than of 16 "
         "(same rate, equal updates)",
         "tutorial T5",
-        _larger("cost", runs=_costs),
+        _larger("cost", runs=partial(at, protocol="equal updates")),
         Below(0),
     ),
     Claim(
         "Larger batches run faster: an epoch takes less time with 64 than with 16",
         "tutorial T5",
-        ratio("seconds", "batch_size", LARGE, SMALL, runs=_seconds, dim="repeat"),
+        ratio("seconds", "batch_size", LARGE, SMALL, dim="repeat"),  # which were measured in turn
         Below(1),
     ),
     Claim(
         "Large updates become rarer with larger batches (64 against 16)",
         "tutorial T5",
-        _larger("long", runs=_updates, dim="network"),
+        _larger("long", runs=lambda dataset: dataset.isel(wrong=0), dim="network"),
         Below(0),
     ),
     Claim(

@@ -15,13 +15,13 @@ from experiments.networks import tutorial_network as t5
 from experiments.networks.mnist_regularizers.claims import CLAIMS as CLAIMS
 from experiments.networks.mnist_regularizers.claims import find_wins
 from jaxreg.checks import check_integer
-from jaxreg.claims import estimate
 from jaxreg.nets import stopping
 from jaxreg.nets.augmentation import Augmentation, augment
 from jaxreg.nets.boundary import read_numbers
 from jaxreg.nets.whitening import fit_whitening
+from jaxreg.study import estimate
 from jaxreg.study.report import describe
-from jaxreg.study.settings import Seeds
+from jaxreg.study.settings import Seeds, check_settings
 
 CURVES = ("validation_loss", "validation_accuracy", "test_loss", "test_accuracy", "zero_fraction")
 _SHARE = 0.3
@@ -87,6 +87,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     of weights that are exactly 0, in per cent. `sample` holds a random training image as it is, whitened, and thrice
     augmented, over `version`, `row` and `column`; its `label` is an attribute.
     """
+    check_settings(config)
     strengths = ("learning_rate", "l2", "l1", "dropout", "max_norm")
     read_numbers(jnp.float32, **{name: getattr(config, name) for name in strengths})
     data = t5.load_images(config.dataset, scale=True, train=config.train, test=config.test)

@@ -5,8 +5,7 @@ from functools import partial
 import xarray as xr
 
 from experiments.networks import tutorial_network as t5
-from jaxreg.claims import Above, Below, Claim, Estimate, Inside
-from jaxreg.study import gain, mean, share
+from jaxreg.study import Above, Below, Claim, Estimate, Inside, gain, mean, share
 
 TUTORIAL_CASES = ("L2", "L1", "dropout", "ZCA + dropout", "early stopping")
 """What tutorial T3 holds against its baseline."""

@@ -24,7 +24,7 @@ from experiments.networks.seed_variance.variances import (
     tabulate_seeds,
 )
 from jaxreg.checks import Domain
-from jaxreg.claims import Above, Below, Claim, Estimate, Inside
+from jaxreg.study import Above, Below, Claim, Estimate, Inside
 from jaxreg.study.settings import Seeds
 
 SETTINGS: dict[str, dict[str, Any]] = {

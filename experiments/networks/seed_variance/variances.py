@@ -9,7 +9,7 @@ from scipy.special import chdtri, ndtri, stdtrit
 
 from jaxreg import stats
 from jaxreg.agreement import split_accuracy_variance
-from jaxreg.claims import Estimate
+from jaxreg.study import Estimate
 
 BASELINE = "T5"
 SOURCES = ("init_seed", "order_seed", "dropout_seed")

@@ -115,8 +115,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         - of the training images, what `describe_classes` returns, with `best_psnr`, and `example`, one of each class;
         - as attribute, the `dataset`.
 
-    Raises:
-        ArgumentError: a setting outside its domain, as an empty sample.
     """
     check_settings(config)
     if config.sample_size % 2 == 0:

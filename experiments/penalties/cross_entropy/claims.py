@@ -1,20 +1,20 @@
 """The claims about cross-entropy, and how the experiment's dataset tests them."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import xarray as xr
 
-import jaxreg as jr
-from jaxreg.claims import Above, Below, Claim, Estimate, estimate, exactly, percentage
-from jaxreg.study import ratio
+from jaxreg.study import Above, Below, Claim, Estimate, exactly, mean, ratio, share
 
 LOSSES = ("cross-entropy", "squared error")
 UNITS = ("sigmoid", "ReLU", "ReLU, one silent")
 """Hidden units of the networks whose weights are moved; a silent one has zero weights, as after pruning."""
 _KINK = 1e-3  # slopes of the two sides that differ by more are those of a kink: a smooth loss leaves some 1e-5
 _EXACT = 1e-12
+_DIFFERENCE = "largest difference"
 _CONFIDENT = 0.01  # probability of what is true, below which a start is confidently wrong
 
 
@@ -39,25 +39,18 @@ def _ratio_of_steps(dataset: xr.Dataset) -> Estimate | None:
     return found if found is not None and found.n else None
 
 
-def _share_as_flow(dataset: xr.Dataset) -> Estimate:
-    """Runs that escape when gradient flow does, to two steps and 2 %; stuck ones where flow takes longer, too."""
-    rate, last = float(dataset["learning_rate"]), int(dataset["steps"])
-    expected = dataset["exact_time"] / rate
-    error = abs(np.minimum(dataset["escape_steps"], last) - np.minimum(expected, last))
-    agreement = dataset[["diverged"]].assign(agrees=error <= 2 + 0.02 * expected)
-    return percentage(jr.stats.proportion(agreement, "agrees", dim=("seed", "scale", "loss")), "% of runs")
+def _escapes_as_flow(runs: xr.Dataset) -> xr.DataArray:
+    """Whether a run escapes when gradient flow does, to two steps and 2 %; a stuck one where flow takes longer, too."""
+    rate, last = float(runs["learning_rate"]), int(runs["steps"])
+    expected = runs["exact_time"] / rate
+    return abs(np.minimum(runs["escape_steps"], last) - np.minimum(expected, last)) <= 2 + 0.02 * expected
 
 
-def _largest_gap(dataset: xr.Dataset) -> Estimate:
-    gaps = xr.Dataset({"gap": abs(dataset["autodiff"] - dataset["formula"]).max("class")})
-    return estimate(jr.stats.mean(gaps, "gap", dim="network"), "largest difference")
+def _is_smooth(units: str) -> Callable[[xr.Dataset], xr.DataArray]:
+    return lambda runs: runs["jump"].sel(units=units) < _KINK
 
 
-def _share_of_smooth(dataset: xr.Dataset, units: str) -> Estimate:
-    smooth = xr.Dataset({"smooth": dataset["jump"].sel(units=units) < _KINK})
-    return percentage(jr.stats.proportion(smooth, "smooth", dim="network"), "% of networks")
-
-
+_of_networks = partial(share, dim="network", of="networks")
 _TEXTBOOK = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2"
 CLAIMS = (
     Claim(
@@ -77,26 +70,31 @@ CLAIMS = (
     Claim(
         "Escapes take as long as gradient flow says (to two steps and 2 %, in more than 99 % of runs)",
         "closed form",
-        _share_as_flow,
+        share(_escapes_as_flow, dim=("seed", "scale", "loss"), of="runs"),
         Above(99),
     ),
-    Claim("The derivative of softmax and cross-entropy is p − y", "tutorial T4", _largest_gap, Below(_EXACT)),
+    Claim(
+        "The derivative of softmax and cross-entropy is p − y",
+        "tutorial T4",
+        mean(lambda runs: abs(runs["autodiff"] - runs["formula"]).max("class"), dim="network", unit=_DIFFERENCE),
+        Below(_EXACT),
+    ),
     Claim(
         "Softmax and cross-entropy are smooth, so every weight has a derivative (sigmoid units)",
         "tutorial T4",
-        partial(_share_of_smooth, units=UNITS[0]),
+        _of_networks(_is_smooth(UNITS[0])),
         Above(95),
     ),
     Claim(
         "So every weight has a derivative (ReLU units, at random weights)",
         "tutorial T4, carried over",
-        partial(_share_of_smooth, units=UNITS[1]),
+        _of_networks(_is_smooth(UNITS[1])),
         Above(95),
     ),
     Claim(
         "So every weight has a derivative (ReLU units, one of them with zero weights)",
         "tutorial T4, carried over",
-        partial(_share_of_smooth, units=UNITS[2]),
+        _of_networks(_is_smooth(UNITS[2])),
         Above(95),
     ),
 )

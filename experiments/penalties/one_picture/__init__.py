@@ -19,7 +19,8 @@ from experiments.penalties.one_picture.runs import (
     smooth,
 )
 from jaxreg.checks import Domain, check_integer
-from jaxreg.claims import Below, Claim, Estimate, Inside, Quantity, estimate, exactly
+from jaxreg.study import Below, Claim, Estimate, Inside, exactly, largest, mean, worst
+from jaxreg.study.quantities import Measure, Quantity
 from jaxreg.study.settings import Numbers, Ordered, check_settings
 
 _CORRELATION = 0.3
@@ -175,44 +176,34 @@ def _work_out(
     )
 
 
-def worst_filter(dataset: xr.Dataset, method: str, level: float = 0.95) -> xr.Dataset:
-    """Mean filter less its closed form where that is farthest from 0; its interval holds for all places at once."""
-    one = dataset[["filter", "exact_filter", "diverged"]].sel({"method": method})
-    one = one.assign(excess=one["filter"] - one["exact_filter"]).stack(place=("df", "eigen"))
-    summary = jr.stats.mean(one, "excess", dim="draw", level=1 - (1 - level) / one.sizes["place"])
-    return summary.isel(place=int(abs(summary["mean"].values).argmax()), drop=True)
+def _farthest(method: str) -> Measure:
+    """Mean filter less its closed form where that is farthest from 0."""
+    excess = worst(lambda runs: runs["filter"] - runs["exact_filter"], dim="draw", unit="of a filter")
+    return lambda dataset: excess(dataset[["filter", "exact_filter", "diverged"]].sel({"method": method}))
 
 
-def _distance_from_closed_form(dataset: xr.Dataset) -> Estimate:
-    off = abs(dataset["filter"] - dataset["exact_filter"]).sel({"method": list(METHODS[:2])})
-    distance = float(off.max())
-    return exactly(distance, off.size, "largest distance")
+def _distance_from_closed_form(runs: xr.Dataset) -> xr.DataArray:
+    return abs(runs["filter"] - runs["exact_filter"]).sel({"method": list(METHODS[:2])})
 
 
-def _worst_filter(method: str) -> Quantity:
-    def quantity(dataset: xr.Dataset) -> Estimate:
-        return estimate(worst_filter(dataset, method), "of a filter")
-
-    return quantity
+def _problems(dataset: xr.Dataset) -> xr.Dataset:
+    """The random problems, those that diverged marked as such."""
+    return dataset.drop_vars("diverged").rename(problem_diverged="diverged")
 
 
 def _largest_ratio(name: str) -> Quantity:
     def quantity(dataset: xr.Dataset) -> Estimate:
         ratios = dataset[name].where(~dataset["problem_diverged"])
-        largest = float(ratios.max().item())
-        return exactly(largest, ratios.sizes["problem"], "times ridge's risk, the worst")
+        return exactly(float(ratios.max()), ratios.sizes["problem"], "times ridge's risk, the worst")
 
     return quantity
 
 
-def _distance_of_paths(name: str) -> Quantity:
-    def quantity(dataset: xr.Dataset) -> Estimate:
-        logs: xr.DataArray = xr.ufuncs.log(dataset[name])
-        apart = 100 * abs(logs).max(dim="fraction")
-        runs = xr.Dataset({"apart": apart, "diverged": dataset["problem_diverged"]})
-        return estimate(jr.stats.mean(runs, "apart", dim="problem"), "% (log ratio of risks), at the worst df")
+def _distance_of_paths(name: str) -> Measure:
+    def distance(runs: xr.Dataset) -> xr.DataArray:
+        return 100 * abs(xr.apply_ufunc(np.log, runs[name])).max("fraction")
 
-    return quantity
+    return mean(distance, runs=_problems, dim="problem", unit="% (log ratio of risks), at the worst df")
 
 
 _ALI = "Ali, Kolter and Tibshirani, A continuous-time view of early stopping for least squares (2019)"
@@ -221,19 +212,19 @@ CLAIMS = (
     Claim(
         "k steps of gradient descent from 0 keep 1 - (1 - ηλᵢ)ᵏ of each singular direction, ridge λᵢ/(λᵢ + α)",
         "closed form",
-        _distance_from_closed_form,
+        largest(_distance_from_closed_form, unit="largest distance"),
         Below(_EXACT),
     ),
     Claim(
         "SGD with dropout, in the mean over masks, is (X'X + (1-p)/p diag(X'X))⁻¹X'y (every filter within 0.02)",
         "Srivastava et al., Dropout (2014), section 9.1",
-        _worst_filter("dropout"),
+        _farthest("dropout"),
         Inside(-_TOLERANCE, _TOLERANCE),
     ),
     Claim(
         "SGD with input noise of variance σ², in the mean over draws, is ridge with α = nσ² (every filter within 0.02)",
         "Bishop, Training with noise is equivalent to Tikhonov regularization (1995)",
-        _worst_filter("input noise"),
+        _farthest("input noise"),
         Inside(-_TOLERANCE, _TOLERANCE),
     ),
     Claim(

@@ -1,6 +1,6 @@
 """Does the L1 diamond touch the loss at a corner? Shapes of three penalties in two and more dimensions, tutorial T4."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,12 +23,11 @@ from experiments.penalties.penalty_geometry.shapes import (
     share_of_zeros,
 )
 from jaxreg.checks import Domain
-from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, estimate, exactly
-from jaxreg.study import share
+from jaxreg.study import Above, Below, Claim, Estimate, at, exactly, gain, mean, share
+from jaxreg.study.quantities import Quantity
 from jaxreg.study.settings import Integers, Numbers, Ordered, check_settings
 
 _AXIS = np.linspace(-2.24, 2.88, 129)  # with 0, where shapes have their corners
-_LOSSES = "% of losses"
 
 
 @dataclass(frozen=True)
@@ -146,47 +145,30 @@ def count_sparse(dataset: xr.Dataset) -> xr.Dataset:
     return dataset[["diverged"]].assign(corner=kept == 1, zero=kept < dataset["dimension"])
 
 
-def _at(dataset: xr.Dataset, penalty: str, which: int, share: float = 0.5) -> xr.Dataset:
-    """One cell of the random losses: the first or the last dimension, and the strength nearest to a share."""
-    runs = count_sparse(dataset).sel(loss_kind="random", penalty=penalty).isel(dimension=which)
-    return runs.sel(share=share, method="nearest")
+def _random(penalty: str, **place: int) -> Callable[[xr.Dataset], xr.Dataset]:
+    """The random losses under one penalty, with their corners and zeros; in one of the dimensions, by its place."""
+
+    def choose(dataset: xr.Dataset) -> xr.Dataset:
+        sparse = count_sparse(dataset).assign(size_at=dataset["size_at"])
+        return at(sparse, loss_kind="random", penalty=penalty).isel(place)
+
+    return choose
 
 
-def _share(runs: xr.Dataset, name: str) -> Estimate:
-    return share(name, of="losses")(runs)
+def _of_two(penalty: str) -> Callable[[xr.Dataset], xr.Dataset]:
+    return lambda dataset: at(_random(penalty)(dataset), dimension=2)
 
 
-def _share_on_a_corner(dataset: xr.Dataset) -> Estimate:
-    """Mean over all strengths, loss by loss."""
-    runs = count_sparse(dataset).sel(loss_kind="random", penalty="L1", dimension=2)
-    runs = runs.assign(corner=100 * runs["corner"].mean("share"))
-    return estimate(jr.stats.mean(runs, "corner", dim="seed"), _LOSSES)
+def _at_half(name: str, penalty: str, which: int) -> Quantity:
+    """In the first or the last dimension, at the strength nearest to half of the largest."""
+    runs = _random(penalty, dimension=which)
+    return _of_losses(lambda losses: losses[name].sel(share=0.5, method="nearest"), runs=runs)
 
 
-def _share_at_half(name: str, penalty: str, which: int) -> Quantity:
-    def quantity(dataset: xr.Dataset) -> Estimate:
-        return _share(_at(dataset, penalty, which), name)
-
-    return quantity
-
-
-def _share_of_l2_on_an_axis(dataset: xr.Dataset) -> Estimate:
-    runs = count_sparse(dataset).sel(loss_kind="random", penalty="L2", dimension=2)
-    return _share(runs.assign(zero=runs["zero"].any("share")), "zero")
-
-
-def _gain_with_dimensions(dataset: xr.Dataset) -> Estimate:
-    runs = count_sparse(dataset).sel(loss_kind="random", penalty="L1").sel(share=0.5, method="nearest")
-    runs = runs.assign(zero=100.0 * runs["zero"]).transpose("seed", ...)
-    first, last = dataset["dimension"].values[[0, -1]]
-    gain = jr.stats.paired_difference(runs, "zero", "seed", "dimension", baseline=int(first))
-    return estimate(gain.sel(dimension=last), "percentage points")
-
-
-def _share_shrinking(dataset: xr.Dataset) -> Estimate:
-    runs = dataset.sel(loss_kind="random", penalty="L1", dimension=2)
-    runs = runs.assign(falls=(runs["size_at"].diff("share") < 0).all("share"))
-    return _share(runs, "falls")
+def _gain_with_dimensions(dataset: xr.Dataset) -> Estimate | None:
+    runs = _random("L1")(dataset).sel(share=0.5, method="nearest")
+    first, last = dataset["dimension"].values[[0, -1]].tolist()
+    return gain(lambda runs: 100.0 * runs["zero"], "dimension", last, first, unit="percentage points")(runs)
 
 
 def _distance_from_closed_form(dataset: xr.Dataset) -> Estimate:
@@ -201,6 +183,7 @@ def _distance_from_closed_form(dataset: xr.Dataset) -> Estimate:
     return exactly(max(z), n, "standard errors")
 
 
+_of_losses = partial(share, of="losses")
 _BOOK = "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, section 3.4.3"
 _HALF = "at half the α from which no weight is left"
 
@@ -209,26 +192,26 @@ CLAIMS = (
         "The L1 touching point sits on a corner, so one of two weights is exactly 0 (more than half of random losses, "
         "mean over all α)",
         "tutorial T4, read as more often than not",
-        _share_on_a_corner,
+        mean(lambda runs: 100 * runs["corner"].mean("share"), runs=_of_two("L1"), unit="% of losses"),
         Above(50),
     ),
     Claim(
         f"The L1 touching point sits on a corner, so one of two weights is exactly 0 (in more than 95 % of random "
         f"losses, {_HALF})",
         "tutorial T4, to the letter",
-        _share_at_half("corner", "L1", 0),
+        _at_half("corner", "L1", 0),
         Above(95),
     ),
     Claim(
         f"In the largest dimension too it sits on a corner, all weights but one being 0 (more than half, {_HALF})",
         "tutorial T4, carried over to many weights",
-        _share_at_half("corner", "L1", -1),
+        _at_half("corner", "L1", -1),
         Above(50),
     ),
     Claim(
         f"In the largest dimension some weight is exactly 0 (in more than 95 % of random losses, {_HALF})",
         _BOOK,
-        _share_at_half("zero", "L1", -1),
+        _at_half("zero", "L1", -1),
         Above(95),
     ),
     Claim(
@@ -242,19 +225,19 @@ CLAIMS = (
         f"The elastic net's shape has corners too: in the largest dimension some weight is exactly 0 (more than half, "
         f"{_HALF}, which is a quarter of the elastic net's own)",
         "Zou and Hastie, J. R. Stat. Soc. B 67 (2005)",
-        _share_at_half("zero", "elastic net", -1),
+        _at_half("zero", "elastic net", -1),
         Above(50),
     ),
     Claim(
         "The L2 touching point is not on an axis: no weight of two is exactly 0 at any α (but for 1 % of losses)",
         "tutorial T4",
-        _share_of_l2_on_an_axis,
+        _of_losses(lambda runs: runs["zero"].any("share"), runs=_of_two("L2")),
         Below(1),
     ),
     Claim(
         "A larger α is a smaller diamond (at all α, in more than 99 % of random losses)",
         "tutorial T4",
-        _share_shrinking,
+        _of_losses(lambda runs: (runs["size_at"].diff("share") < 0).all("share"), runs=_of_two("L1")),
         Above(99),
     ),
     Claim(

@@ -1,8 +1,8 @@
 """From which strength on is a weight exactly zero under L1? F(x) = f(x) + λ|x| and orthonormal designs, tutorial T4."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import jax
@@ -14,7 +14,7 @@ import jaxreg as jr
 from experiments.penalties.soft_threshold.minima import find_critical, minimize_penalized
 from experiments.penalties.soft_threshold.orthonormal import COLUMNS, ESTIMATORS, draw_curves, fit_design
 from jaxreg.checks import Domain
-from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, exactly, percentage
+from jaxreg.study import Above, Below, Claim, Estimate, at, exactly, largest, share
 from jaxreg.study.settings import Numbers, Ordered, Seeds, check_settings
 
 FUNCTIONS = {
@@ -55,7 +55,7 @@ class Config:
 PRESETS = {"quick": Config(seeds=2000, designs=100), "laptop": Config(), "paper": Config(seeds=100_000, designs=1000)}
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+def run(config: Config, **options: Any) -> xr.Dataset:
     r"""Minimize f(x) + λ|x| for the drawn functions and for random ones, and fit random orthonormal designs.
 
     A random function is $f(x) = g x + \tfrac12 (3 m^2 + \kappa) x^2 - m x^3 + \tfrac14 x^4$: $f'(0) = g$, and
@@ -72,9 +72,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         - over `design`, `estimator` and `column`: `fitted`, the coefficients, and `expected`, what the closed form
           makes of `z`, over `design` and `column`; over `estimator` and `z_curve`: `curve`, that closed form;
         - `threshold` and `ridge_part`.
-
-    Raises:
-        ArgumentError: a setting outside its domain, as a negative strength.
     """
     check_settings(config)
     fine = np.linspace(0, max(2.5, *config.strengths), 251)
@@ -89,9 +86,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         {"family": jr.cases({name: {"sign": sign} for name, sign in FAMILIES.items()}), "seed": jr.seeds(config.seeds)},
         args=(ratios,),
         dims={"minimiser": {"ratio": ratios, "penalty": list(PENALTIES)}},
-        store=store,
         x64=True,
-        progress=progress,
+        **options,
     )
     over_estimators = {"estimator": list(ESTIMATORS), "column": np.arange(COLUMNS)}
     designs = jr.sweep(
@@ -147,15 +143,6 @@ def share_at_zero(dataset: xr.Dataset) -> xr.Dataset:
     return dataset[["diverged"]].assign(zero=dataset["minimiser"] == 0)
 
 
-def _share_at_zero(family: str) -> Quantity:
-    def quantity(dataset: xr.Dataset) -> Estimate:
-        beyond = share_at_zero(dataset.sel(ratio=dataset["ratio"] >= 1))
-        runs = beyond.assign(zero=beyond["zero"].all("ratio")).sel(family=family, penalty="l1")
-        return percentage(jr.stats.proportion(runs, "zero", dim="seed"), "% of functions")
-
-    return quantity
-
-
 def _share_as_drawn(dataset: xr.Dataset) -> Estimate:
     """Of the tutorial's two strengths, those at which the minimum of the convex function is where it says."""
     at = dataset["minimum"].sel(function="convex")
@@ -163,26 +150,16 @@ def _share_as_drawn(dataset: xr.Dataset) -> Estimate:
     return exactly(50 * sum(right), len(right), "% of the two strengths")
 
 
-def _share_falling(dataset: xr.Dataset) -> Estimate:
-    size = abs(dataset["minimiser"].sel(penalty="l1"))
-    falls = (size.diff("ratio") <= 1e-12).all("ratio")
-    runs = xr.Dataset({"falls": falls, "diverged": dataset["diverged"]})
-    return percentage(jr.stats.proportion(runs, "falls", dim=("family", "seed")), "% of functions")
+def _under(penalty: str, **family: str) -> Callable[[xr.Dataset], xr.Dataset]:
+    return lambda dataset: at(dataset, penalty=penalty, **family)
 
 
-def _share_of_l2_at_zero(dataset: xr.Dataset) -> Estimate:
-    runs = share_at_zero(dataset).sel(penalty="l2")
-    runs = runs.assign(zero=runs["zero"].any("ratio"))
-    return percentage(jr.stats.proportion(runs, "zero", dim=("family", "seed")), "% of functions")
+def _is_zero_beyond(runs: xr.Dataset) -> xr.DataArray:
+    return (runs["minimiser"].sel(ratio=runs["ratio"] >= 1) == 0).all("ratio")
 
 
-def _distance_from_curve(estimator: str) -> Quantity:
-    def quantity(dataset: xr.Dataset) -> Estimate:
-        off = abs(dataset["fitted"] - dataset["expected"]).sel(estimator=estimator)
-        distance = float(off.max())
-        return exactly(distance, off.size, "largest distance")
-
-    return quantity
+_of_functions = partial(share, of="functions")
+_of_all = partial(_of_functions, dim=("family", "seed"))
 
 
 CLAIMS = (
@@ -195,32 +172,36 @@ CLAIMS = (
     Claim(
         "From λ = |f'(0)| on, the minimum is at exactly 0 (more than 99 % of random convex functions)",
         "tutorial T4: with λ large enough; the optimality condition of a convex F",
-        _share_at_zero("convex"),
+        _of_functions(_is_zero_beyond, runs=_under("l1", family="convex")),
         Above(99),
     ),
     Claim(
         "From λ = |f'(0)| on, the minimum is at exactly 0 (more than 99 % of random functions with a concave part)",
         "tutorial T4, carried over to losses that are not convex",
-        _share_at_zero("not convex"),
+        _of_functions(_is_zero_beyond, runs=_under("l1", family="not convex")),
         Above(99),
     ),
     Claim(
         "A larger λ never moves the minimum away from 0 (more than 99 % of random functions)",
         "tutorial T4: larger λ = faster decay",
-        _share_falling,
+        _of_all(lambda runs: (abs(runs["minimiser"]).diff("ratio") <= 1e-12).all("ratio"), runs=_under("l1")),
         Above(99),
     ),
     Claim(
         "With ½λx² in place of λ|x|, the minimum is never at exactly 0 (in less than 1 % of random functions)",
         "tutorial T4, by contrast",
-        _share_of_l2_at_zero,
+        _of_all(lambda runs: (runs["minimiser"] == 0).any("ratio"), runs=_under("l2")),
         Below(1),
     ),
     *(
         Claim(
             f"On orthonormal columns, {ESTIMATORS[name]} is a function of z = X'y alone, {formula} (to 1e-8)",
             "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, table 3.4",
-            _distance_from_curve(name),
+            largest(
+                lambda runs: abs(runs["fitted"] - runs["expected"]),
+                runs=partial(at, estimator=name),
+                unit="largest distance",
+            ),
             Below(_EXACT),
         )
         for name, formula in (

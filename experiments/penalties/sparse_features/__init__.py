@@ -1,10 +1,10 @@
 """Does the lasso find the bigrams that matter among 10,000? Random text and real docstrings, tutorial T4."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
@@ -13,8 +13,8 @@ import jaxreg as jr
 from experiments.penalties.sparse_features.designs import describe_versions, generate_corpus, read_corpus
 from experiments.penalties.sparse_features.fits import COMMON, LEADING, fit_sample
 from jaxreg.checks import Domain, check_integer
-from jaxreg.claims import Above, Below, Claim, Estimate, Quantity, estimate
-from jaxreg.study import share
+from jaxreg.study import Above, Below, Claim, Estimate, at, mean, share
+from jaxreg.study.quantities import Measure
 from jaxreg.study.settings import Count, Integers, Numbers, Ordered, Seeds, check_settings
 
 TASKS = {
@@ -71,7 +71,7 @@ PRESETS = {
 }
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+def run(config: Config, **options: Any) -> xr.Dataset:
     r"""Draw documents, make a target from a few bigrams, and follow the lasso over all bigrams.
 
     Features are 1 where a document contains a bigram, centred and scaled to variance 1 in the sample. Those that
@@ -124,9 +124,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
             **{name: {"share": shares} for name in ("selected", "found", "residual", "right")},
             "leading": {"place": np.arange(LEADING)},
         },
-        store=store,
         x64=True,
-        progress=progress,
+        **options,
     )
     names = np.array([[*corpus.names, *[""] * (features - len(corpus.names))] for corpus in corpora])
     result = (
@@ -178,40 +177,27 @@ def at_most(dataset: xr.Dataset, share: float) -> xr.Dataset:
     return dataset[["diverged"]].assign(right=dataset["right"].isel(share=place.clip(0)))
 
 
-def _share(runs: xr.Dataset, true: xr.DataArray) -> Estimate:
-    return share("true", of="samples")(runs.assign(true=true))
+def _with_most(task: str) -> Callable[[xr.Dataset], xr.Dataset]:
+    return lambda dataset: at(dataset, task=task).isel(samples=-1)
 
 
-def _share_on_path(task: str) -> Quantity:
-    def quantity(dataset: xr.Dataset) -> Estimate:
-        runs = dataset.sel(task=task).isel(samples=-1)
-        return _share(runs, runs["exact"].any("share"))
-
-    return quantity
+def _on_path(task: str) -> Measure:
+    return _of_samples(lambda runs: runs["exact"].any("share"), runs=_with_most(task))
 
 
-def _share_chosen(task: str, *, exactly: bool) -> Quantity:
-    def quantity(dataset: xr.Dataset) -> Estimate:
-        runs = at_chosen(dataset).sel(task=task).isel(samples=-1)
-        return _share(runs, runs["exact"] if exactly else runs["recall"] == 1)
-
-    return quantity
+def _chosen(task: str, is_right: Callable[[xr.Dataset], xr.DataArray]) -> Measure:
+    return _of_samples(is_right, runs=lambda dataset: _with_most(task)(at_chosen(dataset)))
 
 
-def _share_with_few(dataset: xr.Dataset) -> Estimate | None:
+def _with_few(dataset: xr.Dataset) -> Estimate | None:
     """Exact support anywhere on the path, with the fewest documents, if those are fewer than the threshold."""
-    runs = dataset.sel(task="random text").isel(samples=0)
+    runs = at(dataset, task="random text").isel(samples=0)
     if int(runs["samples"]) > float(dataset["threshold"]):
         return None
-    return _share(runs, runs["exact"].any("share"))
+    return _of_samples(lambda runs: runs["exact"].any("share"))(runs)
 
 
-def _share_right(dataset: xr.Dataset) -> Estimate:
-    runs = at_most(dataset, 0.01).isel(samples=-1).sel(task="library")
-    runs = runs.assign(right=100 * runs["right"])
-    return estimate(jr.stats.mean(runs, "right", dim="seed"), "% of new docstrings")
-
-
+_of_samples = partial(share, of="samples")
 _T4 = "tutorial T4: sparse models for feature selection"
 _MOST = "more than half of samples, with the most documents"
 _BIC = f"{_MOST}, at the α of least extended BIC"
@@ -224,19 +210,19 @@ CLAIMS = (
             Claim(
                 f"Sparse models select features: some α keeps exactly the bigrams that matter, of {text} ({_MOST})",
                 _T4,
-                _share_on_path(task),
+                _on_path(task),
                 Above(50),
             ),
             Claim(
                 f"Without knowing them one keeps all the bigrams that matter, of {text} ({_BIC})",
                 f"{_T4}, in practice",
-                _share_chosen(task, exactly=False),
+                _chosen(task, lambda runs: runs["recall"] == 1),
                 Above(50),
             ),
             Claim(
                 f"Without knowing them one keeps all the bigrams that matter and no others, of {text} ({_BIC})",
                 f"{_T4}, in practice and to the letter",
-                _share_chosen(task, exactly=True),
+                _chosen(task, lambda runs: runs["exact"]),
                 Above(50),
             ),
         )
@@ -244,14 +230,18 @@ CLAIMS = (
     Claim(
         "With fewer than 2 k log(p - k) documents no α finds the support of random text (in more than half of samples)",
         "Wainwright, IEEE Trans. Inf. Theory 55 (2009), proved for Gaussian features",
-        _share_with_few,
+        _with_few,
         Below(50),
     ),
     Claim(
         "At most 1 % of the bigrams put more than 75 % of new docstrings into the right library (mean, with the most "
         "documents, at the smallest such α)",
         _T4,
-        _share_right,
+        mean(
+            lambda runs: 100 * runs["right"],
+            runs=lambda dataset: _with_most("library")(at_most(dataset, 0.01)),
+            unit="% of new docstrings",
+        ),
         Above(75),
     ),
 )

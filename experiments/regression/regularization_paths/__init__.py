@@ -14,11 +14,11 @@ from scipy.stats import binom
 import jaxreg as jr
 from experiments.regression.regularization_paths.runs import PATHS, RULES, follow, predict_along
 from jaxreg.checks import NOT_NEGATIVE, Domain, check_integer
-from jaxreg.claims import Above, Below, Claim, Estimate, estimate, exactly
 from jaxreg.linear.design import polynomial_features, standardize
 from jaxreg.linear.monte_carlo import decompose_error
 from jaxreg.linear.risk import ridge_risk
-from jaxreg.study import share
+from jaxreg.study import Above, Below, Claim, Estimate, exactly, held_out, mean, share
+from jaxreg.study.quantities import Measure
 from jaxreg.study.settings import ChoosingSeeds, Numbers, Ordered, check_settings
 
 TRUTH = (0.0, 0.001, 0.001, -0.001)
@@ -162,15 +162,14 @@ def measure_median(values: np.ndarray, unit: str = "", level: float = 0.95) -> E
     return Estimate(float(np.median(ordered)), interval, n, unit)
 
 
-def _share(dataset: xr.Dataset, true: xr.DataArray) -> Estimate:
-    draws = xr.Dataset({"true": true, "diverged": dataset["diverged"]})
-    return share("true", of="draws")(draws)
-
-
-def _share_alike(dataset: xr.Dataset, first: str, second: str) -> Estimate:
+def _alike(first: str, second: str) -> Measure:
     """Share of the draws in which the alphas of two rules for ridge are within a factor of two."""
-    chosen = dataset["ridge_chosen"].sel(ridge_rule=[first, second])
-    return _share(dataset, chosen.max("ridge_rule") <= 2 * chosen.min("ridge_rule"))
+
+    def alike(runs: xr.Dataset) -> xr.DataArray:
+        chosen = runs["ridge_chosen"].sel(ridge_rule=[first, second])
+        return chosen.max("ridge_rule") <= 2 * chosen.min("ridge_rule")
+
+    return share(alike, of="draws")
 
 
 def _price(dataset: xr.Dataset, method: str, contender: str) -> np.ndarray:
@@ -194,26 +193,27 @@ def _distance_from_closed_form(dataset: xr.Dataset) -> Estimate:
     return exactly(z, int((~dataset["diverged"]).sum()), "standard errors")
 
 
-def _change_by_a_penalty(dataset: xr.Dataset) -> Estimate:
-    """The alpha that is best on every other draw against least squares on the rest, draw by draw."""
-    error, plain = dataset["ridge_error"], dataset["least_squares_error"]
+def _change_by_a_penalty(runs: xr.Dataset) -> xr.DataArray:
+    """The alpha that is best on every other draw against least squares, draw by draw."""
+    error, plain = runs["ridge_error"], runs["least_squares_error"]
     alpha = int(error.isel(seed=slice(0, None, 2)).mean("seed").argmin("ridge_alpha"))
-    change = xr.Dataset({"change": 100 * (error.isel(ridge_alpha=alpha) - plain) / float(plain.mean())})
-    return estimate(jr.stats.mean(change.isel(seed=slice(1, None, 2)), "change", dim="seed"), _OF_PLAIN)
+    return 100 * (error.isel(ridge_alpha=alpha) - plain) / float(plain.mean())
 
 
-def _difference_of_methods(dataset: xr.Dataset) -> Estimate:
+def _difference_of_methods(runs: xr.Dataset) -> xr.DataArray:
     """Error of ridge minus that of the lasso, each at the alpha of its own cross-validation."""
-    plain = dataset["least_squares_error"]
-    errors = [(1 + _price(dataset, m, "CV") / 100) * dataset[f"{m}_error"].min(f"{m}_alpha") for m in PATHS]
-    change = xr.Dataset({"change": 100 * (errors[0] - errors[1]) / float(plain.mean())})
-    return estimate(jr.stats.mean(change, "change", dim="seed"), _OF_PLAIN)
+    prices = [runs[f"{method}_price"].sel({f"{method}_contender": "CV"}, drop=True) for method in PATHS]
+    errors = [(1 + price) * runs[f"{m}_error"].min(f"{m}_alpha") for price, m in zip(prices, PATHS, strict=True)]
+    return 100 * (errors[0] - errors[1]) / float(runs["least_squares_error"].mean())
 
 
-def _share_with_truth(dataset: xr.Dataset) -> Estimate:
-    """Share of the draws in which the lasso of least BIC has the terms of the truth and no other."""
-    coef = dataset["lasso_coef"].sel(lasso_alpha=dataset["lasso_chosen"].sel(lasso_rule="BIC"))
-    return _share(dataset, ((coef != 0) == (dataset["true_coef"] != 0)).all("power"))
+_mean_change = mean("change", unit=_OF_PLAIN)
+
+
+def _has_truth(runs: xr.Dataset) -> xr.DataArray:
+    """Whether the lasso of least BIC has the terms of the truth and no other."""
+    coef = runs["lasso_coef"].sel(lasso_alpha=runs["lasso_chosen"].sel(lasso_rule="BIC"))
+    return ((coef != 0) == (runs["true_coef"] != 0)).all("power")
 
 
 CLAIMS = (
@@ -221,14 +221,14 @@ CLAIMS = (
         "Leave-one-out and generalized cross-validation choose nearly the same alpha for ridge (within a factor of 2, "
         "in more than 90 % of draws)",
         "folklore; Golub, Heath and Wahba (1979) derive one from the other",
-        partial(_share_alike, first="LOO", second="GCV"),
+        _alike("LOO", "GCV"),
         Above(90),
     ),
     Claim(
         "Generalized cross-validation, which does not know the noise, chooses what Cp does (within a factor of 2, in "
         "more than 90 % of draws)",
         "Golub, Heath and Wahba, Technometrics 21 (1979)",
-        partial(_share_alike, first="GCV", second="Cp"),
+        _alike("GCV", "Cp"),
         Above(90),
     ),
     *(
@@ -258,19 +258,19 @@ CLAIMS = (
     Claim(
         "There is an alpha at which ridge has a smaller mean squared error than least squares",
         "Hoerl and Kennard, Technometrics 12 (1970)",
-        _change_by_a_penalty,
+        lambda dataset: _mean_change(held_out(dataset.assign(change=_change_by_a_penalty(dataset)))),
         Below(0),
     ),
     Claim(
         "L2 recovers the truth better than L1, with alpha chosen by cross-validation for each",
         "tutorial T1, whose alphas are fixed",
-        _difference_of_methods,
+        mean(_difference_of_methods, unit=_OF_PLAIN),
         Below(0),
     ),
     Claim(
         "L1 selects: the lasso of least BIC has the terms of the truth and no other (in more than half of draws)",
         "tutorial T1, carried to its conclusion",
-        _share_with_truth,
+        share(_has_truth, of="draws"),
         Above(50),
     ),
 )

@@ -3,11 +3,10 @@
 import jax
 import numpy as np
 import pytest
-import xarray as xr
 
 import jaxreg as jr
 from experiments.hypergradients.hypergradient_distribution import CLAIMS, Config, run
-from tests.populations import verdicts
+from tests.populations import population, verdicts
 
 
 @pytest.mark.slow
@@ -32,25 +31,13 @@ def test_reliable_derivatives_are_those_of_plain_trainings():
     np.testing.assert_allclose(small["slope"][2], slope, rtol=1e-5)
 
 
-def _made_up(**changed):
-    """A population of which every claim holds, but for what is `changed`: by rate, of 0.01, 1, 3 and 10."""
-    values = {"trust": [0, 0, 2, 2], "line": 1.0, "slope": 3.0, **changed}
-    rng = np.random.default_rng(0)
-    trust = np.tile(values["trust"], (40, 1))
-    growth = np.array([0, 3.0, 8, 12]) + rng.normal(size=(40, 4))
-    dims = ("seed", "learning_rate")
-    return xr.Dataset(
-        {
-            "trust": (dims, trust),
-            "reliable": (dims, trust == 0),
-            "chaotic": (dims, trust == 2),
-            "growth": (dims, growth),
-            "log_slope": (dims, values["line"] * growth + 0.1 * rng.normal(size=growth.shape)),
-            "slope": (dims, values["slope"] + rng.normal(size=growth.shape)),
-            "best_rate": 1.0,
-        },
-        {"seed": np.arange(40), "learning_rate": [0.01, 1.0, 3.0, 10.0]},
-    )
+def _made_up(trust=(0, 0, 2, 2), line=1.0, slope=3.0):
+    """A population of which every claim but one holds: by rate, of 0.01, 1, 3 and 10."""
+    dims = {"seed": 40, "learning_rate": [0.01, 1.0, 3.0, 10.0]}
+    growth = population(dims, {"growth": [0, 3.0, 8, 12]}, spread=1.0, root=1)["growth"]
+    means = {"log_slope": line * growth, "slope": slope, "reliable": np.equal(trust, 0), "chaotic": np.equal(trust, 2)}
+    made = population(dims, means, spread={"log_slope": 0.1, "slope": 1.0})
+    return made.assign(growth=growth, chaotic=made["chaotic"] > 0, best_rate=1.0)
 
 
 @pytest.mark.parametrize(

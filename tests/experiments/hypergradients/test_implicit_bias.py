@@ -18,7 +18,7 @@ from experiments.hypergradients.implicit_bias import (
     run,
     slope_of,
 )
-from tests.populations import verdicts
+from tests.populations import along, population, verdicts
 
 _SMALL = Config(seeds=2, scales=(0.01, 0.1, 0.5), epochs=100, descent_steps=400)
 
@@ -71,21 +71,12 @@ def test_trainings_end_where_their_penalty_is_least(tmp_path):
 
 
 def _made_up(**changed):
-    """A population of which every claim holds, but for what is `changed`."""
-    rng = np.random.default_rng(0)
-    dims = ("seed", "algorithm", "scale")
-    coords = {"seed": np.arange(8), "algorithm": ["descent", "sgd", "slow sgd"], "scale": [0.01, 0.1, 0.5]}
-    at = {"fitted": [1, 0.9, 0.95], "foretold": [1, 0.9, 0.95], "error": [9, 7, 8]}
-    at |= {"distance": [1] * 3, "l1_excess": [2] * 3, "l2_excess": [0.2] * 3}
-    values = {
-        name: (
-            dims,
-            np.reshape(changed.get(name, of), (3, 1)) * (1 + 0.01 * rng.normal(size=(8, 3, 3))),
-            {"units": "%"},
-        )
-        for name, of in at.items()
-    }
-    return xr.Dataset(values, coords)
+    """A population of which every claim holds, but for what is `changed`, by algorithm."""
+    values = {"fitted": [1, 0.9, 0.95], "foretold": [1, 0.9, 0.95], "error": [9, 7, 8], "distance": [1] * 3}
+    values |= {"l1_excess": [2] * 3, "l2_excess": [0.2] * 3, **changed}
+    dims = {"seed": 8, "algorithm": ["descent", "sgd", "slow sgd"], "scale": [0.01, 0.1, 0.5]}
+    noise = {name: 0.01 * max(of) for name, of in values.items()}
+    return population(dims, {name: along("algorithm", of) for name, of in values.items()}, spread=noise)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import xarray as xr
 
 from experiments.hypergradients.influence import CLAIMS, RANKINGS, Config, mislabel, run
-from tests.populations import verdicts
+from tests.populations import population, verdicts
 
 
 def test_as_many_labels_as_asked_for_are_others():
@@ -31,13 +30,11 @@ def test_every_mislabelled_digit_is_found_in_the_end():
     assert result.attrs["wrong"] == 20
 
 
-def _made_up(**changed):
-    """A population of which every claim holds, but for what is `changed`."""
-    values = {"precision": [90, 60, 70], "test_accuracy": [95, 90, 92], "accuracy_of_all": 88, **changed}
-    scatter = np.random.default_rng(0).normal(size=(20, 3))
-    made = {name: (("seed", "ranking"), values[name] + scatter, {"units": "%"}) for name in values if len(name) < 14}
-    made["accuracy_of_all"] = ("seed", values["accuracy_of_all"] + scatter[:, 0])
-    return xr.Dataset(made, {"seed": np.arange(20), "ranking": list(RANKINGS)})
+def _made_up(precision=(90, 60, 70), test_accuracy=(95, 90, 92), accuracy_of_all=88):
+    """A population of which every claim holds, but for what is changed, by ranking."""
+    means = {"precision": list(precision), "test_accuracy": list(test_accuracy)}
+    means["accuracy_of_all"] = (("seed",), accuracy_of_all)
+    return population({"seed": 20, "ranking": RANKINGS}, means, spread=1.0, records=("ranking",))
 
 
 @pytest.mark.parametrize(

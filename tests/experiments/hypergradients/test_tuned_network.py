@@ -3,7 +3,6 @@
 import jax
 import numpy as np
 import pytest
-import xarray as xr
 
 import jaxreg as jr
 from experiments.hypergradients.tuned_network import (
@@ -17,7 +16,7 @@ from experiments.hypergradients.tuned_network import (
     run,
     unpack,
 )
-from tests.populations import verdicts
+from tests.populations import population, verdicts
 
 _VALUES = np.float32([1e-3, 2e-3, 3e-3, 0.2, 1.0, 2.0, 3.0, 4.0])
 
@@ -73,12 +72,10 @@ def test_searches_cost_the_same_and_find_what_is_better_than_the_start(tmp_path)
     assert "provenance" in result.attrs  # which the page of figures shows
 
 
-def _made_up(**changed):
-    """A population of which every claim holds, but for what is `changed`."""
-    values = {"test_loss": [0.3, 0.5, 0.4, 0.9], "validation_loss": [0.29, 0.3, 0.3, 0.9], **changed}
-    scatter = 0.01 * np.random.default_rng(0).normal(size=(20, 4))
-    made = {name: (("seed", "method"), values[name] + scatter, {"units": "nats"}) for name in values}
-    return xr.Dataset(made, {"seed": np.arange(20), "method": list(METHODS)})
+def _made_up(test_loss=(0.3, 0.5, 0.4, 0.9), validation_loss=(0.29, 0.3, 0.3, 0.9)):
+    """A population of which every claim holds, but for what is changed, by method."""
+    means = {"test_loss": list(test_loss), "validation_loss": list(validation_loss)}
+    return population({"seed": 20, "method": METHODS}, means, shared=0.01, spread=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from experiments.hypergradients.tuned_ridge import (
     ridge_of,
     run,
 )
-from tests.populations import verdicts
+from tests.populations import population, verdicts
 
 _SMALL = Config(seeds=3, draws=2, steps=40, strength_steps=10)
 
@@ -71,17 +71,12 @@ def _made_up(**changed):
     """A population of which every claim holds, but for what is `changed`."""
     values = {"reached": True, "risk": [1.0, 1.0, 1.0, 0.95], "found": [True, False, False]}
     values |= {"test_error": [1.0, 2.0, 3.0], "validation_error": [0.98, 2.0, 3.0], **changed}
-    scatter = 1 + 1e-3 * np.random.default_rng(0).normal(size=(100, 4))
-    return xr.Dataset(
-        {
-            "reached": ("seed", np.full(100, values["reached"])),
-            "risk": (("seed", "rule"), values["risk"] * scatter),
-            "found": (("draw", "fit"), np.tile(values["found"], (100, 1))),
-            "test_error": (("draw", "fit"), values["test_error"] * scatter[:, :3]),
-            "validation_error": (("draw", "fit"), values["validation_error"] * scatter[:, 1:]),
-        },
-        {"rule": ["gradient", "grid", "decades", "best"], "fit": ["strengths", "lasso", "least squares"]},
-    )
+    dims = {"seed": 100, "rule": ["gradient", "grid", "decades", "best"]}
+    dims |= {"draw": 100, "fit": ["strengths", "lasso", "least squares"]}
+    axes = {"reached": ("seed",), "risk": ("seed", "rule")}
+    means = {name: (axes.get(name, ("draw", "fit")), of) for name, of in values.items()}
+    noise = {"risk": 1e-3, "test_error": 1e-3, "validation_error": 1e-3}
+    return population(dims, means, spread=noise, runs=("seed", "draw"), records=("rule", "draw", "fit"))
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,9 @@ import pytest
 
 from experiments.networks import tutorial_network as t5
 from experiments.networks.architecture import CLAIMS, TUTORIAL, Config, count_parameters
-from jaxreg.claims import judge
-from jaxreg.errors import ArgumentError
 from jaxreg.nets import MLP
 from tests.experiments.networks.alone import train_alone
-from tests.populations import diverge, population, verdicts
+from tests.populations import population, verdicts
 
 SMALL = Config(seeds=4, learning_rates=(0.1, 0.5), epochs=2, a=(6, 5), b=(6, 5), c=(6, 5))
 
@@ -66,15 +64,3 @@ _EQUAL = [[60, 80, 60]] * 3
 )
 def test_claims(raw, scaled, expected):
     assert verdicts(CLAIMS, _population(raw, scaled)) == expected
-
-
-def test_the_margin_is_that_over_the_better_of_the_others_without_diverged_runs():
-    gone = diverge(_population(_A_BEST, _EQUAL), network=0, pixels=0, seed=slice(7), learning_rate=1)
-    (_, verdict), *_ = judge(CLAIMS, gone)
-    assert (verdict.status, verdict.n) == ("holds", 93)
-    assert verdict.interval[0] < 10 < verdict.interval[1]
-
-
-def test_claims_need_the_rate_of_the_tutorial():
-    with pytest.raises(ArgumentError, match=r"learning_rate = 0\.1: was not tried"):
-        judge(CLAIMS, _population(_EQUAL, _EQUAL).isel(learning_rate=[0, 2]))

@@ -5,7 +5,7 @@ import pytest
 
 from experiments.networks.early_stopping import CLAIMS, Config, find_best, find_turn
 from jaxreg.claims import judge
-from tests.populations import along, diverge, lucky, population, verdicts
+from tests.populations import along, lucky, population, verdicts
 
 SMALL = Config(seeds=4, checked=4, patience=(1, 2), min_delta=(0.0, 0.02), epochs=8, hidden=(16,), batch_size=32)
 
@@ -94,12 +94,3 @@ def test_what_is_chosen_is_measured_on_other_seeds():
     assert abs(verdict.effect) < 0.5
     assert find_turn(made) == 3
     assert find_turn(lucky(made, "validation_loss", -0.3, seed=slice(0, None, 2), epoch=1)) == 2
-
-
-def test_runs_that_diverge_are_left_out():
-    _, _, (_, gain), *_ = judge(CLAIMS, diverge(_population(5, 1), "kept_accuracy", seed=slice(4)))
-    assert (gain.status, gain.n) == ("holds", 36)
-    broken = lucky(
-        _population(5, 1), "kept_accuracy", np.nan, kept=0, seed=0
-    )  # after the stop: nothing to compare with
-    assert judge(CLAIMS, broken)[2][1].n == 39

@@ -1,16 +1,13 @@
 """The study of the learning rate: its runs, the parabola by closed form, and verdicts on populations that are known."""
 
-import dataclasses
-
 import numpy as np
 import pytest
-import xarray as xr
 
-from experiments.networks.learning_rate import CLAIMS, REGIMES, TUTORIAL_RATES, Config, find_best, run
+from experiments.networks.learning_rate import CLAIMS, REGIMES, TUTORIAL_RATES, Config, find_best
 from jaxreg.claims import find_claim, judge
-from jaxreg.errors import ArgumentError, StoreError
+from jaxreg.errors import ArgumentError
 from tests.experiments.networks.alone import train_alone
-from tests.populations import diverge, lucky, population, verdicts
+from tests.populations import lucky, population, verdicts
 
 SMALL = Config(steps=60, seeds=4, learning_rates=TUTORIAL_RATES, epochs=2, hidden=(12, 8))
 
@@ -39,16 +36,6 @@ def test_steps_to_the_minimum_are_the_closed_form(result):
         assert crossed == (60 if rate > 1 else 0)
     assert scaled.min() < 1
     assert scaled.max() > 2
-
-
-@pytest.mark.slow
-def test_a_store_goes_on_with_more_seeds_and_refuses_another_network(tmp_path, result):
-    store = tmp_path / "results.zarr"
-    run(dataclasses.replace(SMALL, seeds=4), store=store, progress=False)
-    grown = run(dataclasses.replace(SMALL, seeds=5), store=store, progress=False).load()
-    xr.testing.assert_allclose(grown.isel(seed=slice(4)).drop_attrs(), result.drop_attrs(), rtol=1e-5)
-    with pytest.raises(StoreError):
-        run(dataclasses.replace(SMALL, dropout=0.25), store=store, progress=False)
 
 
 def _population(raw, scaled, seeds=40, loss=1.0, crossings=0):
@@ -98,13 +85,6 @@ def test_the_best_rate_is_measured_on_other_seeds_than_it_was_chosen_on():
     verdict = find_claim(CLAIMS, "No learning rate").judge(made)
     assert verdict.n == 20
     assert abs(verdict.effect) < 5
-
-
-def test_diverged_runs_are_left_out():
-    made = _population(_PEAK, _RISE)
-    (_, verdict), *_ = judge(CLAIMS, diverge(made, "test_accuracy", pixels=0, seed=slice(5), learning_rate=2))
-    assert (verdict.status, verdict.n) == ("holds", 35)
-    assert find_best(diverge(made, "test_accuracy", learning_rate=4), "scaled") == 0.316
 
 
 def test_claims_need_the_rates_of_the_tutorial():

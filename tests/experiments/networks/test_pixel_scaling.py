@@ -7,8 +7,6 @@ import pytest
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from experiments.networks.pixel_scaling import CLAIMS, Config, learn, measure_flatness, prepare
-from jaxreg.claims import judge
-from jaxreg.errors import ArgumentError
 from tests.experiments.networks.alone import key
 from tests.populations import population, verdicts
 
@@ -88,8 +86,3 @@ _LOW, _MIDDLE, _HIGH = [80, 60, 40], [60, 80, 60], [40, 70, 90]
 )
 def test_claims(given, expected):
     assert verdicts(CLAIMS, _population(*given)) == expected
-
-
-def test_claims_need_the_rate_of_the_tutorial():
-    with pytest.raises(ArgumentError, match=r"learning_rate = 0\.1: was not tried"):
-        judge(CLAIMS, _population([_LOW] * 3, [_LOW] * 3, 50).isel(learning_rate=[0, 2]))

@@ -4,22 +4,16 @@ import math
 
 import numpy as np
 import pytest
-import xarray as xr
 from scipy.integrate import quad
 
-from experiments.penalties.cross_entropy import CLAIMS, LOSSES, UNITS, Config, flow_time, report, run, table
-from jaxreg.claims import judge
+from experiments.penalties.cross_entropy import CLAIMS, LOSSES, UNITS, Config, flow_time, report, table
+from tests.populations import along, population, verdicts
 
-_SMALL = Config(seeds=60, scales=(1.0, 4.0), steps=3000, networks=20)
-
-
-@pytest.fixture(scope="module")
-def result():
-    return run(_SMALL, progress=False)
+SMALL = Config(seeds=60, scales=(1.0, 4.0), steps=3000, networks=20)
 
 
 def test_the_worked_example_by_hand(result):
-    for epsilon in _SMALL.epsilons:
+    for epsilon in SMALL.epsilons:
         row = result.sel(epsilon=epsilon)
         expected = [-math.log(max(p if y else 1 - p, epsilon)) for p, y in zip((0.9, 0.2, 0.4, 0), (1, 0, 1, 1))]  # noqa: B905
         np.testing.assert_allclose(row["example_loss"], expected, rtol=1e-12)
@@ -61,7 +55,7 @@ def test_escapes_are_a_plain_loop(result):
         for loss in LOSSES:
             z, steps = float(cell["start"]), 0
             assert z < 0
-            while z < 0 and steps <= _SMALL.steps:
+            while z < 0 and steps <= SMALL.steps:
                 p = 1 / (1 + math.exp(-z))
                 z += 0.1 * (1 - p) * (1 if loss == "cross-entropy" else 2 * p * (1 - p))
                 steps += 1
@@ -87,37 +81,36 @@ def test_softmax_and_kinks(result):
 
 
 def _made(sums=(10.0, 10.01), ratio=50, off=1.0, gap=0.0, jumps=(1e-6, 1e-6, 1.0), seeds=400, start=-6.0):
-    cross, squared = 100, 100 * ratio
-    steps = np.broadcast_to([cross, squared], (seeds, 1, 2))
-    return xr.Dataset(
-        {
-            "example_sum": ("epsilon", list(sums)),
-            "start": (("seed", "scale"), np.full((seeds, 1), start)),
-            "escape_steps": (("seed", "scale", "loss"), steps),
-            "exact_time": (("seed", "scale", "loss"), 0.1 * off * steps),
-            "diverged": (("seed", "scale", "loss"), np.zeros((seeds, 1, 2), bool)),
-            "autodiff": (("network", "class"), np.full((seeds, 3), 0.25 + gap)),
-            "formula": (("network", "class"), np.full((seeds, 3), 0.25)),
-            "jump": (("network", "units"), np.broadcast_to(jumps, (seeds, 3))),
-            "steps": 100_000,
-            "learning_rate": 0.1,
-        },
-        {"epsilon": [1e-15, 1e-7], "scale": [4.0], "loss": list(LOSSES), "units": list(UNITS)},
-    )
+    dims = {"epsilon": [1e-15, 1e-7], "seed": seeds, "scale": [4.0], "loss": LOSSES}
+    dims |= {"network": seeds, "class": 3, "units": UNITS}
+    steps = along("loss", [100, 100 * ratio])
+    cells, slopes = ("seed", "scale", "loss"), ("network", "class")
+    means = {
+        "example_sum": (("epsilon",), sums),
+        "start": (cells[:2], start),
+        "escape_steps": (cells, steps),
+        "exact_time": (cells, 0.1 * off * steps),
+        "autodiff": (slopes, 0.25 + gap),
+        "formula": (slopes, 0.25),
+        "jump": (("network", "units"), jumps),
+        "steps": ((), 100_000),
+        "learning_rate": ((), 0.1),
+    }
+    return population(dims, means, runs=("seed", "network"), records=("epsilon", *slopes, "units"))
 
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, ("holds", "holds", "holds", "holds", "holds", "holds", "fails")),
-        ({"sums": (35.0, 17.0)}, ("fails", "holds", "holds", "holds", "holds", "holds", "fails")),
-        ({"ratio": 3, "off": 1.5}, ("holds", "fails", "fails", "holds", "holds", "holds", "fails")),
-        ({"gap": 1e-6}, ("holds", "holds", "holds", "fails", "holds", "holds", "fails")),
-        ({"jumps": (1.0, 1.0, 1e-6)}, ("holds", "holds", "holds", "holds", "fails", "fails", "holds")),
-        ({"start": -2.0}, ("holds", "undecided", "holds", "holds", "holds", "holds", "fails")),
-        ({"seeds": 2}, ("holds", "holds", "undecided", "holds", "undecided", "undecided", "fails")),
+        ({}, "hhhhhhf"),
+        ({"sums": (35.0, 17.0)}, "fhhhhhf"),
+        ({"ratio": 3, "off": 1.5}, "hffhhhf"),
+        ({"gap": 1e-6}, "hhhfhhf"),
+        ({"jumps": (1.0, 1.0, 1e-6)}, "hhhhffh"),
+        ({"start": -2.0}, "huhhhhf"),
+        ({"seeds": 2}, "hhuhuuf"),
     ],
     ids=["as told", "clip matters", "no stall", "softmax wrong", "kinks", "no confident start", "few"],
 )
 def test_claims(settings, expected):
-    assert tuple(verdict.status for _, verdict in judge(CLAIMS, _made(**settings))) == expected
+    assert verdicts(CLAIMS, _made(**settings)) == expected

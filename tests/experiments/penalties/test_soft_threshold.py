@@ -1,27 +1,19 @@
-"""Soft thresholds: minima against a grid and proximal descent, the derived strength, fits on their closed forms."""
+"""Soft thresholds: minima against a refined grid, the derived strength, fits on their closed forms."""
 
 import jax
 import numpy as np
 import pytest
-import xarray as xr
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import ElasticNet, Lasso, Ridge
 
 import jaxreg as jr
-from experiments.penalties.soft_threshold import CLAIMS, FUNCTIONS, Config, run
-from experiments.penalties.soft_threshold.minima import find_critical, minimize_l1
+from experiments.penalties.soft_threshold import CLAIMS, FAMILIES, FUNCTIONS, Config
+from experiments.penalties.soft_threshold.minima import find_critical
 from experiments.penalties.soft_threshold.orthonormal import COLUMNS, ESTIMATORS, shrink
 from jaxreg.claims import judge
-from jaxreg.penalties import soft_threshold
-from tests.experiments.schema import assert_form
-from tests.populations import verdicts
+from tests.populations import population, verdicts
 
-_SMALL = Config(seeds=300, ratios=(0.0, 0.5, 0.95, 1.0, 1.5, 3.0), designs=30)
-
-
-@pytest.fixture(scope="module")
-def result():
-    return run(_SMALL, progress=False).load()
+SMALL = Config(seeds=300, ratios=(0.0, 0.5, 0.95, 1.0, 1.5, 3.0), designs=30)
 
 
 def _random_function(seed, sign):
@@ -30,10 +22,6 @@ def _random_function(seed, sign):
         slope, centre, curvature = np.asarray(jax.random.normal(jr.seeds(300).key(seed), (3,), np.float64))
     curvature = sign * 2 * abs(curvature)
     return np.polynomial.Polynomial([0, slope, (3 * centre**2 + curvature) / 2, -centre, 0.25])
-
-
-def test_the_result_is_what_its_figure_draws(result):
-    assert_form(result, "penalties.soft_threshold")
 
 
 @pytest.mark.parametrize("penalty", ["l1", "l2"])
@@ -57,27 +45,6 @@ def test_minimisers_are_those_of_a_grid_refined_by_brent(result, family, penalty
             np.testing.assert_allclose(found, best.x, atol=2e-5)
 
 
-def test_convex_minima_are_where_proximal_descent_ends(result):
-    functions = np.array([_random_function(seed, 1).deriv().coef for seed in range(20)])
-    strengths = 0.5 * abs(functions[:, 0])
-
-    @jax.jit
-    @jax.vmap
-    def descend(derivative, strength):
-        def step(_, x):
-            return soft_threshold(x - 0.02 * jax.numpy.polyval(derivative[::-1], x), 0.02 * strength)
-
-        return jax.lax.fori_loop(0, 5000, step, jax.numpy.full_like(strength, 0.3))
-
-    for ratio in (0.5, 1.5):
-        with jax.enable_x64(True):
-            ends = np.asarray(descend(jax.numpy.asarray(functions), jax.numpy.asarray(ratio / 0.5 * strengths)))
-        found = result["minimiser"].sel(family="convex", seed=slice(0, 19), ratio=ratio, penalty="l1")
-        np.testing.assert_allclose(found, ends, atol=1e-6)
-        np.testing.assert_array_equal(found == 0, ends == 0)
-        assert (ends == 0).all() == (ratio > 1)
-
-
 @pytest.mark.parametrize("family", ["convex", "not convex"])
 def test_the_derived_strength_separates_zero_from_not(result, family):
     sign = 1 if family == "convex" else -1
@@ -86,7 +53,7 @@ def test_the_derived_strength_separates_zero_from_not(result, family):
     for seed in range(300):
         f = _random_function(seed, sign)
         critical.append(find_critical(f.coef) / abs(f.coef[1]))
-    expected = np.array(_SMALL.ratios) >= np.array(critical)[:, None] * (1 - 1e-12)
+    expected = np.array(SMALL.ratios) >= np.array(critical)[:, None] * (1 - 1e-12)
     np.testing.assert_array_equal(zero, expected)
     if family == "convex":
         np.testing.assert_allclose(critical, 1)
@@ -116,15 +83,6 @@ def test_drawn_minima_are_the_least_of_the_drawn_objectives(result):
     assert (result["minimum"].sel(strength=2.0) == 0).all()
 
 
-def test_a_member_alone_is_that_of_the_population(result):
-    alone = jax.jit(minimize_l1)
-    with jax.enable_x64(True):
-        for name, coefficients in FUNCTIONS.items():
-            for strength in (0.0, 0.5, 2.0):
-                x = float(alone(jax.numpy.asarray(coefficients), jax.numpy.asarray(strength)))
-                np.testing.assert_allclose(x, result["minimum"].sel(function=name, strength=strength), rtol=1e-12)
-
-
 def test_fits_on_orthonormal_designs_are_those_of_scikit_learn_and_of_the_closed_form():
     """The formulas, on a design of this test's own."""
     random = np.random.default_rng(0)
@@ -146,7 +104,7 @@ def test_fits_on_orthonormal_designs_are_those_of_scikit_learn_and_of_the_closed
 
 def test_simulated_fits_lie_on_the_closed_forms(result):
     np.testing.assert_allclose(result["fitted"], result["expected"], atol=1e-12)
-    small = abs(result["z"]) < _SMALL.threshold
+    small = abs(result["z"]) < SMALL.threshold
     assert 0.1 < float(small.mean()) < 0.9
     for name in ("best subset", "lasso", "elastic net"):
         np.testing.assert_array_equal(result["fitted"].sel(estimator=name) == 0, small)
@@ -166,32 +124,21 @@ def test_claims(result):
 
 def _made_up(zeros=1.0, l2=0.5, rises=False, critical=1.5, off=0.0):
     """2000 functions: from |f'(0)| on the share `zeros` is at 0; every other number as asked."""
-    n = 2000
-    minimiser = np.full((2, n, 3, 2), 0.5)
+    minimiser = np.full((2, 2000, 3, 2), l2)
     minimiser[..., 0] = [0.5, 0.25, 0.125]
-    minimiser[:, : int(zeros * n), 1:, 0] = 0
-    minimiser[..., 1] = l2
+    minimiser[:, : int(zeros * 2000), 1:, 0] = 0
     if rises:
         minimiser[:, ::2, 2, 0] = 0.9
-    names = list(ESTIMATORS)
-    return xr.Dataset(
-        {
-            "minimiser": (("family", "seed", "ratio", "penalty"), minimiser),
-            "diverged": (("family", "seed"), np.zeros((2, n), bool)),
-            "minimum": (("function", "strength"), np.where(np.array([0.5, 2.0]) < critical, 0.4, 0)[None]),
-            "critical": ("function", [critical]),
-            "fitted": (("design", "estimator", "column"), np.full((5, 4, 4), off)),
-            "expected": (("design", "estimator", "column"), np.zeros((5, 4, 4))),
-        },
-        {
-            "family": ["convex", "not convex"],
-            "ratio": [0.5, 1.0, 1.5],
-            "penalty": ["l1", "l2"],
-            "function": ["convex"],
-            "strength": [0.5, 2.0],
-            "estimator": names,
-        },
-    )
+    dims = {"family": FAMILIES, "seed": 2000, "ratio": [0.5, 1.0, 1.5], "penalty": ["l1", "l2"]}
+    dims |= {"function": ["convex"], "strength": [0.5, 2.0], "design": 5, "estimator": ESTIMATORS, "column": COLUMNS}
+    fits = ("design", "estimator", "column")
+    means = {
+        "minimiser": (tuple(dims)[:4], minimiser),
+        "minimum": (("function", "strength"), np.where(np.array([0.5, 2.0]) < critical, 0.4, 0)),
+        "fitted": (fits, off),
+        "expected": (fits, 0),
+    }
+    return population(dims, means, records=tuple(dims)[2:])
 
 
 @pytest.mark.parametrize(

@@ -4,25 +4,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import xarray as xr
 from scipy.optimize import minimize
 from sklearn.linear_model import Ridge
 
 import jaxreg as jr
-from experiments.penalties.weight_decay import CLAIMS, PICTURE, PICTURE_DECAY, Config, run
-from experiments.penalties.weight_decay.runs import MOMENTUM, make_problem, minimize_in_box
+from experiments.penalties.weight_decay import CLAIMS, PAIRS, PICTURE, PICTURE_DECAY, Config
+from experiments.penalties.weight_decay.runs import FORMS, MOMENTUM, OPTIMIZERS, make_problem, minimize_in_box
 from jaxreg import randomness
 from jaxreg.claims import judge
-from tests.experiments.schema import assert_form
-from tests.populations import verdicts
+from tests.populations import along, population, verdicts
 
 _make = jax.jit(make_problem, static_argnums=(1, 2))
-_SMALL = Config(seeds=24, ends=6, columns=4, samples=20, steps=40, end_steps=25_000)
-
-
-@pytest.fixture(scope="module")
-def result():
-    return run(_SMALL, progress=False).load()
+SMALL = Config(seeds=24, ends=6, columns=4, samples=20, steps=40, end_steps=25_000)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +28,7 @@ def problem():
     return X, y[:, 0], start[:, 0], rows
 
 
-def test_the_result_is_what_its_figure_draws(result):
-    assert_form(result, "penalties.weight_decay")
+def test_the_strength_from_which_on_descent_diverges(result):
     assert float(result["critical"]) == 20 * (2 / 0.5 - 1)
 
 
@@ -47,7 +39,7 @@ def test_problems_have_the_stated_scale(problem):
 
 def test_descent_is_the_tutorials_formula(result, problem):
     X, y, theta, _ = problem
-    alpha, m = _SMALL.learning_rate, _SMALL.samples
+    alpha, m = SMALL.learning_rate, SMALL.samples
     for strength in result["strength"].values:
         at, sizes, without = theta, [], []
         for _ in range(41):
@@ -67,7 +59,7 @@ def test_every_direction_shrinks_by_its_factor(result):
     np.testing.assert_allclose(result["direction"], result["direction_exact"], rtol=1e-8, atol=1e-10)
     assert float(result["off"].max()) < 1e-11
     one = result.isel(seed=3, strength=1)
-    factor = 1 - _SMALL.learning_rate * (one["eigenvalue"] + float(one["strength"]) / _SMALL.samples)
+    factor = 1 - SMALL.learning_rate * (one["eigenvalue"] + float(one["strength"]) / SMALL.samples)
     moved = one["direction"].diff("step")
     ratio = moved.isel(step=5) / moved.isel(step=4)
     np.testing.assert_allclose(ratio, factor, rtol=1e-6)
@@ -76,7 +68,7 @@ def test_every_direction_shrinks_by_its_factor(result):
 def _train(problem, name, form, rate, steps=40):
     """The optimizers by their formulas, decoupled decay being a factor 1 - w with w = αλ/m before the step."""
     X, y, theta, rows = problem
-    c = _SMALL.strength / _SMALL.samples
+    c = SMALL.strength / SMALL.samples
     memory, square, path = np.zeros(4), np.zeros(4), []
     for k in range(steps):
         slope = X[rows[k]].T @ (X[rows[k]] @ theta - y[rows[k]]) / 8
@@ -95,7 +87,7 @@ def _train(problem, name, form, rate, steps=40):
 
 
 def test_forms_are_apart_as_their_formulas_say(result, problem):
-    for name, rate in zip(("sgd", "momentum", "adam"), _SMALL.comparison_rates, strict=True):
+    for name, rate in zip(("sgd", "momentum", "adam"), SMALL.comparison_rates, strict=True):
         loss = _train(problem, name, "in the loss", rate)
         apart = np.linalg.norm(_train(problem, name, "decoupled", rate) - loss, axis=1) / np.linalg.norm(loss, axis=1)
         found = result["apart"].sel(seed=0, optimizer=name)
@@ -109,7 +101,7 @@ def test_ends_are_those_of_other_solvers(result):
         for place in range(3):
             X, y, _ = map(np.asarray, _make(jr.seeds(6).key(place), 20, 4))
             one = result.sel(problem=place)
-            for solution, alpha in (("ridge", _SMALL.strength), ("weaker ridge", (1 - MOMENTUM) * _SMALL.strength)):
+            for solution, alpha in (("ridge", SMALL.strength), ("weaker ridge", (1 - MOMENTUM) * SMALL.strength)):
                 fit = Ridge(alpha=alpha, fit_intercept=False, tol=1e-12).fit(X, y[:, 0]).coef_
                 np.testing.assert_allclose(one["ridge"].sel(solution=solution), fit, rtol=1e-8)
             for method, solution in (("adam + l2", "ridge"), ("momentum, decoupled", "weaker ridge")):
@@ -118,7 +110,7 @@ def test_ends_are_those_of_other_solvers(result):
                 )
             bound = float(one["bound"])
             least = np.linalg.lstsq(X, y[:, 0], rcond=None)[0]
-            assert bound == pytest.approx(_SMALL.box * abs(least).max())
+            assert bound == pytest.approx(SMALL.box * abs(least).max())
             box = minimize(
                 lambda w, X=X, y=y: ((X @ w - y[:, 0]) ** 2).sum(),
                 np.zeros(4),
@@ -164,39 +156,26 @@ def _made_up(
     off=0.0, grows=0, unhelpful=0, crossing=0, last_crossing=0, beyond=2.0, apart=(0, 0, 0), coupled=0.0, far=0.0
 ):
     """200 problems with norms that fall and are smaller for larger λ, except in as many as are asked for."""
-    n = 200
-    norm = np.multiply.outer(np.ones(n), np.multiply.outer([1.0, 0.8, 0.6], [1.0, 0.5, 0.25]))
+    dims = {"seed": 200, "strength": [0.0, 10.0, 60.0], "step": 3, "made": [1, 2]}
+    dims |= {"optimizer": OPTIMIZERS, "form": FORMS, "pair": [" → ".join(pair) for pair in PAIRS], "problem": 100}
+    norm = np.multiply.outer(np.ones(200), np.multiply.outer([1.0, 0.8, 0.6], [1.0, 0.5, 0.25]))
     norm[:, 2] = [1.0, 1.0, beyond]
-    norm[:crossing, 1, 1] = 2.0
-    norm[:last_crossing, 1, 2] = 2.0
+    norm[:crossing, 1, 1] = norm[:last_crossing, 1, 2] = 2.0
     without = norm[:, :, 1:] * 1.1
     without[:unhelpful] /= 2
-    falls = np.ones((n, 3, 2), bool)
+    falls = np.ones((200, 3, 2), bool)
     falls[:grows, 1, 0] = False
-    distances = np.zeros((n, 3, 3, 2))
-    distances[:, :, 1] = coupled
-    distances[:, :, 2] = np.array(apart)[:, None]
-    pairs = ["adam + l2 → ridge", "momentum, decoupled → weaker ridge", "adamw → box", "adamw → nearest ridge"]
-    return xr.Dataset(
-        {
-            "off": (("seed", "strength"), np.full((n, 3), off)),
-            "norm": (("seed", "strength", "step"), norm),
-            "norm_without": (("seed", "strength", "made"), without),
-            "falls": (("seed", "strength", "made"), falls),
-            "apart": (("seed", "optimizer", "form", "made"), distances),
-            "distance": (("pair", "problem"), np.full((4, 100), far)),
-            "diverged": ("seed", np.zeros(n, bool)),
-            "critical": 50.0,
-        },
-        {
-            "strength": [0.0, 10.0, 60.0],
-            "optimizer": ["sgd", "momentum", "adam"],
-            "form": ["in the loss", "coupled", "decoupled"],
-            "pair": pairs,
-            "step": [0, 1, 2],
-            "made": [1, 2],
-        },
-    )
+    apart = along("optimizer", apart) * along("form", [0, 0, 1]) + coupled * along("form", [0, 1, 0])
+    means = {
+        "off": (("seed", "strength"), off),
+        "norm": (("seed", "strength", "step"), norm),
+        "norm_without": (("seed", "strength", "made"), without),
+        "falls": (("seed", "strength", "made"), falls),
+        "apart": (("seed", "optimizer", "form", "made"), apart),
+        "distance": (("pair", "problem"), far),
+        "critical": ((), 50.0),
+    }
+    return population(dims, means, records=tuple(dims)[1:])
 
 
 @pytest.mark.parametrize(
