@@ -150,7 +150,7 @@ def kept_twice(file: str) -> tuple[str, str]:
 
 def digest_labels(labels: np.ndarray) -> str:
     """What the manifest says of an axis' labels."""
-    return hashlib.blake2b(np.ascontiguousarray(labels).tobytes(), digest_size=16).hexdigest()
+    return hashlib.blake2b(np.ascontiguousarray(labels).view(np.uint8).data, digest_size=16).hexdigest()
 
 
 def _owns_files(place: Place, manifest: Manifest) -> bool:

@@ -105,8 +105,8 @@ def check_axes(catalog: Catalog, axes: Sequence[Axis]) -> None:
 
 def find_positions(axis: Axis, labels: np.ndarray) -> np.ndarray:
     """Where the labels of `axis` stand among the store's `labels`."""
-    asked = axis.labels.astype(labels.dtype)
-    if np.array_equal(asked, labels[: len(asked)]):  # most often
+    asked = axis.labels.astype(labels.dtype, copy=False)
+    if _begin_alike(asked, labels):
         return np.arange(len(asked))
     where = {label: i for i, label in enumerate(label_keys(labels))}
     return np.array([where[label] for label in label_keys(asked)], int)
@@ -157,8 +157,8 @@ def _label_dtype(axis: Axis, length: int) -> np.ndarray:
 
 def _join(axis: Axis, held: np.ndarray) -> np.ndarray:
     """The store's labels, and after them those of `axis` that are new."""
-    asked = axis.labels.astype(held.dtype)
-    if np.array_equal(asked, held[: len(asked)]):
+    asked = axis.labels.astype(held.dtype, copy=False)
+    if _begin_alike(asked, held):
         return held
     known = set(label_keys(held))
     return np.concatenate([held, asked[np.array([label not in known for label in label_keys(asked)], bool)]])
@@ -166,6 +166,8 @@ def _join(axis: Axis, held: np.ndarray) -> np.ndarray:
 
 def _place(axis: Axis, labels: np.ndarray) -> Axis:
     """The axis with the store's labels: its groups' positions in the store, ascending."""
+    if _begin_alike(axis.labels.astype(labels.dtype, copy=False), labels):
+        return dataclasses.replace(axis, labels=labels)
     where = find_positions(axis, labels)
     groups = []
     for group in axis.groups:
@@ -175,6 +177,11 @@ def _place(axis: Axis, labels: np.ndarray) -> Axis:
             placed, traced = placed[order], {name: values[order] for name, values in traced.items()}
         groups.append(Group(placed, group.static, traced))
     return dataclasses.replace(axis, labels=labels, groups=tuple(groups))
+
+
+def _begin_alike(asked: np.ndarray, held: np.ndarray) -> bool:
+    """Whether labels stand where they are asked for, as most often: then nothing need be looked up."""
+    return np.array_equal(asked, held[: len(asked)])
 
 
 def _write_mask(before: Catalog, after: Catalog, name: str, mask: np.ndarray) -> None:

@@ -1,13 +1,14 @@
 """Boxes, tiles and regions: every cell exactly once, nothing else."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxreg.engine.axes import Axis, Group
-from jaxreg.engine.grid import Box, Tile, choose_box, cut_tile, subtract, tile_region, unassigned
+from jaxreg.engine.grid import Box, Rest, Tile, Waiting, choose_box, cut_tile, subtract, tile_region, unassigned
 
 positions = st.lists(st.integers(0, 6), min_size=1, max_size=5, unique=True).map(lambda p: tuple(sorted(p)))
 regions = st.tuples(positions, positions)
@@ -71,3 +72,21 @@ def test_halving_ends_at_one():
     assert seen == [15, 9, 6, 4, 2, 1]
     pieces = list(cut_tile(Tile(0, ((0, 1, 2, 3, 4), (7, 8, 9))), Box((3, 2), 0)))
     assert sum(piece.cells for piece in pieces) == 15
+
+
+def test_tiles_that_wait_take_no_memory_and_those_put_back_come_first():
+    axes = [make_axis("a", 1000), make_axis("b", 1000)]
+    region, done = (tuple(range(1000)),) * 2, ((0, 1, 2, 3, 4), tuple(range(10)))
+    rest = Rest(region, axes, Box((5, 10), None), lambda positions: positions == done)
+    assert sum(1 for _ in rest) == 19_999
+    assert next(iter(rest)).positions == (done[0], tuple(range(10, 20)))
+    tracemalloc.start()
+    waiting, seen = Waiting(rest), 0
+    while waiting:
+        tile = waiting.pop()
+        waiting.put_back([tile, tile])
+        assert waiting.first is waiting.pop() is waiting.pop() is tile
+        seen += 1
+    assert seen == 19_999
+    assert tracemalloc.get_traced_memory()[1] < 500_000  # a list of them: 3 MB
+    tracemalloc.stop()
