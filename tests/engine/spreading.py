@@ -1,16 +1,19 @@
-"""A study that workers share, with files that they write and files that the driver does; one to be killed.
+"""A study that workers share, with files that they write and files that the driver does; how to kill either.
 
 `python spreading.py STORE COUNT WORKERS`: sweep with so many dask workers, those of a scheduler's address, or of "mpi",
 and die within a tenth of a second after so many tasks came back.
 """
 
 import contextlib
+import multiprocessing
 import os
 import random
 import signal
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -22,6 +25,7 @@ import numpy as np  # noqa: E402
 
 import jaxreg as jr  # noqa: E402
 
+SPREADING = Path(__file__)
 DATA = np.linspace(-1, 1, 50, dtype=np.float32)
 AXES = {"seed": jr.seeds(24), "rate": [0.1, 0.3], "power": jr.static([1, 2])}
 SETTINGS = {"args": (DATA,), "dims": {"weight": ("unit",)}, "chunk_size": 8, "progress": False}
@@ -49,6 +53,65 @@ def sweep(store, run=walk, **options):
     return jr.sweep(run, options.pop("axes", AXES), store=store, **SETTINGS | options)
 
 
+def files_of(path):
+    """The bytes of all files but those that hold the manifest, which says when and where."""
+    files = (file for file in Path(path).rglob("*") if file.is_file())
+    named = {str(file.relative_to(path)): file.read_bytes() for file in files}
+    return {name: data for name, data in named.items() if not name.startswith((".zattrs", ".zmetadata", "done/man"))}
+
+
+def make_environment():
+    """That of a process that is to import the tests."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(SPREADING.parents[2]), os.environ.get("PYTHONPATH", "")])}
+
+
+@contextlib.contextmanager
+def make_executor(kind, workers=2):
+    """A pool of so many threads or processes; the test is skipped where the library of its kind is missing."""
+    import pytest
+
+    with contextlib.ExitStack() as stack:
+        if kind == "threads":
+            yield stack.enter_context(ThreadPoolExecutor(workers))
+        elif kind == "spawn":
+            spawn = multiprocessing.get_context("spawn")
+            yield stack.enter_context(ProcessPoolExecutor(workers, spawn))
+        elif kind == "loky":
+            pool = pytest.importorskip("loky").ProcessPoolExecutor(workers)
+            yield pool
+            pool.shutdown()
+        else:
+            dask = pytest.importorskip("dask.distributed")
+            own = dask.LocalCluster(workers, threads_per_worker=1, dashboard_address=None)
+            yield stack.enter_context(dask.Client(stack.enter_context(own))).get_executor()
+
+
+def watch_tasks(notice, patch=setattr):
+    """Call `notice` with the outcome of each task that came back, after it was taken in."""
+    from jaxreg.engine import distribute
+
+    take_in = distribute.Dispatch._take_in
+
+    def watched(self, outcome, number):
+        take_in(self, outcome, number)
+        notice(outcome)
+
+    patch(distribute.Dispatch, "_take_in", watched)
+
+
+def kill_a_worker(monkeypatch, number):
+    """Kill the process that did the task of this number, counted from 1; the list of all that did one."""
+    came = []
+
+    def kill(outcome):
+        came.append(outcome.worker)
+        if len(came) == number:
+            os.kill(int(outcome.worker.split()[1]), signal.SIGKILL)
+
+    watch_tasks(kill, monkeypatch.setattr)
+    return came
+
+
 def main(store: str, count: int, workers: str) -> None:
     """Sweep, and be killed after `count` tasks."""
     from jaxreg.engine import distribute, layout, lease
@@ -57,15 +120,14 @@ def main(store: str, count: int, workers: str) -> None:
     layout.uuid.uuid4 = lambda: layout.uuid.UUID(int=16)  # so that bytes can be compared
     lease.LIFE, lease.BEAT = 3.0, 0.5
     stores.FLUSH_SECONDS = 0.0
-    take_in, left = distribute.Dispatch._take_in, [count]
+    left = [count]
 
-    def counted(self, outcome, number):
-        take_in(self, outcome, number)
+    def kill(outcome):
         left[0] -= 1
         if not left[0]:
             threading.Timer(random.random() / 10, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
-    distribute.Dispatch._take_in = counted  # type: ignore[method-assign]
+    watch_tasks(kill)
     distribute._Pace.learn = lambda self, seconds, tiles: None  # type: ignore[method-assign]
     with contextlib.ExitStack() as stack:
         if workers == "mpi":

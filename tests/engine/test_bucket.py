@@ -7,7 +7,6 @@ import pickle
 import threading
 import time
 import types
-import uuid
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import jax
@@ -25,7 +24,7 @@ from jaxreg.engine.locating import find_place
 from jaxreg.engine.manifest import COPY
 from jaxreg.engine.places import NOTE, PAYLOAD
 from jaxreg.errors import StoreError, StoreWarning
-from tests.engine.test_distribute import files_of
+from tests.engine.spreading import files_of
 
 obstore = pytest.importorskip("obstore")
 from obstore.store import MemoryStore  # noqa: E402
@@ -47,12 +46,6 @@ def brief(monkeypatch):
     monkeypatch.setattr(lease, "LIFE", 0.2)
     monkeypatch.setattr(lease, "BEAT", 0.05)
     monkeypatch.setattr(lease, "_LOOK", 0.01)
-
-
-@pytest.fixture
-def same_id(monkeypatch):
-    """Stores that are bound to one name: their bytes can be compared."""
-    monkeypatch.setattr(layout.uuid, "uuid4", lambda: uuid.UUID(int=16))
 
 
 class Wire:

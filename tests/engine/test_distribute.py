@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import multiprocessing
 import os
 import pickle
 import shutil
@@ -11,7 +10,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +23,7 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.__main__ import verify
-from jaxreg.engine import distribute, execute, layout, worker
+from jaxreg.engine import distribute, execute, worker
 from jaxreg.engine import store as stores
 from jaxreg.engine.arrays import StoredArray
 from jaxreg.engine.axes import Group
@@ -34,51 +33,19 @@ from jaxreg.engine.grid import Box, Tile, cut_tile
 from jaxreg.engine.tracing import trace_program
 from jaxreg.errors import SweepError
 from tests.engine.runs import counted_compilations, draw
-from tests.engine.spreading import AXES, sweep
+from tests.engine.spreading import (
+    AXES,
+    SPREADING,
+    files_of,
+    kill_a_worker,
+    make_environment,
+    make_executor,
+    sweep,
+    watch_tasks,
+)
 
 pytest.importorskip("cloudpickle")
-SPREADING = Path(__file__).with_name("spreading.py")
 RNG = np.random.default_rng(16)
-
-
-@pytest.fixture
-def same_id(monkeypatch):
-    """Stores that are bound to one name: their bytes can be compared."""
-    monkeypatch.setattr(layout.uuid, "uuid4", lambda: uuid.UUID(int=16))
-
-
-@pytest.fixture
-def one_by_one(monkeypatch):
-    """Every task a tile."""
-    monkeypatch.setattr(distribute._Pace, "learn", lambda self, seconds, tiles: None)
-
-
-def files_of(path):
-    """The bytes of all files but those that hold the manifest, which says when and where."""
-    files = (file for file in Path(path).rglob("*") if file.is_file())
-    named = {str(file.relative_to(path)): file.read_bytes() for file in files}
-    return {name: data for name, data in named.items() if not name.startswith((".zattrs", ".zmetadata", "done/man"))}
-
-
-@contextlib.contextmanager
-def make_executor(kind, workers=2):
-    if kind == "threads":
-        with ThreadPoolExecutor(workers) as pool:
-            yield pool
-    elif kind == "spawn":
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            yield pool
-    elif kind == "loky":
-        pool = pytest.importorskip("loky").ProcessPoolExecutor(workers)
-        yield pool
-        pool.shutdown()
-    else:
-        dask = pytest.importorskip("dask.distributed")
-        with (
-            dask.LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster,
-            dask.Client(cluster) as client,
-        ):
-            yield client.get_executor()
 
 
 KINDS = ["threads", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("spawn", "loky", "dask"))]
@@ -106,13 +73,8 @@ def test_every_executor_writes_the_store_of_one_process(kind, tmp_path, same_id,
 
 
 def test_workers_write_what_no_two_tiles_share_and_the_driver_the_rest(tmp_path, monkeypatch, one_by_one):
-    outcomes, take_in = [], distribute.Dispatch._take_in
-
-    def noted(self, outcome, number):
-        outcomes.append(outcome)
-        take_in(self, outcome, number)
-
-    monkeypatch.setattr(distribute.Dispatch, "_take_in", noted)
+    outcomes = []
+    watch_tasks(outcomes.append, monkeypatch.setattr)
     with ThreadPoolExecutor(2) as pool:
         sweep(tmp_path / "s.zarr", executor=pool)
     assert len(outcomes) == 12
@@ -415,7 +377,7 @@ if __name__ == "__main__":
         print(jr.sweep(descend, axes, args=(points,), executor=pool, progress=False).final.shape)
 """
     file = Path(os.environ.get("TMPDIR", "/tmp")) / f"driver-{uuid.uuid4().hex}.py"
-    own = _with_path() | {"JAX_PLATFORMS": "cpu"}  # of the workers, which have only this
+    own = make_environment() | {"JAX_PLATFORMS": "cpu"}  # of the workers, which have only this
     try:
         file.write_text(code)
         done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, env=own)
@@ -424,29 +386,12 @@ if __name__ == "__main__":
     assert done.stdout.strip() == "(10, 2)", done.stderr[-2000:]
 
 
-def _with_path():
-    root = str(Path(__file__).parents[2])
-    return os.environ | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
-
-
 @pytest.mark.slow
 def test_a_killed_worker_costs_its_task(tmp_path, same_id, one_by_one, monkeypatch):
-    dask = pytest.importorskip("dask.distributed")
-    take_in, came = distribute.Dispatch._take_in, []
-
-    def counted(self, outcome, number):
-        take_in(self, outcome, number)
-        came.append(outcome.worker)
-        if len(came) == 3:
-            os.kill(int(outcome.worker.split()[1]), signal.SIGKILL)
-
-    monkeypatch.setattr(distribute.Dispatch, "_take_in", counted)
+    came = kill_a_worker(monkeypatch, 3)
     sweep(tmp_path / "one.zarr")
-    with (
-        dask.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
-        dask.Client(cluster) as client,
-    ):
-        sweep(tmp_path / "dask.zarr", executor=client.get_executor())
+    with make_executor("dask") as pool:
+        sweep(tmp_path / "dask.zarr", executor=pool)
     assert len(came) == 12
     assert files_of(tmp_path / "dask.zarr") == files_of(tmp_path / "one.zarr")
     came.clear()
@@ -463,7 +408,7 @@ def test_a_killed_worker_costs_its_task(tmp_path, same_id, one_by_one, monkeypat
 def test_mpi_writes_the_store_of_one_process(tmp_path, same_id):
     run = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     command = [str(run), "-n", "3", sys.executable, "-m", "mpi4py.futures", str(SPREADING), str(tmp_path / "mpi.zarr")]
-    done = subprocess.run([*command, "0", "mpi"], capture_output=True, text=True, env=_with_path(), timeout=120)
+    done = subprocess.run([*command, "0", "mpi"], capture_output=True, text=True, env=make_environment(), timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     sweep(tmp_path / "one.zarr")
     assert files_of(tmp_path / "mpi.zarr") == files_of(tmp_path / "one.zarr")
@@ -474,13 +419,13 @@ def test_a_killed_driver_goes_on_with_more_workers(tmp_path):
     pytest.importorskip("dask.distributed")
     store = tmp_path / "s.zarr"
     command = [sys.executable, str(SPREADING), str(store)]
-    killed = subprocess.run([*command, "5", "2"], capture_output=True, text=True, env=_with_path())
+    killed = subprocess.run([*command, "5", "2"], capture_output=True, text=True, env=make_environment())
     assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
     code, lines = verify(str(store))
     assert code == 3, lines
     with xr.open_zarr(store, chunks=None) as plain:
         assert 0 < plain.done.sum() < plain.done.size
-    again = subprocess.run([*command, "0", "3"], capture_output=True, text=True, env=_with_path())
+    again = subprocess.run([*command, "0", "3"], capture_output=True, text=True, env=make_environment())
     assert again.returncode == 0, again.stderr[-2000:]
     assert verify(str(store))[0] == 0
     xr.testing.assert_identical(sweep(store).load().drop_attrs(), sweep(None).drop_attrs())

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import urllib.request
-import uuid
 
 import numpy as np
 import pytest
@@ -17,10 +16,18 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.__main__ import verify
-from jaxreg.engine import distribute, layout, lease
+from jaxreg.engine import lease
 from jaxreg.engine.locating import find_place
-from tests.engine.spreading import AXES, sweep, walk_twice
-from tests.engine.test_distribute import SPREADING, _with_path, files_of, make_executor
+from tests.engine.spreading import (
+    AXES,
+    SPREADING,
+    files_of,
+    kill_a_worker,
+    make_environment,
+    make_executor,
+    sweep,
+    walk_twice,
+)
 
 obstore = pytest.importorskip("obstore")
 pytest.importorskip("moto")
@@ -68,9 +75,8 @@ def bucket(server, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def same_id(monkeypatch):
-    """Stores that are bound to one name: their bytes can be compared."""
-    monkeypatch.setattr(layout.uuid, "uuid4", lambda: uuid.UUID(int=16))
+def brief(same_id, monkeypatch):
+    """Bytes can be compared; leases that nobody renews end soon."""
     monkeypatch.setattr(lease, "LIFE", 3.0)
     monkeypatch.setattr(lease, "BEAT", 0.5)
 
@@ -86,8 +92,7 @@ def objects_of(url):
 
 
 @pytest.mark.parametrize("kind", [None, "dask"])
-def test_requests_are_few_and_bytes_those_of_a_folder(kind, bucket, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(distribute._Pace, "learn", lambda self, seconds, tiles: None)  # every task a tile
+def test_requests_are_few_and_bytes_those_of_a_folder(kind, bucket, server, tmp_path, one_by_one, monkeypatch):
     monkeypatch.setattr(lease, "BEAT", 8.0)
     sweep(tmp_path / "s.zarr", walk_twice, axes=TILES)
     server.counts.clear()
@@ -100,17 +105,8 @@ def test_requests_are_few_and_bytes_those_of_a_folder(kind, bucket, server, tmp_
     assert verify(bucket)[0] == 0
 
 
-def test_a_killed_worker_costs_its_task(bucket, tmp_path, monkeypatch):
-    monkeypatch.setattr(distribute._Pace, "learn", lambda self, seconds, tiles: None)
-    take_in, came = distribute.Dispatch._take_in, []
-
-    def counted(self, outcome, number):
-        take_in(self, outcome, number)
-        came.append(outcome.worker)
-        if len(came) == 3:
-            os.kill(int(outcome.worker.split()[1]), signal.SIGKILL)
-
-    monkeypatch.setattr(distribute.Dispatch, "_take_in", counted)
+def test_a_killed_worker_costs_its_task(bucket, tmp_path, one_by_one, monkeypatch):
+    came = kill_a_worker(monkeypatch, 3)
     sweep(tmp_path / "s.zarr")
     with make_executor("dask") as pool:
         sweep(bucket, executor=pool)
@@ -120,14 +116,14 @@ def test_a_killed_worker_costs_its_task(bucket, tmp_path, monkeypatch):
 
 def test_a_killed_driver_goes_on_with_more_workers(bucket, tmp_path):
     command = [sys.executable, str(SPREADING), bucket]
-    killed = subprocess.run([*command, "5", "2"], capture_output=True, text=True, env=_with_path())
+    killed = subprocess.run([*command, "5", "2"], capture_output=True, text=True, env=make_environment())
     assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
     whole = sweep(tmp_path / "s.zarr").load()
     with xr.open_zarr(find_place(bucket).to_zarr(), chunks=None) as plain:
         done = plain.done.values
         assert 0 < done.sum() < done.size
         np.testing.assert_array_equal(plain.weight.values[done], whole.weight.values[done])
-    again = subprocess.run([*command, "0", "3"], capture_output=True, text=True, env=_with_path())
+    again = subprocess.run([*command, "0", "3"], capture_output=True, text=True, env=make_environment())
     assert again.returncode == 0, again.stderr[-2000:]
     assert objects_of(bucket) == files_of(tmp_path / "s.zarr")
     assert verify(bucket)[0] == 0
@@ -154,7 +150,7 @@ def test_kills_at_random(where, bucket, tmp_path):
                 client.wait_for_workers(2)  # that of the last kill may be starting still
                 worker = list(client.run(os.getpid).values())[trial // 2 % 2]
                 threading.Timer(moments.uniform(4, 12), os.kill, (worker, signal.SIGKILL)).start()
-            killed = subprocess.run(command, capture_output=True, text=True, env=_with_path())
+            killed = subprocess.run(command, capture_output=True, text=True, env=make_environment())
             assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
             with xr.open_zarr(find_place(store).to_zarr(), chunks=None) as plain:
                 done = plain.done.values

@@ -18,9 +18,11 @@ def settings():
     held = {name: getattr(jax.config, name) for name in _SETTINGS}
     jax.config.update("jax_compilation_cache_dir", None)
     jax.config.update("jax_enable_compilation_cache", True)
+    compiled.compilation_cache.reset_cache()
     yield lambda: {name: getattr(jax.config, name) for name in _SETTINGS}
     for name, value in held.items():
         jax.config.update(name, value)
+    compiled.compilation_cache.reset_cache()
 
 
 def _calculate():
@@ -61,7 +63,6 @@ def test_a_folder_that_jax_was_told_is_used_as_it_is(tmp_path, settings):
         assert settings() == before
         _calculate()
     assert not (tmp_path / "other").exists()
-    compiled.compilation_cache.reset_cache()
 
 
 def test_what_was_used_longest_ago_goes_first(tmp_path, monkeypatch):
