@@ -15,6 +15,7 @@ import pytest
 
 import jaxreg as jr
 from jaxreg.study.catalogue import list_modules
+from tests.marks import slow
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -97,7 +98,9 @@ class _Data(tuple):
     x_train, y_train, x_test, y_test = (property(lambda self, i=i: self[i]) for i in range(4))
 
 
-@pytest.mark.parametrize("code", blocks(DOCS / "models.md", "python"), ids=["linen", "nnx", "penalties"])
+@pytest.mark.parametrize(
+    "code", [slow(blocks(DOCS / "models.md", "python")[0], id="linen"), *blocks(DOCS / "models.md", "python")[1:]]
+)
 def test_a_model_of_ones_own_is_a_population_in_25_lines(code, monkeypatch):
     lines = [line for line in code.splitlines() if line.strip()]
     assert len(lines) <= 25

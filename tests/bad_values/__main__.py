@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from jaxreg.errors import JaxregError
 from jaxreg.nets import History
+from jaxreg.study.compiled import keep_programs
 from tests.bad_values.calls import CALLS, METHODS, call_of
 from tests.bad_values.values import is_finite, make, recipes
 
@@ -127,4 +128,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with keep_programs():
+        main()

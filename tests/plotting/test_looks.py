@@ -106,9 +106,7 @@ def test_saved_bytes_depend_on_the_figure_alone(tmp_path, monkeypatch):
 
 def test_saved_bytes_are_those_of_another_process(tmp_path):
     here = plotting.save(_draw(), tmp_path / "here")
-    program = (
-        f"import runpy; runpy.run_path({__file__!r})['plotting'].save(runpy.run_path({__file__!r})['_draw'](), 'there')"
-    )
+    program = f"import runpy; own = runpy.run_path({__file__!r}); own['plotting'].save(own['_draw'](), 'there')"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONHASHSEED": "7"}
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
     for path in here:
