@@ -161,6 +161,9 @@ def _measure(
     check_kind("axes", axes, Axes, "Give matplotlib's Axes")
     check_kind("runs", runs, xr.Dataset, "Give a study's dataset, or a part of it")
     for argument, word in (("name", name), *(("x", x) for x in over)):
+        if isinstance(word, str) and word in runs.dims and word not in runs:
+            remedy = f"Give it some: runs.assign_coords({word}=range(1, {runs.sizes[word] + 1}))"
+            raise ArgumentError(argument, word, "is a dimension without labels", remedy)
         if not isinstance(word, str) or word not in runs:
             raise ArgumentError(argument, word, "is no variable of the runs", f"Known: {', '.join(map(str, runs))}")
     check_kind("looks", looks, (Mapping, type(None)), "Give a dict of settings for each method")

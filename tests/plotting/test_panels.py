@@ -85,6 +85,7 @@ def test_what_cannot_be_drawn_is_refused_by_name(axes, runs):
     for arguments, name in (
         ({"name": "los"}, "name = 'los'"),
         ({"x": "epoch"}, "x = 'epoch'"),
+        ({"x": "learning_rate", "runs": runs.drop_vars("learning_rate")}, r"without labels.*range\(1, 4\)\)"),
         ({"looks": None}, "runs = .*no dimension of methods"),
         ({"runs": runs.sel(optimizer="sgd")}, "runs = .*one dimension of methods"),
     ):
