@@ -1,6 +1,9 @@
 """The notebooks run from top to bottom, in little; what they show is small and without warnings."""
 
+import importlib.util
 import json
+import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -50,3 +53,19 @@ def test_what_is_shown(name):
     assert "IProgress" not in shown
     assert len(shown) < 200_000
     assert "image/png" in shown or name == "hypergradients"
+
+
+def test_where_jaxreg_is_missing_a_wheel_beside_the_notebook_is_installed_and_jax_is_kept(tmp_path, monkeypatch):
+    (install,) = {"".join(_read(name)[1]["source"]) for name in _NAMES}  # the same in all of them
+    called = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(subprocess, "run", lambda command, check: called.append(command))
+    with pytest.raises(ModuleNotFoundError, match="upload its wheel"):
+        exec(install.replace('SOURCE = "git+', 'SOURCE = "" and "'), {})
+    (tmp_path / "jaxreg-0.1.0-py3-none-any.whl").touch()
+    exec(install.replace('SOURCE = "git+', 'SOURCE = "" and "'), {})
+    assert called[0][1:] == [
+        *("-m", "pip", "install", "-q", "jaxreg-0.1.0-py3-none-any.whl"),
+        *(f"{name}=={version(name)}" for name in ("jax", "jaxlib")),
+    ]

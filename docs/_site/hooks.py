@@ -23,6 +23,7 @@ _FETCHED = re.compile(
     r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["']?https?:[^>]*>|<link\b[^>]*href=["']?https?:[^>]*>"""
 )
 _PICTURE = re.compile(r"<img\b[^>]*>")
+_PRIVATE = re.compile(r'<span class="n">(_[A-Z][a-z]\w*)</span>')
 _LOG = logging.getLogger("mkdocs.jaxreg")
 _OUTSIDE = {  # links as the repository has them, and where the site has the same
     "](../paper_figures/gallery/": "](kept/",
@@ -67,9 +68,11 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def on_post_page(output: str, page: Page, **_: Any) -> str:
-    """Warn, which ends a strict build, of what would be fetched from elsewhere, and of pictures that say nothing."""
+    """Warn, which ends a strict build, of what would be fetched from elsewhere, private types, silent pictures."""
     for found in _FETCHED.findall(output):
         _LOG.warning("%s is fetched from elsewhere: %s", page.file.src_uri, found)
+    for found in _PRIVATE.findall(output) if page.file.src_uri.startswith("api/") else ():
+        _LOG.warning("%s has a type that nobody knows: %s", page.file.src_uri, found)
     for found in _PICTURE.findall(output):
         if not re.search(r'alt="[^"]+"', found):
             _LOG.warning("%s has a picture without a text: %s", page.file.src_uri, found)
