@@ -107,7 +107,9 @@ class Team:
             with as_store_error(store.place):
                 store.place.write({name: self._payload})
         self.order = dataclasses.replace(
-            self.order, store=(store.place, store.store_id, store.read_token()), name=name if is_large else None
+            self.order,
+            store=(worker.Parcel(store.place), store.store_id, store.read_token()),
+            name=name if is_large else None,
         )
         try:
             yield dispatch

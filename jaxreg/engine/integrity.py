@@ -121,14 +121,9 @@ def _examine_metadata(catalog: Catalog, found: Findings) -> None:
     expected = metadata_files(catalog.manifest)
     own = [m for m in read_manifests(catalog.place) if m["id"] == catalog.store_id]
     states = [metadata_files(manifest) for manifest in own]
-    for name, data in expected.items():
-        held, problem = b"", "is not what was written there"
-        try:
-            held = catalog.place.read(name)
-        except FileNotFoundError:
-            problem = _MISSING
-        except DamageError as error:
-            problem = str(error)
+    for (name, data), (held, problem) in zip(
+        expected.items(), in_threads(functools.partial(_read_or_say, catalog), expected), strict=True
+    ):
         if name.rpartition("/")[0] in found.folders:
             found.restored[name] = data
             continue
@@ -136,6 +131,16 @@ def _examine_metadata(catalog: Catalog, found: Findings) -> None:
             found.damage.append(Damage(name, problem))
         if held != data:
             found.restored[name] = data
+
+
+def _read_or_say(catalog: Catalog, name: str) -> tuple[bytes, str]:
+    """The bytes of a metadata file, and what is wrong with it if they are not what was written."""
+    try:
+        return catalog.place.read(name), "is not what was written there"
+    except FileNotFoundError:
+        return b"", _MISSING
+    except DamageError as error:
+        return b"", str(error)
 
 
 def _examine_kept(catalog: Catalog, array: StoredArray, found: Findings) -> None:
@@ -154,15 +159,23 @@ def _read_done(catalog: Catalog, found: Findings) -> tuple[np.ndarray, dict[tupl
     """The cells marked done, and which files of `done` do not say."""
     done = catalog.arrays["done"]
     claimed, unread = np.zeros_like(found.held), {}
-    for index in done.indices(catalog.sizes):
+
+    def read(index: tuple[int, ...]) -> str:
         try:
             part = claimed[done.window(index)]
             part[...] = catalog.read(done, index).values[tuple(map(slice, part.shape))]
         except FileNotFoundError:
-            unread[index] = _MISSING
+            return _MISSING
         except DamageError as error:
-            unread[index] = str(error)
-            found.damage.append(Damage(f"done/{file_key(index)}", str(error)))
+            return str(error)
+        return ""
+
+    indices = list(done.indices(catalog.sizes))
+    for index, problem in zip(indices, in_threads(read, indices, threads=_READERS), strict=True):
+        if problem:
+            unread[index] = problem
+        if problem not in ("", _MISSING):
+            found.damage.append(Damage(f"done/{file_key(index)}", problem))
     return claimed, unread
 
 

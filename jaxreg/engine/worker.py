@@ -62,8 +62,35 @@ class Order:
     settings: dict[str, Any]
     precision: dict[str, Any]
     versions: dict[str, str]
-    store: tuple[Place, str, str] | None = None  # its id, and the token of who writes it
+    store: "tuple[Parcel, str, str] | None" = None  # its id, and the token of who writes it
     name: str | None = None  # of the study's file in the store
+
+
+@dataclasses.dataclass(frozen=True)
+class Parcel:
+    """A store's place, which a worker of another process opens within a task: then what is not installed is named."""
+
+    place: Place | None
+    data: bytes = b""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Its pickle, within another."""
+        return Parcel, (None, self.data or pickle.dumps(self.place))
+
+    def open(self) -> Place:
+        """The place; StoreError where something that it needs is missing."""
+        if self.place is not None:
+            return self.place
+        try:
+            place: Place = pickle.loads(self.data)
+        except Exception as error:
+            raise StoreError(
+                "store",
+                name_worker(),
+                f"cannot open it ({type(error).__name__}: {error})",
+                "Install there what is installed here, such as 'jaxreg[cloud]'",
+            ) from error
+        return place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,10 +185,9 @@ def compute(work: "_Work", job: Job) -> Outcome:
 class _Work:
     """A sweep that is open in this process: its study, devices, programs and store."""
 
-    def __init__(self, study: Study, store: tuple[Place, str, str] | None) -> None:
+    def __init__(self, study: Study, catalog: Catalog | None, token: str) -> None:
         self.study, self.bench = study, Bench(study.args)
-        self.catalog = None if store is None else _open_store(*store[:2])
-        self._token = "" if store is None else store[2]
+        self.catalog, self._token = catalog, token
         self.programs: list[Program | None] = [None] * len(study.programs)
         self._execution = Execution(
             self.programs, self.bench.args, self.bench.mesh, lambda positions, block: None, Tally(), Report(False), {}
@@ -266,11 +292,14 @@ def _find(order: Order) -> "_Work | None":
     work = _open.pop(order.token, None)
     if work is None:
         payload = order.payload
-        if order.store is not None and order.name is not None:
-            payload = _read_payload(order.store[0], order.name)
+        parcel, store_id, token = order.store or (None, "", "")
+        place = None if parcel is None else parcel.open()
+        if place is not None and order.name is not None:
+            payload = _read_payload(place, order.name)
         if payload is None:
             return None
-        work = _Work(_load(payload, order.digest), order.store)
+        study = _load(payload, order.digest)
+        work = _Work(study, None if place is None else _open_store(place, store_id), token)
     _open[order.token] = work
     while len(_open) > _MOST_OPEN:
         _open.popitem(last=False)

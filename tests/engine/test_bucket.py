@@ -4,6 +4,7 @@ import collections
 import functools
 import json
 import pickle
+import sys
 import threading
 import time
 import types
@@ -471,6 +472,17 @@ def test_a_worker_that_may_not_write_is_named(bucket, monkeypatch):
     monkeypatch.setattr(Bucket, "write_if", refuse)
     with ThreadPoolExecutor(1) as pool, pytest.raises(StoreError, match=r"cannot be written by process \d+ on .*403"):
         small(bucket, executor=pool)
+
+
+def test_a_worker_that_lacks_obstore_is_named(monkeypatch):
+    place = find_place("s3://bucket/s.zarr")
+    sent = pickle.dumps(worker.Parcel(place))
+    assert str(pickle.loads(sent).open()) == str(place)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("obstore", "_obstore")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    parcel = pickle.loads(sent)  # as the executor does, outside of a task
+    with pytest.raises(StoreError, match=r"process \d+ .*cannot open it \(ModuleNotFoundError: .*obstore"):
+        parcel.open()
 
 
 REFUSED = {
