@@ -13,7 +13,7 @@ import numcodecs
 import numpy as np
 
 from jaxreg.engine.outputs import padding_value
-from jaxreg.engine.sealing import seal, unseal
+from jaxreg.engine.sealing import Data, seal, unseal
 
 _CODEC = numcodecs.Zstd(level=1, checksum=True)
 _PLAIN = numcodecs.Zstd(level=-1, checksum=True)  # any reader's as well: finds what is repeated, at six times the speed
@@ -78,7 +78,7 @@ class StoredArray:
         padding = padding_value(self.dtype) if self.dtype.kind != "U" else ""
         return Piece(np.full(self.chunks, padding, self.dtype), np.zeros(self.chunks[: self.cells], bool))
 
-    def pack(self, piece: Piece, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray]) -> bytes:
+    def pack(self, piece: Piece, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray]) -> Data:
         """The bytes of the file at `index` of the store with this id, sealed."""
         # The labels bound are those that the file's cells have by now: a store only ever adds labels.
         counts = [

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from jaxreg.engine.lease import hold_lease
 from jaxreg.engine.places import NOTE, PAYLOAD, Hold, Place, Sign, silent
-from jaxreg.engine.sealing import LARGEST, DamageError, in_threads
+from jaxreg.engine.sealing import LARGEST, DamageError, Data, in_threads, joined
 from jaxreg.errors import StoreError
 
 try:
@@ -74,16 +74,16 @@ class Bucket:
                 raise DamageError("is larger than what was written there")
             return bytes(found.bytes()), _sign(found.meta)
 
-    def write(self, files: Mapping[str, bytes]) -> None:
+    def write(self, files: Mapping[str, Data]) -> None:
         """Put each object whole: the first and the last by themselves, the others a few at once."""
         for batch in _batches(files):
-            in_threads(self._put, batch, map(files.__getitem__, batch))
+            in_threads(lambda name: self._put(name, joined(files[name])), batch)
 
-    def write_if(self, files: Mapping[str, bytes], seen: MutableMapping[str, Sign]) -> None:
+    def write_if(self, files: Mapping[str, Data], seen: MutableMapping[str, Sign]) -> None:
         """The same for objects that are as they were seen, or hold these bytes."""
 
         def put(name: str) -> None:
-            seen[name] = self.put_seen(name, files[name], seen[name])
+            seen[name] = self.put_seen(name, joined(files[name]), seen[name])
 
         for batch in _batches(files):
             in_threads(put, batch)
@@ -189,7 +189,7 @@ class _Held(Bucket):
     was_empty: bool = dataclasses.field(default=False, compare=False)  # what we did not put is not there
     seen: dict[str, Sign] = dataclasses.field(default_factory=dict, compare=False)
 
-    def write(self, files: Mapping[str, bytes]) -> None:
+    def write(self, files: Mapping[str, Data]) -> None:
         """Put each object whole, on that condition; not data for workers: it is put in parts, which know none."""
         if any(name.startswith(PAYLOAD) for name in files):
             self.check()
@@ -239,7 +239,7 @@ def open_url(url: str) -> Bucket:
         raise StoreError("store", url, f"cannot be opened ({_first_line(error)})", remedy) from error
 
 
-def _batches(files: Mapping[str, bytes]) -> list[list[str]]:
+def _batches(files: Mapping[str, Data]) -> list[list[str]]:
     """The names to put one batch after the other: the first, those between, the last."""
     names = list(files)
     return [names[:1], names[1:-1], names[1:][-1:]]

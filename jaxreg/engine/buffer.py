@@ -11,7 +11,7 @@ from jaxreg.engine.grid import Region
 from jaxreg.engine.integrity import write_done
 from jaxreg.engine.memory import region_index
 from jaxreg.engine.places import Sign
-from jaxreg.engine.sealing import DamageError, in_threads
+from jaxreg.engine.sealing import DamageError, Data, in_threads
 
 KEPT_BYTES = 2**27  # of files that are not full and will be written again
 FileName = tuple[str, tuple[int, ...]]  # its array, and its place in it
@@ -40,13 +40,13 @@ class Pieces:
             for part in array.split(parts):
                 self._fill_file(array, part, values[outer(part.of_block, values.shape)])
 
-    def pack(self) -> dict[str, bytes]:
+    def pack(self) -> dict[str, Data]:
         """The files that changed, sealed."""
         changed = sorted(self._changed)
         files = (self.catalog.file(self.catalog.arrays[name], index) for name, index in changed)
         return dict(zip(files, in_threads(self._pack, *zip(*changed, strict=True)), strict=True))
 
-    def _pack(self, name: str, index: tuple[int, ...]) -> bytes:
+    def _pack(self, name: str, index: tuple[int, ...]) -> Data:
         piece, labels = self._pieces[name, index], self.catalog.labels
         assert piece is not None  # it was filled
         return self.catalog.arrays[name].pack(piece, self.catalog.store_id, index, labels)

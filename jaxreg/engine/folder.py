@@ -13,7 +13,17 @@ from pathlib import Path
 from jaxreg.engine.lock import hold_folder, hold_lock, leave_note
 from jaxreg.engine.manifest import GROUP
 from jaxreg.engine.places import Hold, Place, Sign, silent
-from jaxreg.engine.sealing import LARGEST, PARTIAL, DamageError, make_room, read_plain, sync_folder, write_files
+from jaxreg.engine.sealing import (
+    LARGEST,
+    PARTIAL,
+    DamageError,
+    Data,
+    joined,
+    make_room,
+    read_plain,
+    sync_folder,
+    write_files,
+)
 
 AS_IT_IS = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
 _ATTEMPTS = 20
@@ -45,11 +55,11 @@ class Folder:
         """The bytes of a plain file."""
         return read_plain(self.path / name, most)
 
-    def write(self, files: Mapping[str, bytes]) -> None:
+    def write(self, files: Mapping[str, Data]) -> None:
         """Replace each file whole, in this order; folders are not made: one that is gone is an error."""
         write_files({self.path / name: data for name, data in files.items()})
 
-    def write_if(self, files: Mapping[str, bytes], seen: MutableMapping[str, Sign]) -> None:
+    def write_if(self, files: Mapping[str, Data], seen: MutableMapping[str, Sign]) -> None:
         """The same for files that are as they were seen, or hold these bytes."""
         for name, data in files.items():
             if self.sign(name) != seen[name] and not self._holds(name, data):
@@ -152,9 +162,9 @@ class Folder:
         """What zarr and xarray open."""
         return self.path
 
-    def _holds(self, name: str, data: bytes) -> bool:
+    def _holds(self, name: str, data: Data) -> bool:
         try:
-            return self.read(name) == data
+            return self.read(name) == joined(data)
         except (FileNotFoundError, DamageError):
             return False
 

@@ -10,7 +10,7 @@ from jaxreg.engine.arrays import StoredArray, file_key
 from jaxreg.engine.catalog import Catalog, kept_twice
 from jaxreg.engine.manifest import metadata_files, read_assignments, read_manifests
 from jaxreg.engine.memory import region_index
-from jaxreg.engine.sealing import DamageError, in_threads
+from jaxreg.engine.sealing import DamageError, Data, in_threads
 
 _MISSING = "is missing"
 _READERS = 4  # threads: digests and reading overlap, and files of a gigabyte are few in memory
@@ -35,7 +35,7 @@ class Findings:
     damage: list[Damage]
     held: np.ndarray  # cells whose outputs are all there
     lost: np.ndarray  # cells that were marked done and are not there
-    restored: dict[str, bytes]  # metadata and what is kept twice, as it must be
+    restored: dict[str, Data]  # metadata and what is kept twice, as it must be
     dropped: list[str]  # files of outputs that hold nothing to be believed
     folders: list[str]  # arrays' folders that are not there
     unmarked: list[tuple[int, ...]]  # files of `done` that must be written

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from jaxreg.engine.sealing import LARGEST, PARTIAL, DamageError
+from jaxreg.engine.sealing import LARGEST, PARTIAL, DamageError, Data
 from jaxreg.errors import StoreError
 
 BEGUN = ".creating"  # in a place that was there before its store, until that is whole
@@ -54,10 +54,10 @@ class Place(Protocol):
     def read(self, name: str, most: int | None = LARGEST) -> bytes:
         """The bytes of a file; DamageError where something else than a file of at most so many bytes is there."""
 
-    def write(self, files: Mapping[str, bytes]) -> None:
+    def write(self, files: Mapping[str, Data]) -> None:
         """Write each file whole: the first of them first, the last of them last; they are durable when this returns."""
 
-    def write_if(self, files: Mapping[str, bytes], seen: MutableMapping[str, Sign]) -> None:
+    def write_if(self, files: Mapping[str, Data], seen: MutableMapping[str, Sign]) -> None:
         """The same, each file only if it is as it was `seen`, or these bytes; what it is then is put there.
 
         Writers of the same file need not know of each other.

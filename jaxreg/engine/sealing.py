@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 Result = TypeVar("Result")
+Data = bytes | tuple[bytes, ...]
+"""What a file is to hold, perhaps in parts: joining long ones takes as long as compressing them."""
 PARTIAL = ".partial"
 LARGEST = 2**31  # bytes; no file of a store is larger
 _FIRST, _SECOND = 0x184D2A50, 0x184D2A51  # begin frames that decoders of zstd pass over (RFC 8878, section 3.1.2)
@@ -24,7 +26,7 @@ class DamageError(Exception):
     """A file is not what was written there; the message says how, as the end of a sentence."""
 
 
-def write_files(files: Mapping[Path, bytes], mark: str = "") -> None:
+def write_files(files: Mapping[Path, Data], mark: str = "") -> None:
     """Replace each file whole, in this order; when this returns, a power cut does not undo it.
 
     Each is written beside its place, synced, and renamed: readers see the old or the new bytes, and a symlink at
@@ -106,14 +108,19 @@ def sync_folder(folder: Path) -> None:
             os.close(number)
 
 
-def seal(frame: bytes, note: bytes, binding: bytes) -> bytes:
+def joined(data: Data) -> bytes:
+    """The bytes of a file in one piece."""
+    return data if isinstance(data, bytes) else b"".join(data)
+
+
+def seal(frame: bytes, note: bytes, binding: bytes) -> tuple[bytes, bytes]:
     """A zstd frame, followed by a `note` on what it holds and two digests: of where it belongs, and of the whole file.
 
     The seal is a skippable frame: readers of zarr see the data alone.
     """
     head = struct.pack("<II", _SECOND, len(note) + 4 + 2 * _DIGEST)
     rest = b"".join([head, note, struct.pack("<I", len(note)), digest(binding)])
-    return b"".join([frame, rest, _digest_whole(frame, rest)])  # a frame may be long: copied once
+    return frame, rest + _digest_whole(frame, rest)
 
 
 def unseal(data: bytes, bind: Callable[[bytes, bool], bytes]) -> tuple[memoryview, bytes]:
@@ -156,9 +163,9 @@ def _digest_whole(frame: bytes | memoryview, rest: bytes | memoryview) -> bytes:
     return digest(struct.pack("<QI", len(frame), zlib.crc32(frame)), rest)
 
 
-def _write_new(path: Path, data: bytes) -> None:
+def _write_new(path: Path, data: Data) -> None:
     path.unlink(missing_ok=True)
     with path.open("xb") as file:
-        file.write(data)
+        file.writelines([data] if isinstance(data, bytes) else data)
         file.flush()
         os.fsync(file.fileno())
