@@ -1,7 +1,7 @@
 """Loss and accuracy of a classifier over a whole data set, in blocks that stay in a CPU's cache."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -117,14 +117,17 @@ def choose_block(predict: Callable[..., Any], *like: Any) -> int:
     >>> choose_block(lambda x: x.repeat(1000, -1), jax.ShapeDtypeStruct((1, 1000), jnp.float32))
     2
     """
-    return min(max(_BLOCK_BYTES // max(_largest_bytes(jax.make_jaxpr(predict)(*like).jaxpr), 1), 1), BLOCK)
+    arrays = arrays_of(jax.make_jaxpr(predict)(*like).jaxpr)
+    largest = max((math.prod(array.shape) * array.dtype.itemsize for array in arrays), default=0)
+    return min(max(_BLOCK_BYTES // max(largest, 1), 1), BLOCK)
 
 
-def _largest_bytes(jaxpr: Jaxpr) -> int:
-    arrays: list[Any] = [variable.aval for equation in jaxpr.eqns for variable in equation.outvars]
-    made = [math.prod(a.shape) * a.dtype.itemsize for a in arrays if hasattr(a, "shape")]
-    inner = [_largest_bytes(part) for equation in jaxpr.eqns for part in jaxprs_in_params(equation.params)]
-    return max([*made, *inner], default=0)
+def arrays_of(jaxpr: Jaxpr) -> Iterator[Any]:
+    """The shapes and types of all arrays that a program makes, within its inner ones too."""
+    for equation in jaxpr.eqns:
+        yield from (variable.aval for variable in equation.outvars if hasattr(variable.aval, "shape"))
+        for inner in jaxprs_in_params(equation.params):
+            yield from arrays_of(inner)
 
 
 def hits(logits: Float[Array, "n *places classes"], labels: Integer[Array, "n *places"]) -> Float[Array, "n *places"]:

@@ -84,7 +84,7 @@ def _prepare(model: Any) -> Network:
         outputs, after = by_products(lambda *given: network.apply(given[0], given[1], given[2], given[3], train))(
             params, state, x, drawn
         )
-        return jax.tree.map(jnp.asarray, outputs), after
+        return widen(outputs), after
 
     @jax.jit
     def start(keys: Keys, x: Any) -> tuple[PyTree, PyTree]:
@@ -93,6 +93,17 @@ def _prepare(model: Any) -> Network:
         return trained, apply(params, after, x, None, False)[0]
 
     return network._replace(apply=apply, start=start)
+
+
+def widen(values: PyTree) -> PyTree:
+    """As arrays, those of half precision in float32: what is summed over examples or weights needs it."""
+
+    def to_float32(value: Any) -> Array:
+        array = jnp.asarray(value)
+        is_half = jnp.issubdtype(array.dtype, jnp.floating) and jnp.finfo(array.dtype).bits < 32
+        return array.astype(jnp.float32) if is_half else array
+
+    return jax.tree.map(to_float32, values)
 
 
 _prepare_once = functools.lru_cache(maxsize=8)(_prepare)  # what `start` compiles stays for the next trace
@@ -183,6 +194,9 @@ def _from_nnx(build: Callable[[Keys], nnx.Module]) -> Network:
     some = jax.random.key(0)
     skeleton = nnx.eval_shape(lambda: build({"init": some, "dropout": some}))
     mode = _mode_of(type(skeleton).__call__)
+    for _, part in nnx.iter_modules(skeleton):
+        if getattr(part, "deterministic", False) is None:  # attention that was not told
+            part.deterministic = False
     graphs = {True: split(skeleton)[0]}  # in training as it was made: what is frozen stays so
     skeleton.eval()
     graphs[False] = split(skeleton)[0]

@@ -265,9 +265,12 @@ def _from_name(name: str, rate_at: Callable[[Any], Array], numbers: Any) -> Desc
     descent = build(name, numbers.momentum, numbers.weight_decay, numbers.decoupled_weight_decay)
 
     def step(params: Any, memory: Any, gradient: Any, t: Any, value: Any) -> tuple[Any, Any, Any]:
-        direction, memory = descent.update(gradient, memory, params)
+        direction, after = descent.update(gradient, memory, params)
         rate = rate_at(t)
-        return jax.tree.map(lambda w, d: (w - rate * d).astype(w.dtype), params, direction), memory, rate
+        with jax.numpy_dtype_promotion("standard"):
+            moved = jax.tree.map(lambda w, d: (w - rate * d).astype(w.dtype), params, direction)
+        # Beside numbers in float32 those of half precision become float32 too, which a loop would not carry on.
+        return moved, jax.tree.map(lambda old, new: new.astype(old.dtype), memory, after), rate
 
     return Descent(descent.init, step)
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PyTree
 from jaxreg.checks import describe_cause
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.model import UNIT_AXIS
-from jaxreg.nets.networks import name_leaves, parameters_of
+from jaxreg.nets.networks import name_leaves, parameters_of, widen
 from jaxreg.penalties import Box, Mask, MaxNorm, kernels_only
 
 _REMEDY = 'Give penalties.L2(1e-3), nets.On(penalty, "hidden_0/*"), or {"hidden_0/*": penalty}'
@@ -56,6 +56,7 @@ class Term(NamedTuple):
 
     def value(self, params: PyTree) -> Float[Array, ""]:
         """What it adds to the objective."""
+        params = widen(params)
         if self.takes_mask:
             return self.penalty.value(params, self.mask)
         leaves = zip(*map(jax.tree.leaves, (params, self.mask)), strict=True)
@@ -63,9 +64,12 @@ class Term(NamedTuple):
 
     def prox(self, params: PyTree, step: Any) -> PyTree:
         """Its proximal step."""
+        wide = widen(params)
         if self.takes_mask:
-            return self.penalty.prox(params, step, self.mask)
-        return jax.tree.map(lambda w, acts: self.penalty.prox(w, step) if acts else w, params, self.mask)
+            moved = self.penalty.prox(wide, step, self.mask)
+        else:
+            moved = jax.tree.map(lambda w, acts: self.penalty.prox(w, step) if acts else w, wide, self.mask)
+        return jax.tree.map(lambda w, z: jnp.asarray(z).astype(w.dtype), params, moved)
 
 
 def read_penalties(given: Any, params: PyTree, unit_axis: int | None = None) -> list[Term]:
@@ -98,6 +102,9 @@ def _read_term(on: On, params: PyTree, unit_axis: int | None) -> Term:
     acted_on = [leaf for leaf, acts in zip(*map(jax.tree.leaves, (params, mask)), strict=True) if acts]
     if not acted_on:
         known = ", ".join(name_leaves(params))
+        if on.where is None:
+            constraint = "must have a kernel to act on, a parameter of two or more dimensions"
+            raise ArgumentError("penalties", penalty, constraint, 'Say where, by nets.On(penalty, "*")')
         raise ArgumentError("penalties", on.where, "must match some parameters", f"There are {known}")
     for leaf in acted_on:
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
@@ -107,6 +114,8 @@ def _read_term(on: On, params: PyTree, unit_axis: int | None) -> Term:
         _check_units(penalty, params, mask)
         if penalty.unit_axis is None and unit_axis == UNIT_AXIS:  # elsewhere the last, as None has it
             penalty = dataclasses.replace(penalty, unit_axis=unit_axis)
+    if on.proximal is not None and not isinstance(on.proximal, bool | np.bool_):
+        raise ArgumentError("proximal", on.proximal, "must be True, False or None", "True makes exact zeros")
     proximal = is_constraint if on.proximal is None else bool(on.proximal)
     term = Term(penalty, mask, proximal, is_constraint, len(inspect.signature(penalty.value).parameters) > 1)
     _check_term(term, params)

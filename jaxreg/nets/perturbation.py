@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Integer, Key, PyTree
 
@@ -67,7 +68,8 @@ def perturb_gradient(
     Source: Neelakantan et al., Adding gradient noise improves learning for very deep networks (2015).
     """
     flat, unravel = ravel_pytree(gradient)
-    return unravel(flat + noise * _normals(key, _GRADIENT_NOISE, step, flat.size).astype(flat.dtype))
+    size = jnp.asarray(noise, flat.dtype)
+    return unravel(flat + size * _normals(key, _GRADIENT_NOISE, step, flat.size).astype(flat.dtype))
 
 
 def _normals(key: Key[Array, ""], stream: int, step: Any, count: int) -> Float[Array, " count"]:

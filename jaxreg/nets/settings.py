@@ -261,12 +261,15 @@ def _check_counts(n: int, batch_size: Any, epochs: Any, chosen: Mapping[str, Any
 
 
 def _check_single(x: Any, chosen: Mapping[str, Any]) -> None:
-    """Refuse to change inputs of which there are several."""
+    """Refuse to change inputs of which there are several, or that are whole numbers."""
     several = boundary.name_inputs(x)
     for name in ("augmentation", "input_noise", "input_dropout"):
         if several and chosen[name] is not None:
             constraint = f"is for one input, and there are {', '.join(several)}"
             raise ArgumentError(name, chosen[name], constraint, "Leave it out")
+        if not several and chosen[name] is not None and not jnp.issubdtype(x.dtype, jnp.floating):
+            constraint = f"is for floating-point inputs, and x_train is {x.dtype}"
+            raise ArgumentError(name, chosen[name], constraint, "Convert images, or leave it out")
 
 
 def _check_optimizer(optimizer: Any, chosen: Mapping[str, Any], takes_more: bool) -> None:
@@ -456,7 +459,11 @@ def _read_weights(sample_weight: Any, class_weight: Any, y: Array, aim: targets.
         own = (1 - share) * of_class[0] + share * of_class[1]
     else:
         own = y.astype(dtype) @ of_class if is_row else of_class[y]
-    return own if weights is None else weights * own
+    weights = own if weights is None else weights * own
+    known = find_values(weights)
+    if known is not None and not known.any():
+        raise ArgumentError("class_weight", class_weight, "must not leave all examples without weight", "Weigh some")
+    return weights
 
 
 def _read_record(chosen: Mapping[str, Any], sets: Collection[str], aim: targets.Aim, params: PyTree) -> list[str]:

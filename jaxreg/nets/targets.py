@@ -5,13 +5,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from jaxreg import losses
-from jaxreg.checks import Domain, check_choice, describe_cause
+from jaxreg.checks import FINITE, Domain, check_choice, describe_cause
 from jaxreg.engine.known import find_values
 from jaxreg.errors import ArgumentError
-from jaxreg.nets.evaluation import LOSSES, hits, one_hot
+from jaxreg.nets.evaluation import LOSSES, arrays_of, hits, one_hot
 
 PerExample = Callable[[Array, Array], Array]
 """From outputs and targets of some examples to one value per example, or one per output of each."""
@@ -26,6 +27,7 @@ NAMES = {**LOSSES, **_REGRESSIONS, _BINARY: losses.binary_cross_entropy_from_log
 METRICS = ("absolute", "accuracy", "squared")
 """Metrics by name; beside these, functions."""
 
+_MANY = 10_007  # examples: a number that no other axis has
 _SUM_TOLERANCE = 1e-3  # of the probabilities of a row: float32, and tables written with three decimals
 
 
@@ -116,10 +118,13 @@ def _check_classes(name: str, y: Array, outputs: tuple[int, ...]) -> bool:
         constraint = f"must be one integer label for {places}{examples}, or a row of {classes} probabilities"
         raise ArgumentError(name, f"{y.dtype}{list(y.shape)}", constraint, "Give class numbers or one-hot rows")
     known = find_values(y)
-    if known is not None and not (abs(known.sum(-1) - 1) <= _SUM_TOLERANCE).all():
-        raise ArgumentError(
-            name, known[abs(known.sum(-1) - 1) > _SUM_TOLERANCE][0], "must sum to 1", "Give one-hot rows"
-        )
+    if known is not None:
+        sums = (abs(known.sum(-1) - 1) <= _SUM_TOLERANCE) & (known >= 0).all(-1)
+        if not sums.all():
+            place = np.unravel_index(int(sums.argmin()), sums.shape)
+            where = ", ".join(map(str, place))
+            constraint = "must be 0 or more, and must sum to 1"
+            raise ArgumentError(f"{name}[{where}]", known[place].tolist(), constraint, "Give one-hot rows")
     return False
 
 
@@ -133,6 +138,8 @@ def _for_values(loss: Any, outputs: Any, targets: Mapping[str, Array]) -> Aim:
         known = find_values(y)
         if loss == _BINARY and known is not None:
             Domain(0, 1).check_all(name, known, "Give 0, 1, truth values or probabilities", kinds="biuf")
+        elif known is not None:
+            FINITE.check_all(name, known, "Leave these examples out", kinds="biuf")
 
     def encode(y: Array) -> Array:
         return y.astype(dtype) if named or not jnp.issubdtype(y.dtype, jnp.integer) else y
@@ -202,3 +209,18 @@ def check_per_example(name: str, function: PerExample, outputs: Any, y: Any) -> 
     if shape not in shapes or not jnp.issubdtype(returned.dtype, jnp.floating):
         constraint = f"must return a float for each of the examples, not {returned}"
         raise ArgumentError(name, function, constraint, "Do not average over examples")
+    if _pairs_examples(function, outputs, y):
+        shapes = ", ".join(str(part.shape) for part in jax.tree.leaves(outputs))
+        constraint = f"must be of each example alone, and makes a table of all pairs from {shapes} and {y.shape}"
+        raise ArgumentError(name, function, constraint, "Give outputs and targets one shape, by outputs[..., 0], say")
+
+
+def _pairs_examples(function: PerExample, outputs: Any, y: Any) -> bool:
+    """Whether it sets every example against every other, as (n, 1) and (n,) do when they are broadcast."""
+    outputs, y = jax.tree.map(lambda part: jax.ShapeDtypeStruct((_MANY, *part.shape[1:]), part.dtype), (outputs, y))
+    try:
+        with jax.numpy_dtype_promotion("standard"):
+            program = jax.make_jaxpr(function)(outputs, y)
+    except Exception:
+        return False
+    return any(array.shape.count(_MANY) > 1 for array in arrays_of(program.jaxpr))

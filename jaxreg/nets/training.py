@@ -14,6 +14,7 @@ from jaxreg.nets import stopping as rules
 from jaxreg.nets.boundary import take
 from jaxreg.nets.evaluation import average
 from jaxreg.nets.history import History
+from jaxreg.nets.networks import widen
 from jaxreg.nets.perturbation import perturb_gradient, perturb_inputs
 from jaxreg.nets.settings import Options, Settings, find_kernels, read_settings
 from jaxreg.penalties import Scalar
@@ -233,7 +234,8 @@ def make_record(of: Settings) -> Callable[[PyTree, PyTree], dict[str, Array]]:
             paid = [term.value(params) for term in of.terms if not term.is_constraint]
             values["penalty"] = sum(paid, jnp.zeros((), of.dtype))
         if "weight_norm" in wanted:
-            values["weight_norm"] = jnp.sqrt(jnp.stack([jnp.vdot(kernel, kernel) for kernel in kernels]))
+            wide = widen(kernels)
+            values["weight_norm"] = jnp.sqrt(jnp.stack([jnp.vdot(kernel, kernel) for kernel in wide]))
         if "zero_fraction" in wanted:
             zeros = jnp.asarray(sum((kernel == 0).sum() for kernel in kernels))
             values["zero_fraction"] = zeros.astype(of.dtype) / sum(kernel.size for kernel in kernels)

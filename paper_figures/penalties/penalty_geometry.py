@@ -14,14 +14,14 @@ from matplotlib.ticker import PercentFormatter
 from jaxreg import plotting, stats
 
 CAPTION = (
-    "Why L1 sets weights to zero, tutorial T4. (a)-(c) Contours of a loss of two weights (grey, through the touching "
-    "points) and its minimum (cross); the shapes of L1, elastic net and L2 for several strengths α; the minimum "
-    "within each shape, computed, is a dot, filled where a weight is exactly 0; the dashed line joins the touching "
-    "points of all α. (d)-(f) The weights of one loss of five weights as the shape shrinks from one that holds the "
-    "minimum (right) to a point (left). (g)-(i) Random losses, n in each cell: how often the touching point of two "
+    "Why L1 sets weights to zero, tutorial T4. Top row: contours of a loss of two weights (grey, through the touching"
+    " points) and its minimum (cross); the shapes of each penalty for several strengths α; the minimum within each "
+    "shape, computed, is a dot, filled where a weight is exactly 0; the dashed line joins the touching points of all "
+    "α. Middle row: the weights of one loss of five weights as the shape shrinks from one that holds the minimum "
+    "(right) to a point (left). Bottom row: random losses, n in each cell: how often the touching point of two "
     "weights is a corner, against α as share of that from which L1 has no weight left; how often it is a corner, and "
-    "how often some weight is 0, against the number of weights at half that α. Bands, mostly hidden by the lines, are "
-    "95 % Wilson intervals; black is L1 on isotropic losses, with lines for the closed form and circles for n "
+    "how often some weight is 0, against the number of weights at half that α. Bands, mostly hidden by the lines, are"
+    " 95 % Wilson intervals; black is L1 on isotropic losses, with lines for the closed form and circles for n "
     "simulated losses."
 )
 

@@ -551,6 +551,46 @@ def test_double_precision_stays():
     assert run["test_loss"].dtype == np.float64
 
 
+class Attention(nnx.Module):
+    """Attention that is not told whether it is trained."""
+
+    def __init__(self, *, rngs):
+        """Make it."""
+        self.attention = nnx.MultiHeadAttention(2, 6, decode=False, dropout_rate=0.5, rngs=rngs)
+        self.out = nnx.Linear(6, _CLASSES, rngs=rngs)
+
+    def __call__(self, x):
+        """Logits."""
+        return self.out(self.attention(x[:, None])[:, 0])
+
+
+def test_attention_that_was_not_told_is_trained():
+    jax.eval_shape(lambda: dict(_train(model=Attention)))
+
+
+_HALF = (
+    lambda key, x: {"w": jax.random.normal(key, (6, 3)).astype(jnp.bfloat16)},
+    lambda p, x: x.astype(jnp.bfloat16) @ p["w"],
+)
+
+
+def test_parameters_of_half_precision():
+    """They stay so beside numbers in float32; sums over examples and weights are not of 8 bits."""
+    strengths = {"l1": 0.1, "proximal_l1": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": 0.1, "max_norm": 1.0}
+    for optimizer, rate in (("momentum", 0.1), ("adam", 0.1), (optax.adam(0.1), None)):
+        own = {} if rate else {"l2": 0.1}
+        settings = {"optimizer": optimizer, "learning_rate": rate, "gradient_noise": 0.1, "return_params": True}
+        run = jax.eval_shape(lambda s=settings | (own or strengths): dict(_train(model=_HALF, **s)))
+        assert run["params"]["w"].dtype == jnp.bfloat16
+    x, y = np.ones((999, 6), np.float32), np.zeros(999, int)
+    model = (lambda key, x: {"w": jnp.eye(6, 3, dtype=jnp.bfloat16)}, _HALF[1])
+    settings = {"seed": jax.random.key(0), "learning_rate": 0.0, "batch_size": 999, "epochs": 1, "l2": 1.0}
+    run = jr.nets.train(x, y, model=model, **settings)
+    assert run["train_loss"].dtype == jnp.float32
+    np.testing.assert_allclose(run["train_loss"], np.log(3), rtol=1e-6)
+    np.testing.assert_allclose([run["train_accuracy"], run["penalty"]], [[1.0], [1.5]])
+
+
 # --- Refusals ---------------------------------------------------------------------------------------------------------
 
 
@@ -645,6 +685,21 @@ _REFUSED = {
     "a loss of other arguments": ({"loss": lambda out: out}, "must take outputs and targets"),
     "numbers for a loss of classes": ({"y": _X[:, 0], "w": _V[:, 0]}, "must be one integer label for each of the 24"),
     "rows that are no probabilities": ({"y": np.ones((_N, 3)), "w": np.ones((_M, 3))}, "must sum to 1"),
+    "rows of NaN": ({"y": np.full((_N, 3), np.nan), "w": np.eye(3)[_W]}, "y_train[0] = [nan, nan, nan]: must be 0 or"),
+    "rows below 0": ({"y": np.tile([2.0, -1.0, 0.0], (_N, 1)), "w": np.eye(3)[_W]}, "must be 0 or more, and must sum"),
+    "numbers that are none": (
+        {"loss": "squared", "y": np.full((_N, 3), np.inf), "w": np.ones((_M, 3))},
+        "y_train[0, 0] = inf: must be finite",
+    ),
+    "noise on whole numbers": (
+        {"x": np.ones((_N, 6), np.uint8), "v": np.ones((_M, 6), np.uint8), "input_noise": 0.1},
+        "input_noise = 0.1: is for floating-point inputs, and x_train is uint8",
+    ),
+    "no kernel": (
+        {"model": (lambda key, x: {"w": jnp.ones(6)}, lambda p, x: x * p["w"]), "l2": 0.1},
+        "must have a kernel to act on",
+    ),
+    "no class that counts": ({"class_weight": [0, 0, 0]}, "must not leave all examples without weight"),
     "labels of one and rows of another": ({"w": np.eye(3)[_W]}, "y_test = 'float"),
     "targets of another width": ({"loss": "squared"}, "must have the shape of the outputs, (3,)"),
     "an option that there is not": ({"learning_rat": 0.1}, "is not an option of train. Write learning_rate"),
@@ -658,6 +713,14 @@ _REFUSED = {
     ),
     "two learning rates": ({"optimizer": optax.sgd(0.1)}, "is part of the optimizer already"),
     "a loss of pairs": ({"loss": lambda out, y: out @ out.T}, "must return a float for each of the examples"),
+    "a loss that is broadcast to pairs": (
+        {"loss": lambda out, y: ((out[:, :1] - y) ** 2).mean(-1)},
+        "must be of each example alone, and makes a table of all pairs from (8, 3) and (8,)",
+    ),
+    "a metric that is broadcast to pairs": (
+        {"metrics": {"error": lambda out, y: ((out[:, :1] - y) ** 2).mean(-1)}},
+        "metrics['error'] = ",
+    ),
     "a schedule beside a transformation": (
         {"optimizer": optax.sgd(0.1), "learning_rate": None, "schedule": "cosine"},
         "is for optimizers that take a learning rate",
