@@ -66,6 +66,10 @@ class DataLoss(abc.ABC):
         """The best constant predictor, or where to start looking for it; weights have the sum 1."""
         return jnp.zeros((), y.dtype)
 
+    def start_beside(self, y: _Predictor, weight: Float[Array, " n"], offset: _Predictor) -> Float[Array, "..."]:
+        """The same beside an offset: by default, the constant predictor less the mean of the offset."""
+        return self.start(y, weight) - jnp.tensordot(weight, offset, 1)
+
     def read(self, y: Any) -> Array:
         """The target as an array, refused where the loss is not made for it."""
         y = boundary.read_floats("y", y)
@@ -167,6 +171,10 @@ class Huber(DataLoss):
         order = jnp.argsort(y)
         return y[order][jnp.argmax(jnp.cumsum(weight[order]) >= 0.5)]
 
+    def start_beside(self, y: _Predictor, weight: Float[Array, " n"], offset: _Predictor) -> Float[Array, "..."]:
+        """The median of what the offset leaves."""
+        return self.start(y - offset, weight)
+
 
 @register_value()
 @dataclass(frozen=True)
@@ -246,6 +254,10 @@ class Poisson(DataLoss):
         """The logarithm of the mean."""
         mean = (weight * y).sum()
         return jnp.log(jnp.where(mean > 0, mean, 1))
+
+    def start_beside(self, y: _Predictor, weight: Float[Array, " n"], offset: _Predictor) -> Float[Array, "..."]:
+        """The logarithm of all counts in all of what the offset expects."""
+        return self.start(y, weight) - jax.nn.logsumexp(offset, b=weight)
 
     def fits(self, y: Float[Array, "..."]) -> Bool[Array, "..."]:
         """0 or more."""

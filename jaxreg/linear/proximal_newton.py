@@ -145,7 +145,7 @@ def start_at(problem: Problem, loss: DataLoss, penalty: Any, setting: Setting) -
         part = penalty.prox(part, jnp.ones((), part.dtype))
     if not setting.fit_intercept:
         return part.reshape(-1)
-    constant = loss.start(problem.y, problem.weight)
+    constant = loss.start_beside(problem.y, problem.weight, problem.offset)
     return jnp.concatenate([part.reshape(-1), jnp.broadcast_to(constant, (loss.outputs or 1,))])
 
 

@@ -194,7 +194,8 @@ def _from_nnx(build: Callable[[Keys], nnx.Module]) -> Network:
     some = jax.random.key(0)
     skeleton = nnx.eval_shape(lambda: build({"init": some, "dropout": some}))
     mode = _mode_of(type(skeleton).__call__)
-    for _, part in nnx.iter_modules(skeleton):
+    parts: Any = nnx.iter_modules(skeleton)
+    for _, part in parts:
         if getattr(part, "deterministic", False) is None:  # attention that was not told
             part.deterministic = False
     graphs = {True: split(skeleton)[0]}  # in training as it was made: what is frozen stays so

@@ -210,8 +210,8 @@ def check_per_example(name: str, function: PerExample, outputs: Any, y: Any) -> 
         constraint = f"must return a float for each of the examples, not {returned}"
         raise ArgumentError(name, function, constraint, "Do not average over examples")
     if _pairs_examples(function, outputs, y):
-        shapes = ", ".join(str(part.shape) for part in jax.tree.leaves(outputs))
-        constraint = f"must be of each example alone, and makes a table of all pairs from {shapes} and {y.shape}"
+        sizes = ", ".join(str(part.shape) for part in jax.tree.leaves(outputs))
+        constraint = f"must be of each example alone, and makes a table of all pairs from {sizes} and {y.shape}"
         raise ArgumentError(name, function, constraint, "Give outputs and targets one shape, by outputs[..., 0], say")
 
 

@@ -207,6 +207,16 @@ def test_multinomial_rows_live_or_die_together():
     assert (np.linalg.norm(g[dead], axis=1) <= 0.04 * np.sqrt(3) + 1e-9).all()
 
 
+@pytest.mark.parametrize(("loss", "shift"), [("logistic", -20.0), ("poisson", -14.0), ("poisson", 300.0)])
+def test_an_offset_for_all_moves_the_intercept_alone(loss, shift):
+    """However far from what the data say, as exposures in another unit are."""
+    X, y = np.random.default_rng(2).normal(size=(30, 2)), np.tile([0.0, 1.0, 1.0], 10)
+    fits = [solve(X, y, loss, L1(0.01), offset=np.full(30, far)) for far in (0.0, shift)]
+    assert [int(fit.status) for fit in fits] == [0, 0]
+    np.testing.assert_allclose(fits[1].coef, fits[0].coef, rtol=1e-6)
+    np.testing.assert_allclose(fits[1].intercept + shift, fits[0].intercept, rtol=1e-6)
+
+
 def test_weights_count_rows_and_offsets_count_coefficients():
     X, targets = _data()
     y, penalty = targets["logistic"], L1(0.03)
