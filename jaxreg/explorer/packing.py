@@ -181,7 +181,7 @@ def _find_categories(dataset: xr.Dataset, array: xr.DataArray) -> dict[str, Any]
         return None
     names = str(array.attrs.get("flag_meanings", "")).split()
     values = np.atleast_1d(array.attrs.get("flag_values", np.arange(len(names))))
-    if names and len(values) == len(names):
+    if names and values.dtype.kind in "iu" and len(values) == len(names):
         return {"values": values.tolist(), "names": [name.replace("_", " ") for name in names], "named": True}
     there = array.values
     if "done" in dataset:
