@@ -21,9 +21,9 @@ def arrange(figure: Figure) -> list[str]:
     Lines are broken before a bracket, as that of how many runs diverged, and else between words.
 
     A legend stays where it is if nothing is drawn there. Else it goes to the first free place along the edges; where
-    there is none, to one where only a line from edge to edge passes, such as `axvline` draws; else the axes grow
-    upwards to make room above the data. Images are no data here, and a legend beside its axes is left alone. The
-    figure's layout is settled by this, and stays.
+    there is none, onto a ground that hides what is no data: lines from edge to edge, such as those of `axvline`,
+    contours and images; else the axes grow upwards, without ticks, to make room above the data. One beside its axes
+    is left alone, one that is wider than its axes written smaller. The figure's layout is settled by this, and stays.
 
     Args:
         figure: complete, with its limits as they should be.

@@ -58,6 +58,8 @@ def band(
     positions = _read_positions(x, summary, centre)
     check_kind("label", label, (str, type(None)), "Give a text, or None for no entry")
     (drawn,) = axes.plot(positions, centre, label=label, color=color, **line)
+    if positions.dtype.kind in "iuf":  # the axis shows all that was tried, also where nothing is left to be drawn
+        axes.update_datalim(np.stack([positions, np.zeros(len(positions))], axis=1), updatey=False)
     axes.fill_between(
         positions,
         summary["low"],

@@ -75,9 +75,18 @@ def _page(
         for place, (rows, ratios) in zip(places, parts, strict=True):
             panels |= place.subplot_mosaic(rows, height_ratios=ratios, **grid)
         yield figure, panels
+        for axes in panels.values():
+            _give_logarithms_limits(axes)
         for letter in panels.keys() & set(ascii_lowercase):
             axes = panels[letter]
             axes.set_title(f"({letter}) {axes.get_title(loc='left')}".rstrip(), loc="left")
+
+
+def _give_logarithms_limits(axes: Axes) -> None:
+    """A decade for a logarithmic axis without any number, as where all runs diverged: by itself, it cannot be drawn."""
+    for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        if axis.get_scale() == "log" and not np.isfinite(axis.get_minpos()) and not min(axis.get_view_interval()) > 0:
+            axes.set(**{f"{name}lim": (1, 10)})
 
 
 def mark(

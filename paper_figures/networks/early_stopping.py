@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -48,11 +49,13 @@ def _draw_losses(axes: Axes, dataset: xr.Dataset) -> None:
     means = {
         part: plotting.lines(axes, dataset, f"{part}_loss", "epoch", **look)["mean"] for part, look in _LOSSES.items()
     }
-    turn = int(means["validation"].idxmin("epoch"))
-    plotting.mark(axes, x=turn)
-    axes.annotate(f"turns at {turn}", (turn, 1), (-2, -1), ("data", "axes fraction"), "offset points", **_HINT)
+    axes.set(yscale="log", ylabel="loss, nats", title=dataset.attrs["title"])
     low, high = float(means["validation"].min()), max(float(mean.max()) for mean in means.values())
-    axes.set(yscale="log", ylim=(low / _SHOWN, 1.2 * high), ylabel="loss, nats", title=dataset.attrs["title"])
+    if np.isfinite([low, high]).all():  # some run did not diverge
+        turn = int(means["validation"].idxmin("epoch"))
+        plotting.mark(axes, x=turn)
+        axes.annotate(f"turns at {turn}", (turn, 1), (-2, -1), ("data", "axes fraction"), "offset points", **_HINT)
+        axes.set_ylim(low / _SHOWN, 1.2 * high)
     axes.legend(loc="upper right")
 
 

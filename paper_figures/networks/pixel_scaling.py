@@ -97,6 +97,6 @@ def _draw_best(axes: Axes, dataset: xr.Dataset) -> None:
     rate = dataset.attrs["tutorial_rate"]
     axes.axhline(rate, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
     axes.annotate("T5", (-0.5, rate), (2, 2), textcoords="offset points", fontsize=6, color="0.4")
-    plotting.write_out(axes, "y")
     low, high = float(dataset["learning_rate"].min()), float(dataset["learning_rate"].max())
     axes.set(ylim=(low / 1.25, high * 1.25), ylabel="learning rate", title="Best learning rate")
+    plotting.write_out(axes, "y")

@@ -65,9 +65,9 @@ def _draw_split(axes: Axes, dataset: xr.Dataset) -> None:
     total = dataset["total"].values
     errors = [total - dataset["low"].values, dataset["high"].values - total]
     axes.errorbar(place, total, errors, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
-    axes.set_xticks(place, [str(name).replace(" ", "\n") for name in dataset["setting"].values], fontsize=6)
+    axes.set_xticks(place, [str(name).replace(" ", "\n") for name in dataset["setting"].values], fontsize=5.5)
     top = float(dataset["high"].max())
-    axes.set(ylim=(min(0.0, 1.1 * float(dataset["covariance"].min())), 1.45 * top), ylabel="variance, points²")
+    axes.set(ylim=(min(0.0, 1.1 * float(dataset["covariance"].min())), 1.05 * top), ylabel="variance, points²")
     sound = int((~dataset["diverged"].any("setting")).sum())
     gone = dataset.sizes["seed"] - sound
     count = plotting.count_runs(xr.Dataset({"n": sound, "diverged": gone}), "seeds")

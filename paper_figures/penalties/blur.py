@@ -36,7 +36,7 @@ _BINS = np.linspace(-_RANGE, _RANGE, 57)
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw samples, networks, images and decoders."""
-    with plotting.page("abc;dde", 5.6, height_ratios=(1, 1.15)) as (figure, panels):
+    with plotting.page("abc;dddee", 5.6, height_ratios=(1, 1.15)) as (figure, panels):
         _draw_sample(panels["a"], dataset)
         _draw_separations(panels["b"], dataset.rename(diverged_samples="diverged"))
         _draw_answers(panels["c"], dataset.rename(diverged_networks="diverged"))
@@ -66,7 +66,7 @@ def _draw_sample(axes: Axes, dataset: xr.Dataset) -> None:
     top = max(np.histogram(values, bins, density=True)[0].max(), sum(parts).max())
     axes.set(xlabel="value, in widths of a hump", ylabel="density", ylim=(0, 1.05 * top), xlim=(-reach, reach))
     axes.set_title(f"Humps {float(one['separation']):g} widths apart")
-    axes.legend(loc="upper left", ncols=2, columnspacing=0.8, handlelength=1.1, borderaxespad=0.1)
+    axes.legend(loc="upper left", ncols=2, columnspacing=0.8, handlelength=1.1, borderaxespad=0.1, fontsize=6)
 
 
 def _draw_separations(axes: Axes, dataset: xr.Dataset) -> None:
@@ -81,7 +81,7 @@ def _draw_separations(axes: Axes, dataset: xr.Dataset) -> None:
     axes.set_title("Between the humps")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set(yticks=[0, 0.5, 1], xticks=[0, 2, 4, 6, 8])
-    axes.legend(loc="upper left", borderaxespad=0.1)
+    axes.legend(loc="upper left", borderaxespad=0.1, fontsize=6)
 
 
 def _draw_answers(axes: Axes, dataset: xr.Dataset) -> None:

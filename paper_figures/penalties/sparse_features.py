@@ -100,7 +100,7 @@ def _draw_exact(axes: Axes, dataset: xr.Dataset) -> None:
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_title(f"Exact, {int(dataset['support'])} of {dataset.sizes['feature']:,} features")
-    axes.legend(loc="upper left", ncols=2, columnspacing=0.8)
+    axes.legend(loc="upper left")
 
 
 def _draw_prediction(axes: Axes, dataset: xr.Dataset) -> None:

@@ -48,11 +48,10 @@ def _draw_lasso(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot(alpha, active["mean"], color=_ACTIVE, label="nonzero coefficients")
     plotting.bars(axes, alpha, covariance, **_CIRCLES)
     axes.plot(alpha, dataset["divergence"], "x", color=_CLOSED, markersize=3.5, label="divergence, one draw")
-    axes.set(xscale="log", xlabel="strength $\\alpha$", ylabel="degrees of freedom", ylim=(-0.5, None))
+    axes.set(xscale="log", ylabel="degrees of freedom", ylim=(-0.5, None), title="Lasso")
+    axes.set_xlabel(f"strength $\\alpha$\n{plotting.count_runs(covariance, 'draws')}")
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.set_title("Lasso")
-    count = plotting.count_runs(covariance, "draws")
-    axes.legend(loc="lower left", title=count, title_fontsize=6.5, fontsize=6.5, handlelength=1.1, borderaxespad=0.1)
+    axes.legend(loc="lower left", fontsize=6.5, handlelength=1.1, borderaxespad=0.1)
 
 
 def _draw_difference(axes: Axes, dataset: xr.Dataset) -> None:

@@ -72,7 +72,7 @@ def _draw_descent(axes: Axes, runs: xr.Dataset) -> None:
     dots: dict[str, Any] = {"markersize": 2.5, "color": "black", "elinewidth": 0.8}
     plotting.bars(axes, "size", mean, label="simulated mean", **dots)
     axes.set(xscale="log", yscale="log")
-    text = f"{int(summary['n'].min()):,} data sets\nof each size"
+    text = plotting.count_runs(summary, "data sets").replace(" (", "\n(")
     axes.text(0.99, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=7)
 
 

@@ -73,8 +73,10 @@ def _draw_errors(axes: Axes, draws: xr.Dataset) -> None:
     """Distribution over the draws of each fit's distance from the truth."""
     errors = draws["test_error"].where(~draws["diverged"])
     edges = np.geomspace(0.8 * float(errors.min()), 1.25 * float(errors.max()), 61)
-    for fit, (_, color, _) in _LOOKS.items():
+    for fit, (_, color, _) in _LOOKS.items() if np.isfinite(edges).all() else ():  # else all diverged
         values = errors.sel(fit=fit).dropna("seed").values
+        if not len(values):
+            continue
         weights = np.full(len(values), 1 / len(values))
         height, *_ = axes.hist(values, edges.tolist(), weights=weights, color=color, alpha=0.75)
         side = "left" if fit == "l2" else "center"  # that of L2 lies beside the line of the noise

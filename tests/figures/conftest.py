@@ -9,6 +9,7 @@ from itertools import combinations
 
 import matplotlib.pyplot as plt
 import pytest
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
@@ -41,9 +42,21 @@ def check_page(figure):
     renderer, page = figure.canvas.get_renderer(), figure.bbox
     boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
     assert [box for box in boxes if box.x0 < -1 or box.y0 < -1 or box.x1 > page.x1 + 1 or box.y1 > page.y1 + 1] == []
+    beside = [legend for axes in figure.axes for legend in _legends(axes) if not _is_within(legend, axes)]
+    assert [legend.get_texts()[0].get_text() for legend in beside] == []
     words = [text for axes in figure.axes for text in (*_titles(axes), axes.xaxis.label, axes.yaxis.label)]
     placed = [(text.get_text(), text.get_window_extent(renderer)) for text in words if text.get_text().strip()]
     assert [(one, two) for (one, a), (two, b) in combinations(placed, 2) if Bbox.intersection(a, b) is not None] == []
+
+
+def _legends(axes):
+    return [child for child in axes.get_children() if isinstance(child, Legend)]
+
+
+def _is_within(legend, axes):
+    """From left to right, but for one below its axes."""
+    box, place = legend.get_window_extent(), axes.get_window_extent()
+    return box.y1 < place.y0 or (box.x0 > place.x0 - 2 and box.x1 < place.x1 + 2)
 
 
 def _titles(axes):

@@ -40,6 +40,7 @@ def test_where_all_is_full_the_axes_grow(axes, kind):
     assert is_covering(legend, axes)
     assert arrange(axes.figure) == []
     assert not is_covering(legend, axes)
+    assert max(axes.get_yticks()) <= before[1]
     low, high = axes.get_ylim()
     assert low == pytest.approx(before[0])
     assert high > before[1]
@@ -87,3 +88,24 @@ def test_twins_and_hidden_artists_and_legends_beside_the_axes(axes):
     axes.figure.draw_without_rendering()
     assert outside.get_window_extent().x0 > axes.get_window_extent().x1
     assert axes.get_ylim() == limits
+
+
+def test_a_legend_wider_than_its_axes_is_written_smaller():
+    figure, (axes, _) = plt.subplots(1, 2, figsize=(6, 2), layout="constrained")
+    axes.plot([0, 1], [0, 1], label="longer " * 4)
+    legend = axes.legend(loc="upper left")
+    figure.draw_without_rendering()
+    assert legend.get_window_extent().width > axes.get_window_extent().width
+    assert arrange(figure) == []
+    assert legend.get_window_extent().width < axes.get_window_extent().width
+    plt.close(figure)
+
+
+def test_contours_and_lines_from_edge_to_edge_lie_below_a_ground(axes):
+    axes.contour(X[::10], X[::10], np.add.outer(X[::10], X[::10] ** 2), levels=40)
+    axes.plot([], [], label="x")
+    legend = axes.legend(loc="upper right")
+    assert not legend.get_frame_on()
+    arrange(axes.figure)
+    assert axes.get_ylim()[1] <= 1
+    assert legend.get_frame_on()

@@ -81,12 +81,13 @@ def _draw_ends(axes: Axes, dataset: xr.Dataset) -> None:
     shown = [weight[(number == k) & np.isfinite(weight)] for k in range(len(FATES))]
     edges = np.linspace(*WINDOW, 141).tolist()
     share = [np.full(len(part), 100 / len(weight)) for part in shown]
-    axes.hist(shown, bins=edges, weights=share, stacked=True, color=PALETTE, log=True)
+    if any(map(len, shown)):
+        axes.hist(shown, bins=edges, weights=share, stacked=True, color=PALETTE)
     gone = 100 * np.mean(number == FATES.index("diverged"))
     text = f"α = {rate:g}: {gone:.0f} % diverged"
     axes.text(0.99, 0.92, text, transform=axes.transAxes, ha="right", va="top", fontsize=7, color=PALETTE[3])
     axes.set(xlabel="weight $w$", xticks=range(-6, 7, 2), ylabel="% of runs", yticks=(0.01, 1, 100))
-    axes.set(ylim=(50 / len(weight), 100))  # ticks widen the limits
+    axes.set(yscale="log", ylim=(50 / len(weight), 100))  # ticks widen the limits
     axes.yaxis.set_major_formatter("{x:g}")
 
 

@@ -24,7 +24,9 @@ def shade_basins(axes: Axes) -> None:
     w = np.linspace(*WINDOW, 701)
     reached = np.asarray(fate(w, T2_LANDSCAPE))
     for number, color in enumerate(PALETTE):
-        axes.fill_between(w, *HEIGHTS, where=reached == number, color=color, alpha=0.1, linewidth=0)
+        axes.fill_between(
+            w, 0, 1, where=reached == number, color=color, alpha=0.1, linewidth=0, transform=axes.get_xaxis_transform()
+        )
     axes.set(xlim=WINDOW, ylim=HEIGHTS, yticks=(-5, 0, 5, 10), ylabel="$p(w)$")
 
 
