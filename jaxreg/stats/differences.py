@@ -109,9 +109,10 @@ def compare(
 
     Permutation tests take all permutations where there are no more than `permutations` of them ($2^n$ for pairs, else
     $\binom{n+m}{n}$), and are exact then; else they draw so many, and $p = (1 + b)/(1 + B)$ for $b$ of $B$ that differ
-    no less, so that it is never 0. Wilcoxon's are exact without ties and up to 50 runs of each, else normal with
-    corrections for ties (and, for two populations, for continuity); pairs without a difference are left out of the
-    ranks. A two-sided p value is twice the smaller one-sided one, and no more than 1. Many comparisons want `adjust`.
+    no less, so that it is never 0. Wilcoxon's are exact without ties and up to 50 runs of each, and with them for up to
+    13 pairs, else normal with corrections for ties (and, for two populations, for continuity); pairs without a
+    difference are left out of the ranks. A two-sided p value is twice the smaller one-sided one, and no more than 1.
+    Many comparisons want `adjust`.
 
     Args:
         first: runs that $x$ are taken of.

@@ -14,6 +14,7 @@ from scipy.special import ndtri
 
 from jaxreg.stats.student import Alternative, Outcome
 
+EXACT_TIED = 13  # and so many differences of which some are equal or 0; as SciPy does
 EXACT = 50  # up to so many runs of each, null distributions are enumerated; as R does
 _BITS = 44  # after the point, of differences of runs that are near 1: the last 8 are what rounding makes of decimals
 _ENTRIES = 2**22  # of the largest array that is built at once
@@ -32,13 +33,29 @@ def signed_rank_test(differences: np.ndarray, level: float, alternative: Alterna
     exact = (n <= EXACT) & (sizes > 0).all(-1) & (np.diff(sizes) > 0).all(-1)
     some = (sizes > 0).any(-1)
     statistic, p = np.where(n, np.zeros(len(sizes)), np.nan), np.ones(len(sizes))
+    few = ~exact & some & (n <= EXACT_TIED)
     for method, rows in (("exact", exact & some), ("asymptotic", ~exact & some)):
         if rows.any():
             tested = scipy.stats.wilcoxon(signed[rows], alternative=alternative, method=method, axis=-1)
             statistic[rows], p[rows] = tested.statistic, tested.pvalue
+    for row in np.flatnonzero(few):
+        p[row] = _flip_signs(signed[row], alternative)
     i, j = np.triu_indices(n)
     middle, low, high = _bound(differences, lambda d: d[:, i] / 2 + d[:, j] / 2, len(i), _count_signed(n, level))
     return Outcome(middle, low, high, statistic, p)
+
+
+def _flip_signs(differences: np.ndarray, alternative: Alternative) -> float:
+    """The exact p value of differences with ties or zeros: all signs of their ranks are as likely."""
+    some = differences[differences != 0]
+    ranks = (2 * scipy.stats.rankdata(np.abs(some))).astype(int)  # ties have halves
+    ways = np.ones(1)
+    for rank in ranks:
+        ways = np.concatenate([ways, np.zeros(rank)]) + np.concatenate([np.zeros(rank), ways])
+    positive = ranks[some > 0].sum()
+    share = ways / ways.sum()
+    tails = {"less": share[: positive + 1].sum(), "greater": share[positive:].sum()}
+    return float(tails.get(alternative, min(1.0, 2 * min(tails.values()))))
 
 
 def rank_sum_test(first: np.ndarray, second: np.ndarray, level: float, alternative: Alternative) -> Outcome:

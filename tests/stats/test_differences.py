@@ -206,6 +206,18 @@ def test_signed_ranks_are_scipys(alternative, n, method):
 
 
 @pytest.mark.parametrize("alternative", ALTERNATIVES)
+@pytest.mark.parametrize("differences", [[1.0] * 5, [1.0, 0.0, -3.0], [1.0, 2.0, 2.0, -2.0, 0.0, 4.0, 7.0]])
+def test_signed_ranks_with_ties_are_scipys(alternative, differences):
+    """Of few pairs: the normal distribution has smaller p values than any signs of five pairs can have."""
+    found = stats.compare(
+        np.array(differences), np.zeros(len(differences)), paired=True, test="wilcoxon", alternative=alternative
+    )
+    expected = scipy.stats.wilcoxon(differences, alternative=alternative)
+    np.testing.assert_allclose(found["p_value"], expected.pvalue, **CLOSE)
+    np.testing.assert_array_equal(found["statistic"], expected.statistic)
+
+
+@pytest.mark.parametrize("alternative", ALTERNATIVES)
 @pytest.mark.parametrize(("n", "m", "method"), [(5, 7, "exact"), (30, 20, "exact"), (60, 9, "asymptotic")])
 def test_rank_sums_are_scipys(alternative, n, m, method):
     x, y = draw(n, 3, shift=0.3), draw(m, 3, seed=1)
