@@ -75,7 +75,8 @@ def explore(
 
     Args:
         dataset: result of `sweep`, or what `xarray.open_zarr` reads from a store, or a part of either. Titles and units
-            are its attributes `long_name` and `units`; `attrs["title"]` is that of the page.
+            are its attributes `long_name` and `units`, names of integer categories `flag_values` and `flag_meanings`
+            (CF conventions); `attrs["title"]` is that of the page.
         claims: of the study, judged on this dataset and shown with their verdicts.
         dim: the axis of the runs that are averaged; by default the longest that has `seed` in its name, else the
             longest.
