@@ -11,7 +11,7 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import POSITIVE, Domain
-from jaxreg.study import Above, Below, Claim, Estimate, choose, exactly, gain, held_out, share
+from jaxreg.study import Above, Below, Claim, Estimate, at, choose, exactly, gain, held_out, share
 from jaxreg.study.settings import ChoosingSeeds, Holds
 
 TUTORIAL_RATES = (0.01, 0.1, 1.0)
@@ -112,8 +112,8 @@ def find_best(dataset: xr.Dataset, pixels: str) -> float:
 
 
 def _tutorial_runs(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
-    t5.require("learning_rates", dataset["learning_rate"].values, TUTORIAL_RATES)
-    return t5.last(dataset.sel(pixels=pixels, learning_rate=list(TUTORIAL_RATES)))
+    rates = xr.DataArray(list(TUTORIAL_RATES), dims="learning_rate")
+    return at(t5.last(dataset.sel(pixels=pixels)), learning_rate=rates)
 
 
 def _lead(dataset: xr.Dataset, pixels: str) -> Estimate:

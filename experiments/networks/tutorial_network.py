@@ -4,7 +4,7 @@ A study's `Config` adds its own settings to `Config` or `Network`, and its `run`
 `train` does the rest: data, epochs, sweep, units, titles. Accuracies are in per cent from there on.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,6 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.datasets import Dataset
-from jaxreg.errors import ArgumentError
 from jaxreg.study import Estimate, at, choose, estimate, gain, held_out, share
 from jaxreg.study.settings import check_settings
 
@@ -248,20 +247,7 @@ def lead(runs: xr.Dataset, dim: str, choice: Any, name: str = "test_accuracy") -
 
 def share_of_telling_seeds(runs: xr.Dataset, dim: str) -> Estimate:
     """Share of seeds in which the one along `dim` that is the most accurate in the mean beats each of the others."""
-    best = choose_best(runs, "test_accuracy", dim)
-    accuracy = runs["test_accuracy"]
+    accuracy, mean = runs["test_accuracy"], jr.stats.mean(runs, "test_accuracy", dim="seed")["mean"]
+    best = mean[dim].values[int(mean.fillna(-np.inf).argmax(dim))]  # where all runs diverged, nothing is best
     wins = (accuracy.sel({dim: best}) > accuracy.drop_sel({dim: best})).all(dim)
     return share("wins")(xr.Dataset({"wins": wins, "diverged": runs["diverged"].any(dim)}))
-
-
-def require(name: str, values: Collection[Any], needed: Collection[Any]) -> None:
-    """Refuse a list of settings that lacks some that a claim or a figure needs."""
-    if missing := [value for value in needed if value not in values]:
-        constraint = f"must hold the tutorial's {', '.join(map(str, missing))}"
-        raise ArgumentError(name, values, constraint, "Add what is missing")
-
-
-def choose_best(dataset: xr.Dataset, name: str, dim: str) -> Any:
-    """The value along `dim` whose mean over the seeds is the highest; one at which all runs diverged is not."""
-    mean = jr.stats.mean(dataset, name, dim="seed")["mean"]
-    return mean[dim].values[int(mean.fillna(-float("inf")).argmax(dim))]

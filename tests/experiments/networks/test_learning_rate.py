@@ -88,5 +88,5 @@ def test_the_best_rate_is_measured_on_other_seeds_than_it_was_chosen_on():
 
 
 def test_claims_need_the_rates_of_the_tutorial():
-    with pytest.raises(ArgumentError, match=r"must hold the tutorial's 0\.01, 1\.0"):
+    with pytest.raises(ArgumentError, match="was not tried"):
         judge(CLAIMS, _population(_PEAK, _PEAK).sel(learning_rate=[0.0316, 0.1]))
