@@ -180,9 +180,10 @@ def _find_categories(dataset: xr.Dataset, array: xr.DataArray) -> dict[str, Any]
     if array.dtype.kind not in "iu":
         return None
     names = str(array.attrs.get("flag_meanings", "")).split()
-    values = np.atleast_1d(array.attrs.get("flag_values", np.arange(len(names))))
-    if names and values.dtype.kind in "iu" and len(values) == len(names):
-        return {"values": values.tolist(), "names": [name.replace("_", " ") for name in names], "named": True}
+    given = np.ravel(np.array(array.attrs.get("flag_values", range(len(names))), object))
+    numbers = [int(value) for value in given if isinstance(value, int | np.integer)]
+    if names and len(numbers) == len(names):
+        return {"values": numbers, "names": [name.replace("_", " ") for name in names], "named": True}
     there = array.values
     if "done" in dataset:
         there = there[dataset["done"].astype(bool).broadcast_like(array).transpose(*array.dims).values]

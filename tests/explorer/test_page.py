@@ -59,8 +59,9 @@ def test_categories_are_few_integers_or_those_that_are_named():
     assert held["few"]["categories"] == {"values": [0, 2], "names": ["0", "2"], "named": False}  # 9 is of no run
     assert len(held["steps"]["categories"]["values"]) == 10
     assert [held[name]["categories"] for name in ("constant", "last")] == [None, None]
-    population["few"].attrs = {"flag_meanings": "left right", "flag_values": ["0", float("nan")]}
-    assert not _held(jr.explore(population))["variables"]["few"]["categories"]["named"]
+    for wrong in (["0", float("nan")], [0, [1, 2]], "0 2"):
+        population["few"].attrs = {"flag_meanings": "left right", "flag_values": wrong}
+        assert not _held(jr.explore(population))["variables"]["few"]["categories"]["named"]
 
 
 def test_a_history_that_does_not_fit_is_thinned_and_its_means_are_those_of_all_entries():
