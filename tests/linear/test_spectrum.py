@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jaxreg.linear.spectrum import decompose, scale_design
+from tests.marks import slow
 
 _RANDOM = np.random.default_rng(0)
 
@@ -44,7 +45,7 @@ def test_what_counts_as_zero():
     np.testing.assert_array_equal(decompose(jnp.zeros((3, 2))).values, 0)
 
 
-@pytest.mark.parametrize("rows", [40, 400, 40_000])
+@pytest.mark.parametrize("rows", [40, slow(400), 40_000])
 def test_dependence_is_found_and_no_more_however_many_rows(rows):
     """In both precisions: exact copies and sums of columns in any units are 0, a condition of 1e5 is not."""
     random = np.random.default_rng(rows)

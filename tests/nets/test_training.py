@@ -229,6 +229,7 @@ def test_one_program_for_all_traced_numbers():
     assert _traced._cache_size() == 1
 
 
+@pytest.mark.slow  # with everything it does in tests/nets/test_options.py
 def test_training_lowers_for_every_platform():
     data = _data()
     run = jax.jit(lambda x, rate: _train((x, *data[1:]), seed=_KEY, learning_rate=rate, dropout=rate, l2=rate))
