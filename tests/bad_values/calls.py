@@ -415,7 +415,7 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
         "fit_intercept": True,
     },
     "linear.information_criteria": lambda: {
-        "path": linear.lasso_path(X, Y, ALPHAS),
+        "path": linear.ridge_path(X, Y, ALPHAS),
         "X": X,
         "y": Y,
         "df": np.array([1.0, 2.0], np.float32),
