@@ -94,6 +94,8 @@ def from_huggingface(data: Any, target: Any, inputs: Any, share: Any, seed: Any,
     names = _read_names("inputs", [c for c in known if c != target] if inputs is None else inputs, known)
     if target in names:
         raise ArgumentError("inputs", target, "must not be the target", "Leave it out of the inputs")
+    if test is not None and (missing := [c for c in (target, *names) if c not in test.column_names]):
+        raise ArgumentError("data", missing[0], "must be a column of the split test too", "Give data['train'] alone")
     parts: list[Any] = []
     for one in (train, test):
         parts += [None, None] if one is None else [_read_inputs_of(one, names), list(one[target])]

@@ -20,6 +20,7 @@ from jaxreg.linear.fit import Status, tolerance
 from jaxreg.linear.held import unwrap, wrap
 from jaxreg.linear.proximal_newton import Problem, Setting, predict, slope_at, split, start_at, value_at
 from jaxreg.linear.stationary import expand, solve_stationary
+from jaxreg.penalties.own import check_prox
 from jaxreg.values import register_value
 
 _Numbers = Num[Array | np.ndarray, "..."]
@@ -467,6 +468,7 @@ def _read_blocks(penalty: Any, shape: tuple[int, ...], fit_intercept: bool) -> t
     if getattr(moved, "shape", None) != shape:
         constraint = f"must keep the shape {shape} of the coefficients in prox, not {moved}"
         raise ArgumentError("penalty", penalty, constraint, "Return an array like params")
+    check_prox("penalty", penalty, shape)
     if hasattr(penalty, "blocks"):
         labels = penalty.blocks(shape)
     else:

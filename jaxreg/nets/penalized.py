@@ -16,6 +16,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.nets.model import UNIT_AXIS
 from jaxreg.nets.networks import name_leaves, parameters_of, widen
 from jaxreg.penalties import Box, Mask, MaxNorm, kernels_only
+from jaxreg.penalties.own import check_prox
 
 _REMEDY = 'Give penalties.L2(1e-3), nets.On(penalty, "hidden_0/*"), or {"hidden_0/*": penalty}'
 
@@ -139,6 +140,10 @@ def _check_term(term: Term, params: PyTree) -> None:
     if any(a.shape != b.shape for a, b in zip(*map(jax.tree.leaves, (params, moved)), strict=True)):
         constraint = "must keep the shape of w in its proximal step"
         raise ArgumentError("penalties", term.penalty, constraint, "Return an array like w")
+    if term.proximal and not term.takes_mask:
+        for leaf, acts in zip(*map(jax.tree.leaves, (params, term.mask)), strict=True):
+            if acts:
+                check_prox("penalties", term.penalty, leaf.shape)
 
 
 def _check_units(penalty: Any, params: PyTree, mask: PyTree) -> None:

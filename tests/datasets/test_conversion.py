@@ -239,6 +239,11 @@ def test_columns_of_numbers_and_of_lists() -> None:
         ),
         (Hugging({"x": [1, 2], "label": [0, 1]}), {"target": "y"}, "target = 'y'.*Known: x, label"),
         (Hugging({"x": [1, 2], "label": [0, 1]}), {}, "share = None"),
+        (
+            {"train": Hugging({"x": [1, 2], "label": [0, 1]}), "test": Hugging({"x": [1, 2]})},
+            {},
+            "data = 'label': must be a column of the split test too",
+        ),
         (Hugging({"x": [1, 2], "label": [0, 1]}), {"inputs": ["x", "label"]}, "inputs = 'label': must not be"),
         (Hugging({"x": [1, 2], "label": [0, -1]}, {"label": ClassLabel(["a"])}), {"share": 0.5, "seed": 0}, "from 0"),
     ],

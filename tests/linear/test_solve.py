@@ -400,6 +400,8 @@ class _Fails(linear.DataLoss):
 
 BAD = {
     "labels": ({"y": np.full(N, 2.0)}, "y"),
+    "a proximal step of another value": ({"penalty": _Own(prox=lambda w, step: w / (1 + 2 * step))}, "penalty"),
+    "a proximal step without its size": ({"penalty": _Own(prox=lambda w, step: w / 2)}, "penalty"),
     "counts": ({"y": np.full(N, -1.0), "loss": Poisson()}, "y"),
     "classes": ({"y": np.full(N, 3), "loss": Multinomial(3)}, "y"),
     "loss": ({"loss": "probit"}, "loss"),

@@ -142,6 +142,7 @@ class _Own:
         (On(L2(0.1), lambda path, leaf: leaf > 0), "must say of each path"),
         (On(_Own(value=jnp.abs), "hidden_0/weight"), "must have one float as its value, not float32["),
         (On(_Own(prox=lambda w, step: None), proximal=True), "must take the parameters that it acts on (ValueError"),
+        (On(_Own(prox=lambda w, step: w), proximal=True), "must have in prox(w, step) the minimum of"),
         (On(L1(0.1), "*", "yes"), "proximal = 'yes': must be True, False or None"),
         (On(_Own(prox=lambda w, step: w.sum()), proximal=True), "must keep the shape of w"),
         (_Own(value=lambda w: w @ w @ w), "must take the parameters that it acts on (TypeError"),
