@@ -136,6 +136,7 @@ def read_coordinates(
 
 def _read_bounds(name: str, given: Any, kind: str) -> tuple[float, float]:
     remedy = "Give the lower one first, such as (1e-4, 1.0)"
+    given = given.tolist() if isinstance(given, np.ndarray) else given
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise ArgumentError("bounds", given, f"must be two numbers for {name}", remedy)
     for end in given:

@@ -6,10 +6,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int32, Key, PyTree
 
-from jaxreg.checks import check_choice, check_key
+from jaxreg.checks import check_choice, check_key, read_array
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.objective import Objective, Outcome
 from jaxreg.hypergrad.prepared import (
@@ -35,7 +36,7 @@ from jaxreg.values import register_value
 
 CRITERIA = ("validation", "loo", "gcv", "cv")
 _DATA = ("X", "y", "sample_weight", "offset")
-_WIDEST = 256  # columns of a lasso that is followed along its whole path
+_WIDEST = 256  # columns of a lasso that is followed along its whole path: a wide one has knots where no one looks
 _WIDEST_GRAM = 1024  # columns whose Gram matrix, and an inverse, are kept for each data set
 
 
@@ -117,10 +118,21 @@ class LinearCriterion:
         check_choice("criterion", self.criterion, CRITERIA)
         boundary.check_form(self.normalize, self.fit_intercept)
         loss = read_loss(self.loss)
+        if not all(callable(getattr(self.penalty, name, None)) for name in ("value", "prox")):
+            remedy = "Give penalties.L2(0.1), say"
+            raise ArgumentError("penalty", self.penalty, "must have value(params) and prox(params, step)", remedy)
         rows = boundary.read_design(self.X).shape[0]
         if self.criterion == "validation" and (self.X_validation is None or self.y_validation is None):
             remedy = 'Give X_validation and y_validation, or criterion="cv"'
             raise ArgumentError("X_validation", None, "is what the criterion is measured on", remedy)
+        if self.criterion == "validation":
+            seen, columns = read_array("X_validation", self.X_validation).shape, boundary.read_design(self.X).shape[1]
+            if len(seen) != 2 or seen[1] != columns:
+                raise ArgumentError("X_validation", seen, f"must have the {columns} columns of X", "Prepare both alike")
+            told = read_array("y_validation", self.y_validation).shape
+            if told[:1] != seen[:1]:
+                constraint = f"must have one value per row of X_validation, {seen[0]}"
+                raise ArgumentError("y_validation", told, constraint, "Match their lengths")
         if self.criterion == "gcv" and not isinstance(loss, Squared):
             raise ArgumentError("criterion", "gcv", "is for the squared loss", 'Choose "loo" or "cv"')
         if self.criterion == "loo" and loss.outputs is not None:
@@ -150,6 +162,7 @@ class LinearCriterion:
                     "cannot be differentiated here",
                     f"Differentiable are {', '.join(self.names)}",
                 )
+        self.check_shapes(at)
         own = {name: value for name, value in at.items() if name not in _DATA}
         given = dataclasses.replace(
             self,
@@ -158,6 +171,18 @@ class LinearCriterion:
             **{name: at[name] for name in _DATA if name in at},
         )
         return given._measure()
+
+    def check_shapes(self, at: Mapping[str, PyTree]) -> None:
+        """Refuse several numbers for one, and factors that are not one for each coefficient or group."""
+        columns, penalty = boundary.read_design(self.X).shape[1], self.penalty
+        count = int(np.max(penalty.blocks((columns,)))) + 1 if hasattr(penalty, "blocks") else columns
+        for name, shape in {name: np.shape(value) for name, value in at.items() if name not in _DATA}.items():
+            if name == "factors" and self.loss.outputs is None and shape not in ((), (1,), (count,)):
+                constraint = f"must be one number, or one for each of {count} coefficients or groups"
+                raise ArgumentError(name, shape, constraint, f"Give jnp.ones({count})")
+            if name not in ("factors", "low", "high") and shape:
+                remedy = "Give Weighted(L1(0.1), factors) for one strength for each coefficient"
+                raise ArgumentError(name, shape, "must be one number", remedy)
 
     def _measure(self) -> Outcome:
         if self.criterion == "cv":
@@ -182,25 +207,24 @@ class LinearCriterion:
     def prepare(self, names: tuple[str, ...]) -> Objective:
         """The same, to be evaluated at many values of these names alone: what the others decide is computed once.
 
-        Of a ridge or a lasso in its strength that is a decomposition or an exact path, of a lasso with a strength for
-        each coefficient its Gram matrix; all else is returned as it is.
+        Of a ridge or a lasso in its strength that is a decomposition or an exact path, of a wide lasso, or one with a
+        strength for each coefficient, its Gram matrix; all else is returned as it is.
         """
-        weighted = _is_plain(self, Weighted) and type(self.penalty.penalty) is L1 and set(names) <= {"alpha", "factors"}
-        along = tuple(names) == ("alpha",) and ((_is_plain(self, L2) and self.criterion != "cv") or _is_plain(self, L1))
-        if not along and not (weighted and boundary.read_design(self.X).shape[1] <= _WIDEST_GRAM):
+        one, many = set(names) == {"alpha"}, set(names) <= {"alpha", "factors"}
+        is_ridge, is_lasso = one and _is_plain(self, L2) and self.criterion != "cv", one and _is_plain(self, L1)
+        is_weighted = many and _is_plain(self, Weighted) and type(self.penalty.penalty) is L1
+        rows, columns = boundary.read_design(self.X).shape
+        fitted = rows - -(-rows // self.folds) if self.criterion == "cv" else rows
+        weighted = is_weighted or (is_lasso and columns > min(fitted - 2, _WIDEST))
+        if not (is_ridge or is_lasso or is_weighted) or (weighted and columns > _WIDEST_GRAM):
             return self
         X, y = boundary.read_data(self.X, self.y)
         form = Form(self.criterion, self.normalize, self.fit_intercept)
         held = None
         if self.criterion == "validation":
             held = jnp.asarray(self.X_validation, X.dtype), boundary.read_floats("y_validation", self.y_validation)
-        if _is_plain(self, L2):
+        if is_ridge:
             return prepare_ridge(X, y, form, held)
-        rows, columns = X.shape
-        if self.criterion == "cv":
-            rows -= -(-rows // self.folds)
-        if not weighted and columns > min(rows - 2, _WIDEST):  # wide paths have many knots, where no one looks
-            return self
         make: Any = prepare_weighted if weighted else prepare_lasso
         parts: tuple[Any, ...]
         if self.criterion == "cv":
@@ -214,7 +238,8 @@ class LinearCriterion:
         else:
             parts = (jax.tree.map(lambda leaf: leaf[None], make(X, y, form, held)),)
         if weighted:
-            alpha, factors = self.penalty.penalty.alpha, self.penalty.factors
+            inner = self.penalty if is_lasso else self.penalty.penalty
+            alpha, factors = inner.alpha, 1.0 if is_lasso else self.penalty.factors
             return WeightedAlong(form, parts, jnp.asarray(alpha, X.dtype), jnp.asarray(factors, X.dtype))
         return LassoAlong(form, parts)
 
@@ -335,6 +360,14 @@ class Tilted(DataLoss):
     def neutral(self, y: Array) -> Array:
         """As the loss."""
         return unwrap(self.loss).neutral(y)
+
+
+def prepare(objective: Any, at: Mapping[str, PyTree]) -> Any:
+    """`LinearCriterion.prepare` for hyperparameters of the right shapes; any other objective as it is."""
+    if not isinstance(objective, LinearCriterion):
+        return objective
+    objective.check_shapes(at)
+    return objective.prepare(tuple(at))
 
 
 def _is_plain(of: LinearCriterion, penalty: type) -> bool:

@@ -12,11 +12,11 @@ import xarray as xr
 from jax import lax
 from jaxtyping import Array, Key
 
-from jaxreg.checks import check_integer, check_key, check_kind
+from jaxreg.checks import check_integer, check_key, check_kind, read_array
 from jaxreg.engine import sweep
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.coordinates import Coordinates, flatten, read_coordinates, read_hyperparameters
-from jaxreg.hypergrad.criterion import LinearCriterion
+from jaxreg.hypergrad.criterion import prepare
 from jaxreg.hypergrad.objective import Hyperparameters, evaluate, names_of
 from jaxreg.hypergrad.tuning import label, name_dims, read_maker
 
@@ -54,9 +54,12 @@ def grid(
     (2.0, 3)
     """
     check_kind("points", points, Mapping, "Give a dict from name to values")
+    if not points:
+        raise ArgumentError("points", points, "must hold at least one", "Give {'alpha': numpy.geomspace(...)}")
     for name, values in points.items():
-        if np.ndim(values) != 1 or not len(values):
-            raise ArgumentError(f"points[{name!r}]", values, "must be a list of numbers", "Give numpy.geomspace(...)")
+        found, remedy = np.asarray(read_array(f"points[{name!r}]", values)), "Give numpy.geomspace(...)"
+        if found.ndim != 1 or not found.size or not np.isfinite(found).all():
+            raise ArgumentError(f"points[{name!r}]", values, "must be a list of finite numbers", remedy)
     rows = np.array(list(itertools.product(*points.values())), float)
     trials = {name: rows[:, i] for i, name in enumerate(points)}
     return _try(objective, lambda *_: trials, axes, args, {"store": store, "x64": x64, "progress": progress})
@@ -233,7 +236,7 @@ def _try(objective: Any, trials_of: Callable[..., Any], axes: Any, args: Any, gi
         of = make(*args, **point)
         trials = trials_of(names_of(of), point)
         trials = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)), trials)
-        of = of.prepare(tuple(trials)) if isinstance(of, LinearCriterion) else of
+        of = prepare(of, jax.tree.map(lambda leaf: leaf[0], trials))
         value, status = lax.map(lambda at: evaluate(of, read_hyperparameters(at, names_of(of)))[:2], trials)
         cost = len(value) * int(getattr(of, "steps", 1))
         return _choose(value, status, trials) | {"training_steps": jnp.int32(cost)}

@@ -27,6 +27,7 @@ NUMBERS = (
 )
 """What of `nets.train` has a derivative: its numbers, the factors of a schedule, and the scale of the first weights."""
 
+_SEVERAL = ("dropout", "augmentation", "penalties", "sample_weight", "class_weight", "schedule")
 _DRAWN = ("dropout", "input_dropout")  # which units are kept jumps with the rate
 _JUMPS = ("flip", "erasing")  # probabilities of augmentation: what they do jumps, and nothing else changes
 _FIXED = ("seed", "init_seed", "order_seed", "dropout_seed", "augment_seed", "noise_seed")
@@ -168,6 +169,9 @@ class Training:
         for name in at:
             if name not in self.names:
                 raise ArgumentError("hyperparameters", name, "cannot be differentiated here", listed)
+            if name not in _SEVERAL and np.shape(at[name]):
+                remedy = "Take an axis of tune for several runs, schedule= for several rates"
+                raise ArgumentError(name, np.shape(at[name]), "must be one number", remedy)
         options: dict[str, Any] = {"batch_size": 32, "epochs": 3, "loss": "cross_entropy", "optimizer": "sgd"}
         options |= {"model": None, "penalties": (), "learning_rate": None, **self.options}
         options |= {name: value for name, value in at.items() if name not in ("schedule", "initial_scale")}

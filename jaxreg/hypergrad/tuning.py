@@ -17,7 +17,7 @@ from jaxreg.checks import NOT_NEGATIVE, check_choice, check_function, check_inte
 from jaxreg.engine import sweep
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.coordinates import Coordinates, flatten, read_coordinates, read_hyperparameters
-from jaxreg.hypergrad.criterion import LinearCriterion
+from jaxreg.hypergrad.criterion import prepare
 from jaxreg.hypergrad.gradients import MODES, differentiate_from, goes_forward
 from jaxreg.hypergrad.objective import Hyperparameters, Objective, evaluate, names_of
 
@@ -107,7 +107,7 @@ def tune(
     def run(*args: Any, restart: Array, **point: Any) -> dict[str, Any]:
         of = make(*args, **point)
         at = read_hyperparameters(init, names_of(of))
-        of = of.prepare(tuple(at)) if isinstance(of, LinearCriterion) else of
+        of = prepare(of, at)
         coordinates = read_coordinates(at, transforms, bounds)
         vector, back = flatten(coordinates.forth(at))
         if seed is not None and restarts > 1:

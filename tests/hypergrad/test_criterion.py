@@ -1,12 +1,14 @@
 """Derivatives of linear criteria against central differences, leave-one-out against refits, and the status of kinks."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxreg.errors import ArgumentError
-from jaxreg.hypergrad import LinearCriterion, Status, gradient, hessian_vector_product, influence, refit_without
+from jaxreg.hypergrad import LinearCriterion, Status, gradient, hessian_vector_product, influence, refit_without, tune
 from jaxreg.hypergrad.prepared import follow_shares
 from jaxreg.linear import lars_path, lasso
 from jaxreg.penalties import L1, L2, MCP, Box, ElasticNet, GroupLasso, Weighted
@@ -148,9 +150,12 @@ def test_influences_of_a_linear_model_are_exact_and_foretell_refits():
 @pytest.mark.parametrize(
     ("given", "word"),
     [
+        ({"penalty": "l2"}, "must have value"),
         ({"criterion": "aic"}, "must be one of validation, loo, gcv, cv"),
         ({"criterion": "validation"}, "X_validation"),
         ({"criterion": "gcv", "loss": "logistic", "y": LABELS}, "squared"),
+        ({"X_validation": X[:3, :2], "y_validation": Y[:3]}, "X_validation"),
+        ({"X_validation": X[:3], "y_validation": Y[:2]}, "y_validation"),
         ({"criterion": "cv", "folds": 1}, "folds"),
     ],
 )
@@ -167,6 +172,10 @@ def test_names_are_those_of_the_numbers_and_others_are_refused_with_them():
             gradient(criterion, {name: 1.0})
     with pytest.raises(ArgumentError, match="must be a float"):
         gradient(criterion, {"alpha": 1})
+    for name, shape in (("alpha", (P,)), ("factors", (2,)), ("factors", (2, P))):
+        for search in (gradient, partial(tune, progress=False)):
+            with pytest.raises(ArgumentError, match=f"{name} = .*must be one number"):
+                search(criterion, {name: np.ones(shape)})
 
 
 @pytest.mark.parametrize(
@@ -229,10 +238,15 @@ def test_shares_of_a_path_with_columns_that_leave_are_those_of_the_projector():
 def test_leaving_out_a_row_of_a_fit_with_as_many_coefficients_is_invalid_not_huge():
     wide = np.random.default_rng(1).normal(size=(8, 14))
     criterion = LinearCriterion(wide, wide[:, 0] + wide[:, 5], penalty=L1(0.1), criterion="loo")
-    found = jax.jit(lambda a: jax.lax.map(lambda alpha: gradient(criterion, {"alpha": alpha}), a))(
+    both = lambda at: [gradient(of, at) for of in (criterion, criterion.prepare(("alpha",)))]  # noqa: E731
+    found, prepared = jax.jit(lambda alphas: jax.lax.map(lambda alpha: both({"alpha": alpha}), alphas))(
         jnp.array([0.3, 1e-5])
     )
     assert jnp.isfinite(found.value[0])
     assert found.value[0] < 100
     assert jnp.isnan(found.value[1])
     assert found.status[1] & Status.INVALID
+    np.testing.assert_allclose(prepared.value[0], found.value[0], 1e-8)
+    np.testing.assert_allclose(prepared.gradient["alpha"][0], found.gradient["alpha"][0], 1e-6)
+    assert prepared.status[1] == 0  # there the exact fit has the two columns that y is made of
+    assert prepared.value[1] < 1e-8

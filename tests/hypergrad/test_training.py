@@ -157,6 +157,8 @@ def test_dropout_says_that_its_masks_are_held():
         ({"learning_rate": 1}, "must be a float: integers"),
         ({"learning_rate": "fast"}, "learning_rate"),
         ({"augmentation": Augmentation(flip=0.5)}, "acts by jumps"),
+        ({"learning_rate": np.ones(2)}, r"learning_rate = \(2,\): must be one number"),
+        ({"initial_scale": np.ones(2)}, "initial_scale"),
         ({"schedule": np.ones(3)}, "one factor for each of the 2 epochs or 8 steps"),
         ({}, "at least one"),
     ],

@@ -168,8 +168,9 @@ def test_ranges_and_budgets_are_checked():
         random_search(_bowl, START, {"a": (0.1, 1.0)}, trials=2, seed=KEY, progress=False)
     with pytest.raises(ArgumentError, match="increase"):
         successive_halving(_bowl, START, {}, trials=2, budgets=(2, 1), seed=KEY, progress=False)
-    with pytest.raises(ArgumentError, match="list of numbers"):
-        grid(_bowl, {"a": 1.0}, progress=False)
+    for points in ({"a": 1.0}, {"a": []}, {"a": [np.nan]}, {"a": ["b"]}, {}):
+        with pytest.raises(ArgumentError, match="points"):
+            grid(_bowl, points, progress=False)
 
 
 def test_random_points_are_those_of_all_problems_and_not_of_other_seeds():
