@@ -43,7 +43,7 @@ def test_a_run_that_knows_of_its_neighbours_is_found():
 def test_rounding_of_what_cancels_is_no_difference():
     distance = jr.engine.checking._distance
     assert distance(np.float64(1e-17), np.float64(3e-17)) == 0
-    np.testing.assert_allclose(distance(np.float32([4e-7, 1e-6]), np.float32([4e-7, 2e-6])), 1, rtol=1e-6)
+    np.testing.assert_allclose(distance(np.float32([4e-5, 1e-4]), np.float32([4e-5, 2e-4])), 1, rtol=1e-6)
     assert distance(np.array([3, 4]), np.array([3, 5])) == 0.25
     assert distance(np.array([1.0, np.nan]), np.array([1.0, 2.0])) == np.inf
 

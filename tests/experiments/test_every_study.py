@@ -8,7 +8,9 @@ import jax
 import pytest
 
 from jaxreg.checks import Domain
+from jaxreg.engine.checking import check_call
 from jaxreg.errors import JaxregError
+from jaxreg.study import checking
 from jaxreg.study.catalogue import list_modules, load
 from jaxreg.study.experiment import PRESETS, as_experiment
 from jaxreg.study.planning import plan_study
@@ -90,6 +92,30 @@ def test_other_bad_settings_are_refused_by_name(name, change, message):
         study.run(dataclasses.replace(study.PRESETS["quick"], **change), progress=False)
     told = str(refusal.value)
     assert told.startswith((f"{message} = ", f"{message}[")) if message.isidentifier() else message in told
+
+
+_SMALL = {
+    "polynomial_regression": {"seeds": 6},
+    "flat_or_sharp": {"seeds": 20},
+    "epochs": {"seeds": 4, "hidden": (4,), "batch_size": 300},
+    "soft_threshold": {"seeds": 4},
+    "hypergradient_distribution": {"seeds": 4, "hidden": 4, "epochs": 2, "rates": (0.01, 0.1, 10.0)},
+}
+"""Cheap settings of a study of each subject."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _SMALL)
+def test_runs_of_a_study_are_the_same_alone_as_among_others(name):
+    study = _load(name)
+    calls, trouble = checking._rehearse(study, dataclasses.replace(study.PRESETS["quick"], **_SMALL[name]))
+    assert calls
+    assert not trouble
+    for call in calls:
+        tolerance = checking.TOLERANCE_X64 if call.x64 else checking.TOLERANCE
+        worst = max(check_call(call), key=lambda one: one.size)
+        assert worst.size <= tolerance, worst
+    jax.clear_caches()
 
 
 @pytest.mark.slow
