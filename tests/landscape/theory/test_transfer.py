@@ -46,7 +46,7 @@ def test_escape_steps_are_those_of_simulation(learning_rate, temperature, runs):
 def test_escape_steps_are_those_of_survival_on_a_plain_grid():
     """Sum over k of the probability not to have passed after k steps, on an even grid of midpoints."""
     learning_rate, noise, start, target = 0.8, 0.5, 0.9, -0.7
-    edges = np.linspace(target, 3.0, 2001)
+    edges = np.linspace(target, 3.0, 501)
     w = (edges[1:] + edges[:-1]) / 2
     centre = lambda w: w - learning_rate * (w**3 - w)  # noqa: E731
     sd = learning_rate * noise / math.sqrt(2)
