@@ -27,7 +27,7 @@ PLACES: tuple[_Place, ...] = get_args(_Place)
 _ABOVE: tuple[_Place, ...] = ("upper right", "upper left", "upper center")
 _TRIES = 4  # times that an axis grows; data that move down may still reach into the legend
 _GAP = 0.02  # of the axis, between legend and data
-_WIDEST = 0.96  # of the width of its axes
+_WIDEST = 0.92  # of the width of its axes
 
 
 def clear_legends(figure: Figure, settle: Callable[[], None]) -> list[str]:

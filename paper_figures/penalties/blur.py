@@ -66,7 +66,7 @@ def _draw_sample(axes: Axes, dataset: xr.Dataset) -> None:
     top = max(np.histogram(values, bins, density=True)[0].max(), sum(parts).max())
     axes.set(xlabel="value, in widths of a hump", ylabel="density", ylim=(0, 1.05 * top), xlim=(-reach, reach))
     axes.set_title(f"Humps {float(one['separation']):g} widths apart")
-    axes.legend(loc="upper left", ncols=2, columnspacing=0.8, handlelength=1.1, borderaxespad=0.1, fontsize=6)
+    axes.legend(loc="upper left", handlelength=1.1, borderaxespad=0.1, fontsize=6, labelspacing=0.2)
 
 
 def _draw_separations(axes: Axes, dataset: xr.Dataset) -> None:
