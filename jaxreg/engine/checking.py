@@ -28,7 +28,7 @@ from jaxreg.engine.shared import read_args
 from jaxreg.errors import StoreError, SweepError
 
 _SEEDS, _OTHERS = 3, 2  # values of an axis that are compared
-_ROUNDINGS = 64  # that sums of numbers of order one have
+_ROUNDING = {"f4": 1e-5, "f8": 1e-12}  # of numbers of order one; found: 2e-13, by least squares on 30 monomials
 
 
 class Difference(NamedTuple):
@@ -210,9 +210,9 @@ def _keep(axis: Axis, place: int) -> Axis:
 def _distance(ours: Any, theirs: Any) -> float:
     """The largest difference of two outputs of a run, where both have entries, over the largest absolute value.
 
-    One of a few roundings of 1 is none: it is that of what was subtracted in the run, as in a duality gap.
+    One as small as `_ROUNDING` is none: it is that of what was subtracted in the run, as in the gap of a solution.
     """
-    rounding = _ROUNDINGS * np.finfo(np.asarray(ours).dtype).eps if np.asarray(ours).dtype.kind == "f" else 0.0
+    rounding = _ROUNDING.get(np.asarray(ours).dtype.str[1:], 0.0)
     ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
     both = tuple(slice(0, min(a, b)) for a, b in zip(ours.shape, theirs.shape, strict=True))
     ours, theirs = ours[both], theirs[both]
