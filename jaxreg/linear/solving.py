@@ -428,8 +428,8 @@ def read_loss(loss: Any) -> DataLoss:
 
 
 def _check_loss(loss: DataLoss, n: int, y: Any) -> None:
-    """Refuse a loss of the user's that is not one float per sample, twice differentiable."""
-    if type(loss).__module__ == DataLoss.__module__:
+    """Refuse a loss of the user's that is not one float per sample, twice differentiable, or one of several numbers."""
+    if type(loss).__module__ == DataLoss.__module__ and not any(map(jnp.ndim, jax.tree.leaves(loss))):
         return
     eta = jnp.zeros((n,) if loss.outputs is None else (n, loss.outputs))
     try:

@@ -67,6 +67,9 @@ def test_named_landscapes_in_any_dimension_and_optimizers_that_look_at_the_heigh
     bowl = Landscape(lambda w: (w**2).sum() / 2, 1)
     run = space.descend(bowl, [8.0], optax.polyak_sgd(), 3, seed=_KEY, record_every=1)
     np.testing.assert_allclose(run.path[:, 0], [4.0, 2.0, 1.0], rtol=1e-4)
+    # Two gradients of a parabola at one point make one step; `MultiSteps` is no transformation, but has its functions.
+    run = space.descend(bowl, [8.0], optax.MultiSteps(optax.sgd(0.5), 2), 4, seed=_KEY, record_every=1)
+    np.testing.assert_allclose(run.path[:, 0], [8.0, 4.0, 4.0, 2.0], rtol=1e-6)
     with pytest.raises(ArgumentError, match="dim = 1"):
         space.rosenbrock(1)
 

@@ -417,6 +417,7 @@ BAD = {
     "a value for each": ({"penalty": _Own(value=lambda w: w)}, "penalty"),
     "a step that sums": ({"penalty": _Own(prox=lambda w, step: w.sum())}, "penalty"),
     "a penalty that fails": ({"penalty": _Own(value=lambda w: w.none)}, "penalty"),
+    "a loss of several numbers": ({"loss": linear.Huber(jnp.ones(3))}, "loss"),
     "a loss that is averaged": ({"loss": _Mean()}, "loss"),
     "a loss that fails": ({"loss": _Fails()}, "loss"),
     "bounds": ({"penalty": Box(np.zeros(4), np.ones(4))}, "penalty"),

@@ -1,7 +1,7 @@
 """Any Optax optimizer on a landscape, with noise: where it ends, when it arrives, and where it spends its steps."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from jaxreg.landscape.space.surface import Landscape
 from jaxreg.randomness import random_normals
 
 _BLOCK = 128  # steps whose noise is drawn at once
+Optimizer: TypeAlias = optax.GradientTransformation | optax.MultiSteps
 _REMEDY = "Give one such as optax.adam(0.1)"
 
 
@@ -54,7 +55,7 @@ class Occupancy(NamedTuple):
 def descend(
     landscape: Landscape,
     start: Any,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     steps: int,
     *,
     seed: Key[Array, ""],
@@ -100,7 +101,7 @@ def descend(
 def first_passage(
     landscape: Landscape,
     start: Any,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     steps: int,
     *,
     seed: Key[Array, ""],
@@ -152,7 +153,7 @@ def first_passage(
 def occupancy(
     landscape: Landscape,
     start: Any,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     steps: int,
     *,
     seed: Key[Array, ""],
@@ -212,7 +213,7 @@ def _check(
 ) -> Float[Array, " dim"]:
     """The first point; refuse what no descent can have."""
     check_kind("landscape", landscape, Landscape, "Give Landscape(function, dim)")
-    check_kind("optimizer", optimizer, optax.GradientTransformation, _REMEDY)
+    check_kind("optimizer", optimizer, (optax.GradientTransformation, optax.MultiSteps), _REMEDY)
     check_integer("steps", steps, 1, 2**31 - 1, "Make at least one step")
     check_key("seed", seed)
     NOT_NEGATIVE.check("noise", noise, "Give a standard deviation such as 0.1, or 0")
@@ -224,7 +225,7 @@ def _check(
     return first
 
 
-def _check_optimizer(landscape: Landscape, optimizer: optax.GradientTransformation, first: Array) -> None:
+def _check_optimizer(landscape: Landscape, optimizer: Optimizer, first: Array) -> None:
     """Refuse an optimizer that does not take a point, or that changes shapes from step to step."""
     try:
         before = first, jax.eval_shape(optimizer.init, first)
@@ -243,9 +244,7 @@ def _check_optimizer(landscape: Landscape, optimizer: optax.GradientTransformati
         raise ArgumentError("optimizer", optimizer, constraint, "Return arrays like those that it is given")
 
 
-def _step(
-    landscape: Landscape, optimizer: optax.GradientTransformation, before: Array, memory: Any, slope: Array
-) -> tuple[Array, Any]:
+def _step(landscape: Landscape, optimizer: Optimizer, before: Array, memory: Any, slope: Array) -> tuple[Array, Any]:
     """The next point, and what the optimizer remembers."""
     look = {"value": landscape.function(before), "grad": slope, "value_fn": landscape.function}
     with jax.numpy_dtype_promotion("standard"):  # Optax mixes floats and integers
@@ -259,7 +258,7 @@ def _step(
 def _walk(
     landscape: Landscape,
     start: Float[Array, " dim"],
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     steps: int,
     seed: Key[Array, ""],
     noise: Any,
