@@ -38,7 +38,7 @@ SINGLE = (
     *("sampling", "random words and normals", "losses", "penalties"),
 )
 FEW = (  # of each subject; a network's steps are compiled below
-    *("linear.ridge_path", "landscape.descend on noise", "landscape.first_passage", "nets.augment"),
+    *("linear.ridge_path", "landscape.descend on refits", "landscape.first_passage", "nets.augment"),
     *("random words and normals", "losses", "penalties"),
 )
 DOUBLE = ("linear.standardize", "linear.polynomial_features")
