@@ -88,7 +88,7 @@ def trace_member(
     member, looked = _kept.pop(key, (None, {})) if key else (None, {})
     if member is None or looked != _hash_leaves(args, looked):
         member, looked = _trace(run, args, traced, static, keys)
-    if key:
+    if key and not member.fingerprint.calls_host:  # which holds that function, and not another of the same
         _kept[key] = member, looked
         if len(_kept) > _MOST_KEPT:
             _kept.popitem(last=False)

@@ -194,3 +194,17 @@ def test_a_trace_that_looked_at_the_data_is_kept_for_these_numbers_alone(traces)
     assert len(traces) == 4
     assert call(0, 1) == 2.0
     assert len(traces) == 5  # the latest is kept
+
+
+def test_functions_of_the_host_are_those_of_the_run_at_hand():
+    def watch():
+        seen = []
+
+        def run(*, a):
+            jax.debug.callback(lambda value: seen.append(float(value)), a)
+            return {"double": 2 * a}
+
+        jr.sweep(run, {"a": [1.0, 2.0]}, progress=False)
+        return sorted(seen)
+
+    assert watch() == watch() == [1.0, 2.0]
