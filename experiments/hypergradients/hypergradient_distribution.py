@@ -39,6 +39,8 @@ PRESETS = {
     "laptop": Config(),
     "paper": Config(seeds=512, rates=tuple(float(rate) for rate in np.geomspace(0.01, 10, 49).round(5)), epochs=16),
 }
+TOLERANCE = 1e-5
+"""Of double precision: where a training is chaotic, it multiplies the rounding of a derivative by a thousand and more."""
 
 
 def run(config: Config, **options: Any) -> xr.Dataset:

@@ -12,11 +12,11 @@ from jaxreg.study.catalogue import list_modules, load, open_folder
 from jaxreg.study.compiled import keep_programs
 from jaxreg.study.experiment import Experiment, as_experiment
 
-TOLERANCE, TOLERANCE_X64 = 1e-3, 1e-5
+TOLERANCE, TOLERANCE_X64 = 1e-3, 1e-9
 """Of the largest absolute value of an output: rounding, which the steps of a training let grow.
 
-As found on the quick presets of studies, in double precision up to 2e-6, of derivatives through trainings that are
-chaotic, and 0 for most; a run that knows of its neighbours is off by a tenth and more.
+0 for most quick presets; a run that knows of its neighbours is off by a tenth and more. A study whose runs let more of it
+grow states its own `TOLERANCE`.
 """
 
 
@@ -29,7 +29,7 @@ def check_folder(arguments: Sequence[str]) -> int:
     parser.add_argument("folder", metavar="FOLDER", help="of studies")
     parser.add_argument("name", metavar="NAME", help="of a study")
     parser.add_argument("--preset", default="quick", help="its settings; quick by default")
-    parser.add_argument("--tolerance", type=float, help=f"{TOLERANCE:g}, in double precision {TOLERANCE_X64:g}")
+    parser.add_argument("--tolerance", type=float, help=f"by default that of the study, or {TOLERANCE:g}, in double precision {TOLERANCE_X64:g}")
     given = parser.parse_args(arguments)
     try:
         jaxreg.use_all_cores()
@@ -37,9 +37,10 @@ def check_folder(arguments: Sequence[str]) -> int:
         study = as_experiment(load(package, given.name, list_modules(package, "run")))
         if given.preset not in study.PRESETS:
             raise jaxreg.errors.ArgumentError("--preset", given.preset, f"must be of {[*study.PRESETS]}", "Change it")
+        tolerance = given.tolerance or getattr(study, "TOLERANCE", None)
         with keep_programs():
             calls, trouble = _rehearse(study, study.PRESETS[given.preset])
-            worst = [_check(number, call, given.tolerance) for number, call in enumerate(calls, 1)]
+            worst = [_check(number, call, tolerance) for number, call in enumerate(calls, 1)]
     except JaxregError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
