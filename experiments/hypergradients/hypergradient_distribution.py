@@ -40,7 +40,7 @@ PRESETS = {
     "paper": Config(seeds=512, rates=tuple(float(rate) for rate in np.geomspace(0.01, 10, 49).round(5)), epochs=16),
 }
 TOLERANCE = 1e-5
-"""Of double precision: where a training is chaotic, it multiplies the rounding of a derivative by a thousand and more."""
+"""Of runs alone against those among others: a chaotic training multiplies the rounding of its derivatives."""
 
 
 def run(config: Config, **options: Any) -> xr.Dataset:

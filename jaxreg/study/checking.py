@@ -15,8 +15,8 @@ from jaxreg.study.experiment import Experiment, as_experiment
 TOLERANCE, TOLERANCE_X64 = 1e-3, 1e-9
 """Of the largest absolute value of an output: rounding, which the steps of a training let grow.
 
-0 for most quick presets; a run that knows of its neighbours is off by a tenth and more. A study whose runs let more of it
-grow states its own `TOLERANCE`.
+0 for most quick presets; a run that knows of its neighbours is off by a tenth and more. A study whose runs let more of
+it grow states its own `TOLERANCE`.
 """
 
 
@@ -29,7 +29,11 @@ def check_folder(arguments: Sequence[str]) -> int:
     parser.add_argument("folder", metavar="FOLDER", help="of studies")
     parser.add_argument("name", metavar="NAME", help="of a study")
     parser.add_argument("--preset", default="quick", help="its settings; quick by default")
-    parser.add_argument("--tolerance", type=float, help=f"by default that of the study, or {TOLERANCE:g}, in double precision {TOLERANCE_X64:g}")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        help=f"by default that of the study, or {TOLERANCE:g}, in double precision {TOLERANCE_X64:g}",
+    )
     given = parser.parse_args(arguments)
     try:
         jaxreg.use_all_cores()

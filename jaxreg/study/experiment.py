@@ -17,8 +17,8 @@ _NEEDED = {"Experiment": ("Config", "PRESETS", "run"), "Figure": ("CAPTION", "dr
 class Experiment(Protocol):
     """A study: a module whose docstring is its question.
 
-    It may have `CLAIMS` too, a tuple of `jaxreg.study.Claim`, `report(dataset) -> str`, printed in place of the dataset,
-    and `TOLERANCE`, the relative difference that `jaxreg check` takes for rounding in its runs.
+    It may have `CLAIMS` too, a tuple of `jaxreg.study.Claim`, `report(dataset) -> str`, printed in place of the
+    dataset, and `TOLERANCE`, the relative difference that `jaxreg check` takes for rounding in its runs.
     """
 
     Config: type
