@@ -355,7 +355,7 @@ print(time.perf_counter() - began, jr.use_all_cores(), len(jax.devices()))
 
 def test_use_all_cores_is_refused_after_jax_has_started(monkeypatch):
     monkeypatch.setattr("jaxreg.engine.devices.count_cores", lambda: len(jax.devices()) + 1)
-    with pytest.raises(SweepError, match="must be called before JAX starts"):
+    with pytest.raises(jr.errors.SweepError, match="must be called before JAX starts"):
         jr.use_all_cores()
 
 
