@@ -34,7 +34,7 @@ def arrange(figure: Figure) -> list[str]:
     Raises:
         ArgumentError: no figure.
 
-    >>> figure = Figure(figsize=(2, 2))
+    >>> figure = Figure(figsize=(2.4, 2))
     >>> axes = figure.subplots()
     >>> line, = axes.plot([0, 1], [0, 1], label="identity")
     >>> legend, label = axes.legend(loc="upper right"), axes.set_xlabel("n = 8–9 seeds (up to 1 diverged, left out)")

@@ -54,13 +54,12 @@ def is_covering(legend: Legend, axes: Axes, with_references: bool = False) -> bo
             axes: with all that is drawn in them.
             with_references: whether lines and spans from edge to edge count, too, such as those of `axvline`.
 
-        >>> from matplotlib.contour import ContourSet
-    from matplotlib.figure import Figure
-        >>> axes = Figure().subplots()
-        >>> line = axes.axvline(0.9, label="reference")
-        >>> legend = axes.legend(loc="upper right")
-        >>> is_covering(legend, axes), is_covering(legend, axes, with_references=True)
-        (False, True)
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().subplots()
+    >>> line = axes.axvline(0.9, label="reference")
+    >>> legend = axes.legend(loc="upper right")
+    >>> is_covering(legend, axes), is_covering(legend, axes, with_references=True)
+    (False, True)
     """
     box = Bbox.intersection(legend.get_window_extent(), axes.get_window_extent())
     return box is not None and any(_reaches(artist, box) for artist in _data(axes, with_references))
