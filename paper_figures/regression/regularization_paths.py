@@ -38,9 +38,9 @@ def draw(dataset: xr.Dataset) -> Figure:
             panels[one].sharey(panels[other])
             panels[one].tick_params(labelleft=False)
         for path, error, method in zip("ab", "cd", _METHODS, strict=True):
+            panels[error.upper()].sharex(panels[error])  # before its scale is set, which matplotlib would not take over
             _draw_paths(panels[path], panels[path.upper()], dataset, method)
             _draw_error(panels[error], dataset, method)
-            panels[error.upper()].sharex(panels[error])
             _draw_choices(panels[error.upper()], dataset, method)
         _draw_prices(panels["e"], dataset)
         panels["a"].set_ylabel("coefficient")
