@@ -171,7 +171,7 @@ def _hypergrad() -> dict[str, Kernel]:
     random = np.random.default_rng(0)
     x, y = random.uniform(size=(96, _PIXELS**2)).astype(np.float32), np.arange(96, dtype=np.int32) % 10
     X = random.normal(size=(_ROWS, _COLUMNS))
-    options = {"hidden": (16, 8), "batch_size": 32, "epochs": 2, "optimizer": "momentum"}
+    options = {"hidden": (16, 8), "batch_size": 32, "epochs": 2, "optimizer": "momentum", "learning_rate": 0.1}
     at = {"learning_rate": jnp.float32(0.1), "l2": jnp.float32(1e-4)}
 
     def told(found: Any) -> dict[str, Any]:

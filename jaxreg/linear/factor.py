@@ -113,7 +113,24 @@ def invert(A: Float[Array, "p p"]) -> Float[Array, "p p"]:
 
 @take_in_turn
 def _invert_in_turn(A: Float[Array, "p p"]) -> Float[Array, "p p"]:
-    return jnp.linalg.inv(A)
+    on_tpu = eliminate if A.dtype == jnp.float64 else jnp.linalg.inv  # libtpu has no LU decomposition of such numbers
+    return lax.platform_dependent(A, tpu=on_tpu, default=jnp.linalg.inv)
+
+
+def eliminate(A: Float[Array, "p p"]) -> Float[Array, "p p"]:
+    """The inverse of any matrix by Gauss and Jordan, with the largest pivot of each column."""
+    p = len(A)
+    rows = jnp.arange(p)
+
+    def clear(k: Any, both: Array) -> Array:
+        column = lax.dynamic_index_in_dim(both, k, 1, keepdims=False)
+        largest = jnp.argmax(jnp.where(rows >= k, jnp.abs(column), -1))
+        both = both[jnp.where(rows == k, largest, jnp.where(rows == largest, k, rows))]
+        column = lax.dynamic_index_in_dim(both, k, 1, keepdims=False)
+        pivot = both[k] / column[k]
+        return jnp.where((rows == k)[:, None], pivot, both - column[:, None] * pivot)
+
+    return lax.fori_loop(0, p, clear, jnp.concatenate([A, jnp.eye(p, dtype=A.dtype)], 1))[:, p:]
 
 
 @invert.defjvp

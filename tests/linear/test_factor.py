@@ -7,7 +7,7 @@ import pytest
 
 from jaxreg.engine.execute import make_mesh
 from jaxreg.linear.elastic_net import elastic_net_path
-from jaxreg.linear.factor import invert_definite, invert_independent, svd
+from jaxreg.linear.factor import eliminate, invert_definite, invert_independent, svd
 
 DESIGNS = np.random.default_rng(0).normal(size=(6, 7, 4)).astype(np.float32)
 GRAMS = np.einsum("bni,bnj->bij", DESIGNS, DESIGNS)
@@ -100,3 +100,11 @@ def test_elastic_nets_of_many_designs_on_two_devices_do_not_wait_for_each_other(
         solve = on_both_devices(lambda X: elastic_net_path(X[:, 1:], X[:, 0], np.geomspace(0.3, 3e-4, 50), 0.5).gap)
         for _ in range(3):
             assert float(solve(np.concatenate([y[..., None], X], axis=2)).max()) < 1e-10
+
+
+def test_elimination_is_the_inverse_of_any_matrix_whatever_the_order_of_its_rows():
+    with jax.enable_x64(True):
+        A = np.random.default_rng(0).normal(size=(5, 7, 7))
+        A[:, 0, 0] = 0  # where no pivot is
+        np.testing.assert_allclose(jax.vmap(eliminate)(A), np.linalg.inv(A), rtol=1e-9, atol=1e-12)
+        assert not np.isfinite(eliminate(jnp.ones((3, 3)))).all()
