@@ -27,7 +27,6 @@ INLINE = 2**16  # bytes of a study that every task carries; a larger one is sent
 LARGE = 2**20  # bytes of a study that is written once into the store instead
 LEAST_SENT, SENT_EACH = 16, 4  # tasks under way: at least, and for each worker that is known
 AIM = 2.0  # seconds that a task should last
-MOST_RETURNED = 2**26  # bytes that a task brings back, unless one tile does
 
 
 class Team:

@@ -162,17 +162,9 @@ def _descend(
     like = jax.eval_shape(lambda: _see(of, coordinates, back(vector)))
     empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
     value = jnp.asarray(jnp.inf, like["value"].dtype)
-    start: tuple[Any, ...] = (
-        vector,
-        optimizer.init(vector),
-        value,
-        jnp.int32(0),
-        jnp.int32(0),
-        jnp.bool_(False),
-        empty,
-    )
-    start = (*start, of.begin() if hasattr(of, "begin") else None)
-    (*_, made, _, _, _), history = lax.scan(step, start, None, length=steps)
+    none, begun = jnp.int32(0), of.begin() if hasattr(of, "begin") else None
+    state = (vector, optimizer.init(vector), value, none, none, jnp.bool_(False), empty, begun)
+    (*_, made, _, _, _), history = lax.scan(step, state, None, length=steps)
     return history, made
 
 

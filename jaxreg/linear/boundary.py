@@ -1,6 +1,5 @@
 """Checks of regression data and strengths before anything is traced."""
 
-import math
 from typing import Any
 
 import jax
@@ -77,11 +76,6 @@ def read_number(name: str, value: Any, remedy: str, domain: Domain = NOT_NEGATIV
     dtype = jnp.result_type(float)
     domain.check(name, value, remedy, dtype)
     return jnp.asarray(value if isinstance(value, jax.Array) else float(value), dtype)
-
-
-def check_number(name: str, value: Any, least: int | float, most: int | float, remedy: str) -> None:
-    """Refuse what is not one number in [least, most], finite, also in JAX's default floats; a traced one passes."""
-    Domain(least, most, "[)" if math.isinf(most) else "[]").check(name, value, remedy, jnp.result_type(float))
 
 
 def read_alphas(alphas: Any) -> Array:

@@ -38,12 +38,6 @@ _NUMBERS = {
 }
 
 
-def check_strength(name: str, value: Any, remedy: str) -> None:
-    """Refuse what is neither None nor one number, and a concrete one that is negative or not finite."""
-    if value is not None:
-        NOT_NEGATIVE.check(name, value, remedy)
-
-
 def read_numbers(dtype: Any, **given: Any) -> SimpleNamespace:
     """Each number as an array of the data's precision, or None; refuse what is outside its domain."""
     return SimpleNamespace(**{name: _read_number(name, value, dtype) for name, value in given.items()})

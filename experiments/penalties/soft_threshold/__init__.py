@@ -138,11 +138,6 @@ def minimize_random(ratios: Any, *, seed: Any, sign: Any) -> dict[str, Any]:
     return {"minimiser": jax.vmap(partial(minimize_penalized, coefficients))(ratios * jnp.abs(slope))}
 
 
-def share_at_zero(dataset: xr.Dataset) -> xr.Dataset:
-    """Whether each minimiser is exactly zero, as `zero`; with `diverged`."""
-    return dataset[["diverged"]].assign(zero=dataset["minimiser"] == 0)
-
-
 def _share_as_drawn(dataset: xr.Dataset) -> Estimate:
     """Of the tutorial's two strengths, those at which the minimum of the convex function is where it says."""
     at = dataset["minimum"].sel(function="convex")

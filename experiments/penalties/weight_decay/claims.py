@@ -12,7 +12,6 @@ ROUNDING = 1e-9
 _STAYS = 1e-12
 _SAME = 0.01
 _RIDGE, _BOX = 1e-4, 0.02
-_PROBLEMS = "% of problems"
 
 
 def stable(dataset: xr.Dataset) -> xr.Dataset:
