@@ -48,11 +48,12 @@ class Programs:
 def keep_programs(folder: Path | None = None) -> Iterator[Programs]:
     """Within it, what JAX compiles is kept in a folder and found there by later calls; both are counted.
 
-    A folder that JAX was told (`JAX_COMPILATION_CACHE_DIR`) is used as it is, and `JAX_ENABLE_COMPILATION_CACHE=false`
-    switches it off: then nothing is kept and nothing counted. Deleting the folder costs nothing but compiling again.
+    `JAX_ENABLE_COMPILATION_CACHE=false` switches it off: then nothing is kept and nothing counted. Deleting the folder
+    costs nothing but compiling again.
 
     Args:
-        folder: by default `programs_folder()`. Above `LARGEST` bytes, what was written or read longest ago goes first.
+        folder: by default the one that JAX was told (`JAX_COMPILATION_CACHE_DIR`), which is used as it is, else
+            `programs_folder()`. In a folder of ours, above `LARGEST` bytes, what was used longest ago goes first.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, keep_programs(Path(folder)) as programs:
@@ -67,7 +68,7 @@ def keep_programs(folder: Path | None = None) -> Iterator[Programs]:
         if read_setting("jax_enable_compilation_cache"):
             jax.monitoring.register_event_listener(programs.count)
             restored.callback(jax.monitoring.unregister_event_listener, programs.count)
-            if read_setting("jax_compilation_cache_dir") is None:
+            if folder or read_setting("jax_compilation_cache_dir") is None:
                 _keep_in(folder or programs_folder(), restored)
         yield programs
 

@@ -59,10 +59,20 @@ def test_it_can_be_switched_off(tmp_path):
 def test_a_folder_that_jax_was_told_is_used_as_it_is(tmp_path, settings):
     jax.config.update("jax_compilation_cache_dir", str(tmp_path / "own"))
     before = settings()
-    with keep_programs(tmp_path / "other"):
+    with keep_programs():
         assert settings() == before
         _calculate()
-    assert not (tmp_path / "other").exists()
+
+
+def test_within_a_folder_that_keeps_programs_another_can_be_named(tmp_path, settings):
+    with keep_programs(tmp_path / "outer"):
+        before = settings()
+        with keep_programs(tmp_path / "inner") as programs:
+            _calculate()
+        assert (str(programs), len(_held(tmp_path / "inner"))) == ("1 program compiled", 1)
+        assert settings() == before
+        _calculate()
+    assert len(_held(tmp_path / "outer")) == 1
 
 
 def test_what_was_used_longest_ago_goes_first(tmp_path, monkeypatch):
