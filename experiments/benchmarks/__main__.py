@@ -1,4 +1,4 @@
-"""The command line: `python -m experiments.benchmarks [--preset quick] [--only NAME ...] [--fresh] [--device]`."""
+"""The command line: `python -m experiments.benchmarks [--only NAME ...] [--fresh] [--device]`."""
 
 import argparse
 import sys
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     if "--device" in arguments:
         return device.main([argument for argument in arguments if argument != "--device"])
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", default="quick")
+    first.add_argument("--preset", default="laptop")
     first.add_argument("--store", type=Path)
     first.add_argument("--fresh", action="store_true")
     own, fields = first.parse_known_args(arguments)

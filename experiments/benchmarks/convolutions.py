@@ -29,7 +29,9 @@ class Convolutional(nn.Module):
         return nn.Dense(10)(x.reshape(x.shape[0], -1))
 
 
-def measure_convolutions(data: Dataset, members: int, repeats: int, torch: bool, say: Callable) -> list[dict[str, Any]]:
+def measure_convolutions(
+    data: Dataset, members: int, repeats: int, torch: bool, say: Callable[[str], Any]
+) -> list[dict[str, Any]]:
     """Runs per second of one epoch with Adam, and how many of a PyTorch loop's that is.
 
     XLA's convolutions are slow within a loop on a CPU; `nets.train` has them as matrix products. About half of a step

@@ -42,12 +42,12 @@ class Contest(NamedTuple):
 def measure_linear(
     datasets: int, sample: int, columns: int, repeats: int, say: Callable[[str], Any]
 ) -> list[dict[str, Any]]:
-    """Rows of the benchmark: LARS, ridge and lasso over many datasets, and one large lasso.
+    """Rows of the benchmark: LARS, ridge and lasso over many datasets, and one lasso of middle size and a large one.
 
     Args:
         datasets: how many datasets, or targets, the sweeps fit.
         sample: how many of them the loops fit; their time is scaled up, and the row says so.
-        columns: columns of the one large lasso.
+        columns: columns of the one large lasso; that of middle size has a tenth of them.
         repeats: measurements of each time; the median counts.
         say: told what is measured.
     """
@@ -62,10 +62,11 @@ def measure_linear(
         partial(contest_ridge_at_once, datasets),
         partial(contest_lasso, datasets, sample, by_lars=False),
         partial(contest_lasso, datasets, sample, by_lars=True),
-        partial(contest_large, columns, "scikit-learn"),
+        partial(contest_one, LARGE_ROWS, columns // 10, "scikit-learn"),
+        partial(contest_one, LARGE_ROWS, columns, "scikit-learn", 1.5),
     ]
     if importlib.util.find_spec("celer") is not None:
-        contests.append(partial(contest_large, columns, "celer"))
+        contests.append(partial(contest_one, LARGE_ROWS, columns, "celer", 1.2))
     else:
         say("celer is not installed: the large lasso has one rival fewer")
     # There, so that its contests can be made of what is here.
@@ -304,17 +305,16 @@ def fit_one(X: Any, y: Any, alpha: Any) -> Any:
     return lasso(X, y, alpha, fit_intercept=False)
 
 
-_SOLVERS = {"scikit-learn": ("sklearn.linear_model", 1.5), "celer": ("celer", 1.2)}
-"""Where each rival of the one large lasso is, and how many times as fast as it we should be."""
+_SOLVERS = {"scikit-learn": "sklearn.linear_model", "celer": "celer"}
+"""Where the lasso of each rival is."""
 
 
-def contest_large(columns: int, rival: str) -> Contest:
-    """One lasso of 200 rows and many columns at a tenth of the largest strength, where a batch cannot help."""
-    designs, targets = make_gaussian(1, LARGE_ROWS, columns)
+def contest_one(rows: int, columns: int, rival: str, target: float | None = None) -> Contest:
+    """One lasso at a tenth of the largest strength, where a batch cannot help."""
+    designs, targets = make_gaussian(1, rows, columns)
     X, y = designs[0], targets[0]
-    alpha = 0.1 * float(np.abs(X.T @ y).max()) / LARGE_ROWS
-    module, target = _SOLVERS[rival]
-    model = importlib.import_module(module).Lasso(alpha=alpha, fit_intercept=False, tol=1e-8)
+    alpha = 0.1 * float(np.abs(X.T @ y).max()) / rows
+    model = importlib.import_module(_SOLVERS[rival]).Lasso(alpha=alpha, fit_intercept=False, tol=1e-8)
 
     def ours() -> Any:
         with jax.enable_x64(True):
@@ -328,4 +328,4 @@ def contest_large(columns: int, rival: str) -> Contest:
         mine, other = relative_gaps(X, y, np.array([alpha, alpha]), pair)
         return _check_gaps(float(mine), float(other))
 
-    return Contest(f"one lasso of {LARGE_ROWS} × {columns:,}, against {rival}", target, ours, theirs, agree)
+    return Contest(f"one lasso of {rows} × {columns:,}, against {rival}", target, ours, theirs, agree)

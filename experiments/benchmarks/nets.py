@@ -46,7 +46,14 @@ _WHITENED, _STOPPED, _PATIENCE = ("ZCA", "ZCA + dropout"), "early stopping", 1
 
 
 def measure_nets(
-    data: Dataset, members: int, online: int, seeds: int, repeats: int, limit: float, torch: bool, say: Callable
+    data: Dataset,
+    members: int,
+    online: int,
+    seeds: int,
+    repeats: int,
+    limit: float,
+    torch: bool,
+    say: Callable[[str], Any],
 ) -> list[dict[str, Any]]:
     """Rows of the benchmark for deep networks, online learning, the cost of options, and accuracies.
 
@@ -81,7 +88,7 @@ def measure_population(
     limit: tuple[float, float] | None,
     target: float,
     torch: bool,
-    say: Callable,
+    say: Callable[[str], Any],
 ) -> list[dict[str, Any]]:
     """Steps per second of a population, its share of the fastest matrix product, and a PyTorch loop's steps."""
     say(f"measuring {name} ...")
@@ -112,7 +119,7 @@ def measure_population(
     return rows
 
 
-def measure_costs(data: Dataset, repeats: int, say: Callable) -> list[dict[str, Any]]:
+def measure_costs(data: Dataset, repeats: int, say: Callable[[str], Any]) -> list[dict[str, Any]]:
     """Time of tutorial T5's network with an option over its time without, measured in turn."""
     plain = dataclasses.replace(BASE, dropout=())
     moves = Augmentation(rotation=10.0, shift=2.0, scale=0.1, shear=5.0)
@@ -137,7 +144,9 @@ def measure_costs(data: Dataset, repeats: int, say: Callable) -> list[dict[str, 
     return rows
 
 
-def compare_accuracies(name: str, recipe: Recipe, data: Dataset, seeds: int, say: Callable) -> list[dict[str, Any]]:
+def compare_accuracies(
+    name: str, recipe: Recipe, data: Dataset, seeds: int, say: Callable[[str], Any]
+) -> list[dict[str, Any]]:
     """Mean test accuracy of a population minus that of a PyTorch loop, in points, and Welch's test of it.
 
     Where training stops early, both sides stop by the test accuracy: it is the training that is compared.

@@ -146,7 +146,7 @@ def train_keras(data: Dataset, seeds: int, epochs: int, rate: float, batch: int)
     x, y, x_test, y_test = (np.asarray(part) for part in data[:4])
     accuracies, seconds, compiling = [], [], 0.0
 
-    class Clock(keras.callbacks.Callback):
+    class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         """The time at the end of every epoch."""
 
         def __init__(self) -> None:

@@ -121,7 +121,7 @@ def stop(*data: Any, **settings: Any) -> dict[str, Any]:
     return {name: history[name] for name in ("stopped_epoch", "best_epoch")}
 
 
-def _apply(history: xr.Dataset, rules: dict[tuple[Any, ...], stopping.EarlyStopping]) -> xr.Dataset:
+def _apply(history: xr.Dataset, rules: dict[tuple[Any, ...], jr.nets.EarlyStopping]) -> xr.Dataset:
     """The history, and what becomes of it under every rule."""
     applied = stopping.apply(history, {str(name): rule for name, rule in rules.items()})
     levels = {axis: list(dict.fromkeys(name[place] for name in rules)) for place, axis in enumerate(_AXES)}

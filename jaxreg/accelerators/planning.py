@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxreg.accelerators.compiling import compile_programs
-from jaxreg.accelerators.targets import find_target
+from jaxreg.accelerators.targets import find_target as find_target
 from jaxreg.engine.axes import Axis
 from jaxreg.engine.fitting import EMULATED
 from jaxreg.engine.forecast import Plan

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var, jaxprs_in_params
 
@@ -168,5 +169,5 @@ def _bytes(variable: Var | Literal) -> int:
     shape, dtype = getattr(variable.aval, "shape", None), getattr(variable.aval, "dtype", None)
     if shape is None or dtype is None:
         return 0
-    is_key = jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
+    is_key = jnp.issubdtype(dtype, jax.dtypes.prng_key)
     return math.prod(shape) * (8 if is_key else np.dtype(dtype).itemsize)

@@ -49,7 +49,7 @@ def sort_of(value: Any) -> str:
         )
     if isinstance(value, functools.partial):
         return ""  # partials are equal only to themselves
-    if type(value).__eq__ is object.__eq__:
+    if type(value).__eq__ is object.__eq__:  # type: ignore[comparison-overlap]
         return ""
     return f"{type(value).__qualname__} {without_addresses(repr(value))}"
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun, jaxprs_in_params
 from jax.interpreters import partial_eval
@@ -80,7 +81,7 @@ def list_generators(jaxpr: Jaxpr) -> set[str]:
     """The names of the generators whose keys a program uses, at any depth."""
     variables = [*jaxpr.invars, *jaxpr.constvars, *(v for equation in jaxpr.eqns for v in equation.outvars)]
     dtypes = {v.aval.dtype for v in variables if hasattr(v.aval, "dtype")}
-    names = {dtype.name for dtype in dtypes if jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)}
+    names = {dtype.name for dtype in dtypes if jnp.issubdtype(dtype, jax.dtypes.prng_key)}
     inner = [list_generators(part) for equation in jaxpr.eqns for part in jaxprs_in_params(equation.params)]
     return {_GENERATORS.get(name, name) for name in names}.union(*inner)
 
@@ -169,7 +170,7 @@ class _Writer:
             if not is_library(value):
                 self.callbacks.append(without_addresses(repr(value)))
             return ""
-        if type(value).__repr__ is object.__repr__:
+        if type(value).__repr__ is object.__repr__:  # type: ignore[comparison-overlap]
             return type(value).__qualname__ + self._describe(dict(getattr(value, "__dict__", {})))
         return without_addresses(repr(value))
 
@@ -217,7 +218,7 @@ def _closed(program: ClosedJaxpr | Jaxpr) -> ClosedJaxpr:
 
 def _array(value: Any, dtype: Any = None) -> str:
     """An array by its type and contents; numbers written into a program are no other than those that it holds."""
-    is_key = isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key)
+    is_key = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
     kind = str(value.dtype) if is_key else ""
     array = np.asarray(jax.random.key_data(value) if is_key else value, None if is_key else dtype)
     digest = hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()

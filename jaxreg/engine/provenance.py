@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxreg.engine.describing import describe, without_addresses
@@ -31,7 +32,7 @@ def fingerprint_data(args: Sequence[Any]) -> str:
     leaves, structure = jax.tree.flatten(tuple(args))
     digest = hashlib.blake2b(without_addresses(str(structure)).encode(), digest_size=16)
     for leaf in leaves:
-        is_key = isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        is_key = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         array = np.ascontiguousarray(jax.random.key_data(leaf) if is_key else leaf)
         if isinstance(leaf, bool | int | float):  # as JAX takes it in
             array = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))

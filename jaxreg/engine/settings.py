@@ -6,8 +6,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import unsafe_am_i_under_a_jit_DO_NOT_USE as is_within_jit
-from jax.extend.core import unsafe_am_i_under_a_vmap_DO_NOT_USE as is_within_vmap
+from jax.extend.core import unsafe_am_i_under_a_jit_DO_NOT_USE as is_within_jit  # type: ignore[attr-defined]
+from jax.extend.core import unsafe_am_i_under_a_vmap_DO_NOT_USE as is_within_vmap  # type: ignore[attr-defined]
 
 from jaxreg.engine.nesting import refuse_nested
 from jaxreg.engine.provenance import matmul_precision, read_flags, read_setting

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import jax
+import jaxlib.version
 
 import jaxreg
 from jaxreg.engine.arrays import Piece, StoredArray
@@ -139,7 +140,12 @@ def name_worker() -> str:
 def read_versions() -> dict[str, str]:
     """Versions that all processes of a sweep must share: others may trace, compile or unpickle otherwise."""
     python = ".".join(platform.python_version_tuple()[:2])
-    return {"python": python, "jax": jax.__version__, "jaxlib": jax.lib.__version__, "jaxreg": jaxreg.__version__}
+    return {
+        "python": python,
+        "jax": jax.__version__,
+        "jaxlib": jaxlib.version.__version__,
+        "jaxreg": jaxreg.__version__,
+    }
 
 
 def describe_worker(order: Order, run: bytes) -> tuple[Machine, dict[str, Any]]:
@@ -156,7 +162,7 @@ def _task(
     """A function of an open sweep as a task; its result is None where this worker has not been sent the study yet."""
 
     @functools.wraps(function)
-    def task(order: Order, *args: Given.args, **kwargs: Given.kwargs) -> Told | None:
+    def task(order: Order, /, *args: Given.args, **kwargs: Given.kwargs) -> Told | None:
         with _alone(order):
             work = _find(order)
             return None if work is None else function(work, *args, **kwargs)

@@ -1,7 +1,7 @@
 """The criterion of a lasso with a strength for each coefficient: Gram matrices made once, supports that are kept."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -122,7 +122,7 @@ def solve(part: Part, start: Active, l1: Float[Array, " p"]) -> tuple[Active, In
 
 
 @solve.defjvp
-def _differentiate(primals: tuple, tangents: tuple) -> tuple:
+def _differentiate(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
     part, (end, status) = primals[0], solve(*primals)
     force = -jnp.sign(end.coef) * tangents[2]
     rough = product(end.inverse, force)

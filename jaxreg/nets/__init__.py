@@ -17,7 +17,7 @@ from jaxreg.nets.optimizers import OPTIMIZERS as OPTIMIZERS
 from jaxreg.nets.optimizers import SCHEDULES as SCHEDULES
 from jaxreg.nets.penalized import On as On
 from jaxreg.nets.settings import Options as Options
-from jaxreg.nets.stopping import EarlyStopping as EarlyStopping
+from jaxreg.nets.stopping_rule import EarlyStopping as EarlyStopping
 from jaxreg.nets.training import train as train
 from jaxreg.nets.whitening import Whitening as Whitening
 from jaxreg.nets.whitening import fit_whitening as fit_whitening

@@ -174,7 +174,12 @@ class Descent(NamedTuple):
 
 
 def read_optimizer(
-    optimizer: Any, params: Any, rate_at: Callable[[Any], Array] | None, is_constant: bool, numbers: Any, own: Mapping
+    optimizer: Any,
+    params: Any,
+    rate_at: Callable[[Any], Array] | None,
+    is_constant: bool,
+    numbers: Any,
+    own: Mapping[str, Any],
 ) -> Descent:
     """An optimizer by name, or one of the user's: an Optax transformation, or a function of numbers that makes one.
 

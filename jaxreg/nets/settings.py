@@ -22,6 +22,7 @@ from jaxreg.nets.evaluation import BLOCK, LOSSES, choose_block
 from jaxreg.nets.model import ACTIVATIONS, INITIALIZERS, MLP
 from jaxreg.nets.networks import Network, from_mlp, name_leaves, parameters_of, read_model
 from jaxreg.nets.penalized import On, Term, read_penalties
+from jaxreg.nets.stopping_rule import EarlyStopping
 from jaxreg.penalties import L1, L2, MaxNorm, Scalar
 
 
@@ -103,7 +104,7 @@ class Options(TypedDict, total=False):
     evaluate_every: int
     evaluate_train: bool
     drop_last: bool
-    stopping: rules.EarlyStopping | None
+    stopping: EarlyStopping | None
     return_params: bool
 
 
@@ -140,7 +141,7 @@ class Settings:
     evaluate_every: int
     record: Collection[str]
     record_steps: int | None
-    stopping: rules.EarlyStopping | None
+    stopping: EarlyStopping | None
     return_params: bool
     dtype: Any
     block: int
@@ -256,7 +257,7 @@ def _check_counts(n: int, batch_size: Any, epochs: Any, chosen: Mapping[str, Any
     steps = epochs * (n // batch_size if chosen["drop_last"] else -(-n // batch_size))
     if chosen["record_steps"] is not None:
         boundary.check_integer("record_steps", chosen["record_steps"], 1, steps, "Give 1 for each step")
-    boundary.check_kind("stopping", chosen["stopping"], rules.EarlyStopping)
+    boundary.check_kind("stopping", chosen["stopping"], EarlyStopping)
     boundary.check_kind("augmentation", chosen["augmentation"], Augmentation)
 
 

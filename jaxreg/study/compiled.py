@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jaxlib
+import jaxlib.version
 from jax.experimental.compilation_cache import compilation_cache
 
 from jaxreg.datasets.download import cache_folder
@@ -92,7 +92,9 @@ def programs_folder() -> Path:
 
     A program holds instructions of the processor that it was compiled on, which another one may not have.
     """
-    return cache_folder() / "programs" / f"jax-{jax.__version__}-jaxlib-{jaxlib.__version__}-{_name_processor()}"
+    return (
+        cache_folder() / "programs" / f"jax-{jax.__version__}-jaxlib-{jaxlib.version.__version__}-{_name_processor()}"
+    )
 
 
 def _name_processor() -> str:

@@ -156,7 +156,7 @@ def make_cases(config: Config, changes: Augmentation) -> dict[str, dict[str, Any
     return {name: off | case for name, case in on.items()}
 
 
-def stop_early(result: xr.Dataset, rule: stopping.EarlyStopping) -> xr.Dataset:
+def stop_early(result: xr.Dataset, rule: jr.nets.EarlyStopping) -> xr.Dataset:
     """The same with a case "early stopping", made of the baseline, and the `last_epoch` of each of its runs."""
     baseline = result.sel(case="baseline", drop=True)
     applied = stopping.apply(baseline, {"early stopping": rule}).rename(rule="case")

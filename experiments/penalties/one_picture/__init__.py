@@ -19,8 +19,9 @@ from experiments.penalties.one_picture.runs import (
     smooth,
 )
 from jaxreg.checks import Domain, check_integer
+from jaxreg.claims import Quantity
 from jaxreg.study import Below, Claim, Estimate, Inside, exactly, largest, mean, worst
-from jaxreg.study.quantities import Measure, Quantity
+from jaxreg.study.quantities import Measure
 from jaxreg.study.settings import Numbers, Ordered, check_settings
 
 _CORRELATION = 0.3

@@ -23,8 +23,8 @@ from experiments.penalties.penalty_geometry.shapes import (
     share_of_zeros,
 )
 from jaxreg.checks import Domain
+from jaxreg.claims import Quantity
 from jaxreg.study import Above, Below, Claim, Estimate, at, exactly, gain, mean, share
-from jaxreg.study.quantities import Quantity
 from jaxreg.study.settings import Integers, Numbers, Ordered, check_settings
 
 _AXIS = np.linspace(-2.24, 2.88, 129)  # with 0, where shapes have their corners

@@ -76,14 +76,14 @@ def _nested(*operands: Any, reference: ClosedJaxpr, levels: Levels) -> list[jax.
     return list(run(*operands[unused:]))
 
 
-@_follow.def_impl
+@_follow.def_impl  # type: ignore[untyped-decorator]
 def _run(*operands: Any, **params: Any) -> list[jax.Array]:
     if params["kernel"] == "auto" and jax.default_backend() == "cpu":
         return _nested(*operands, reference=params["reference"], levels=params["levels"])
     return list(jax.jit(functools.partial(_follow.bind, **params))(*operands))
 
 
-@_follow.def_abstract_eval
+@_follow.def_abstract_eval  # type: ignore[untyped-decorator]
 def _shapes(*_: Any, reference: ClosedJaxpr, levels: Levels, **__: Any) -> list[Any]:
     sizes = tuple(size for size, _ in levels)
     return [aval.update(shape=(*sizes, *aval.shape)) for aval in reference.out_avals]

@@ -12,9 +12,9 @@ from experiments.benchmarks import solving as solve_benchmark
 from experiments.benchmarks.linear import (
     Contest,
     check_same,
-    contest_large,
     contest_lars,
     contest_lasso,
+    contest_one,
     contest_ridge,
     contest_ridge_at_once,
     make_gaussian,
@@ -84,7 +84,7 @@ def small():
         "at once": contest_ridge_at_once(3),
         "lasso": contest_lasso(3, 2, by_lars=False),
         "lasso by LARS": contest_lasso(3, 2, by_lars=True),
-        "large": contest_large(300, "scikit-learn"),
+        "large": contest_one(200, 300, "scikit-learn", 1.5),
     }
     return {name: (contest, contest.ours(), contest.theirs()) for name, contest in contests.items()}
 
@@ -161,7 +161,7 @@ def test_celer_is_measured_where_it_is_installed(monkeypatch):
     """What is measured, with the measuring itself left out."""
     names = []
     monkeypatch.setattr(linear_benchmark, "measure", lambda contest, repeats: {"name": contest.name})
-    monkeypatch.setattr(linear_benchmark, "contest_large", lambda columns, rival: _named(f"{rival} {columns}"))
+    monkeypatch.setattr(linear_benchmark, "contest_one", lambda *told: _named(f"{told[2]} {told[1]}"))
     monkeypatch.setattr(
         solve_benchmark, "contest_logistic", lambda datasets, sample, rival: _named(f"logistic {rival}")
     )
@@ -173,7 +173,7 @@ def test_celer_is_measured_where_it_is_installed(monkeypatch):
         names.append([entry["name"] for entry in measure_linear(2, 5, 70, 1, lambda _: None)])
     assert names[0][-2:] == ["scikit-learn 70", "logistic scikit-learn"]
     assert names[1] == [*names[0][:-1], "celer 70", "logistic scikit-learn", "logistic skglm", "groups"]
-    assert len(names[0]) == 8
+    assert len(names[0]) == 9
 
 
 def _named(name):
