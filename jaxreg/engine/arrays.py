@@ -179,10 +179,12 @@ def outer(parts: Sequence[Place], shape: Sequence[int]) -> Any:
 @functools.lru_cache(maxsize=256)
 def _split(positions: Sequence[int], length: int) -> list[tuple[int, Place, Place]]:
     """Positions by the file of `length` that they lie in: its number, places in it, places in `positions`."""
-    if isinstance(positions, range):
-        where = np.arange(positions.start, positions.stop, positions.step)
-    else:
-        where = np.asarray(positions, int)
+    if isinstance(positions, range) and positions.step == 1:
+        start, stop = positions.start, positions.stop
+        ends = [*range((start // length + 1) * length, stop, length), stop] if positions else []
+        spans = zip([start, *ends], ends, strict=False)
+        return [(a // length, slice(a % length, a % length + b - a), slice(a - start, b - start)) for a, b in spans]
+    where = np.asarray(positions, int)
     files = where // length
     result: list[tuple[int, Place, Place]] = []
     for number in np.unique(files).tolist():

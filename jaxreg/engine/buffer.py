@@ -1,17 +1,17 @@
 """Writes of many small blocks, gathered: each file of a store is written once every few seconds, `done` last."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 
 from jaxreg.engine.arrays import Part, Piece, StoredArray, file_key, outer
 from jaxreg.engine.catalog import Catalog
 from jaxreg.engine.execute import Block
-from jaxreg.engine.grid import Region
+from jaxreg.engine.grid import Region, tighten
 from jaxreg.engine.integrity import write_done
 from jaxreg.engine.memory import region_index
 from jaxreg.engine.places import Sign
-from jaxreg.engine.sealing import DamageError, Data, in_threads
+from jaxreg.engine.sealing import DamageError, Data
 
 KEPT_BYTES = 2**27  # of files that are not full and will be written again
 FileName = tuple[str, tuple[int, ...]]  # its array, and its place in it
@@ -32,7 +32,7 @@ class Pieces:
         for name, values in block.items():
             array = self.catalog.arrays[name]
             shape = array.shape(self.catalog.sizes)[array.cells :]
-            parts = [*positions, *map(range, shape)]
+            parts = [*map(tighten, positions), *map(range, shape)]
             if values.shape[array.cells :] != shape:
                 padded = np.full((*values.shape[: array.cells], *shape), array.blank().values.flat[0], array.dtype)
                 padded[tuple(map(slice, values.shape))] = values
@@ -40,16 +40,14 @@ class Pieces:
             for part in array.split(parts):
                 self._fill_file(array, part, values[outer(part.of_block, values.shape)])
 
-    def pack(self) -> dict[str, Data]:
-        """The files that changed, sealed."""
-        changed = sorted(self._changed)
-        files = (self.catalog.file(self.catalog.arrays[name], index) for name, index in changed)
-        return dict(zip(files, in_threads(self._pack, *zip(*changed, strict=True)), strict=True))
-
-    def _pack(self, name: str, index: tuple[int, ...]) -> Data:
-        piece, labels = self._pieces[name, index], self.catalog.labels
-        assert piece is not None  # it was filled
-        return self.catalog.arrays[name].pack(piece, self.catalog.store_id, index, labels)
+    def pack(self) -> "Packed":
+        """The files that changed."""
+        files = {}
+        for name, index in sorted(self._changed):
+            array, piece = self.catalog.arrays[name], self._pieces[name, index]
+            assert piece is not None  # it was filled
+            files[self.catalog.file(array, index)] = array, index, piece
+        return Packed(self.catalog, files)
 
     def _fill_file(self, array: StoredArray, part: Part, values: np.ndarray) -> None:
         """Put values into a file; those of a whole file are kept as they are, since copying them takes a while."""
@@ -70,6 +68,26 @@ class Pieces:
             self.bytes += piece.values.nbytes
 
 
+class Packed(Mapping[str, Data]):
+    """Files by name, each sealed when it is asked for: just before it is written, so that few are in memory twice."""
+
+    def __init__(self, catalog: Catalog, files: dict[str, tuple[StoredArray, tuple[int, ...], Piece]]) -> None:
+        self._catalog, self._files = catalog, files
+
+    def __getitem__(self, file: str) -> Data:
+        """What the file is to hold."""
+        array, index, piece = self._files[file]
+        return array.pack(piece, self._catalog.store_id, index, self._catalog.labels)
+
+    def __iter__(self) -> Iterator[str]:
+        """The files' names."""
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        """How many files there are."""
+        return len(self._files)
+
+
 class Buffer(Pieces):
     """Files that are being filled by the one process that marks cells, and which cells they make complete."""
 
@@ -83,7 +101,7 @@ class Buffer(Pieces):
         """Take in the outputs of the cells at `positions`, which with them are there, the others being written."""
         self.fill(positions, block)
         done = self.catalog.arrays["done"]
-        self._marked.update(part.file for part in done.split(positions))
+        self._marked.update(part.file for part in done.split([*map(tighten, positions)]))
         self.held[region_index(positions, ())] = True
 
     def flush(self, guard: Callable[[], None]) -> None:

@@ -57,15 +57,15 @@ class Folder:
 
     def write(self, files: Mapping[str, Data]) -> None:
         """Replace each file whole, in this order; folders are not made: one that is gone is an error."""
-        write_files({self.path / name: data for name, data in files.items()})
+        write_files(self.path, files)
 
     def write_if(self, files: Mapping[str, Data], seen: MutableMapping[str, Sign]) -> None:
         """The same for files that are as they were seen, or hold these bytes."""
-        for name, data in files.items():
-            if self.sign(name) != seen[name] and not self._holds(name, data):
+        for name in files:
+            if self.sign(name) != seen[name] and not self._holds(name, files[name]):
                 raise FileExistsError(f"{name} was written by another process")
         try:
-            write_files({self.path / name: data for name, data in files.items()}, mark=f".{secrets.token_hex(4)}")
+            write_files(self.path, files, mark=f".{secrets.token_hex(4)}")
         finally:  # an interrupt here must not make our own files look like those of another process
             seen.update({name: self.sign(name) for name in files})
 
@@ -102,7 +102,7 @@ class Folder:
             # Another process may take it for a left-over before it is locked: then it is begun anew.
             with contextlib.suppress(FileExistsError, FileNotFoundError, BlockingIOError):
                 building.mkdir()
-                write_files({building / ".zgroup": GROUP})  # what begins so is a store in the making
+                write_files(building, {".zgroup": GROUP})  # what begins so is a store in the making
                 with hold_folder(building):
                     try:
                         make(Folder(building))

@@ -10,6 +10,16 @@ from jaxreg.engine.axes import Axis, Group
 
 TOLERATED_WASTE = 1.1
 Region = tuple[tuple[int, ...], ...]
+"""Cells: the product of these positions of each axis, which ascend."""
+
+
+def tighten(part: Sequence[int]) -> Sequence[int]:
+    """Positions, which ascend, as a range where they are one after the other.
+
+    >>> tighten((4, 5, 6)), tighten((4, 6))
+    (range(4, 7), (4, 6))
+    """
+    return range(part[0], part[-1] + 1) if part and part[-1] - part[0] == len(part) - 1 else part
 
 
 @dataclasses.dataclass(frozen=True)

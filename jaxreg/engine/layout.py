@@ -158,6 +158,8 @@ def _label_dtype(axis: Axis, length: int) -> np.ndarray:
 def _join(axis: Axis, held: np.ndarray) -> np.ndarray:
     """The store's labels, and after them those of `axis` that are new."""
     asked = axis.labels.astype(held.dtype, copy=False)
+    if not len(held):
+        return asked
     if _begin_alike(asked, held):
         return held
     known = set(label_keys(held))

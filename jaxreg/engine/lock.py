@@ -55,7 +55,7 @@ def hold_lock(store: Path) -> Iterator[str | None]:
 def leave_note(store: Path) -> None:
     """Say who holds a store; this only informs, and a folder of somebody else, or a full disk, may not take it."""
     with contextlib.suppress(OSError):
-        write_files({store / NOTE: json.dumps(describe_owner() | {"token": secrets.token_hex(16)}).encode()})
+        write_files(store, {NOTE: json.dumps(describe_owner() | {"token": secrets.token_hex(16)}).encode()})
 
 
 def read_owner(note: bytes) -> str | None:

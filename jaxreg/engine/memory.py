@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxreg.engine.execute import Block
-from jaxreg.engine.grid import Assignment, Box, Region, unassigned
+from jaxreg.engine.grid import Assignment, Box, Region, tighten, unassigned
 from jaxreg.engine.outputs import Outputs, padding_value
 from jaxreg.errors import SweepError
 
@@ -60,6 +60,7 @@ class MemorySink:
 def region_index(positions: Region, trailing: Sequence[int]) -> Any:
     """An index of the cells at `positions` and the first `trailing` entries: slices where the cells are contiguous."""
     ends = tuple(slice(0, size) for size in trailing)
-    if all(part == tuple(range(part[0], part[-1] + 1)) for part in positions):
-        return (*(slice(part[0], part[-1] + 1) for part in positions), *ends)
+    tight = [tighten(part) for part in positions]
+    if all(isinstance(part, range) for part in tight):
+        return (*(slice(part[0], part[-1] + 1) for part in tight), *ends)
     return np.ix_(*positions, *(range(size) for size in trailing))

@@ -26,24 +26,25 @@ class DamageError(Exception):
     """A file is not what was written there; the message says how, as the end of a sentence."""
 
 
-def write_files(files: Mapping[Path, Data], mark: str = "") -> None:
-    """Replace each file whole, in this order; when this returns, a power cut does not undo it.
+def write_files(folder: Path, files: Mapping[str, Data], mark: str = "") -> None:
+    """Replace each file of a folder whole, in this order; when this returns, a power cut does not undo it.
 
     Each is written beside its place, synced, and renamed: readers see the old or the new bytes, and a symlink at
     either name is replaced, never followed. Folders are not made: one that is gone is an error. Writers of the same
-    file that do not know of each other need different marks.
+    file that do not know of each other need different marks. What a file is to hold is looked up when it is written.
     """
-    beside = {path: path.with_name(path.name + mark + PARTIAL) for path in files}
+    beside = {name: folder / f"{name}{mark}{PARTIAL}" for name in files}
     try:
-        in_threads(_write_new, beside.values(), files.values())  # a disk syncs many files in about the time of one
-        for path in files:
-            beside[path].replace(path)
+        # A disk syncs many files in about the time of one.
+        in_threads(lambda name: _write_new(beside[name], files[name]), beside)
+        for name, path in beside.items():
+            path.replace(folder / name)
     except OSError:
         for path in beside.values():
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
         raise
-    in_threads(sync_folder, {path.parent for path in files})
+    in_threads(sync_folder, {path.parent for path in beside.values()})
 
 
 def in_threads(function: Callable[..., Result], *columns: Iterable[object], threads: int = _THREADS) -> list[Result]:

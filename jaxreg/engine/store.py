@@ -15,7 +15,7 @@ from jaxreg.engine.axes import Axis
 from jaxreg.engine.buffer import Buffer, FileName
 from jaxreg.engine.catalog import Catalog, open_catalog
 from jaxreg.engine.execute import PAUSES, Block
-from jaxreg.engine.grid import Assignment, Box, Region, Tile, unassigned
+from jaxreg.engine.grid import Assignment, Box, Region, Tile, tighten, unassigned
 from jaxreg.engine.identity import Identity, check_same
 from jaxreg.engine.integrity import examine, repair
 from jaxreg.engine.layout import check_axes, create_store, extend_store, find_positions, place_axes
@@ -28,7 +28,7 @@ from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import StoreError
 
 FLUSH_SECONDS = 4.0  # what a kill may cost, beside the chunk that is being computed
-FLUSH_BYTES = 2**28
+FLUSH_BYTES = 2**26
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Loan:
         for array in self.arrays:
             trailing = list(map(range, array.shape(self.catalog.sizes)[array.cells :]))
             for tile in tiles:
-                files = (part.file for part in array.split([*tile.positions, *trailing]))
+                files = (part.file for part in array.split([*map(tighten, tile.positions), *trailing]))
                 begun |= {(array.name, file) for file in files if self.held[array.window(file)].any()}
         return frozenset(begun)
 
