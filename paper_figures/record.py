@@ -1,7 +1,8 @@
 """`python -m paper_figures.record [NAME ...]`: draw figures, and keep pictures and verdicts for the documentation.
 
 Takes what `python -m paper_figures` takes; without a name, all figures of the quick preset. What a study came to is
-kept in `paper_figures/gallery/studies.json`, beside its picture; studies that are not drawn keep what is there.
+kept in `paper_figures/gallery/studies.json`, beside its picture; studies that are not drawn keep what is there. A study
+of another preset than that of its picture adds its verdicts to it.
 """
 
 import json
@@ -17,12 +18,15 @@ from paper_figures.__main__ import STUDIES
 
 GALLERY = Path(__file__).parent / "gallery"
 _KEPT = ("name", "title", "subject", "preset", "runs", "caption", "ledger")
+_ALSO = ("runs", "ledger", "config", "jax", "jaxreg")
 _WIDTH = 1200  # pixels
 _COLORS = 96
 
 
 def keep(told: Sequence[Mapping[str, Any]], pictures: Path, gallery: Path) -> None:
     """Merge what a page of figures says into the gallery, and shrink its pictures into it.
+
+    What is of another preset than the picture that is there is kept in `also`, by preset.
 
     Args:
         told: entries of `index.json`, which lies beside a page.
@@ -34,7 +38,14 @@ def keep(told: Sequence[Mapping[str, Any]], pictures: Path, gallery: Path) -> No
     for entry in told:
         versions = entry["provenance"]["history"][-1]["versions"]
         made = {"config": entry["provenance"]["config"], "jax": versions["jax"], "jaxreg": versions["jaxreg"]}
-        studies[entry["name"]] = {key: entry[key] for key in _KEPT} | made
+        study = {key: entry[key] for key in _KEPT} | made
+        there = studies.setdefault(entry["name"], study)
+        also = there.pop("also", {})
+        if there["preset"] != study["preset"]:
+            also[study["preset"]] = {key: study[key] for key in _ALSO}
+            there["also"] = also
+            continue
+        studies[entry["name"]] = study | ({"also": also} if also else {})
         with Image.open(pictures / f"{entry['name']}.png") as picture:
             small = picture.convert("RGB").resize((_WIDTH, round(_WIDTH * picture.height / picture.width)))
             small.quantize(_COLORS).save(gallery / f"{entry['name']}.png", optimize=True)

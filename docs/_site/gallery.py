@@ -35,25 +35,34 @@ def _render_study(study: Mapping[str, Any]) -> str:
 
 [![{_escape(study["caption"])}](kept/{name}.png){{ loading=lazy }}](kept/{name}.png)
 
-{_render_ledger(study["ledger"])}
+{_render_ledger(study)}
 ??? note "What the figure shows"
     {study["caption"]}
 """
 
 
-def _render_ledger(ledger: Sequence[Mapping[str, Any]]) -> str:
+def _render_ledger(study: Mapping[str, Any]) -> str:
     """A list, not a table: sentences are long, and a phone is narrow."""
-    return "".join(map(_render_claim, ledger))
+    others = {preset: {row["claim"]: row for row in told["ledger"]} for preset, told in study.get("also", {}).items()}
+    return "".join(
+        _render_claim(row, {preset: rows[row["claim"]] for preset, rows in others.items() if row["claim"] in rows})
+        for row in study["ledger"]
+    )
 
 
-def _render_claim(row: Mapping[str, Any]) -> str:
-    low, high = _number(row["low"], "-∞"), _number(row["high"], "∞")
-    effect = f"{_number(row['effect'], 'not tried')} [{low}, {high}] {row['unit']}".strip()
+def _render_claim(row: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> str:
+    """A verdict with what it is made of, and what larger presets said of the same claim."""
+    also = "".join(f"; {preset}: {_mark(other['status'])}, {_measured(other)}" for preset, other in others.items())
     return f"""- {_mark(row["status"])}: {row["claim"]} *({row["source"]})*
 
-    {effect}; claimed {_bound(row["bounds"])}; n = {row["n"]:,}
+    {_measured(row)}; claimed {_bound(row["bounds"])}{also}
 
 """
+
+
+def _measured(row: Mapping[str, Any]) -> str:
+    low, high = _number(row["low"], "-∞"), _number(row["high"], "∞")
+    return f"{_number(row['effect'], 'not tried')} [{low}, {high}] {row['unit']}".strip() + f", n = {row['n']:,}"
 
 
 def _number(value: float | None, missing: str) -> str:

@@ -8,10 +8,10 @@ from PIL import Image
 from paper_figures.record import keep
 
 
-def _entry(name, status):
+def _entry(name, status, preset="quick"):
     made = {"config": {"seeds": 2}, "history": [{"versions": {"jax": "1", "jaxreg": "2"}}]}
     row = {"claim": "It helps", "status": status}
-    return {"name": name, "title": "T", "subject": "S", "preset": "quick", "runs": "2 runs", "caption": "C"} | {
+    return {"name": name, "title": "T", "subject": "S", "preset": preset, "runs": "2 runs", "caption": "C"} | {
         "ledger": [row],
         "provenance": made,
         "movies": [],
@@ -33,3 +33,20 @@ def test_studies_are_merged_by_name_and_pictures_shrink(tmp_path):
     with Image.open(gallery / "a.png") as small:
         assert small.size == (1200, 450)
         assert small.mode == "P"
+
+
+def test_another_preset_adds_its_verdicts_and_leaves_the_picture(tmp_path):
+    Image.new("RGB", (1600, 600)).save(tmp_path / "a.png")
+    keep([_entry("a", "undecided")], tmp_path, tmp_path)
+    before = (tmp_path / "a.png").read_bytes()
+    for status in ("fails", "holds"):
+        keep([_entry("a", status, "laptop")], tmp_path, tmp_path)
+    keep([_entry("a", "fails", "paper")], tmp_path, tmp_path)
+    assert (tmp_path / "a.png").read_bytes() == before
+    keep([_entry("a", "undecided")], tmp_path, tmp_path)
+    (study,) = json.loads((tmp_path / "studies.json").read_text())
+    assert (study["preset"], study["ledger"][0]["status"]) == ("quick", "undecided")
+    assert {preset: told["ledger"][0]["status"] for preset, told in study["also"].items()} == {
+        "laptop": "holds",
+        "paper": "fails",
+    }
