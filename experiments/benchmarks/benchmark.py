@@ -34,7 +34,8 @@ from experiments.benchmarks.timing import UPPER_BOUNDS, best_product_rate, compa
 from jaxreg.datasets import Dataset
 from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.provenance import describe_environment
-from jaxreg.errors import StoreError
+from jaxreg.engine.rehearsal import find_rehearsal
+from jaxreg.errors import ArgumentError, StoreError
 from jaxreg.landscape import descend
 
 JSON_NAME = "benchmark.json"
@@ -117,8 +118,12 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     """Measure the entries of `config.only`; with `store`, each is kept there as JSON, and one that is kept is read.
 
     Raises:
+        ArgumentError: it is planned, for which it would have to be measured.
         StoreError: what is kept was measured with other settings; or `store` is a URL.
     """
+    if find_rehearsal() is not None:
+        remedy = "Measure: each entry is kept as soon as it is there, and --only names a few"
+        raise ArgumentError("--plan", True, "is for studies: what a benchmark takes is what it measures", remedy)
     if "://" in str(store):
         raise StoreError("store", store, "must be a folder: what is measured is kept as JSON", "Give a path")
     kept = None if store is None else Path(store) / JSON_NAME

@@ -50,8 +50,10 @@ class Tally:
         self.compiling += other.compiling
 
     def __str__(self) -> str:
-        """One line: runs, diverged, seconds compiling and running, members per second."""
-        rate = f", {self.runs / self.running:,.4g} members/s" if self.running > 0 else ""
+        """One line: runs, diverged, seconds compiling and running, runs per second."""
+        if self.found and not self.runs and not self.programs:
+            return f"{self.found:,} runs found in the store, none left to compute"
+        rate = f", {self.runs / self.running:,.4g} runs/s" if self.running > 0 else ""
         found = f"{self.found:,} runs found in the store; " if self.found else ""
         return (
             f"{found}{self.runs:,} runs, {self.diverged:,} diverged; {self.compiling:.1f} s compiling"

@@ -28,8 +28,10 @@ from jaxreg.linear import boundary
 from jaxreg.linear.data_loss import DataLoss, Squared
 from jaxreg.linear.design import Normalize, standardize
 from jaxreg.linear.held import unwrap, wrap
+from jaxreg.linear.posing import read_loss
 from jaxreg.linear.selection import split_rows
-from jaxreg.linear.solving import Solution, read_loss, solve
+from jaxreg.linear.solution import Solution
+from jaxreg.linear.solving import solve
 from jaxreg.penalties import L1, L2, Weighted
 from jaxreg.sampling import shuffled_epoch
 from jaxreg.values import register_value

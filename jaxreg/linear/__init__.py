@@ -37,8 +37,8 @@ from jaxreg.linear.selection import elastic_net_df as elastic_net_df
 from jaxreg.linear.selection import information_criteria as information_criteria
 from jaxreg.linear.selection import lasso_df as lasso_df
 from jaxreg.linear.selection import residual_variance as residual_variance
-from jaxreg.linear.solving import Solution as Solution
-from jaxreg.linear.solving import SolutionPath as SolutionPath
+from jaxreg.linear.solution import Solution as Solution
+from jaxreg.linear.solution import SolutionPath as SolutionPath
 from jaxreg.linear.solving import solve as solve
 from jaxreg.linear.solving import solve_alpha_max as solve_alpha_max
 from jaxreg.linear.solving import solve_path as solve_path

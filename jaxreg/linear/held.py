@@ -5,6 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxreg.errors import ArgumentError
+
 
 class Held:
     """An object that is no pytree, as a part of the program: its numbers are fixed, and it must be hashable."""
@@ -17,9 +19,17 @@ jax.tree_util.register_pytree_node(Held, lambda node: ((), node.held), lambda he
 
 
 def wrap(value: Any) -> Any:
-    """A pytree as it is, its numbers as arrays of JAX's default floats; anything else as a part of the program."""
+    """A pytree as it is, its numbers as arrays of JAX's default floats; anything else as a part of the program.
+
+    Raises:
+        ArgumentError: numbers of what is no pytree are traced.
+    """
     leaves = jax.tree.leaves(value)
     if len(leaves) == 1 and leaves[0] is value:
+        if any(isinstance(number, jax.core.Tracer) for number in jax.tree.leaves(getattr(value, "__dict__", ()))):
+            constraint = "must be a pytree where its numbers are swept, traced or those of a path"
+            remedy = "Make it a frozen dataclass, decorated by jaxreg.values.register_value()"
+            raise ArgumentError(type(value).__name__, value, constraint, remedy)
         return Held(value)
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)), value)
 

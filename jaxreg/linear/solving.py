@@ -2,83 +2,28 @@
 
 import dataclasses
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int32, Num
+from jaxtyping import Array, Float, Num
 
-from jaxreg.checks import NOT_NEGATIVE, describe_cause
 from jaxreg.errors import ArgumentError
-from jaxreg.linear import boundary, data_loss
+from jaxreg.linear import boundary
 from jaxreg.linear.certificate import certify
-from jaxreg.linear.data_loss import DataLoss
-from jaxreg.linear.design import Normalize, Standardized, standardize
+from jaxreg.linear.design import Normalize
 from jaxreg.linear.fit import Status, tolerance
 from jaxreg.linear.held import unwrap, wrap
-from jaxreg.linear.proximal_newton import Problem, Setting, predict, slope_at, split, start_at, value_at
+from jaxreg.linear.posing import Data, pose, read, read_loss
+from jaxreg.linear.proximal_newton import Setting, predict, slope_at, split
+from jaxreg.linear.solution import Solution, SolutionPath
 from jaxreg.linear.stationary import expand, solve_stationary
-from jaxreg.penalties.own import check_prox
 from jaxreg.values import register_value
 
 _Numbers = Num[Array | np.ndarray, "..."]
-_LOSSES = {
-    "squared": data_loss.Squared(),
-    "huber": data_loss.Huber(),
-    "logistic": data_loss.Logistic(),
-    "poisson": data_loss.Poisson(),
-}
 _FAR = 0.1  # nats: a last step that moves a predictor by more leads to infinity
-
-
-class Solution(NamedTuple):
-    r"""A fitted model, $\eta = o + b_0 + Xb$; along a path with an axis for the strengths before all others.
-
-    `coef` is $b$, (p,) or (p, classes), and `intercept` $b_0$, in the units of the data. `gap` bounds how far the
-    objective is above its minimum, in units of the objective of the constant fit; it is infinite where loss or penalty
-    have no dual. `residual` is the optimality residual in the same units, the root of what a proximal step would gain.
-    `status` holds the flags of `Status`. A batch has leading dimensions.
-    """
-
-    coef: Float[Array, "..."]
-    intercept: Float[Array, "..."]
-    gap: Float[Array, "..."]
-    residual: Float[Array, "..."]
-    status: Int32[Array, "..."]
-    loss: Any
-
-    def predict(self, X: Float[Array | np.ndarray, "m p"], offset: _Numbers | None = None) -> Float[Array, "..."]:
-        r"""The linear predictors at the rows of `X`, (m,) or (m, classes): log odds of `Logistic`, say."""
-        X, is_one = boundary.read_floats("X", X).astype(self.coef.dtype), unwrap(self.loss).outputs is None
-        columns = self.coef.shape[-1 if is_one else -2]
-        if X.ndim != 2 or X.shape[1] != columns:
-            raise ArgumentError(
-                "X", X.shape, f"must be rows of the {columns} columns that were fitted", "Give a matrix"
-            )
-        if is_one:
-            eta = jnp.einsum("...p,mp->...m", self.coef, X, precision="highest") + self.intercept[..., None]
-        else:
-            eta = jnp.einsum("...pk,mp->...mk", self.coef, X, precision="highest") + self.intercept[..., None, :]
-        if offset is None:
-            return eta
-        shift, known = boundary.read_floats("offset", offset).astype(eta.dtype), eta.shape[-1 if is_one else -2 :]
-        if shift.shape != known:
-            raise ArgumentError("offset", shift.shape, f"must have the shape {known}", "Give one per predictor")
-        return eta + shift
-
-    def cost(self, X: Float[Array | np.ndarray, "m p"], y: _Numbers) -> Float[Array, "..."]:
-        """The loss of each sample: what `cross_validate` averages."""
-        loss, eta = unwrap(self.loss), self.predict(X)
-        y, axes = loss.read(y), 1 if loss.outputs is None else 2
-        if y.shape[0] != eta.shape[-axes]:
-            constraint = f"must have one value per row of X, {eta.shape[-axes]}"
-            raise ArgumentError("y", y.shape, constraint, "Match their lengths")
-        measure = loss.value
-        for _ in range(eta.ndim - axes):
-            measure = jax.vmap(measure, (0, None))
-        return measure(eta, y)
 
 
 def solve(
@@ -157,50 +102,10 @@ def solve(
     Source: Lee, Sun and Saunders, SIAM J. Optim. 24 (2014) 1420-1443.
     """
     loss = read_loss(loss)
-    setting, data = _read(X, y, loss, penalty, sample_weight, offset, normalize, fit_intercept)
+    setting, data = read(X, y, loss, penalty, sample_weight, offset, normalize, fit_intercept)
     stack = jax.tree.map(lambda leaf: leaf[None], wrap(penalty))
     found = _fit(setting, normalize, wrap(loss), stack, data)
     return jax.tree.map(lambda leaf: leaf[0], found)._replace(loss=wrap(loss))
-
-
-class SolutionPath(NamedTuple):
-    """Fits along a grid: `alphas` as they were given, and a `Solution` whose first axis they are."""
-
-    alphas: Float[Array, "*batch alphas"]
-    solution: Solution
-
-    @property
-    def coef(self) -> Float[Array, "..."]:
-        """Coefficients of each fit."""
-        return self.solution.coef
-
-    @property
-    def intercept(self) -> Float[Array, "..."]:
-        """Intercepts of each fit."""
-        return self.solution.intercept
-
-    @property
-    def gap(self) -> Float[Array, "*batch alphas"]:
-        """The duality gap of each fit."""
-        return self.solution.gap
-
-    @property
-    def residual(self) -> Float[Array, "*batch alphas"]:
-        """The optimality residual of each fit."""
-        return self.solution.residual
-
-    @property
-    def status(self) -> Int32[Array, "*batch alphas"]:
-        """The status of each fit."""
-        return self.solution.status
-
-    def predict(self, X: Float[Array | np.ndarray, "m p"], offset: _Numbers | None = None) -> Float[Array, "..."]:
-        """The linear predictors of each fit at the rows of `X`."""
-        return self.solution.predict(X, offset)
-
-    def cost(self, X: Float[Array | np.ndarray, "m p"], y: _Numbers) -> Float[Array, "..."]:
-        """The loss of each fit at each sample."""
-        return self.solution.cost(X, y)
 
 
 def solve_path(
@@ -243,7 +148,7 @@ def solve_path(
     """
     alphas = boundary.read_alphas(alphas)
     loss = read_loss(loss)
-    setting, data = _read(X, y, loss, penalty, sample_weight, offset, normalize, fit_intercept)
+    setting, data = read(X, y, loss, penalty, sample_weight, offset, normalize, fit_intercept)
     valid = jnp.isfinite(alphas) & (alphas >= 0)
     order = jnp.argsort(-jnp.where(valid, alphas, 1))
     stack = jax.vmap(lambda alpha: wrap(put_strength(penalty, alpha)))(jnp.where(valid, alphas, 1)[order])
@@ -293,7 +198,7 @@ def solve_alpha_max(
     if not hasattr(penalty, "alpha_max"):
         remedy = "Give L1, ElasticNet, GroupLasso, or one's own with alpha_max(gradient)"
         raise ArgumentError("penalty", penalty, "must set coefficients to zero", remedy)
-    setting, data = _read(X, y, loss, penalty, sample_weight, offset, normalize, fit_intercept)
+    setting, data = read(X, y, loss, penalty, sample_weight, offset, normalize, fit_intercept)
     free = jnp.broadcast_to(_read_factors(penalty, setting.shape) == 0, setting.shape).astype(data.X.dtype)
     null = jax.tree.map(lambda leaf: leaf[None], Without(wrap(penalty), free))
     return penalty.alpha_max(_null_slope(setting, normalize, wrap(loss), null, data))
@@ -317,67 +222,11 @@ class Without:
         return jnp.where(self.free > 0, kept, 0)
 
 
-class _Data(NamedTuple):
-    """Data as arrays, checked as far as they can be looked at; targets as the loss reads them."""
-
-    X: Float[Array, "n p"]
-    y: Float[Array, "..."]
-    weight: Float[Array, " n"]
-    offset: Float[Array, "..."]
-
-
-class _Task(NamedTuple):
-    """A problem in standard form, with all that is needed on the way back."""
-
-    problem: Problem
-    design: Standardized
-    unit: Float[Array, ""]
-    invalid: Any
-
-
-def _read(
-    X: Any, y: Any, loss: DataLoss, penalty: Any, sample_weight: Any, offset: Any, normalize: Any, fit_intercept: Any
-) -> tuple[Setting, _Data]:
-    """Check all that was given, before anything is compiled."""
-    boundary.check_form(normalize, fit_intercept)
-    X, y = boundary.read_design(X), loss.read(y)
-    n, p = X.shape
-    if y.shape[0] != n:
-        raise ArgumentError("y", y.shape, f"must have one value per row of X, {n}", "Match their lengths")
-    _check_loss(loss, n, y)
-    outputs = () if loss.outputs is None else (loss.outputs,)
-    shape = (p, *outputs)
-    setting = Setting(shape, bool(fit_intercept), _read_blocks(penalty, shape, fit_intercept), _has_steps(penalty))
-    weight = _read_weight(sample_weight, n)
-    shift = jnp.zeros((n, *outputs), X.dtype) if offset is None else boundary.read_floats("offset", offset)
-    if shift.shape != (n, *outputs):
-        raise ArgumentError("offset", shift.shape, f"must have the shape {(n, *outputs)}", "Give one per predictor")
-    return setting, _Data(X, y, weight, shift)
-
-
-def _pose(setting: Setting, normalize: Normalize, loss: DataLoss, data: _Data) -> _Task:
-    """Bring the data to the form that is solved; what is not sound becomes a problem that anybody can solve."""
-    X, y, weight, shift = data
-    n = X.shape[0]
-    total = weight.sum()
-    sound = jnp.isfinite(X).all() & jnp.isfinite(y).all() & loss.fits(y).all() & jnp.isfinite(shift).all()
-    sound = lax.stop_gradient(sound & (weight >= 0).all() & jnp.isfinite(total) & (total > 0))
-    X, shift = (jnp.where(sound, values, 0) for values in (X, shift))
-    y = jnp.where(sound, y, loss.neutral(y))
-    design = standardize(X, normalize, center=setting.fit_intercept)
-    weight = jnp.where(sound, weight / jnp.where(sound, total, 1), 1 / n)
-    columns = jnp.concatenate([design.X, jnp.ones((n, 1), X.dtype)], 1) if setting.fit_intercept else design.X
-    problem = Problem(columns, y, weight, shift)
-    null = start_at(problem, loss, None, setting)
-    unit = lax.stop_gradient(value_at(problem, loss, predict(problem, loss, null)))
-    return _Task(problem, design, jnp.where(jnp.isfinite(unit) & (unit > 0), unit, 1), ~sound)
-
-
 @partial(jax.jit, static_argnums=(0, 1))
-def _fit(setting: Setting, normalize: Normalize, held: Any, stack: Any, data: _Data) -> Solution:
+def _fit(setting: Setting, normalize: Normalize, held: Any, stack: Any, data: Data) -> Solution:
     """Solve for a stack of penalties, certify, and go back to the units of the data."""
     loss = unwrap(held)
-    problem, design, unit, invalid = _pose(setting, normalize, loss, data)
+    problem, design, unit, invalid = pose(setting, normalize, loss, data)
     found = solve_stationary(setting, problem, held, stack, unit)
 
     def check(coef: Array, penalty: Any) -> tuple[Array, Array]:
@@ -407,90 +256,14 @@ def _fit(setting: Setting, normalize: Normalize, held: Any, stack: Any, data: _D
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _null_slope(setting: Setting, normalize: Normalize, held: Any, null: Any, data: _Data) -> Array:
+def _null_slope(setting: Setting, normalize: Normalize, held: Any, null: Any, data: Data) -> Array:
     """The gradient where only free coefficients are not 0."""
     loss = unwrap(held)
-    problem, _, unit, invalid = _pose(setting, normalize, loss, data)
+    problem, _, unit, invalid = pose(setting, normalize, loss, data)
     plain = setting._replace(same=tuple(range(len(setting.same))), separable=True)
     coef = solve_stationary(plain, problem, held, null, unit).coef[0]
     slope = slope_at(problem, loss, coef, predict(problem, loss, coef), expand(setting))
     return jnp.where(invalid, jnp.nan, split(slope, setting)[0])
-
-
-def read_loss(loss: Any) -> DataLoss:
-    """A loss, or the one of this name."""
-    if isinstance(loss, str) and loss in _LOSSES:
-        return _LOSSES[loss]
-    if not isinstance(loss, DataLoss):
-        remedy = f"Give {', '.join(_LOSSES)}, linear.Multinomial(classes), or a linear.DataLoss"
-        raise ArgumentError("loss", loss, "must be a loss of a linear predictor", remedy)
-    return loss
-
-
-def _check_loss(loss: DataLoss, n: int, y: Any) -> None:
-    """Refuse a loss of the user's that is not one float per sample, twice differentiable, or one of several numbers."""
-    if type(loss).__module__ == DataLoss.__module__ and not any(map(jnp.ndim, jax.tree.leaves(loss))):
-        return
-    eta = jnp.zeros((n,) if loss.outputs is None else (n, loss.outputs))
-    try:
-        told = jax.eval_shape(lambda eta: (loss.value(eta, y), loss.slope(eta, y), loss.curvature(eta, y)), eta)[0]
-    except ArgumentError:
-        raise
-    except Exception as error:  # whatever a loss of somebody else's raises
-        constraint = f"must take predictors and targets of {n} samples ({describe_cause(error)})"
-        raise ArgumentError("loss", loss, constraint, "Define value(eta, y), one number per sample") from error
-    if told.shape != (n,) or not jnp.issubdtype(told.dtype, jnp.floating):
-        constraint = f"must have a float for each of the {n} samples as its value, not {told}"
-        raise ArgumentError("loss", loss, constraint, "Do not average over samples")
-
-
-def _has_steps(penalty: Any) -> bool:
-    """Whether each block may have a proximal step of its own."""
-    return bool(getattr(penalty, "separable", False)) or hasattr(penalty, "blocks")
-
-
-def _read_blocks(penalty: Any, shape: tuple[int, ...], fit_intercept: bool) -> tuple[int, ...]:
-    """The block of each coefficient; each intercept is one of its own."""
-    for name in ("value", "prox"):
-        if isinstance(penalty, type) or not callable(getattr(penalty, name, None)):
-            remedy = "Give an object such as L1(0.1), or one with value(params) and prox(params, step)"
-            raise ArgumentError("penalty", penalty, f"must have a method {name}", remedy)
-    try:
-        value, moved = jax.eval_shape(lambda w: (penalty.value(w), penalty.prox(w, 1.0)), jnp.zeros(shape))
-    except ArgumentError:
-        raise
-    except Exception as error:  # whatever a penalty of somebody else's raises
-        remedy = "Give factors and bounds that broadcast to it, and methods value(params) and prox(params, step)"
-        constraint = f"must take coefficients of shape {shape} ({describe_cause(error)})"
-        raise ArgumentError("penalty", penalty, constraint, remedy) from error
-    if value.shape:
-        raise ArgumentError("penalty", penalty, f"must have one number as its value, not {value}", "Sum over w")
-    if getattr(moved, "shape", None) != shape:
-        constraint = f"must keep the shape {shape} of the coefficients in prox, not {moved}"
-        raise ArgumentError("penalty", penalty, constraint, "Return an array like params")
-    check_prox("penalty", penalty, shape)
-    if hasattr(penalty, "blocks"):
-        labels = penalty.blocks(shape)
-    else:
-        size = int(np.prod(shape))
-        labels = np.arange(size) if getattr(penalty, "separable", False) else np.zeros(size, int)
-    labels = [int(label) for label in np.asarray(labels).reshape(-1)]
-    outputs = shape[1] if len(shape) > 1 else 1
-    return (*labels, *(max(labels) + 1 + k for k in range(outputs if fit_intercept else 0)))
-
-
-def _read_weight(weight: Any, n: int) -> Float[Array, " n"]:
-    """Weights of the samples, 1 by default."""
-    if weight is None:
-        return jnp.ones(n, jnp.result_type(float))
-    remedy = "Give one number of 0 or more per row, not all 0"
-    values = boundary.read_floats("sample_weight", weight)
-    if values.shape != (n,):
-        raise ArgumentError("sample_weight", values.shape, f"must have the shape ({n},)", remedy)
-    NOT_NEGATIVE.check_all("sample_weight", values, remedy)
-    if not isinstance(values, jax.core.Tracer) and not float(values.max()) > 0:
-        raise ArgumentError("sample_weight", 0.0, "must not all be 0", remedy)
-    return values
 
 
 def _read_factors(penalty: Any, shape: tuple[int, ...]) -> Array:

@@ -15,8 +15,8 @@ from jaxreg.nets.model import MLP as MLP
 from jaxreg.nets.model import UNIT_AXIS as UNIT_AXIS
 from jaxreg.nets.optimizers import OPTIMIZERS as OPTIMIZERS
 from jaxreg.nets.optimizers import SCHEDULES as SCHEDULES
+from jaxreg.nets.options import Options as Options
 from jaxreg.nets.penalized import On as On
-from jaxreg.nets.settings import Options as Options
 from jaxreg.nets.stopping_rule import EarlyStopping as EarlyStopping
 from jaxreg.nets.training import train as train
 from jaxreg.nets.whitening import Whitening as Whitening

@@ -4,109 +4,27 @@ import difflib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
-import flax.errors
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Key, PyTree
 
-from jaxreg.checks import NOT_NEGATIVE, check_choice, check_kind, check_same_shape, describe_cause, read_array
+from jaxreg.checks import NOT_NEGATIVE, check_choice, check_kind, check_same_shape, read_array
 from jaxreg.engine.known import find_values
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import boundary, optimizers, targets
 from jaxreg.nets import stopping as rules
 from jaxreg.nets.augmentation import Augmentation
-from jaxreg.nets.evaluation import BLOCK, LOSSES, choose_block
+from jaxreg.nets.evaluation import LOSSES
 from jaxreg.nets.model import ACTIVATIONS, INITIALIZERS, MLP
 from jaxreg.nets.networks import Network, from_mlp, name_leaves, parameters_of, read_model
+from jaxreg.nets.options import Options
 from jaxreg.nets.penalized import On, Term, read_penalties
 from jaxreg.nets.stopping_rule import EarlyStopping
-from jaxreg.penalties import L1, L2, MaxNorm, Scalar
-
-
-class Options(TypedDict, total=False):
-    r"""What `train` takes beside the fifteen arguments that it names. Numbers may be traced and swept.
-
-    Regularizers by name; None leaves their code out, and strength 0 (`max_norm` infinite) gives the very same bytes.
-    They act on kernels, leaves of two or more dimensions, not on biases.
-
-    Args:
-        l1: strength $\alpha$ of $\alpha \sum |w|$ in the loss, subgradient 0 at 0 (Keras' number); no exact zeros.
-        l2: strength $\alpha$ of $\tfrac12 \alpha \sum w^2$ in the loss (twice Keras' number).
-        proximal_l1: strength $\alpha$ of $\alpha \sum |w|$ by soft thresholding at $\eta_t \alpha$ after the step:
-            exact zeros. For `sgd` the proximal gradient method; adaptive optimizers take the same threshold.
-        weight_decay: coupled decay $c$: $c\,w$ joins the gradient before the optimizer sees it.
-        decoupled_weight_decay: $\lambda$: $\lambda w$ joins the direction, after the optimizer; AdamW's.
-        max_norm: largest Euclidean norm of the incoming weights of a unit.
-        dropout: of the built-in `MLP`: rate in [0, 1) at which outputs of the last hidden layer are dropped, or for
-            each hidden layer a rate or None.
-        input_dropout: rate in [0, 1) at which inputs are dropped.
-        label_smoothing: $\epsilon$ in [0, 1): targets become $(1 - \epsilon) e_y + \epsilon / \text{classes}$.
-        gradient_noise: standard deviation of normal noise on every entry of the gradient, at each step.
-        input_noise: standard deviation of normal noise on every input, at each step.
-        augmentation: random changes of the training images, with strengths that may be traced.
-        momentum: $\beta$ in [0, 1), for the optimizers `momentum` and `nesterov`; None is 0.9.
-        schedule: a key of `SCHEDULES`, or a function; see `optimizers.make_schedule` (static).
-        sample_weight: $w_i \ge 0$ for each training example: a batch's loss is $\sum w_i \ell_i / \sum w_i$.
-        class_weight: $\ge 0$ for each class, or a dict from class to weight (others 1); multiplies `sample_weight`.
-            Of probabilities, rows or the one of `binary_cross_entropy`, it is their mean.
-        init_seed: the key of initial weights, in place of `seed`.
-        order_seed: the key of the order of examples, in place of `seed`.
-        dropout_seed: the key of dropout, and of all else that a model draws, in place of `seed`.
-        augment_seed: the key of augmentation, in place of `seed`.
-        noise_seed: the key of gradient and input noise, in place of `seed`.
-        hidden: units of each hidden layer of the built-in `MLP` (static), by default (256, 128).
-        classes: its outputs (static), by default 10, or one for each number of a target that is no class.
-        activation: a key of `ACTIVATIONS` (static), by default "sigmoid".
-        initializer: a key of `INITIALIZERS` (static), by default "glorot_uniform".
-        metrics: recorded beside the loss: names, or a dict from name to a function (outputs, targets) that gives one
-            value per example (static). None: the accuracy, where the targets are classes.
-        record: names of the records to return (static); None: all. What is not asked for is not computed.
-        record_steps: every so many steps, `step_loss`, the objective before the step, and `step_gradient_norm`
-            (static).
-        evaluate_every: epochs from one record to the next; divides `epochs` (static).
-        evaluate_train: whether to evaluate on the training data too, at about a third of the training's cost (static).
-        drop_last: leave out a last short batch; by default it is kept, as Keras does (static).
-        stopping: when to stop early; its numbers may be traced.
-        return_params: whether to return the parameters (static).
-    """
-
-    l1: Scalar | None
-    l2: Scalar | None
-    proximal_l1: Scalar | None
-    weight_decay: Scalar | None
-    decoupled_weight_decay: Scalar | None
-    max_norm: Scalar | None
-    dropout: Scalar | Float[Array | np.ndarray, " layers"] | Sequence[Scalar | None] | None
-    input_dropout: Scalar | None
-    label_smoothing: Scalar | None
-    gradient_noise: Scalar | None
-    input_noise: Scalar | None
-    augmentation: Augmentation | None
-    momentum: Scalar | None
-    schedule: str | optimizers.Schedule
-    sample_weight: Any
-    class_weight: Any
-    init_seed: Key[Array, ""] | None
-    order_seed: Key[Array, ""] | None
-    dropout_seed: Key[Array, ""] | None
-    augment_seed: Key[Array, ""] | None
-    noise_seed: Key[Array, ""] | None
-    hidden: tuple[int, ...]
-    classes: int
-    activation: str
-    initializer: str
-    metrics: Any
-    record: Sequence[str] | None
-    record_steps: int | None
-    evaluate_every: int
-    evaluate_train: bool
-    drop_last: bool
-    stopping: EarlyStopping | None
-    return_params: bool
-
+from jaxreg.nets.trial import check_functions, name_model, trace_model
+from jaxreg.penalties import L1, L2, MaxNorm
 
 _DEFAULTS: dict[str, Any] = dict.fromkeys(Options.__annotations__) | {
     "schedule": "constant",
@@ -202,11 +120,11 @@ def read_settings(
     read = _read_mlp if is_mlp else _read_model
     network, draws = read(model, loss, sets, batch_size, chosen, dtype)
     streams = _read_streams(seed, chosen, numbers, draws)
-    params, outputs, block, keeps_state = _trace_model(network, x, batch_size, None if is_mlp else _name_model(model))
+    params, outputs, block, keeps_state = trace_model(network, x, batch_size, None if is_mlp else name_model(model))
     aim = targets.read_aim(
         loss, chosen["metrics"], outputs, {f"y_{name}": y for name, (_, y) in sets.items()}, numbers.label_smoothing
     )
-    _check_functions(loss, chosen["metrics"], aim, outputs, sets["train"][1], batch_size)
+    check_functions(loss, chosen["metrics"], aim, outputs, sets["train"][1], batch_size)
     steps = n // batch_size if chosen["drop_last"] else -(-n // batch_size)
     schedule = chosen["schedule"]
     rate_at = optimizers.make_schedule(schedule, numbers.learning_rate, epochs * steps) if rate else None
@@ -322,101 +240,6 @@ def _read_streams(seed: Any, chosen: Mapping[str, Any], numbers: Any, draws: boo
     }
     unused = [name for name, is_used in uses.items() if not is_used]
     return boundary.read_streams(seed, unused, **{name: chosen[f"{name}_seed"] for name in _STREAMS})
-
-
-def _name_model(model: Any) -> str:
-    """What stands in a message for a model of the user's."""
-    return "(init, apply)" if isinstance(model, tuple | list) else getattr(model, "__name__", type(model).__name__)
-
-
-def _trace_model(network: Network, x: Any, batch_size: int, own: str | None) -> tuple[PyTree, Any, int, bool]:
-    """The shapes of parameters and outputs, how many examples to evaluate at once, and whether there is a state.
-
-    Refuse what somebody's `own` model does wrong.
-    """
-    key = jax.random.key(0)
-    keys = {"init": key, "dropout": key}
-
-    def once(keys: Any, x: Any) -> tuple[PyTree, PyTree, PyTree, tuple[PyTree, PyTree]]:
-        params, state = network.init(keys, boundary.take(x, slice(1)))
-        outputs, after = network.apply(params, state, x, network.draw(keys)(0), True)
-        evaluated, _ = network.apply(params, after, x, None, False)
-        return params, state, after, (outputs, evaluated)
-
-    like, one = (
-        jax.tree.map(lambda part: jax.ShapeDtypeStruct((count, *part.shape[1:]), part.dtype), x)  # noqa: B023
-        for count in (batch_size, 1)
-    )
-    if own is None:
-        params, _, _, (outputs, _) = jax.eval_shape(once, keys, like)
-        return params, outputs, BLOCK, False
-    try:
-        params, state, after, (outputs, evaluated) = jax.eval_shape(once, keys, like)
-        block = choose_block(
-            lambda params, state, x: network.apply(params, state, x, None, False)[0], params, state, one
-        )
-    except (flax.errors.InvalidRngError, flax.errors.ModifyScopeVariableError) as error:
-        constraint = f"must neither draw nor change in evaluation ({describe_cause(error)})"
-        remedy = "Let it take train: bool, and its layers deterministic=not train, use_running_average=not train"
-        raise ArgumentError("model", own, constraint, remedy) from error
-    except ArgumentError:
-        raise
-    except Exception as error:  # whatever a model of somebody else's raises
-        constraint = f"must take inputs {boundary.describe_batch(x)} ({describe_cause(error)})"
-        several = boundary.name_inputs(x)
-        remedy = "Reshape the inputs, or change the model"
-        if several:
-            remedy = f"Let it take one argument that holds all of {', '.join(several)}, as x_train does"
-        raise ArgumentError("model", own, constraint, remedy) from error
-    parts = jax.tree.leaves(outputs)
-    if not parts or any(part.shape[:1] != (batch_size,) for part in parts):
-        constraint = f"must return an array with an entry or row for each of the {batch_size} examples of a batch"
-        raise ArgumentError("model", outputs, constraint, "Return the outputs alone")
-    if optimizers.describe_leaves(outputs) != optimizers.describe_leaves(evaluated):
-        constraint = f"must return the same in training, {outputs}, and in evaluation"
-        raise ArgumentError("model", evaluated, constraint, "Give both one shape")
-    if not all(jnp.issubdtype(part.dtype, jnp.floating) for part in parts):
-        raise ArgumentError("model", outputs, "must return floating-point numbers", "Return logits or predictions")
-    if not jax.tree.leaves(params):
-        raise ArgumentError("model", params, "must have parameters", "Give it at least one")
-    for name, leaf in name_leaves(params).items():
-        if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            constraint = f"must have floating-point parameters, and {name} is {leaf.dtype}"
-            raise ArgumentError("model", own, constraint, "Keep integers out of the parameters")
-    if optimizers.describe_leaves(state) != optimizers.describe_leaves(after):
-        raise ArgumentError(
-            "model", own, "must keep the shape of its state in training", "Make all of it when initialised"
-        )
-    _check_finite(network, x, batch_size)
-    return params, outputs, block, bool(jax.tree.leaves(state))
-
-
-def _check_finite(network: Network, x: Any, batch_size: int) -> None:
-    """Refuse a model that is NaN before it is trained, where the first batch is known and nothing else is traced."""
-    parts, structure = jax.tree.flatten(x)
-    found = [values[:batch_size] for values in map(find_values, parts) if values is not None]
-    if len(found) < len(parts) or network.start is None or not all(np.isfinite(values).all() for values in found):
-        return
-    with jax.ensure_compile_time_eval():  # the key too, which within a sweep's trace would be traced
-        key = jax.random.key(0)
-        first = jax.tree.unflatten(structure, map(jnp.asarray, found))
-        results = network.start({"init": key, "dropout": key}, first)
-    for outputs, when in zip(reversed(results), ("for x_train[0]", "in training"), strict=True):
-        for part in jax.tree.leaves(outputs):
-            if not isinstance(part, jax.core.Tracer) and not np.isfinite(part).all():
-                value = np.asarray(part)[0].tolist()
-                constraint = f"must be finite {when} before it is trained"
-                raise ArgumentError("model", value, constraint, "Check how it begins")
-
-
-def _check_functions(loss: Any, metrics: Any, aim: targets.Aim, outputs: Any, y: Array, batch_size: int) -> None:
-    """Refuse a loss or a metric of the user's that is not one value per example."""
-    like = jax.ShapeDtypeStruct((batch_size, *y.shape[1:]), y.dtype)
-    if callable(loss):
-        targets.check_per_example("loss", loss, outputs, jax.eval_shape(aim.encode, like))
-    for name, metric in metrics.items() if isinstance(metrics, Mapping) else ():
-        if callable(metric):
-            targets.check_per_example(f"metrics[{name!r}]", metric, outputs, like)
 
 
 def _read_terms(numbers: Any, penalties: Any, params: PyTree, unit_axis: int | None) -> tuple[Term, ...]:

@@ -15,8 +15,9 @@ from jaxreg.nets.boundary import take
 from jaxreg.nets.evaluation import average
 from jaxreg.nets.history import History
 from jaxreg.nets.networks import widen
+from jaxreg.nets.options import Options
 from jaxreg.nets.perturbation import perturb_gradient, perturb_inputs
-from jaxreg.nets.settings import Options, Settings, find_kernels, read_settings
+from jaxreg.nets.settings import Settings, find_kernels, read_settings
 from jaxreg.penalties import Scalar
 
 Examples = Shaped[Array | np.ndarray, "..."]

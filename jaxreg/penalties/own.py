@@ -17,8 +17,9 @@ _TOLERANCE = 1e-3  # of the objective: steps that are iterated are not exact
 def check_prox(name: str, penalty: Any, shape: tuple[int, ...]) -> None:
     r"""Refuse a proximal step $z$ of some w that another, of a multiple of w, betters.
 
-    $z$ minimizes $\tfrac1{2\eta}\|z - w\|^2 + P(z)$, so that no other point of its range has less of it. Numbers of the
-    penalty that are traced cannot be looked at, and what is not finite is left to the status of a fit.
+    $z$ minimizes $\tfrac1{2\eta}\|z - w\|^2 + P(z)$, so that no other point of its range has less of it; of a sum over
+    entries, neither one that differs only where w has one sign. Numbers of the penalty that are traced cannot be looked
+    at, and what is not finite is left to the status of a fit.
 
     Args:
         name: of the argument.
@@ -41,14 +42,18 @@ def check_prox(name: str, penalty: Any, shape: tuple[int, ...]) -> None:
     if isinstance(penalty, Penalty) or any(isinstance(one, jax.core.Tracer) for one in held):
         return
     w = np.linspace(-2, 3, int(np.prod(shape))).reshape(shape)
+    parts = (True, w < 0, w > 0) if getattr(penalty, "separable", False) else (True,)
 
-    def measure(scale: float) -> tuple[np.ndarray, float]:
-        z = penalty.prox(jnp.asarray(scale * w, jnp.result_type(float)), _STEP)
+    def move(scale: float) -> Any:
+        return penalty.prox(jnp.asarray(scale * w, jnp.result_type(float)), _STEP)
+
+    def measure(z: Any) -> tuple[np.ndarray, float]:
         return np.asarray(z, float), float(((z - w) ** 2).sum() / (2 * _STEP) + penalty.value(z))
 
     try:
         with jax.ensure_compile_time_eval(), jax.numpy_dtype_promotion("standard"):
-            (z, own), *others = (measure(scale) for scale in (1.0, *_SCALES))
+            z, own = measure(step := move(1.0))
+            others = [measure(jnp.where(part, other, step)) for other in map(move, _SCALES) for part in parts]
     except Exception:  # what it holds without saying so may be traced
         return
     best, least = min(others, key=lambda one: np.nan_to_num(one[1], nan=np.inf))

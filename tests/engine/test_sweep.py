@@ -292,9 +292,19 @@ def test_summary_line_counts_runs_divergence_and_idle_cores(capsys, monkeypatch)
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert "3 runs, 1 diverged" in line
     assert "s compiling 1 program" in line
-    assert "members/s; on 2 of 3 cores: jr.use_all_cores()" in line
+    assert "runs/s; on 2 of 3 cores: jr.use_all_cores()" in line
     monkeypatch.setattr(devices, "count_cores", lambda: 2)
     assert devices.describe_idle(jax.local_devices()) == ""
+
+
+def test_a_store_that_has_all_says_so_and_no_more(tmp_path, capsys):
+    for _ in range(2):
+        jr.sweep(
+            lambda *, a: {"x": 1 / a}, {"a": [0.0, 1.0]}, store=tmp_path / "s.zarr", devices=jax.local_devices()[:1]
+        )
+    line = capsys.readouterr().err.strip().splitlines()[-1].rpartition("\r")[2]
+    assert line.strip().startswith("2 runs found in the store, none left to compute")
+    assert "diverged" not in line
 
 
 def test_a_notebook_without_widgets_is_warned_of_nothing(monkeypatch):

@@ -325,6 +325,28 @@ def test_a_penalty_of_ones_own_is_solved_and_followed():
     assert float(fit.residual) < 1e-9
     with pytest.raises(ArgumentError, match="alpha"):
         solve_path(X, y, alphas, Logistic(), penalties.MaxNorm(1.0))
+    for traced in (
+        lambda: solve_path(X, y, alphas, Logistic(), Plain(1.0)),
+        lambda: jax.jit(lambda alpha: solve(X, y, Logistic(), Plain(alpha)))(0.05),
+    ):
+        with pytest.raises(ArgumentError, match=r"must be a pytree where .* decorated by jaxreg.values.register_value"):
+            traced()
+
+
+class Lopsided(Own):
+    """Negative coefficients cost twice, which the inherited step does not know."""
+
+    separable = True
+
+    def value(self, w):
+        """A sum."""
+        return self.alpha * jnp.where(w > 0, w, -2 * w).sum()
+
+
+def test_a_step_that_is_wrong_for_one_sign_is_refused():
+    X, targets = _data()
+    with pytest.raises(ArgumentError, match=r"it makes -1.85 of -2 where -1.75 has less"):
+        solve(X, targets["squared"], "squared", Lopsided(0.3))
 
 
 @pytest.mark.slow

@@ -58,6 +58,9 @@ def test_each_entry_is_measured_once(tmp_path, monkeypatch, capsys):
     assert "holds measurements with other settings" in capsys.readouterr().err
     assert command_line.main(["--seeds", "3", "--only", "machine", "--fresh"]) == 0
     assert calls[8:] == ["machine"]
+    assert command_line.main(["--plan", "--store", str(tmp_path / "planned")]) == 2
+    assert "what a benchmark takes is what it measures" in capsys.readouterr().err
+    assert calls[9:] == []
     with pytest.raises(SystemExit) as ended:
         command_line.main(["--help"])
     assert ended.value.code == 0
