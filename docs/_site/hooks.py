@@ -22,6 +22,8 @@ _BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\(([^)]*)\)")
 _FETCHED = re.compile(
     r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["']?https?:[^>]*>|<link\b[^>]*href=["']?https?:[^>]*>"""
 )
+_VERBATIM = re.compile(r"<(pre|code|script|style)\b.*?</\1>", flags=re.DOTALL)
+_FORMULA = re.compile(r"\$[^$<]*\\[A-Za-z][^<]*")  # left as it was written: a bar that ended its cell, say
 _PICTURE = re.compile(r"<img\b[^>]*>")
 _PRIVATE = re.compile(r'<span class="n">(_[A-Z][a-z]\w*)</span>')
 _LOG = logging.getLogger("mkdocs.jaxreg")
@@ -68,11 +70,13 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def on_post_page(output: str, page: Page, **_: Any) -> str:
-    """Warn, which ends a strict build, of what would be fetched from elsewhere, private types, silent pictures."""
+    """Warn, which ends a strict build, of what would be fetched, private types, silent pictures, broken formulas."""
     for found in _FETCHED.findall(output):
         _LOG.warning("%s is fetched from elsewhere: %s", page.file.src_uri, found)
     for found in _PRIVATE.findall(output) if page.file.src_uri.startswith("api/") else ():
         _LOG.warning("%s has a type that nobody knows: %s", page.file.src_uri, found)
+    for found in _FORMULA.findall(_VERBATIM.sub("", output)):
+        _LOG.warning("%s has a formula that is shown as text: %s", page.file.src_uri, found)
     for found in _PICTURE.findall(output):
         if not re.search(r'alt="[^"]+"', found):
             _LOG.warning("%s has a picture without a text: %s", page.file.src_uri, found)

@@ -49,14 +49,12 @@ const chosen = {
 let scene = null; // what is drawn now
 
 // ---- numbers and names
-const format = (value) =>
-  value == null || Number.isNaN(value)
-    ? "none"
-    : Number.isFinite(value)
-      ? String(Number(value.toPrecision(6)))
-      : value > 0
-        ? "∞"
-        : "−∞";
+const format = (value) => {
+  if (value == null || Number.isNaN(value)) return "none";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  const text = value.toPrecision(6); // with an exponent from a million on
+  return text.includes("e+") ? text.replace(/\.?0*e\+/, "e") : String(Number(text));
+};
 const title = ({ title: text, units }) => (units ? `${text} (${units})` : text);
 const label = (dim, i) => dims[dim].labels[i];
 const tell = (dim, i) => `${dims[dim].title} ${label(dim, i)}${dims[dim].units ? ` ${dims[dim].units}` : ""}`;

@@ -5,12 +5,12 @@ differentiated. Each is a plain sum over all the entries it acts on, whatever th
 
 | penalty | $P(w)$ | all zero from `alpha_max` on |
 | --- | --- | --- |
-| `L1` | $\alpha \sum |w_i|$ | $\max |g_i|$ |
-| `L2` | $\tfrac12 \alpha \sum w_i^2$ | never |
-| `ElasticNet` | $\alpha \rho \sum |w_i| + \tfrac12 \alpha (1-\rho) \sum w_i^2$ | $\max |g_i| / \rho$ |
+| `L1` | $\alpha \|w\|_1$ | $\|g\|_\infty$ |
+| `L2` | $\tfrac12 \alpha \|w\|_2^2$ | never |
+| `ElasticNet` | $\alpha \rho \|w\|_1 + \tfrac12 \alpha (1-\rho) \|w\|_2^2$ | $\|g\|_\infty / \rho$ |
 | `GroupLasso` | $\alpha \sum_g \sqrt{p_g}\, \|w_g\|_2$, $p_g$ entries | $\max \|g_g\|_2 / \sqrt{p_g}$ |
-| `SparseGroupLasso` | $\alpha \rho \sum |w_i| + \alpha (1-\rho) \sum_g \sqrt{p_g}\, \|w_g\|_2$ | by halving |
-| `MCP`, `SCAD` | $\alpha \sum |w_i|$ near 0, constant far from it | $\max |g_i|$ |
+| `SparseGroupLasso` | $\alpha \rho \|w\|_1 + \alpha (1-\rho) \sum_g \sqrt{p_g}\, \|w_g\|_2$ | by halving |
+| `MCP`, `SCAD` | $\alpha \|w\|_1$ near 0, constant far from it | $\|g\|_\infty$ |
 | `Weighted` | $\sum f_i\, p(w_i)$ of another penalty, 0 for no penalty | that of $g_i / f_i$ |
 | `Box`, `positive` | another penalty within bounds, infinite outside | that of the directions left |
 | `MaxNorm` | 0 where all $\|w_u\|_2 \le r$, else infinite | |

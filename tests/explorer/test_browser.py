@@ -207,6 +207,14 @@ def test_what_is_not_there_is_said(visit):
     assert "A single run has no interval" in page.locator("#caption").inner_text()
 
 
+def test_large_numbers_are_short(visit):
+    """They fit beside the axis, and into the table, with an exponent."""
+    loss = 4.07111e17 * (1 + np.arange(6.0).reshape(3, 2))
+    variables = {"loss": (("seed", "rate"), loss), "diverged": (("seed", "rate"), loss < 0)}
+    page = visit(jr.explore(xr.Dataset(variables, {"rate": [0.1, 1.0]})))
+    assert _rows(page)[1][("0.1",)][0] == "1.22133e18"
+
+
 def test_single_runs_by_mouse_and_keys(visit):
     population = _population().sel(rate=[0.1])
     page = visit(jr.explore(population, variables=["loss"]))
