@@ -1,6 +1,7 @@
 """Gradient descent in one dimension as a pure function, and the fate of a run."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, Key
@@ -36,7 +37,7 @@ class Descent(NamedTuple):
 
 
 def descend(
-    gradient: Gradient,
+    gradient: Gradient | Callable[[Any, Any], Any],
     start: Scalar,
     learning_rate: Scalar,
     steps: int,
@@ -56,7 +57,8 @@ def descend(
     is one kernel (see `kernel`) in which each run draws the same numbers in registers; weights differ by rounding.
 
     Args:
-        gradient: as made by `full_gradient`, `noisy_gradient` or `refit_gradient`.
+        gradient: as made by `full_gradient`, `noisy_gradient` or `refit_gradient`,
+            or any function of a key and w; step t is given `jax.random.fold_in(seed, t)`.
         start: the first w.
         learning_rate: $\eta$, 0 or more.
         steps: number of steps (static).
@@ -71,7 +73,7 @@ def descend(
         `Descent` of the last weight, the steps survived and the recorded path.
 
     Raises:
-        ArgumentError: a number outside its domain.
+        ArgumentError: a number outside its domain, or a gradient that is none.
 
     >>> import jax
     >>> import numpy as np
@@ -80,6 +82,8 @@ def descend(
     >>> run = descend(full_gradient(x, x**2, 2), 1.0, 0.25, 3, seed=jax.random.key(0), record_every=1)
     >>> run.path.round(4).tolist(), run.survived
     ([0.5, 0.25, 0.125], Array(3, dtype=int32))
+    >>> descend(lambda key, w: 2 * w, 1.0, 0.25, 3, seed=jax.random.key(0)).weight
+    Array(0.125, dtype=float32)
     """
     boundary.check_walk(start, learning_rate, steps, momentum, limit, seed)
     record_every = steps if record_every is None else record_every

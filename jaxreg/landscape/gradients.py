@@ -1,5 +1,6 @@
 """Gradients that descent can follow: of the fit to all data, with added noise, and of a refit to a mini-batch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,7 +12,8 @@ from jaxtyping import Array, Float, Integer, Key, Real, UInt32
 from numpy.polynomial.polynomial import Polynomial as HostPolynomial
 
 from jaxreg import randomness, sampling
-from jaxreg.checks import NOT_NEGATIVE, check_integer
+from jaxreg.checks import NOT_NEGATIVE, check_function, check_integer, describe_cause
+from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.polynomial import Polynomial, Weight, as_float, check_landscape
 from jaxreg.landscape.recurrence import Recurrence, differentiate, fit_recurrence
@@ -49,6 +51,41 @@ class WordGradient(Gradient, Protocol):
 
     def read(self, words: UInt32[Array, "words *steps"]) -> Any:
         """The randomness of one step, or of several, from its words."""
+
+
+@dataclass(frozen=True)
+class _Called:
+    """A function of the user's as a gradient: step t calls it with `jax.random.fold_in(seed, t)` and w."""
+
+    function: Callable[[Any, Any], Any]
+
+    def draw(self, seed: Key[Array, ""], first: int | Integer[Array, ""], steps: int) -> Key[Array, " steps"]:
+        """The keys of a block of steps: see `Gradient`."""
+        return jax.vmap(lambda t: jax.random.fold_in(seed, t))(first + jnp.arange(steps, dtype=jnp.int32))
+
+    def at(self, drawn: Key[Array, ""], w: Weight) -> Float[Array, "..."]:
+        """What the function returns."""
+        return jnp.asarray(self.function(drawn, w)).astype(jnp.result_type(w))
+
+
+def as_gradient(gradient: Gradient | Callable[[Any, Any], Any]) -> Gradient:
+    """The gradient that it is, or that a function of a key and w makes.
+
+    Raises:
+        ArgumentError: it is neither, or a function that does not return one number.
+    """
+    if isinstance(gradient, Gradient):
+        return gradient
+    remedy = "Give noisy_gradient(...), or a function of a key and w such as lambda key, w: 2 * w"
+    check_function("gradient", gradient, 2, remedy)
+    try:
+        found = jax.eval_shape(gradient, jax.random.key(0), jnp.zeros(()))
+    except Exception as error:  # whatever a function of somebody else's raises
+        constraint = f"must take a key and w, one number ({describe_cause(error)})"
+        raise ArgumentError("gradient", gradient, constraint, remedy) from error
+    if getattr(found, "shape", None) != () or jnp.issubdtype(found.dtype, jnp.complexfloating):
+        raise ArgumentError("gradient", gradient, f"must return one number, not {found}", remedy)
+    return _Called(gradient)
 
 
 @register_value()

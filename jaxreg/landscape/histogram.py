@@ -1,6 +1,7 @@
 """Where a descent spends its steps: a histogram added up inside the loop, no trajectory stored."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +35,7 @@ class Occupancy(NamedTuple):
 
 
 def occupancy(
-    gradient: Gradient,
+    gradient: Gradient | Callable[[Any, Any], Any],
     start: Scalar,
     learning_rate: Scalar,
     steps: int,
@@ -54,7 +55,7 @@ def occupancy(
     rounding at its edges. To count two basins, take two bins that meet at the saddle, and add `below` and `above`.
 
     Args:
-        gradient: as made by `noisy_gradient` or any other.
+        gradient: as made by `noisy_gradient` or any other, or a function of a key and w.
         start: the first w, which is not counted.
         learning_rate: 0 or more.
         steps: number of steps, with the burn-in (static).

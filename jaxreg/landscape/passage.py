@@ -1,6 +1,7 @@
 """First passages of descents, timed inside the loop with censoring; and the mean time estimated from many."""
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +33,7 @@ class Passage(NamedTuple):
 
 
 def first_passage(
-    gradient: Gradient,
+    gradient: Gradient | Callable[[Any, Any], Any],
     start: Scalar,
     learning_rate: Scalar,
     steps: int,
@@ -49,7 +50,7 @@ def first_passage(
     All runs make all steps, since under `vmap` a loop lasts as long as its slowest member.
 
     Args:
-        gradient: as made by `noisy_gradient` or any other.
+        gradient: as made by `noisy_gradient` or any other, or a function of a key and w.
         start: the first w.
         learning_rate: 0 or more.
         steps: where a run is given up (static).

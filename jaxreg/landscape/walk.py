@@ -8,9 +8,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Integer, Key, Real
 
-from jaxreg.checks import check_choice, check_kind
+from jaxreg.checks import check_choice
 from jaxreg.errors import ArgumentError
-from jaxreg.landscape.gradients import Gradient, WordGradient
+from jaxreg.landscape.gradients import Gradient, WordGradient, as_gradient
 from jaxreg.landscape.kernels import KERNELS, Kernel, follow
 
 Scalar = int | float | Real[Array | np.ndarray, ""]
@@ -22,7 +22,7 @@ _BLOCK = 128  # steps whose randomness is drawn at once
 
 
 def walk(
-    gradient: Gradient,
+    gradient: Gradient | Callable[[Any, Any], Any],
     start: Scalar,
     learning_rate: Scalar,
     steps: int,
@@ -54,7 +54,7 @@ def walk(
         The last weight, and what was seen.
     """
     check_choice("kernel", kernel, KERNELS)
-    check_kind("gradient", gradient, Gradient, "Give noisy_gradient(...), or another with draw and at")
+    followed = as_gradient(gradient)
     dtype = jnp.result_type(float)
     fixed = jnp.asarray(learning_rate, dtype), None if momentum is None else jnp.asarray(momentum, dtype)
     at_rest = None if momentum is None else jnp.zeros((), dtype)
@@ -62,7 +62,7 @@ def walk(
 
     def advance(drawn: Any, number: Any, fixed: _Fixed, state: _State) -> _State:
         (rate, decay), (before, velocity, seen) = fixed, state
-        slope = gradient.at(drawn, before)
+        slope = followed.at(drawn, before)
         if decay is None:
             w = before - rate * slope
         else:
@@ -78,7 +78,7 @@ def walk(
     def run(seed: Any, fixed: _Fixed, state: _State) -> _State:
         def follow_block(number: Integer[Array, ""], state: _State) -> _State:
             numbers = number * block + jnp.arange(block, dtype=jnp.int32)
-            drawn = gradient.draw(seed, number * block, block)
+            drawn = followed.draw(seed, number * block, block)
 
             def advance_once(state: _State, each: tuple[Any, Any]) -> tuple[_State, None]:
                 return advance(each[1], each[0], fixed, state), None
@@ -89,8 +89,8 @@ def walk(
 
     if kernel == "xla":
         w, _, seen = run(seed, fixed, first)
-    elif isinstance(gradient, WordGradient) and dtype == jnp.float32:
-        read, words = gradient.read, gradient.words
+    elif isinstance(followed, WordGradient) and dtype == jnp.float32:
+        read, words = followed.read, followed.words
 
         def step(number: Any, words: Any, fixed: _Fixed, state: _State) -> _State:
             return advance(read(words), number, fixed, state)

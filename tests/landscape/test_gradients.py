@@ -15,6 +15,7 @@ from jaxreg.landscape import (
     Gradient,
     Polynomial,
     RefitGradient,
+    descend,
     fit_polynomial,
     full_gradient,
     refit_gradient,
@@ -163,3 +164,38 @@ def test_data_that_cannot_be_refitted_are_refused():
             build(_X, gap)
     with pytest.raises(ArgumentError, match="one value per x"):
         getattr(full_gradient, "__wrapped__", full_gradient)(_X, _Y[:-1], 6)
+
+
+def test_a_function_of_ones_own_is_followed():
+    """Each step with the key that the docstring says, whatever is recorded; alone as in a population."""
+    noise = np.float32(0.3)
+
+    def pull(key, w):
+        return 2 * w + noise * jax.random.normal(key)
+
+    run = partial(descend, pull, 1.0, 0.1, 200)
+    keys = jax.random.split(jax.random.key(0), 3)
+    found = jax.jit(jax.vmap(lambda key: run(seed=key, record_every=1).path))(keys)
+    draws = jax.vmap(lambda key: jax.vmap(lambda t: jax.random.normal(jax.random.fold_in(key, t)))(jnp.arange(200)))(
+        keys
+    )
+    w = np.ones(3)
+    for t in range(200):
+        w = w - 0.1 * (2 * w + 0.3 * np.asarray(draws, float)[:, t])
+        np.testing.assert_allclose(found[:, t], w, atol=1e-6)
+    np.testing.assert_allclose(run(seed=keys[1]).weight, found[1, -1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "message"),
+    [
+        (lambda w: w, "must be a function of 2 arguments. Give noisy_gradient(...), or a function of a key and w"),
+        (lambda key, w: (w, w), "must return one number, not "),
+        (lambda key, w: w * jnp.ones(2), "must return one number, not "),
+        (lambda key, w: w @ w, "must take a key and w, one number (ValueError: matmul"),
+    ],
+)
+def test_a_function_that_is_no_gradient_is_refused(gradient, message):
+    with pytest.raises(ArgumentError) as refusal:
+        descend(gradient, 1.0, 0.1, 10, seed=jax.random.key(0))
+    assert message in str(refusal.value)
