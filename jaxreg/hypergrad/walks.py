@@ -24,7 +24,8 @@ def checkpointed(walk: Walk, length: int) -> Walk:
 
     def take(step: Callable[..., Any], carry: PyTree, given: PyTree, first: Array) -> tuple[PyTree, PyTree]:
         total = jax.tree.leaves(given)[0].shape[0]
-        segment = jax.checkpoint(lambda carry, part: walk(step, carry, part, first))
+        # In loops, forth and back, nothing is there that could be taken for what is computed again.
+        segment = jax.checkpoint(lambda carry, part: walk(step, carry, part, first), prevent_cse=False)
         parts = total // length
         seen: list[PyTree] = []
         if parts:

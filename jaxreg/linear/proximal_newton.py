@@ -59,7 +59,7 @@ class _State(NamedTuple):
 
 
 class _Trial(NamedTuple):
-    """A step of some length: where it leads, the next length, and whether that is needed."""
+    """A step of some length: where it leads, the next length, if that is needed, and if the objective surely falls."""
 
     coef: Float[Array, " m"]
     eta: Float[Array, "..."]
@@ -67,6 +67,7 @@ class _Trial(NamedTuple):
     gain: Float[Array, ""]
     part: Float[Array, ""]
     fails: Bool[Array, ""]
+    lowers: Bool[Array, ""]
     halvings: Int32[Array, ""]
 
 
@@ -172,8 +173,11 @@ def solve_grid(problem: Problem, loss: DataLoss, penalties: PyTree, unit: Float[
         penalty = unwrap(penalty)
         prox = make_prox(penalty, setting)
 
+        def paid(coef: Array) -> Array:
+            return penalty.value(split(coef, setting)[0])
+
         def objective(coef: Array, eta: Array) -> Array:
-            return value_at(problem, loss, eta) + penalty.value(split(coef, setting)[0])
+            return value_at(problem, loss, eta) + paid(coef)
 
         def goes_on(state: _State) -> Bool[Array, ""]:
             return (state.gain > goal) & (state.steps < ITERATIONS) & (state.stalls < 4)
@@ -183,16 +187,16 @@ def solve_grid(problem: Problem, loss: DataLoss, penalties: PyTree, unit: Float[
             if not loss.quadratic:
                 hessian = when(goes_on(state) & (state.steps % 2 == 1), hessian_of, hessian, state.eta)
             model = make_model(hessian, setting.same)
-            move = minimize_model(model, state.coef, state.slope, prox, setting.same) - state.coef
+            move = minimize_model(model, state.coef, state.slope, prox, paid, setting.same) - state.coef
             change = apply(problem.X, loss, move)
 
             here = gain_of(state.coef, state.slope, model.metric, prox)
             most = jnp.full_like(here, jnp.inf)
 
-            def objectives(_: Any, coef: Array, eta: Array, ahead: Array, beyond: Array) -> tuple[Array, Array]:
+            def compare(_: Any, coef: Array, eta: Array, ahead: Array, beyond: Array) -> tuple[Array, Array]:
+                """By how much the objective rises, and what of that may be rounding."""
                 before = objective(coef, eta)
-                slack = 4 * float(jnp.finfo(coef.dtype).eps) * jnp.abs(before)
-                return before + slack, objective(ahead, beyond)
+                return objective(ahead, beyond) - before, 4 * float(jnp.finfo(coef.dtype).eps) * jnp.abs(before)
 
             def fails(trial: _Trial) -> Bool[Array, ""]:
                 return trial.fails & (trial.halvings < _HALVINGS)
@@ -203,13 +207,14 @@ def solve_grid(problem: Problem, loss: DataLoss, penalties: PyTree, unit: Float[
                 slope = slope_at(problem, loss, coef, eta, setting)
                 gain = gain_of(coef, slope, model.metric, prox)
                 doubtful = ~(gain <= _SLOWER * here) & fails(trial)
-                known = when(doubtful, objectives, (most, -most), state.coef, state.eta, coef, eta)
-                return _Trial(coef, eta, slope, gain, trial.part / 2, ~(known[1] <= known[0]), trial.halvings + 1)
+                rise, slack = when(doubtful, compare, (-most, here), state.coef, state.eta, coef, eta)
+                verdict = ~(rise <= slack), rise < -slack
+                return _Trial(coef, eta, slope, gain, trial.part / 2, *verdict, trial.halvings + 1)
 
-            one = jnp.ones((), move.dtype)
-            begin = _Trial(state.coef, state.eta, state.slope, here, one, jnp.bool_(True), jnp.int32(0))
-            coef, eta, slope, gain = lax.while_loop(fails, attempt, begin)[:4]
-            stalls = jnp.where(gain > _SLOWER * here, state.stalls + 1, 0).astype(jnp.int32)
+            one, yes = jnp.ones((), move.dtype), jnp.bool_(True)
+            begin = _Trial(state.coef, state.eta, state.slope, here, one, yes, yes, jnp.int32(0))
+            coef, eta, slope, gain, _, _, lowers, _ = lax.while_loop(fails, attempt, begin)
+            stalls = jnp.where((gain > _SLOWER * here) & ~lowers, state.stalls + 1, 0).astype(jnp.int32)
             return _State(coef, eta, slope, hessian, gain, jnp.abs(change).max(), stalls, state.steps + 1)
 
         metric = make_model(before.hessian, setting.same).metric

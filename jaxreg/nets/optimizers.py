@@ -273,7 +273,7 @@ def _from_name(name: str, rate_at: Callable[[Any], Array], numbers: Any) -> Desc
         direction, after = descent.update(gradient, memory, params)
         rate = rate_at(t)
         with jax.numpy_dtype_promotion("standard"):
-            moved = jax.tree.map(lambda w, d: (w - rate * d).astype(w.dtype), params, direction)
+            moved = jax.tree.map(lambda w, d: (w + (-rate) * d).astype(w.dtype), params, direction)
         # Beside numbers in float32 those of half precision become float32 too, which a loop would not carry on.
         return moved, jax.tree.map(lambda old, new: new.astype(old.dtype), memory, after), rate
 

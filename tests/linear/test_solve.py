@@ -147,6 +147,18 @@ def test_squared_with_l1_is_the_lasso(normalize):
     np.testing.assert_allclose(ours.intercept, theirs.intercept, atol=1e-10)
 
 
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_more_columns_than_rows_are_solved_on_the_way_through_larger_supports(noise):
+    """Of more coefficients than rows, Newton steps go far along what the data do not see."""
+    random = np.random.default_rng(2)
+    X = random.normal(size=(8, 14))
+    y = X[:, :3].sum(1) + noise * random.normal(size=8)
+    for alpha in (1e-1, 1e-2, 1e-3):
+        fit = solve(X, y, "squared", L1(alpha))
+        assert fit.status == Status.OK, (alpha, fit.gap)
+        np.testing.assert_allclose(fit.coef, linear.lasso(X, y, alpha).coef, atol=1e-6)
+
+
 def test_squared_with_an_elastic_net_is_the_elastic_net():
     X, targets = _data()
     y = targets["squared"]

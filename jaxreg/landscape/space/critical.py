@@ -1,5 +1,6 @@
 """Critical points of a landscape, found from many starts, and the basins that descent divides it into."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -113,7 +114,14 @@ def basin(w: Any, landscape: Landscape, minima: Any) -> Int32[Array, "..."]:
     w, minima = landscape.read(w), landscape.read(minima, "minima")
     if minima.ndim != 2 or not len(minima):
         raise ArgumentError("minima", minima.shape, "must be one point a row", "Give find_critical_points(...).minima")
-    minima = minima.astype(w.dtype)
+    return _follow(w, minima.astype(w.dtype), landscape)
+
+
+@partial(jax.jit, static_argnames="landscape")
+def _follow(
+    w: Float[Array, "*points dim"], minima: Float[Array, "minima dim"], landscape: Landscape
+) -> Int32[Array, "*points"]:
+    """The number of the minimum that each point comes to."""
 
     def follow(start: Float[Array, " dim"]) -> Int32[Array, ""]:
         def step(_: Any, w: Array) -> Array:
@@ -126,7 +134,7 @@ def basin(w: Any, landscape: Landscape, minima: Any) -> Int32[Array, "..."]:
         reached = (distance <= reach) & jnp.isfinite(end).all()
         return jnp.where(reached.any(), jnp.argmin(distance), -1).astype(jnp.int32)
 
-    return jax.jit(jnp.vectorize(follow, signature="(d)->()"))(w)
+    return jnp.vectorize(follow, signature="(d)->()")(w)
 
 
 def fate(w: Any, landscape: Landscape, minima: Any) -> Int32[Array, "..."]:
@@ -150,6 +158,7 @@ def fate(w: Any, landscape: Landscape, minima: Any) -> Int32[Array, "..."]:
     return jnp.where(jnp.isfinite(landscape.read(w)).all(-1), arrived, 3).astype(jnp.int32)
 
 
+@partial(jax.jit, static_argnums=0)
 def _settle(landscape: Landscape, starts: Float[Array, "starts dim"]) -> tuple[Array, Array, Array]:
     """Where damped steps of Newton's method end, the slope there, and the principal curvatures."""
 
@@ -165,7 +174,7 @@ def _settle(landscape: Landscape, starts: Float[Array, "starts dim"]) -> tuple[A
         end = lax.fori_loop(0, _NEWTON, step, start)
         return end, landscape.gradient(end), jnp.linalg.eigvalsh(landscape.hessian(end))
 
-    return jax.jit(lambda starts: lax.map(settle, starts))(starts)
+    return lax.map(settle, starts)
 
 
 def _unique(points: Float[np.ndarray, "found dim"], distance: float) -> Float[np.ndarray, "points dim"]:
