@@ -1,11 +1,13 @@
 """A complete figure arranged: words broken into lines where they have no room, legends moved off the data."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import LayoutEngine
 from matplotlib.text import Text
+from matplotlib.transforms import BboxBase
 
 from jaxreg.checks import check_kind
 from jaxreg.plotting.legends import clear_legends
@@ -47,24 +49,28 @@ def arrange(figure: Figure) -> list[str]:
     engine = figure.get_layout_engine()
 
     def settle() -> None:
-        """Lay the figure out until nothing leaves the page, and keep that."""
-        figure.set_layout_engine(engine)
+        """Lay the figure out until nothing leaves the page."""
         for _ in range(_TRIES):
-            figure.draw_without_rendering()
+            boxes = _lay_out(figure, engine).values()
             width, height = figure.bbox.size
-            boxes = [axes.get_tightbbox() or axes.bbox for axes in figure.axes]
             if all(min(b.x0, b.y0) > -1 and b.x1 < width + 1 and b.y1 < height + 1 for b in boxes):
                 break
-        figure.set_layout_engine("none")
 
-    figure.draw_without_rendering()
-    for text, along, room in list(_find_rooms(figure)):
+    figure.set_layout_engine("none")  # what is laid out here stays
+    for text, along, room in list(_find_rooms(figure, _lay_out(figure, engine))):
         _fold(text, along, room)
     settle()
     return clear_legends(figure, settle)
 
 
-def _find_rooms(figure: Figure) -> Iterator[tuple[Text, int, float]]:
+def _lay_out(figure: Figure, engine: LayoutEngine | None) -> dict[Axes, BboxBase]:
+    """Place all axes; return what each takes with the words around it, which this puts in place: as drawing, for less."""
+    if engine is not None:
+        engine.execute(figure)
+    return {axes: axes.get_tightbbox() or axes.bbox for axes in figure.axes}
+
+
+def _find_rooms(figure: Figure, boxes: Mapping[Axes, BboxBase]) -> Iterator[tuple[Text, int, float]]:
     """Titles and labels, the direction in which each reads (0 across, 1 up), and how long it may be, in pixels."""
     gap = _GAP * figure.dpi / 72
     page = tuple(float(size) for size in figure.bbox.size)
@@ -75,7 +81,9 @@ def _find_rooms(figure: Figure) -> Iterator[tuple[Text, int, float]]:
         for title in (child for child in axes.get_children() if isinstance(child, Text) and child not in axes.texts):
             box = title.get_window_extent()
             after = [
-                _starts(other, box.y0) for other in others if other.bbox.x0 > axes.bbox.x0 and _meet(other, axes, 1)
+                _starts(other, boxes[other], box.y0)
+                for other in others
+                if other.bbox.x0 > axes.bbox.x0 and _meet(other, axes, 1)
             ]
             stop = min([page[0], *after]) - gap
             is_centred = title.get_horizontalalignment() == "center"
@@ -90,10 +98,9 @@ def _find_rooms(figure: Figure) -> Iterator[tuple[Text, int, float]]:
             yield label, along, 2 * min(centre - start, stop - centre) - gap
 
 
-def _starts(axes: Axes, height: float) -> float:
+def _starts(axes: Axes, box: BboxBase, height: float) -> float:
     """Where axes begin, with what is beside them if that is as high."""
-    box = axes.get_tightbbox()
-    return float(axes.bbox.x0 if box is None or axes.bbox.y1 < height else box.x0)
+    return float(axes.bbox.x0 if axes.bbox.y1 < height else box.x0)
 
 
 def _meet(one: Axes, other: Axes, along: int) -> bool:
