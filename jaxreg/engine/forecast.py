@@ -63,9 +63,10 @@ class Plan:
     def __str__(self) -> str:
         """A few readable lines."""
         chunk = " x ".join(f"{length:,} {name}" for name, length in self.chunk.items())
-        place = f"one {self.target}" if self.target else f"{self.devices} device(s)"
+        place = f"one {self.target}" if self.target else f"{self.devices} device{'s' * (self.devices != 1)}"
         lines = [
-            f"{self.runs:,} runs in {self.calls:,} calls of {self.programs} program{'s' * (self.programs != 1)}",
+            f"{self.runs:,} runs in {self.calls:,} call{'s' * (self.calls != 1)} of {self.programs}"
+            f" program{'s' * (self.programs != 1)}",
             f"chunk    {chunk} = {math.prod(self.chunk.values()):,} runs on {place}",
             f"memory   {byte_count(self.peak_bytes)} per device at the peak, {byte_count(self.result_bytes)} of result",
         ]

@@ -84,7 +84,7 @@ def load(package: str, name: str, known: Mapping[str, Listed]) -> ModuleType:
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         guess = f"Did you mean {close[0]}? " if close else ""
-        raise ArgumentError("name", name, f"is not one of the {package}", f"{guess}Known: {', '.join(sorted(known))}")
+        raise ArgumentError("name", name, f"is no module of {package}", f"{guess}Known: {', '.join(sorted(known))}")
     return importlib.import_module(known[name].path)
 
 
