@@ -64,7 +64,7 @@ def arrange(figure: Figure) -> list[str]:
 
 
 def _lay_out(figure: Figure, engine: LayoutEngine | None) -> dict[Axes, BboxBase]:
-    """Place all axes; return what each takes with the words around it, which this puts in place: as drawing, for less."""
+    """Place all axes; return what each takes with the words around it. As drawing, it puts these in place, for less."""
     if engine is not None:
         engine.execute(figure)
     return {axes: axes.get_tightbbox() or axes.bbox for axes in figure.axes}

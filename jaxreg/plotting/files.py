@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
 from jaxreg.checks import check_kind
 from jaxreg.errors import ArgumentError
@@ -33,8 +35,12 @@ def save(figure: Figure, path_stem: str | Path) -> tuple[Path, Path]:
     ['empty.pdf', 'empty.png']
     """
     check_kind("figure", figure, Figure, "Give matplotlib's Figure")
-    # Ticks are made and fonts embedded while saving: outside of `draw`, within its style.
-    with name_files(path_stem, "pdf", "png") as (pdf, png), style():
+    # Ticks are made and fonts embedded while saving: outside of `draw`, within its style, but for a layout: `savefig`
+    # would leave one behind for a figure that has none.
+    no_layout = rc_context({"figure.constrained_layout.use": False})
+    with name_files(path_stem, "pdf", "png") as (pdf, png), style(), no_layout:
+        if isinstance(figure.get_layout_engine(), PlaceHolderLayoutEngine):
+            figure.set_layout_engine(None)  # it was settled: with one that does nothing, each file is drawn twice
         figure.savefig(pdf, metadata={"CreationDate": None})
         figure.savefig(png, metadata={"Software": None})
     return pdf, png
