@@ -156,18 +156,18 @@ def pick(value: Any, positions: Sequence[int]) -> Any:
 
 
 def _ways(call: Call, few: Mapping[str, Any], lengths: Mapping[str, int]) -> Iterator[tuple[str, xr.Dataset]]:
-    """The runs of a few axes, computed in every way."""
-    together = math.prod(lengths.values())
+    """The runs of a few axes, computed in every way, with as few chunk shapes as show it: each is compiled."""
+    together, one_device = math.prod(lengths.values()), jax.local_devices()[:1]
     yield "chunks of 3", _sweep(call, few, chunk_size=3)
-    yield "one chunk", _sweep(call, few, chunk_size=together)
-    yield "one device", _sweep(call, few, chunk_size=together, devices=jax.local_devices()[:1])
+    yield "one chunk on one device", _sweep(call, few, chunk_size=together, devices=one_device)
     turned = {name: list(range(n))[:: 1 if _has_seeds(few[name]) else -1] for name, n in lengths.items()}
-    backward = _sweep(call, {name: pick(value, turned[name]) for name, value in few.items()}, chunk_size=together)
-    yield "backwards", backward.isel(turned)
+    backward = {name: pick(value, turned[name]) for name, value in few.items()}
+    yield "backwards", _sweep(call, backward, chunk_size=together, devices=one_device).isel(turned)
     with ThreadPoolExecutor(1) as pool:
         yield "a worker", _sweep(call, few, chunk_size=3, executor=pool)
     with tempfile.TemporaryDirectory() as folder:
-        less = {name: pick(value, range(-(-lengths[name] // 2))) for name, value in few.items()}
+        grown = next((name for name, n in lengths.items() if n > 1), next(iter(lengths)))
+        less = {**few, grown: pick(few[grown], range(max(1, lengths[grown] - 1)))}
         try:
             _sweep(call, less, chunk_size=3, store=Path(folder) / "s.zarr")
             yield "extended", _sweep(call, few, chunk_size=3, store=Path(folder) / "s.zarr").load()

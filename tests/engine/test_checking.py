@@ -21,7 +21,7 @@ DATA = (np.arange(4, dtype=np.float32),)
 
 def test_runs_that_do_not_know_of_each_other_pass():
     found = check_call(Call(run, AXES, DATA, False))
-    ways = ["chunks of 3", "one chunk", "one device", "backwards", "a worker", "extended"]
+    ways = ["chunks of 3", "one chunk on one device", "backwards", "a worker", "extended"]
     assert [one.way for one in found] == ways
     assert max(one.size for one in found) < 1e-6
     assert {one.runs for one in found} == {4}  # two of each program
@@ -37,7 +37,7 @@ def test_a_run_that_knows_of_its_neighbours_is_found():
         return x - x.mean(), True
 
     found = check_call(Call(lambda *, a: {"x": centred(a)}, {"a": [1.0, 2.0, 4.0]}, (), False))
-    assert {one.way: one.size > 0.1 for one in found}["one device"]  # with both runs; of two, each has one
+    assert {one.way: one.size > 0.1 for one in found}["one chunk on one device"]  # with both runs; of two, each has one
 
 
 def test_rounding_of_what_cancels_is_no_difference():

@@ -112,7 +112,7 @@ def test_runs_of_a_study_are_the_same_alone_as_among_others(name):
     assert calls
     assert not trouble
     for call in calls:
-        tolerance = checking.TOLERANCE_X64 if call.x64 else checking.TOLERANCE
+        tolerance = getattr(study, "TOLERANCE", checking.TOLERANCE_X64 if call.x64 else checking.TOLERANCE)
         worst = max(check_call(call), key=lambda one: one.size)
         assert worst.size <= tolerance, worst
     jax.clear_caches()
