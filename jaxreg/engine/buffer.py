@@ -8,9 +8,9 @@ from jaxreg.engine.arrays import Part, Piece, StoredArray, file_key, outer
 from jaxreg.engine.catalog import Catalog
 from jaxreg.engine.execute import Block
 from jaxreg.engine.grid import Region, tighten
-from jaxreg.engine.integrity import write_done
+from jaxreg.engine.integrity import pack_done
 from jaxreg.engine.memory import region_index
-from jaxreg.engine.places import Sign
+from jaxreg.engine.places import Place, Sign
 from jaxreg.engine.sealing import DamageError, Data
 
 KEPT_BYTES = 2**27  # of files that are not full and will be written again
@@ -40,13 +40,16 @@ class Pieces:
             for part in array.split(parts):
                 self._fill_file(array, part, values[outer(part.of_block, values.shape)])
 
-    def pack(self) -> "Packed":
-        """The files that changed."""
+    def take(self) -> "Packed":
+        """The files that changed, as they are now: what comes in next does not change them."""
         files = {}
         for name, index in sorted(self._changed):
             array, piece = self.catalog.arrays[name], self._pieces[name, index]
             assert piece is not None  # it was filled
+            piece.values.flags.writeable = False
             files[self.catalog.file(array, index)] = array, index, piece
+        self._changed.clear()
+        self.bytes = 0
         return Packed(self.catalog, files)
 
     def _fill_file(self, array: StoredArray, part: Part, values: np.ndarray) -> None:
@@ -59,7 +62,7 @@ class Pieces:
         else:
             piece = self._pieces[key] or array.blank()
             if not piece.values.flags.writeable:
-                piece = Piece(piece.values.copy(), piece.cells)
+                piece = Piece(piece.values.copy(), piece.cells.copy())
             piece.values[outer(part.inside, array.chunks)] = values
             piece.cells[outer(part.inside[: array.cells], array.chunks)] = True
         self._pieces[key] = piece
@@ -104,18 +107,23 @@ class Buffer(Pieces):
         self._marked.update(part.file for part in done.split([*map(tighten, positions)]))
         self.held[region_index(positions, ())] = True
 
-    def flush(self, guard: Callable[[], None]) -> None:
-        """Write every file that changed, then `done`; `guard` is asked before each whether the store is still ours."""
+    def take_batch(self) -> "Batch | None":
+        """What came in since the last time, if anything: to be written while more comes in; then call `forget`."""
         if not self._marked:
-            return
-        guard()
-        self.catalog.place.write_if(self.pack(), self._seen)
-        guard()
-        write_done(self.catalog, self.held, sorted(self._marked))
-        self._changed.clear()
+            return None
+        done = pack_done(self.catalog, self.held, sorted(self._marked))
         self._marked.clear()
-        self.bytes = 0
-        self._forget()
+        return Batch(self.catalog.place, self.take(), done, self._seen)
+
+    def forget(self) -> None:
+        """Drop the files that are full and written, and all that are written where they are too many to be kept."""
+        written = {key: piece for key, piece in self._pieces.items() if key not in self._changed}
+        partial = {key: piece for key, piece in written.items() if piece and not piece.cells.all()}
+        kept = partial if sum(piece.values.nbytes for piece in partial.values()) <= KEPT_BYTES else {}
+        self._pieces = {key: piece for key, piece in self._pieces.items() if key in kept or key in self._changed}
+        files = {self.catalog.file(self.catalog.arrays[name], index) for name, index in self._pieces}
+        for file in self._seen.keys() - files:
+            del self._seen[file]
 
     def lend(self, names: Collection[str]) -> None:
         """Keep nothing of these arrays, whose files others write for now; what came in has been written."""
@@ -135,11 +143,18 @@ class Buffer(Pieces):
                 raise FileExistsError(f"{array.name}/{file_key(index)} {error}") from error
             return None
 
-    def _forget(self) -> None:
-        """Drop the files that are full, and all where they are too many to be kept."""
-        partial = {key: piece for key, piece in self._pieces.items() if piece and not piece.cells.all()}
-        if sum(piece.values.nbytes for piece in partial.values() if piece) > KEPT_BYTES:
-            partial = {}
-        self._pieces = {**partial}
-        files = [self.catalog.file(self.catalog.arrays[name], index) for name, index in partial]
-        self._seen = {file: self._seen[file] for file in files}
+
+class Batch:
+    """Files to be written, and those of `done` that mark what is in them."""
+
+    def __init__(
+        self, place: Place, files: Mapping[str, Data], done: Mapping[str, Data], seen: dict[str, Sign]
+    ) -> None:
+        self._place, self._files, self._done, self._seen = place, files, done, seen
+
+    def write(self, guard: Callable[[], None]) -> None:
+        """Write every file, then `done`; `guard` is asked before each whether the store is still ours."""
+        guard()
+        self._place.write_if(self._files, self._seen)
+        guard()
+        self._place.write(self._done)

@@ -56,9 +56,14 @@ class Catalog:
         """Which cells a file holds; DamageError where it is damaged, FileNotFoundError where it is not there."""
         return array.check(self.place.read(self.file(array, index)), self.store_id, index, self.labels)
 
-    def read(self, array: StoredArray, index: Sequence[int], out: np.ndarray | None = None) -> Piece:
-        """What a file holds, in `out` if given; DamageError: it is damaged, FileNotFoundError: it is not there."""
-        return array.unpack(self.place.read(self.file(array, index)), self.store_id, index, self.labels, out)
+    def read(self, array: StoredArray, index: Sequence[int]) -> Piece:
+        """What a file holds; DamageError: it is damaged, FileNotFoundError: it is not there."""
+        return array.unpack(self.place.read(self.file(array, index)), self.store_id, index, self.labels)
+
+    def read_again(self, array: StoredArray, index: Sequence[int], out: np.ndarray | None) -> Piece:
+        """The same of a file that was checked whole before, in `out` if given; values, cells and place are again."""
+        data = self.place.read(self.file(array, index))
+        return array.unpack(data, self.store_id, index, self.labels, out, is_whole=False)
 
     def read_copy(self, array: StoredArray, file: str, index: Sequence[int]) -> Piece:
         """What one of two such files holds; DamageError where it is damaged or lacks what the manifest counts."""

@@ -168,7 +168,7 @@ class Dispatch:
     ) -> Box:
         """Run every tile in chunks of the shape `box`, or smaller where a worker says so; return the last shape."""
         loan = None if self.store is None else self.store.lend(tiles)
-        waiting, left = Waiting(tiles), sum(1 for _ in tiles)
+        waiting, left = Waiting(tiles), sum(1 for _ in tiles) if loan is None else loan.tiles
         answers: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         sent: dict[Future[Any], worker.Job] = {}
         pace = _Pace()

@@ -90,7 +90,7 @@ def repair(catalog: Catalog, found: Findings) -> list[str]:
     done = catalog.arrays["done"]
     files = [*(catalog.file(done, index) for index in found.unmarked), *found.restored, *found.dropped]
     moved = catalog.place.make_way(found.folders, files)
-    write_done(catalog, found.held, found.unmarked)
+    catalog.place.write(pack_done(catalog, found.held, found.unmarked))
     catalog.place.write(found.restored)
     for file in found.dropped:
         catalog.place.remove(file)
@@ -103,8 +103,8 @@ def count_missing(catalog: Catalog, held: np.ndarray) -> int:
     return sum(int((~held[region_index(region, ())]).sum()) for region in regions)
 
 
-def write_done(catalog: Catalog, held: np.ndarray, indices: Sequence[tuple[int, ...]]) -> None:
-    """Write the files of `done` at `indices`: these cells are there."""
+def pack_done(catalog: Catalog, held: np.ndarray, indices: Sequence[tuple[int, ...]]) -> dict[str, Data]:
+    """The files of `done` at `indices`: these cells are there."""
     done = catalog.arrays["done"]
     files = {}
     for index in indices:
@@ -113,7 +113,7 @@ def write_done(catalog: Catalog, held: np.ndarray, indices: Sequence[tuple[int, 
         inside = tuple(map(slice, part.shape))
         piece.values[inside] = piece.cells[inside] = part
         files[catalog.file(done, index)] = done.pack(piece, catalog.store_id, index, catalog.labels)
-    catalog.place.write(files)
+    return files
 
 
 def _examine_metadata(catalog: Catalog, found: Findings) -> None:

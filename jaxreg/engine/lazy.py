@@ -62,7 +62,7 @@ class StoredValues(BackendArray):
     def _find(self, index: tuple[int, ...], inside: Sequence[Any], held: np.ndarray, out: np.ndarray | None) -> Piece:
         for catalog in (self._catalog, None):
             try:
-                piece = (catalog or self._reopen()).read(self._array, index, out)
+                piece = (catalog or self._reopen()).read_again(self._array, index, out)
                 problem = "is older than the result that reads it"
             except FileNotFoundError:
                 piece, problem = self._array.blank(), "is missing"

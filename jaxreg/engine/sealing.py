@@ -6,9 +6,10 @@ import itertools
 import os
 import stat
 import struct
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,6 +58,23 @@ def in_threads(function: Callable[..., Result], *columns: Iterable[object], thre
             return list(pool.map(lambda row: function(*row), rows))
     except RuntimeError:
         return list(itertools.starmap(function, rows))
+
+
+def in_background(function: Callable[..., Result], *args: object) -> "Future[Result]":
+    """A call in a thread of its own; in this one where the system has no more."""
+    future: Future[Result] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function(*args))
+        except BaseException as error:
+            future.set_exception(error)
+
+    try:
+        threading.Thread(target=call).start()
+    except RuntimeError:
+        call()
+    return future
 
 
 def read_plain(file: Path, most: int | None = LARGEST) -> bytes:
@@ -124,8 +142,8 @@ def seal(frame: bytes, note: bytes, binding: bytes) -> tuple[bytes, bytes]:
     return frame, rest + _digest_whole(frame, rest)
 
 
-def unseal(data: bytes, bind: Callable[[bytes, bool], bytes]) -> tuple[memoryview, bytes]:
-    """The frame and the note of a sealed file, once its digests are right.
+def unseal(data: bytes, bind: Callable[[bytes, bool], bytes], is_whole: bool = True) -> tuple[memoryview, bytes]:
+    """The frame and the note of a sealed file, once its digests are right: that of the whole, unless not asked for.
 
     `bind` makes the binding from the note, and from whether the seal is of the first kind, of stores that were begun
     when all was digested by BLAKE2b.
@@ -140,7 +158,7 @@ def unseal(data: bytes, bind: Callable[[bytes, bool], bytes]) -> tuple[memoryvie
         raise DamageError("is not what was written there")
     frame, rest = body[: begin - 8], body[begin - 8 :]
     is_first = struct.unpack_from("<I", rest)[0] == _FIRST
-    if whole != (digest(body) if is_first else _digest_whole(frame, rest)):
+    if is_whole and whole != (digest(body) if is_first else _digest_whole(frame, rest)):
         raise DamageError("is not what was written there")
     note = bytes(body[begin:end])
     if digest(bind(note, is_first)) != body[-_DIGEST:]:

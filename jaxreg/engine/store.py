@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import xarray as xr
 
 from jaxreg.engine.arrays import StoredArray
 from jaxreg.engine.axes import Axis
-from jaxreg.engine.buffer import Buffer, FileName
+from jaxreg.engine.buffer import Batch, Buffer, FileName
 from jaxreg.engine.catalog import Catalog, open_catalog
 from jaxreg.engine.execute import PAUSES, Block
 from jaxreg.engine.grid import Assignment, Box, Region, Tile, tighten, unassigned
@@ -24,18 +25,20 @@ from jaxreg.engine.manifest import metadata_files, provenance_text, publish, rea
 from jaxreg.engine.memory import region_index
 from jaxreg.engine.outputs import Outputs
 from jaxreg.engine.places import Hold, Place, as_store_error, explain, fill, is_new, read_token
+from jaxreg.engine.sealing import in_background
 from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import StoreError
 
 FLUSH_SECONDS = 4.0  # what a kill may cost, beside the chunk that is being computed
-FLUSH_BYTES = 2**26
+FLUSH_BYTES = 2**25  # as many are written meanwhile
 
 
 @dataclasses.dataclass(frozen=True)
 class Loan:
-    """The arrays of a store whose files others write for a while, and which cells are there already."""
+    """The arrays of a store whose files others write for a while, how many tiles they do, and which cells are there."""
 
     arrays: tuple[StoredArray, ...]
+    tiles: int
     catalog: Catalog
     held: np.ndarray
 
@@ -68,6 +71,8 @@ class Store:
         self._metadata = metadata_files(catalog.manifest)
         self._watched = self.place.watch(list(self._metadata))
         self._flushed = time.monotonic()
+        self._batch: Batch | None = None
+        self._writing: Future[None] | None = None
         self._trouble: BaseException | None = None
         self._heed: Callable[[], None] = lambda: None
 
@@ -102,21 +107,40 @@ class Store:
         with self._as_store_errors():
             self._buffer.put(positions, block)
         if time.monotonic() - self._flushed > FLUSH_SECONDS or self._buffer.bytes > FLUSH_BYTES:
-            self.flush()
+            self._settle()
+            self._begin_batch()
 
     def flush(self) -> None:
         """Write what came in, then mark its cells as done: a cell is never half there."""
+        self._settle()
+        self._begin_batch()
+        self._settle()
+
+    def _begin_batch(self) -> None:
+        """Begin to write what came in, while the next chunk is computed."""
         if self._trouble is None:
-            with self._as_store_errors():
-                self._buffer.flush(self._guard)
+            self._batch = self._buffer.take_batch()
+            self._writing = in_background(self._batch.write, self._guard) if self._batch else None
             self._flushed = time.monotonic()
+
+    def _settle(self) -> None:
+        """Wait until what was begun is written; after a shortage of memory it is written here and now."""
+        if self._writing is not None:
+            wait([self._writing])
+        if self._batch is None or self._trouble is not None:
+            return
+        writing, self._writing = self._writing, None
+        with self._as_store_errors():
+            self._batch.write(self._guard) if writing is None else writing.result()
+        self._batch = None
+        self._buffer.forget()
 
     def lend(self, tiles: Iterable[Tile]) -> Loan:
         """Leave to others the arrays of which no two of `tiles` share a file: only these can many processes write."""
-        arrays = find_unshared(self._catalog.outputs, tiles)
+        arrays, count = find_unshared(self._catalog.outputs, tiles)
         self.finish()
         self._buffer.lend([array.name for array in arrays])
-        return Loan(tuple(arrays), self._catalog, self._done)
+        return Loan(tuple(arrays), count, self._catalog, self._done)
 
     def note(self, told: dict[str, Any]) -> None:
         """Add to what the store says of the sweep that writes it."""
@@ -169,6 +193,7 @@ class Store:
         self._publish()
 
     def _publish(self) -> None:
+        self._settle()
         with self._as_store_errors():
             self._guard()
             try:
@@ -340,17 +365,19 @@ def _read(catalog: Catalog, placed: Sequence[Axis], axes: Sequence[Axis], held: 
     return dataset
 
 
-def find_unshared(arrays: Iterable[StoredArray], tiles: Iterable[Tile]) -> list[StoredArray]:
-    """The arrays of which no two tiles share a file.
+def find_unshared(arrays: Iterable[StoredArray], tiles: Iterable[Tile]) -> tuple[list[StoredArray], int]:
+    """The arrays of which no two tiles share a file, and how many tiles there are.
 
     Tiles are products of parts of the axes: two of them share a file only where two parts of an axis do.
     """
     known: dict[int, dict[int, Sequence[int]]] = {}
-    for tile in tiles:
+    count = 0
+    for count, tile in enumerate(tiles, 1):  # noqa: B007
         for axis, part in enumerate(tile.positions):
             known.setdefault(axis, {})[id(part)] = part  # most are objects that other tiles have too
     parts = [set(column.values()) for column in known.values()]
-    return [array for array in arrays if all(_are_apart(p, n) for p, n in zip(parts, array.chunks, strict=False))]
+    apart = [array for array in arrays if all(_are_apart(p, n) for p, n in zip(parts, array.chunks, strict=False))]
+    return apart, count
 
 
 def _are_apart(parts: Iterable[Sequence[int]], length: int) -> bool:

@@ -248,7 +248,7 @@ class _Work:
         That is asked after the files were seen, and they must still be so: a worker that was given up, and goes on,
         writes nothing over what came later. Others may write the same files in this task's place: the same bytes.
         """
-        files, place = pieces.pack(), pieces.catalog.place
+        files, place = pieces.take(), pieces.catalog.place
         try:
             if files and read_token(place) != self._token:
                 raise FileExistsError("another process writes the store by now, or none")

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxreg as jr
-from jaxreg.engine.store import Store
+from jaxreg.engine.buffer import Batch
 
-fsync, flush = os.fsync, Store.flush
+fsync, write = os.fsync, Batch.write
 writing: list[float] = []  # seconds of each write of the sweep that runs
 
 
@@ -61,15 +61,15 @@ def measure(run, seeds: int, repeats: int) -> str:
     return "\n".join(lines)
 
 
-def timed_flush(self) -> None:
+def timed_write(self, guard) -> None:
     """Write, and note how long it took."""
     began = time.perf_counter()
-    flush(self)
+    write(self, guard)
     writing.append(time.perf_counter() - began)
 
 
 if __name__ == "__main__":
-    Store.flush = timed_flush  # type: ignore[method-assign]
+    Batch.write = timed_write  # type: ignore[method-assign]
     repeats = int((sys.argv[1:] or ["5"])[0])
     print(measure(draw, 100_000, repeats), flush=True)
     print(measure(walk, 1_000, -(-repeats // 3)), flush=True)

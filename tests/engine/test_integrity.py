@@ -297,6 +297,22 @@ def test_a_plain_reader_gets_an_error_for_a_flipped_bit_and_not_another_number(s
     assert refused >= frame - 2
 
 
+def test_a_result_is_never_another_number(store):
+    """Whatever bit is flipped after the sweep looked at every file: what is read is right, or refused."""
+    file, result = store / "curve" / "0.0.0.0", grow(store, LARGER)
+    data, expected = file.read_bytes(), result.curve.copy().load()
+    refused = 0
+    for place in range(len(data)):
+        flip(file, place)
+        try:
+            assert result.curve.copy().equals(expected)
+        except StoreError:
+            refused += 1
+        file.write_bytes(data)
+    means_nothing = 2 + 8 + sealing._DIGEST  # bits of the frame's header; the seal's own, and the digest of the whole
+    assert len(data) > refused >= len(data) - means_nothing
+
+
 def test_a_result_knows_whose_it_is(store, tmp_path):
     result, copied = grow(store, LARGER), pickle.loads(pickle.dumps(grow(store, LARGER)))
     expected = grow(store, LARGER).load()

@@ -126,14 +126,14 @@ def test_a_finished_store_is_read_and_left_as_it_is(store, monkeypatch):
 )
 def test_what_fails_at_the_last_write_is_said_in_words(store, monkeypatch, kind, expected):
     failing = [kind] * 9
-    flush = stores.Buffer.flush
+    write = stores.Batch.write
 
     def short(self, guard):
         if failing:
             raise failing.pop()
-        flush(self, guard)
+        write(self, guard)
 
-    monkeypatch.setattr(stores.Buffer, "flush", short)
+    monkeypatch.setattr(stores.Batch, "write", short)
     monkeypatch.setattr(stores, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(stores, "FLUSH_SECONDS", 1e9)  # the last write is the only one, on a busy machine too
     with pytest.raises(StoreError, match=r"cannot be written \(.*cells that are marked done stay") as failure:

@@ -285,12 +285,12 @@ import resource, signal, sys
 sys.path.insert(0, {folder!r})
 import jaxreg.engine.store as store, killed_sweep as k
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-whole = store.Store.flush
-def flush(self):
+whole = store.Store.write
+def write(self, positions, block):
     if self._done.sum() > 100:
         resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
-    whole(self)
-store.Store.flush = flush
+    whole(self, positions, block)
+store.Store.write = write
 k.main({store!r}, 400)
 """
 
@@ -433,10 +433,10 @@ def test_a_full_buffer_is_written_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(stores, "FLUSH_SECONDS", 1e9)
     monkeypatch.setattr(stores, "FLUSH_BYTES", 1)
     monkeypatch.setattr("jaxreg.engine.buffer.KEPT_BYTES", 0)  # and files are read again
-    flush, flushes = stores.Store.flush, []
-    monkeypatch.setattr(stores.Store, "flush", lambda self: flushes.append(flush(self)))
+    write, writes = stores.Batch.write, []
+    monkeypatch.setattr(stores.Batch, "write", lambda self, guard: writes.append(write(self, guard)))
     sweep(tmp_path / "s.zarr", chunk_size=4)
-    assert len(flushes) >= 5
+    assert len(writes) >= 5
     xr.testing.assert_equal(sweep(tmp_path / "s.zarr", chunk_size=4).load(), sweep(None, chunk_size=4))
 
 
@@ -459,13 +459,14 @@ def test_a_store_that_changes_while_the_sweep_runs_stops_it(tmp_path, monkeypatc
     def changing(self, positions, block):
         blocks.append(positions)
         if len(blocks) == 3:
+            self.flush()  # so that nothing is being written
             CHANGES[change](store)
         write(self, positions, block)
 
     monkeypatch.setattr(stores.Store, "write", changing)
     with pytest.raises(StoreError, match="was deleted, moved or changed by another process while the sweep ran"):
         sweep(store, chunk_size=2)
-    assert len(blocks) == 3
+    assert len(blocks) in (3, 4)  # what is written while the next chunk is computed is heard of then
     monkeypatch.undo()
     xr.testing.assert_equal(sweep(store, chunk_size=2).load(), sweep(None, chunk_size=2))
 
