@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from jaxreg import plotting
 
@@ -102,6 +103,22 @@ def test_saved_bytes_depend_on_the_figure_alone(tmp_path, monkeypatch):
     assert first == second
     assert b"CreationDate" not in first[0]
     plt.close("all")
+
+
+def test_an_arranged_figure_is_drawn_once_for_each_file(tmp_path, monkeypatch):
+    figure, drawn = _draw(), []
+    plotting.arrange(figure)
+    draw = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda self, renderer: (drawn.append(1), draw(self, renderer))[1])
+    plotting.save(figure, tmp_path / "figure")
+    assert len(drawn) == 2
+    plt.close("all")
+
+
+def test_a_figure_without_a_layout_gets_none_by_being_saved(tmp_path):
+    figure = Figure()
+    plotting.save(figure, tmp_path / "figure")
+    assert figure.get_layout_engine() is None
 
 
 def test_saved_bytes_are_those_of_another_process(tmp_path):
