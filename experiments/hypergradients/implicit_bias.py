@@ -97,8 +97,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     ).load()
     coef = trained["coef"].transpose("seed", "algorithm", "scale", "coordinate").values
     with jax.enable_x64(True):
-        X, y = jax.vmap(make_data)(jnp.stack([seeds.key(place) for place in range(config.seeds)]))
-        basis = np.asarray(jnp.linalg.qr(X.mT)[0])
+        X, y, basis = jax.jit(partial(_make_all, seeds))(np.arange(config.seeds))
     places = {name: np.arange(trained.sizes[name]) for name in ("seed", "algorithm", "scale")}
     fitted = hg.tune(
         misfit_of,
@@ -107,7 +106,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         transforms={"scale": "log"},
         steps=_FITTING_STEPS,
         axes=places,
-        args=(basis, coef),
+        args=(np.asarray(basis), coef),
         store=jr.study.beside(store, "fits"),
         x64=True,
         progress=progress,
@@ -142,6 +141,12 @@ def make_data(seed: Any) -> tuple[Any, Any]:
     """Normal features, and targets without noise."""
     X = jax.random.normal(jr.randomness.split(seed, "data")["data"], (POINTS, COLUMNS), jnp.float64)
     return X, X[:, :SPARSE].sum(1)
+
+
+def _make_all(seeds: Any, places: Any) -> tuple[Any, Any, Any]:
+    """The data of all seeds, and a basis of the row space of each."""
+    X, y = jax.vmap(lambda place: make_data(seeds.key(place)))(places)
+    return X, y, jnp.linalg.qr(X.mT)[0]
 
 
 def train(*, seed: Any, scale: Any, learning_rate: Any, batch_size: int, epochs: int) -> dict[str, Any]:

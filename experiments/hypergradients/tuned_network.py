@@ -83,7 +83,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     searches = (tuned, drawn, halved)
     found = np.stack([pack(search) for search in searches], 1)
     found = np.concatenate([found, np.broadcast_to(pack_start(start), found[:, :1].shape)], 1)
-    keys = jnp.stack([seeds.key(place) for place in range(config.seeds)])
+    keys = jax.jit(jax.vmap(seeds.key))(np.arange(config.seeds))
     test_loss = jax.jit(partial(score, make=whole))(keys, found, data)
     way = [np.minimum.accumulate(part, 1) for part in (tuned["value"].values, drawn["value"].values)]
     way[0] = np.repeat(way[0], REVERSE_COST, 1)

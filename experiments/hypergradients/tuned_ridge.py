@@ -121,18 +121,19 @@ def _tune_ridges(config: Config, store: str | Path | None, progress: bool) -> xr
         store=jr.study.beside(store, "gradient"), **given,
     ).isel(restart=0).load()  # fmt: skip
     values = {"grid": np.geomspace(_LOW, _HIGH, 2 * config.steps), "decades": np.geomspace(_LOW, _HIGH, 6)}
-    grids = {
-        name: hg.grid(make, {"alpha": at}, store=jr.study.beside(store, name), **given).load()
-        for name, at in values.items()
-    }
-    searches = {"gradient": tuned, **grids}
-    least = grids["grid"]["best_value"]
-    chosen = np.stack([search["best/alpha"].values for search in searches.values()], 1)
+    tried = np.concatenate(list(values.values()))
+    errors = hg.grid(make, {"alpha": tried}, store=jr.study.beside(store, "grids"), **given)["value"].load()
+    found = {"gradient": (tuned["best/alpha"].values, tuned["best_value"])}
+    for name, part in zip(values, (slice(2 * config.steps), slice(2 * config.steps, None)), strict=True):
+        own = errors.isel(trial=part)
+        found[name] = tried[part][own.argmin("trial").values], own.min("trial")
+    least = found["grid"][1]
+    chosen = np.stack([alpha for alpha, _ in found.values()], 1)
     with jax.enable_x64(True):
-        keys = jnp.stack([seeds.key(place) for place in range(config.seeds)])
+        keys = jax.jit(jax.vmap(seeds.key))(np.arange(config.seeds))
         risk, best = jax.jit(partial(_measure, noise=config.noise))(keys, chosen, values["grid"])
-    rules = [*searches, "best"]
-    loo = xr.concat([100 * (search["best_value"] / least - 1) for search in searches.values()], "rule")
+    rules = [*found, "best"]
+    loo = xr.concat([100 * (error / least - 1) for _, error in found.values()], "rule")
     made = {"alpha": np.column_stack([chosen, best]), "risk": np.asarray(risk)}
     return (
         xr.Dataset({name: (("seed", "rule"), part) for name, part in made.items()})
@@ -180,7 +181,7 @@ def _tune_strengths(config: Config, store: str | Path | None, progress: bool) ->
     ).load()  # fmt: skip
     fits = np.stack([_BASE * tuned["best/factors"].values, lasso["best/alpha"].values[:, None] * ones], 1)
     with jax.enable_x64(True):
-        keys = jnp.stack([seeds.key(place) for place in range(config.draws)])
+        keys = jax.jit(jax.vmap(seeds.key))(np.arange(config.draws))
         measured = jax.jit(partial(_measure_fits, noise=config.sparse_noise, correlation=config.correlation))(
             keys, fits
         )
@@ -201,12 +202,14 @@ def _measure_fits(keys: Any, strengths: Any, noise: float, correlation: float) -
         X, y = make_sparse_data(seed, noise, correlation)
         fitted, held = slice(SPARSE_ROWS), slice(SPARSE_ROWS, SPARSE_ROWS + HELD_OUT)
 
-        def fit(own: Any) -> tuple[Any, Any]:
-            found = jr.linear.solve(X[fitted], y[fitted], "squared", Weighted(L1(1.0), own))
-            return found.coef, found.intercept
-
-        coef, intercept = jax.lax.map(fit, jnp.concatenate([rows, jnp.zeros((1, SPARSE_COLUMNS))]))
-        wrong = (X @ coef.T + intercept - y[:, None]) ** 2 / 2
+        of = hg.LinearCriterion(
+            X[fitted], y[fitted], penalty=Weighted(L1(1.0), rows[0]), X_validation=X[held], y_validation=y[held]
+        ).prepare(("factors",))
+        centre, mean = X[fitted].mean(0), y[fitted].mean()
+        sparse = jax.lax.map(lambda own: of.evaluate({"factors": own}).memory[0].coef[0], rows)
+        least_squares = jnp.linalg.lstsq(X[fitted] - centre, y[fitted] - mean)[0]
+        coef = jnp.concatenate([sparse, least_squares[None]])
+        wrong = ((X - centre) @ coef.T + mean - y[:, None]) ** 2 / 2
         largest = jax.lax.top_k(abs(coef), MATTER)[1]
         return wrong[held].mean(0), wrong[SPARSE_ROWS + HELD_OUT :].mean(0), (largest < MATTER).all(-1)
 

@@ -111,6 +111,8 @@ def random_search(
     """
     check_integer("trials", trials, 1, 2**31 - 1, "Give 20")
     check_key("seed", seed)
+    with jax.enable_x64(x64 or jnp.result_type(float) == jnp.float64):
+        read_ranges(read_hyperparameters(init), transforms, bounds)
 
     def draw(known: Any, point: Mapping[str, Any]) -> dict[str, Any]:
         at = read_hyperparameters(init, known)
@@ -241,7 +243,7 @@ def _try(objective: Any, trials_of: Callable[..., Any], axes: Any, args: Any, gi
         cost = len(value) * int(getattr(of, "steps", 1))
         return _choose(value, status, trials) | {"training_steps": jnp.int32(cost)}
 
-    like = jax.tree.map(lambda leaf: leaf[0], trials_of(None, {}))
+    like = jax.eval_shape(lambda: jax.tree.map(lambda leaf: leaf[0], trials_of(None, {})))
     return _sweep_all(run, like, dict(axes or {}), {"args": args, **given})
 
 

@@ -31,6 +31,7 @@ _SEVERAL = ("dropout", "augmentation", "penalties", "sample_weight", "class_weig
 _DRAWN = ("dropout", "input_dropout")  # which units are kept jumps with the rate
 _JUMPS = ("flip", "erasing")  # probabilities of augmentation: what they do jumps, and nothing else changes
 _FIXED = ("seed", "init_seed", "order_seed", "dropout_seed", "augment_seed", "noise_seed")
+_MORE = 1.2  # as much memory, at the most, for segments of equal length
 _TAKEN = ("record", "evaluate_every", "evaluate_train", "return_params", "record_steps")
 
 
@@ -140,8 +141,18 @@ class Training:
     @property
     def chosen_segment(self) -> int:
         """Steps that reverse mode computes again at once."""
-        # A state kept is as large as the parameters, a step computed again keeps some times that: below the root.
-        return self.segment or max(1, round(math.sqrt(self.steps / 2)))
+        if self.segment is not None:
+            return self.segment
+
+        def kept(length: int) -> float:
+            """States at the beginning of segments, and what each step of the one computed again keeps: two."""
+            return self.steps / length + 2 * length
+
+        root = max(1, round(math.sqrt(self.steps / 2)))
+        whole = max(1, np.shape(self.y_train)[0] // self.options.get("batch_size", 32))
+        # Segments that fill an epoch are one program; what is left over of it would be another.
+        even = min((length for length in range(1, whole + 1) if whole % length == 0), key=kept)
+        return even if kept(even) <= _MORE * kept(root) else root
 
     def __call__(self, at: Mapping[str, PyTree], seed: Key[Array, ""] | None = None) -> Float[Array, ""]:
         """The loss after a training with these hyperparameters."""

@@ -114,7 +114,9 @@ def test_segments_change_the_memory_of_a_reverse_pass_and_not_its_numbers():
         found[segment] = (compiled(jnp.asarray(0.1)).gradient["learning_rate"], compiled.memory_analysis())
     np.testing.assert_allclose(found[None][0], found[192][0], 1e-12)
     assert found[None][1].temp_size_in_bytes < found[192][1].temp_size_in_bytes / 4
-    assert Training(x, y, *DATA[2:], seed=KEY, options=options).chosen_segment == 10
+    assert (
+        Training(x, y, *DATA[2:], seed=KEY, options=options).chosen_segment == 8
+    )  # a divisor of the 64 of an epoch, near the root
 
 
 def test_influences_through_training_are_those_of_differences_and_foretell_refits():
