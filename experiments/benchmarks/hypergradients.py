@@ -210,7 +210,7 @@ def measure_strengths(quick: bool, _: int) -> Rows:
     ours = functools.partial(tune, weighted, start, optax.adam(0.2), bounds=bounds, steps=steps, **given)
     tuned = ours()
     took = seconds(ours) / datasets / steps  # once: it lasts long enough
-    lasso = grid(functools.partial(_held_out, L1(base)), {"alpha": np.geomspace(1e-3, 1, 100)}, **given)
+    lasso = grid(functools.partial(_held_out, L1(base)), {"alpha": np.geomspace(1e-2, 1, 40)}, **given)
     strengths = np.stack([base * tuned["best/factors"].values[0], lasso["best/alpha"].values[:, None] * ones], 1)
 
     def find(part: tuple[Any, Any, Any]) -> Any:
