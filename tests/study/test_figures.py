@@ -1,4 +1,4 @@
-"""`python -m paper_figures` and its page: what is computed, what is kept, what is shown and how it is refused."""
+"""`draw_figures`, the command of a folder of figures, and its page: what is computed, kept, shown and refused."""
 
 import json
 import re
