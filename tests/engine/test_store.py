@@ -43,6 +43,8 @@ def sweep(store, axes=AXES, run=descend, args=(POINTS,), **options):
 def runs_of(capsys):
     """How many runs the last sweep computed, by its own summary."""
     line = capsys.readouterr().err.strip().splitlines()[-1]
+    if line.endswith(" runs found in the store, none left to compute"):
+        return 0
     return int(line.split(" runs, ")[0].split("; ")[-1].replace(",", ""))
 
 
