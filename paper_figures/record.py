@@ -39,13 +39,13 @@ def keep(told: Sequence[Mapping[str, Any]], pictures: Path, gallery: Path) -> No
         versions = entry["provenance"]["history"][-1]["versions"]
         made = {"config": entry["provenance"]["config"], "jax": versions["jax"], "jaxreg": versions["jaxreg"]}
         study = {key: entry[key] for key in _KEPT} | made
-        there = studies.setdefault(entry["name"], study)
-        also = there.pop("also", {})
+        there = studies.get(entry["name"], study)
         if there["preset"] != study["preset"]:
-            also[study["preset"]] = {key: study[key] for key in _ALSO}
-            there["also"] = also
+            there.setdefault("also", {})[study["preset"]] = {key: study[key] for key in _ALSO}
             continue
-        studies[entry["name"]] = study | ({"also": also} if also else {})
+        if "also" in there:
+            study["also"] = there["also"]
+        studies[entry["name"]] = study
         with Image.open(pictures / f"{entry['name']}.png") as picture:
             small = picture.convert("RGB").resize((_WIDTH, round(_WIDTH * picture.height / picture.width)))
             small.quantize(_COLORS).save(gallery / f"{entry['name']}.png", optimize=True)
