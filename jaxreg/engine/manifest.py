@@ -47,7 +47,10 @@ def read_manifests(place: Place) -> list[Manifest]:
             "Bring one of these three files back from a copy; until then zarr reads its arrays one by one",
         )
     raise StoreError(
-        "store", str(place), "holds what jaxreg did not write", "Give a store that a sweep wrote, or a new path"
+        "store",
+        str(place),
+        "holds what jaxreg did not write, or remains of a store that was removed while a sweep wrote it",
+        "Give a store that a sweep wrote, or a new path",
     )
 
 

@@ -183,12 +183,13 @@ def test_damage_is_found_and_repaired_as_in_a_folder(bucket, same_id):
 
 
 def at_write(monkeypatch, number, happens):
-    """Something happens before a block is written."""
+    """Something happens before a block is written, when none is being written."""
     write, blocks = stores.Store.write, []
 
     def changing(self, positions, block):
         blocks.append(positions)
         if len(blocks) == number:
+            self.flush()
             happens()
         write(self, positions, block)
 
