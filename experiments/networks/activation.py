@@ -1,5 +1,6 @@
 """What does an activation buy? Classes that no straight line separates, the derivatives, the network of tutorial T5."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -94,11 +95,11 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         store=jr.study.beside(store, "plane"),
         progress=progress,
     )
-    value, slope = zip(*map(differentiate, config.activations), strict=True)
+    value, slope = differentiate(config.activations)
     functions = xr.Dataset(
         {
-            "value": (("activation", "input"), np.array(value)),
-            "slope": (("activation", "input"), np.array(slope)),
+            "value": (("activation", "input"), value),
+            "slope": (("activation", "input"), slope),
             "best_line": ("pattern", [100 * find_best_line(pattern == "ring") for pattern in PATTERNS]),
         },
         {"input": _INPUTS},
@@ -154,10 +155,13 @@ def learn_plane(
     return {"plane_accuracy": right.mean(), "region": region}
 
 
-def differentiate(activation: str) -> tuple[Any, Any]:
-    """The activation and its derivative, at the inputs that the figure shows."""
-    function = ACTIVATIONS[activation]
-    return function(jnp.asarray(_INPUTS)), jax.vmap(jax.grad(function))(jnp.asarray(_INPUTS))
+def differentiate(activations: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Each activation and its derivative, at the inputs that the figure shows."""
+    functions = [ACTIVATIONS[name] for name in activations]
+    value, slope = jax.jit(lambda z: [[f(z) for f in functions], [jax.vmap(jax.grad(f))(z) for f in functions]])(
+        _INPUTS
+    )
+    return np.array(value), np.array(slope)
 
 
 def find_best_line(is_ring: bool) -> float:
@@ -168,7 +172,7 @@ def find_best_line(is_ring: bool) -> float:
     """
     side = (np.arange(200) + 0.5) / 100 - 1
     points = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
-    right = 2 * np.asarray(label(points, float(is_ring))) - 1
+    right = 2 * np.asarray(jax.jit(label)(points, float(is_ring))) - 1
     best = 0.5
     for angle in np.arange(_ANGLES) * np.pi / _ANGLES:
         order = np.argsort(points @ np.array([np.cos(angle), np.sin(angle)]), kind="stable")

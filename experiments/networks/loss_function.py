@@ -67,26 +67,28 @@ def work_examples() -> xr.Dataset:
     >>> [round(float(x), 3) for x in work_examples()["example_loss"].sel(loss="cross_entropy")]
     [0.357, 0.916, 2.303]
     """
-    targets, predictions = jnp.array(TARGETS), jnp.array(PREDICTIONS)
-    # The softmax of logarithms of probabilities is these probabilities.
-    losses = [np.asarray(LOSSES[kind](jnp.log(predictions), targets)) for kind in KINDS]
     probability = np.round(np.arange(1, 200) * 0.005, 3)
-    logits = jnp.asarray(np.log(probability / (1 - probability)), jnp.float32)
 
-    def push(kind: str) -> tuple[Any, Any]:
-        """Loss of two classes, of which the other's logit is 0, and its slope."""
-        return jax.vmap(jax.value_and_grad(lambda z: LOSSES[kind](jnp.stack([z, 0 * z]), jnp.array([1.0, 0.0]))))(
-            logits
-        )
+    @jax.jit
+    def work(predictions: Any, targets: Any, logits: Any) -> list[tuple[Any, Any, Any]]:
+        """Of each loss, those of the images, and of two classes, of which the other's logit is 0, with its slope."""
 
-    curves = np.array([push(kind) for kind in KINDS])
+        def lose(kind: str, z: Any) -> Any:
+            return LOSSES[kind](jnp.stack([z, 0 * z]), jnp.array([1.0, 0.0]))
+
+        pushes = [jax.vmap(jax.value_and_grad(partial(lose, kind)))(logits) for kind in KINDS]
+        # The softmax of logarithms of probabilities is these probabilities.
+        return [(LOSSES[kind](jnp.log(predictions), targets), *push) for kind, push in zip(KINDS, pushes, strict=True)]
+
+    numbers = np.float32(PREDICTIONS), np.float32(TARGETS), np.float32(np.log(probability / (1 - probability)))
+    losses, values, slopes = map(np.array, zip(*work(*numbers), strict=True))
     return xr.Dataset(
         {
             "target": (("image", "class"), np.array(TARGETS)),
             "prediction": (("image", "class"), np.array(PREDICTIONS)),
-            "example_loss": (("loss", "image"), np.array(losses)),
-            "value": (("loss", "probability"), curves[:, 0]),
-            "gradient": (("loss", "probability"), curves[:, 1]),
+            "example_loss": (("loss", "image"), losses),
+            "value": (("loss", "probability"), values),
+            "gradient": (("loss", "probability"), slopes),
         },
         {"loss": list(KINDS), "probability": probability},
     )

@@ -18,7 +18,6 @@ from jaxreg.landscape import (
     T2_LANDSCAPE,
     FullGradient,
     RefitGradient,
-    fate,
     full_gradient,
     refit_gradient,
 )
@@ -76,7 +75,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     Returns:
         Dataset over `seed` and `learning_rate` of `fate` (a number, named by `FATES`), `weight` (the last one, infinite
         where the run diverged), `survived` (steps before it did) and `stayed` (steps before it first left the basin
-        that it started in); `control`, the weight after each `step` of descent on all data, over `learning_rate`.
+        that it started in); `control`, the weight after each `step` of descent on all data, over `learning_rate`, and
+        its fate, `control_end`.
 
         Of other settings, `fate_count`, the number of runs with each fate (`outcome`), over `batch_size`,
         `learning_rate` and `initial_weight`, and `control_fate`, that of descent on all data.
@@ -106,7 +106,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         args=(control,),
         dims={"control": {"step": np.arange(1, config.steps + 1)}},
         progress=False,
-    )["control"]
+    )
+    at_start = controls.sel(initial_weight=config.start, drop=True)
     counts = jr.sweep(
         partial(sgd_runs.count_fates, steps=config.steps),
         {"block": jr.seeds(-(-config.seeds // sgd_runs.BLOCK)), "batch_size": jr.static(list(config.batch_sizes))},
@@ -122,19 +123,16 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     }
     return population.assign(
         fate=population["fate"].assign_attrs(names),
-        control=controls.sel(initial_weight=config.start, drop=True),
+        control=at_start["control"],
+        control_end=at_start["control_fate"],
         fate_count=count.assign_coords(rates),
-        control_fate=_name_fates(controls.isel(step=-1, drop=True).sel(initial_weight=weights)),
+        control_fate=controls["control_fate"].sel(initial_weight=weights),
         **_record_tutorial(config, gradient),
         operations=("kind", count_steps(gradient, control)),
         x=("point", x),
         y=("point", y),
         start=config.start,
     ).assign_coords(kind=list(STEP_KINDS), bin=(BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2)
-
-
-def _name_fates(weights: xr.DataArray) -> xr.DataArray:
-    return weights.copy(data=np.asarray(fate(weights.values, T2_LANDSCAPE)))
 
 
 def _prepare(config: Config) -> tuple[RefitGradient, FullGradient, dict[int, RefitGradient]]:
@@ -162,10 +160,10 @@ def _record_tutorial(config: Config, gradient: RefitGradient) -> dict[str, Any]:
         partial(sgd_runs.record, steps=config.steps),
         {"seed": jr.seeds(config.balls)},
         args=(gradient, np.float32(config.start), np.float32(TUTORIAL_RATE)),
-        dims={"path": {"step": step}},
+        dims={"path": {"moment": None}, "met": {"moment": None}},
         progress=False,
-    )["path"]
-    arrived = np.flatnonzero(fate(paths.values[:, -1], T2_LANDSCAPE) == 0)
+    )
+    arrived = np.flatnonzero(paths["met"].values[:, -1] == 0)
     member = int(arrived[0]) if len(arrived) else 0
     refits = jr.sweep(
         partial(sgd_runs.record_refits, steps=config.steps),
@@ -178,9 +176,9 @@ def _record_tutorial(config: Config, gradient: RefitGradient) -> dict[str, Any]:
     x, y = make_data(config)
     full = np.polynomial.Polynomial.fit(x, y, DEGREE, domain=[-_EDGE, _EDGE])  # in x / 10, as the corrections
     return {
-        **histogram(paths.values, config.start),
+        **histogram(paths["path"].values, paths["met"].values),
         "member": member,
-        "member_path": paths.sel(seed=member, drop=True),
+        "member_path": ("step", paths["path"].values[member, 1:]),
         "member_points": refits["points"],
         "member_refit": (refits["correction"] + full.coef) / _EDGE ** np.arange(DEGREE + 1),
     }

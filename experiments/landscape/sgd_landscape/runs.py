@@ -37,13 +37,16 @@ def follow(gradient: Any, start: Any, *, seed: Any, learning_rate: Any, steps: i
 
 
 def follow_all_data(gradient: Any, *, learning_rate: Any, initial_weight: Any, steps: int) -> dict[str, Any]:
-    """Plain gradient descent, which uses no randomness: the weight after each step."""
-    return {"control": record(gradient, initial_weight, learning_rate, seed=jax.random.key(0), steps=steps)["path"]}
+    """Plain gradient descent, which uses no randomness: the weight after each step, and the fate of the last."""
+    run = record(gradient, initial_weight, learning_rate, seed=jax.random.key(0), steps=steps)
+    return {"control": run["path"][1:], "control_fate": run["met"][-1]}
 
 
 def record(gradient: Any, start: Any, learning_rate: Any, *, seed: Any, steps: int) -> dict[str, Any]:
-    """One run: the weight after each step."""
-    return {"path": descend(gradient, start, learning_rate, steps, seed=seed, record_every=1).path}
+    """One run: the weight at the start and after each step, and the fate that it would meet there."""
+    after = descend(gradient, start, learning_rate, steps, seed=seed, record_every=1).path
+    path = jnp.concatenate([jnp.asarray(start, after.dtype)[None], after])
+    return {"path": path, "met": fate(path, T2_LANDSCAPE)}
 
 
 def count_fates(
@@ -105,18 +108,16 @@ def expand(fit: Recurrence) -> Array:
     return total
 
 
-def histogram(paths: np.ndarray, start: float) -> dict[str, Any]:
+def histogram(weight: np.ndarray, met: np.ndarray) -> dict[str, Any]:
     """Where the runs are at each moment, the first being the start.
 
     Args:
-        paths: weights (runs, steps), infinite after a run diverged.
-        start: weight before the first step.
+        weight: of the runs at each moment (runs, moments), infinite after a run diverged.
+        met: the fates that they would meet there, as numbers.
 
     Returns:
         `balls` over `moment`, `outcome` and `bin`, `beyond`, the runs past the bins' ends, and `lost`, the diverged.
     """
-    weight = np.concatenate([np.full((len(paths), 1), start, np.float32), paths], axis=1)
-    met = np.asarray(fate(weight, T2_LANDSCAPE))
     places = np.searchsorted(BIN_EDGES, weight, side="right") - 1
     inside = (places >= 0) & (places < len(BIN_EDGES) - 1)
     lost = ~np.isfinite(weight)

@@ -86,9 +86,14 @@ def time_epochs(
     classes: int,
 ) -> np.ndarray:
     """Seconds that an epoch of plain SGD steps takes on this machine, compiled: (repeats, batch sizes)."""
-    x, targets = jnp.asarray(x), one_hot(jnp.asarray(y), classes, x.dtype)
-    model = jr.nets.MLP(hidden, classes, activation)
-    start = model.init(jax.random.key(0), x[:1])
+    x, key, model = jnp.asarray(x), jax.random.key(0), jr.nets.MLP(hidden, classes, activation)
+
+    @jax.jit
+    def prepare(y: Any) -> tuple[Any, Any, list[Any]]:
+        orders = [jr.sampling.shuffled_epoch(key, len(x), size).index for size in batch_sizes]
+        return one_hot(y, classes, x.dtype), model.init(key, x[:1]), orders
+
+    targets, start, orders = prepare(y)
 
     def loss(params: Any, rows: Any) -> Any:
         return softmax_cross_entropy_one_hot(jnp.asarray(model.apply(params, x[rows])), targets[rows]).mean()
@@ -97,8 +102,7 @@ def time_epochs(
         return jax.tree.map(lambda w, g: w - 0.01 * g, params, jax.grad(loss)(params, rows)), None
 
     epoch = jax.jit(lambda params, batches: jax.lax.scan(step, params, batches)[0])
-    sizes = [jr.sampling.shuffled_epoch(jax.random.key(0), len(x), size).index for size in batch_sizes]
-    runs = [partial(epoch, start, batches) for batches in sizes]
+    runs = [partial(epoch, start, order) for order in orders]
     for run in runs:
         jax.block_until_ready(run())
     # In turn, so that a slow moment of the machine hits all of them.

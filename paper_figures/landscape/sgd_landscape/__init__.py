@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from jaxreg import plotting, stats
-from jaxreg.landscape import FATES, T2_LANDSCAPE, fate
+from jaxreg.landscape import FATES, T2_LANDSCAPE
 from paper_figures.landscape.sgd_landscape.balls import animations as animations
 from paper_figures.landscape.sgd_landscape.looks import (
     HEIGHT_AT,
@@ -109,7 +109,7 @@ def _draw_fates(axes: Axes, dataset: xr.Dataset) -> None:
 def _draw_control(axes: Axes, dataset: xr.Dataset) -> None:
     """Last weight of descent on all the data over the learning rate."""
     last = dataset["control"].values[:, -1]
-    colors = [PALETTE[k] for k in np.asarray(fate(last, T2_LANDSCAPE))]
+    colors = [PALETTE[k] for k in dataset["control_end"].values]
     for minimum in T2_LANDSCAPE.minima:
         axes.axhline(minimum, color="0.85", linewidth=0.7, zorder=0)
     axes.scatter(dataset["learning_rate"], last, c=colors, s=8)
@@ -146,7 +146,7 @@ def _draw_batch_sizes(axes: Axes, dataset: xr.Dataset) -> None:
     """Share that ends at the global minimum over learning rate and batch size, plain descent as the last row."""
     start = float(dataset["start"])
     share = _share(dataset).sel(initial_weight=start, method="nearest")
-    arrived = np.asarray(fate(dataset["control"].values[:, -1], T2_LANDSCAPE)) == 0
+    arrived = dataset["control_end"].values == 0
     rows = np.concatenate([share.isel(outcome=0).transpose("batch_size", "learning_rate").values, arrived[None]])
     axes.pcolormesh(dataset["learning_rate"], np.arange(len(rows)), rows, cmap=_SHARES, vmin=0, vmax=1)
     _outline_diverged(axes, share, np.arange(len(rows) - 1), "batch_size")

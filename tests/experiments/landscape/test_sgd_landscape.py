@@ -64,6 +64,7 @@ def test_control_is_descent_on_all_the_data(result):
         w = 3.5
         path = [w := w - rate * slope(w) for _ in range(100)]
         np.testing.assert_allclose(result["control"].sel(learning_rate=rate), path, rtol=1e-4)
+    assert (result["control_end"] == FATES.index("right")).all()
 
 
 def test_claims(result):
@@ -159,8 +160,9 @@ def test_balls_are_counted_where_they_are(result):
 
 
 def test_histogram_of_known_places():
-    paths = np.array([[0.04, 4.0], [-7.0, -8.0], [6.99, np.inf], [7.0, 0.0]], np.float32)
-    counted = histogram(paths, 3.5)
+    start = [[3.5]] * 4
+    paths = np.hstack([start, [[0.04, 4.0], [-7.0, -8.0], [6.99, np.inf], [7.0, 0.0]]]).astype(np.float32)
+    counted = histogram(paths, np.asarray(fate(paths, T2_LANDSCAPE)))
     balls, beyond, lost = (np.asarray(counted[name][1]) for name in ("balls", "beyond", "lost"))
     assert balls.sum((1, 2)).tolist() == [4, 3, 2]
     assert beyond.tolist() == [[0, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0]]

@@ -40,6 +40,7 @@ def dataset():
             "weight": (cells, places + random.normal(0, 0.1, fates.shape).astype(np.float32)),
             "diverged": (cells, fates == 3),
             "control": (("learning_rate", "step"), control),
+            "control_end": ("learning_rate", [2, 2, 0]),
             "survived": (cells, survived),
             "stayed": (cells, survived // 2),
             "fate_count": (
