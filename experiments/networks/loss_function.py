@@ -80,8 +80,9 @@ def work_examples() -> xr.Dataset:
         # The softmax of logarithms of probabilities is these probabilities.
         return [(LOSSES[kind](jnp.log(predictions), targets), *push) for kind, push in zip(KINDS, pushes, strict=True)]
 
-    numbers = np.float32(PREDICTIONS), np.float32(TARGETS), np.float32(np.log(probability / (1 - probability)))
-    losses, values, slopes = map(np.array, zip(*work(*numbers), strict=True))
+    numbers = (PREDICTIONS, TARGETS, np.log(probability / (1 - probability)))
+    worked = work(*(np.array(part, np.float32) for part in numbers))
+    losses, values, slopes = map(np.array, zip(*worked, strict=True))
     return xr.Dataset(
         {
             "target": (("image", "class"), np.array(TARGETS)),
