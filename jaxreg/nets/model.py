@@ -64,7 +64,7 @@ def product(x: Float[Array, "batch features"], weight: Float[Array, "units featu
 def _product_jvp(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
     (x, weight), (dx, dweight) = primals, tangents
     value = product(x, weight)
-    parts = [] if isinstance(dx, SymbolicZero) else [_contract_last(dx, weight)]
+    parts = [] if isinstance(dx, SymbolicZero) else [_product_over.bind(dx, weight, over=(1, 1))]
     parts += [] if isinstance(dweight, SymbolicZero) else [_tangent_product.bind(x, dweight)]
     return value, sum(parts[1:], start=parts[0]) if parts else jnp.zeros_like(value)
 
@@ -72,9 +72,41 @@ def _product_jvp(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tup
 product.defjvp(_product_jvp, symbolic_zeros=True)
 
 
-def _contract_last(a: Array, b: Array) -> Array:
-    return jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())))
+def _contract(a: Any, b: Any, *, over: tuple[int, int]) -> Array:
+    return jax.lax.dot_general(a, b, (((over[0],), (over[1],)), ((), ())))
 
+
+_contract_last = functools.partial(_contract, over=(1, 1))
+
+
+def _contract_batch(values: tuple[Array, Array], axes: tuple[Any, Any], *, over: tuple[int, int]) -> tuple[Array, int]:
+    """JAX would put many b beside one a side by side, which copies all of them transposed: a is repeated instead."""
+    a, b = values
+    if axes[0] is None:
+        a, axes = jax.lax.optimization_barrier(jnp.broadcast_to(a, (b.shape[axes[1]], *a.shape))), (0, axes[1])
+    return jax.vmap(functools.partial(_contract, over=over), axes)(a, b), 0
+
+
+def _contract_back(slope: Any, other: Any, mine: int, others: int, first: bool) -> Array:
+    """A derivative of the product: `mine` and `others` are the axes that it is over, `first` whether a is asked for."""
+    one, two = ((slope, int(first)), (other, 1 - others))
+    (a, i), (b, j) = (one, two) if mine else (two, one)
+    return _product_over.bind(a, b, over=(i, j))
+
+
+# The product of a and b over an axis of each: what derivatives of `product` consist of.
+_product_over = Primitive("product_over")
+_product_over.def_impl(_contract)
+_product_over.def_abstract_eval(
+    lambda a, b, *, over: jax.core.ShapedArray((a.shape[1 - over[0]], b.shape[1 - over[1]]), a.dtype)
+)
+mlir.register_lowering(_product_over, mlir.lower_fun(_contract, multiple_results=False))
+batching.primitive_batchers[_product_over] = _contract_batch
+ad.defbilinear(
+    _product_over,
+    lambda slope, a, b, *, over: _contract_back(slope, b, over[0], over[1], True),
+    lambda slope, a, b, *, over: _contract_back(slope, a, over[1], over[0], False),
+)
 
 # As a function of a weight's tangent a product is fast as `product` is, and its transpose as plain products are.
 _tangent_product = Primitive("tangent_product")
@@ -84,8 +116,8 @@ mlir.register_lowering(_tangent_product, mlir.lower_fun(product, multiple_result
 batching.primitive_batchers[_tangent_product] = lambda values, axes: (jax.vmap(product, axes)(*values), 0)
 ad.defbilinear(
     _tangent_product,
-    lambda slope, x, weight: slope @ weight,
-    lambda slope, x, weight: jax.lax.dot_general(slope, x, (((0,), (0,)), ((), ()))),
+    lambda slope, x, weight: _product_over.bind(slope, weight, over=(1, 0)),
+    lambda slope, x, weight: _product_over.bind(slope, x, over=(0, 0)),
 )
 
 

@@ -114,3 +114,24 @@ def test_several_tangents_of_a_weight_cost_one_product_and_none_for_an_input_tha
     np.testing.assert_allclose(jax.vmap(push)(tangents), jnp.einsum("bi,kui->kbu", x, tangents), 1e-5, 1e-6)
     program = str(jax.make_jaxpr(jax.vmap(push))(tangents))
     assert program.count("dot_general[") == 2  # the value, and all tangents
+
+
+def test_several_tangents_of_a_weight_pass_through_both_gradients_without_being_laid_side_by_side():
+    x, weight, slope = (jax.random.normal(jax.random.key(i), s) for i, s in enumerate([(2, 4), (5, 4), (2, 5)]))
+    tangents = jax.random.normal(jax.random.key(3), (3, 5, 4))
+
+    def push(tangent):
+        gradients = jax.grad(lambda x, w: (product(jnp.tanh(x), w) ** 2 * slope).sum(), (0, 1))
+        return jax.jvp(lambda w: gradients(x, w), (weight,), (tangent,))[1]
+
+    def expected(tangent):
+        outer = 2 * (jnp.tanh(x) @ tangent.T) * slope
+        of_x = outer @ weight + 2 * (jnp.tanh(x) @ weight.T) * slope @ tangent
+        return of_x * (1 - jnp.tanh(x) ** 2), outer.T @ jnp.tanh(x)
+
+    for ours, theirs in zip(
+        jax.vmap(push)(tangents), map(jnp.stack, zip(*map(expected, tangents), strict=True)), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, 1e-5, 1e-6)
+    program = str(jax.make_jaxpr(jax.vmap(push))(tangents))
+    assert "f32[2,3,4]" not in program  # as plain `slope @ tangent` has it: all tangents transposed
