@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable
 
 import numpy as np
-import scipy.stats
+import scipy  # which imports `scipy.stats`, half a second, where it is first used
 from scipy.special import ndtri
 
 from jaxreg.stats.student import Alternative, Outcome

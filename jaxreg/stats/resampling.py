@@ -1,15 +1,13 @@
 """Bootstrap intervals of any statistic, over runs or over runs within strata, as for scores on several tasks."""
 
-import functools
 import math
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-import scipy.stats
+import scipy  # which imports `scipy.stats`, half a second, where it is first used
 import xarray as xr
-from scipy.stats import rankdata, trim_mean
 
 from jaxreg.checks import FINITE, check_choice, check_integer, read_array
 from jaxreg.errors import ArgumentError
@@ -23,7 +21,7 @@ _MOST = 1_000_000
 _STATISTICS: dict[str, Statistic] = {
     "mean": np.mean,
     "median": np.median,
-    "iqm": functools.partial(trim_mean, proportiontocut=0.25),
+    "iqm": lambda values, axis: scipy.stats.trim_mean(values, 0.25, axis=axis),
 }
 
 
@@ -355,4 +353,4 @@ def _exceed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     n, m = x.shape[-1], y.shape[-1]
     shape = np.broadcast_shapes(x.shape[:-1], y.shape[:-1])
     both = np.concatenate([np.broadcast_to(x, (*shape, n)), np.broadcast_to(y, (*shape, m))], axis=-1)
-    return (rankdata(both, axis=-1)[..., :n].sum(-1) - n * (n + 1) / 2) / (n * m)
+    return (scipy.stats.rankdata(both, axis=-1)[..., :n].sum(-1) - n * (n + 1) / 2) / (n * m)
