@@ -57,7 +57,7 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     """
     train, test = _SIZES.get(config.dataset, (None, None))
     data = t5.load_images(config.dataset, train=train, test=test)
-    axes = {"pixels": t5.pixels(data, static=True), "seed": jr.seeds(config.seeds)}
+    axes = {"pixels": t5.pixels(data), "seed": jr.seeds(config.seeds)}
     return add_turns(t5.train(config, axes, record=CURVES, data=data, **options))
 
 

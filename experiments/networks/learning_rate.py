@@ -59,7 +59,7 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     """
     data = t5.load_images(config.dataset)
     axes = {
-        "pixels": t5.pixels(data, static=True),
+        "pixels": t5.pixels(data),
         "seed": jr.seeds(config.seeds),
         "learning_rate": list(config.learning_rates),
     }

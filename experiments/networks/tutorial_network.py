@@ -145,15 +145,9 @@ def describe_data(dataset: str) -> dict[str, str]:
     return {"dataset": dataset, "title": _TITLES.get(dataset, dataset)}
 
 
-def pixels(data: Dataset, *, static: bool = False) -> Any:
-    """The axis of pixels as they are ("raw"), and divided by the brightest possible ("scaled").
-
-    Args:
-        data: the images.
-        static: whether each is a program of its own, whose runs share their images, in place of one for both.
-    """
-    scales = {"raw": 1.0, "scaled": 1 / data.about.brightest}
-    return jr.cases({name: {"scale": jr.static(scale) if static else scale} for name, scale in scales.items()})
+def pixels(data: Dataset) -> Any:
+    """The axis of pixels as they are ("raw"), and divided by the brightest possible ("scaled")."""
+    return jr.cases({"raw": {"scale": 1.0}, "scaled": {"scale": 1 / data.about.brightest}})
 
 
 def count_epochs(dataset: str, epochs: int | None, tutorial: int) -> int:
