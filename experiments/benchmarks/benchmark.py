@@ -17,7 +17,6 @@ from typing import Any, Literal, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.stats
 import xarray as xr
 from jax.sharding import Mesh
 
@@ -236,20 +235,7 @@ def measure_networks(config: Config, mesh: Mesh, limit: float, say: Any) -> list
         if not wanted:
             continue
         say(f"measuring {label} ...")
-        theirs = loop()
-        their_rate = 1 / float(np.median(theirs.seconds))
-        test = scipy.stats.mannwhitneyu(accuracy, theirs.accuracy)
-        rows.append(
-            row(
-                f"  against a {label}",
-                rate / their_rate,
-                "x",
-                target=least,
-                rival_runs_per_second=their_rate,
-                rival_compile_seconds=theirs.compile_seconds,
-                note=f"test accuracy {accuracy.mean():.4f} and {theirs.accuracy.mean():.4f}, p = {test.pvalue:.2f}",
-            )
-        )
+        rows.append(rivals.row_against(f"  against a {label}", rate, accuracy, loop(), target=least))
     return rows
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import flax.linen as nn
 import numpy as np
-import scipy.stats
 
 import jaxreg as jr
-from experiments.benchmarks.timing import median_seconds, row, seconds
+from experiments.benchmarks.rivals import Timed, row_against
+from experiments.benchmarks.timing import row, time_compiled
 from jaxreg.datasets import Dataset
 
 _FEATURES, _RATE, _BATCH = (32, 64), 1e-3, 32
@@ -51,18 +51,13 @@ def measure_convolutions(
     )
     args = (x, data.y_train, x_test, data.y_test)
     ours = functools.partial(jr.sweep, train, {"seed": jr.seeds(members)}, args=args, progress=False)
-    first, taken = seconds(ours), median_seconds(ours, repeats)
-    accuracy = ours().test_accuracy.values[:, -1]
-    more = {"seconds": taken, "compile_seconds": first - taken}
-    rows = [row(f"linen CNN, Adam: population of {members}", members / taken, "runs/s", **more)]
+    times = time_compiled(ours, repeats)
+    accuracy, rate = ours().test_accuracy.values[:, -1], members / times["seconds"]
+    rows = [row(f"linen CNN, Adam: population of {members}", rate, "runs/s", **times)]
     if torch and importlib.util.find_spec("torch") is not None:
         theirs = np.array([_train_torch(seed, *map(np.asarray, args)) for seed in range(min(members, 2 * repeats))])
-        their_rate = 1 / float(np.median(theirs[:, 1]))
-        p = scipy.stats.mannwhitneyu(accuracy, theirs[:, 0]).pvalue
-        note = f"test accuracy {accuracy.mean():.4f} and {theirs[:, 0].mean():.4f}, p = {p:.2f}"
-        ratio = members / taken / their_rate
-        told: dict[str, Any] = {"rival_runs_per_second": their_rate, "note": note}
-        rows.append(row("  against a PyTorch loop (tensor indexing)", ratio, "x", target=1.5, **told))
+        timed = Timed(theirs[:, 0], theirs[:, 1], 0.0)
+        rows.append(row_against("  against a PyTorch loop (tensor indexing)", rate, accuracy, timed, target=1.5))
     return rows
 
 

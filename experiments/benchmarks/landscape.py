@@ -60,13 +60,8 @@ def measure_landscape_kernels(
 ) -> list[dict[str, Any]]:
     """Rows of the benchmark: refit descent and descent with added noise, their shares of the limits, memory.
 
-    Args:
-        runs: how many runs the sweeps follow; a quarter of them with added noise, for ten times as many steps.
-        loop: how many of them the tutorial's loop follows; its time is scaled up, and the row says so.
-        batched: how many of them the batched least squares follow, likewise.
-        memory: how many runs the process follows whose memory is measured.
-        repeats: measurements of each time; the median counts.
-        say: told what is measured.
+    The sweeps follow so many `runs`, a quarter of them with added noise, for ten times as many steps; the tutorial's
+    loop and batched least squares `loop` and `batched` of them, the process whose memory is measured `memory`.
     """
     contests: list[Callable[[], Contest]] = [functools.partial(contest_least_squares, runs, min(batched, runs))]
     if importlib.util.find_spec("sklearn") is None:

@@ -44,12 +44,7 @@ def measure_linear(
 ) -> list[dict[str, Any]]:
     """Rows of the benchmark: LARS, ridge and lasso over many datasets, and one lasso of middle size and a large one.
 
-    Args:
-        datasets: how many datasets, or targets, the sweeps fit.
-        sample: how many of them the loops fit; their time is scaled up, and the row says so.
-        columns: columns of the one large lasso; that of middle size has a tenth of them.
-        repeats: measurements of each time; the median counts.
-        say: told what is measured.
+    The loops fit a `sample` of the datasets; the lasso of middle size has a tenth of the columns of the large one.
     """
     if importlib.util.find_spec("sklearn") is None:
         say(f"leaving the linear models out: {_EXTRA}")
@@ -259,9 +254,9 @@ def relative_gaps(X: np.ndarray, y: np.ndarray, alphas: np.ndarray, coefs: np.nd
     return (primal - dual) / (y**2).sum()
 
 
-def _check_gaps(ours: float, theirs: float) -> str:
+def check_gaps(ours: float, theirs: float, rounding: float = 1e-13) -> str:
     """Refuse a gap above theirs by more than rounding."""
-    if not ours <= max(theirs, 1e-13):
+    if not ours <= max(theirs, rounding):
         raise AssertionError(f"our duality gap of {ours:.1e} is above theirs of {theirs:.1e}")
     return f"duality gaps {max(ours, 0.0):.0e} and {theirs:.0e}"
 
@@ -290,7 +285,7 @@ def contest_lasso(datasets: int, sample: int, *, by_lars: bool) -> Contest:
     def agree(ours: xr.Dataset, theirs: list[np.ndarray]) -> str:
         mine = max(relative_gaps(X, y, alphas, c).max() for y, c in zip(Y, ours["coef"].values, strict=True))
         other = max(relative_gaps(X, y, alphas, c).max() for y, c in zip(Y, theirs, strict=False))
-        return _check_gaps(float(mine), float(other))
+        return check_gaps(float(mine), float(other))
 
     name = f"lasso, {datasets:,} datasets, {ALPHAS} alphas, against a scikit-learn loop"
     if by_lars:
@@ -326,6 +321,6 @@ def contest_one(rows: int, columns: int, rival: str, target: float | None = None
     def agree(ours: Any, theirs: np.ndarray) -> str:
         pair = np.stack([np.asarray(ours.coef), theirs])
         mine, other = relative_gaps(X, y, np.array([alpha, alpha]), pair)
-        return _check_gaps(float(mine), float(other))
+        return check_gaps(float(mine), float(other))
 
     return Contest(f"one lasso of {rows} × {columns:,}, against {rival}", target, ours, theirs, agree)

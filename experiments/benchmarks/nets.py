@@ -16,8 +16,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 import jaxreg as jr
 from experiments.benchmarks.convolutions import measure_convolutions
 from experiments.benchmarks.recipes import Recipe, learn
-from experiments.benchmarks.rivals import time_torch, train_torch
-from experiments.benchmarks.timing import median_seconds, row, seconds
+from experiments.benchmarks.rivals import row_against, time_torch, train_torch
+from experiments.benchmarks.timing import median_seconds, row, seconds, time_compiled
 from jaxreg.datasets import Dataset
 from jaxreg.engine.execute import make_mesh
 from jaxreg.nets import Augmentation, EarlyStopping, fit_whitening, stopping
@@ -57,15 +57,8 @@ def measure_nets(
 ) -> list[dict[str, Any]]:
     """Rows of the benchmark for deep networks, online learning, the cost of options, and accuracies.
 
-    Args:
-        data: images and labels.
-        members: deep networks in the population.
-        online: networks in the population that learns from one image at a time.
-        seeds: runs of each side where accuracies are compared.
-        repeats: measurements of each time; the median counts.
-        limit: float32 operations per second of the fastest matrix product.
-        torch: whether to measure PyTorch's loops, where PyTorch is installed.
-        say: told what is measured.
+    `members` are deep networks, `online` those that learn from one image at a time, `seeds` those whose accuracies are
+    compared; `limit` is the rate of operations of the fastest matrix product.
     """
     torch = torch and importlib.util.find_spec("torch") is not None
     rows = measure_costs(data, repeats, say)
@@ -93,29 +86,20 @@ def measure_population(
     """Steps per second of a population, its share of the fastest matrix product, and a PyTorch loop's steps."""
     say(f"measuring {name} ...")
     ours = sweep_of(recipe, data, members)
-    first = seconds(ours)
-    taken = median_seconds(ours, repeats)
+    times = time_compiled(ours, repeats)
     accuracy = ours().accuracy.values[:, 0, -1]
     steps = recipe.epochs * -(-len(data.x_train) // recipe.batch_size)
-    rate = members * steps / taken
-    more = {"seconds": taken, "compile_seconds": first - taken}
-    rows = [row(f"{name}: population of {members}", rate, "steps/s", **more)]
+    rate = members * steps / times["seconds"]
+    rows = [row(f"{name}: population of {members}", rate, "steps/s", **times)]
     if limit is not None:
         rate_of_products, least = limit
         work = recipe.operations(data.x_train.shape[1], 10, len(data.x_train), len(data.x_test))
-        share = members * work / taken / rate_of_products
+        share = members * work / times["seconds"] / rate_of_products
         rows.append(row("  of the best matrix-product rate", share, "share", target=least))
     if torch:
-        theirs = time_torch(recipe, data, min(members, 2 * repeats), loader=False)
-        p = scipy.stats.mannwhitneyu(accuracy, theirs.accuracy).pvalue
-        their_rate = steps / float(np.median(theirs.seconds))
-        note = f"test accuracy {accuracy.mean():.4f} and {theirs.accuracy.mean():.4f}, p = {p:.2f}"
-        told: dict[str, Any] = {
-            "rival_steps_per_second": their_rate,
-            "rival_compile_seconds": theirs.compile_seconds,
-            "note": note,
-        }
-        rows.append(row("  against a PyTorch loop (tensor indexing)", rate / their_rate, "x", target=target, **told))
+        theirs = time_torch(recipe, data, min(members, 2 * repeats))
+        name = "  against a PyTorch loop (tensor indexing)"
+        rows.append(row_against(name, rate, accuracy, theirs, target=target, work=steps))
     return rows
 
 

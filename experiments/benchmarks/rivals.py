@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import scipy.stats
 from jax.sharding import Mesh, PartitionSpec
 
 from experiments.benchmarks.recipes import Recipe
+from experiments.benchmarks.timing import row
 from jaxreg.datasets import Dataset
 
 
@@ -20,6 +22,17 @@ class Timed(NamedTuple):
     accuracy: np.ndarray
     seconds: np.ndarray
     compile_seconds: float
+
+
+def row_against(
+    name: str, rate: float, accuracy: np.ndarray, theirs: Timed, *, target: float | None, work: float = 1
+) -> dict[str, Any]:
+    """How many times as fast ours are, at this rate in the `work` of a training, and whether both learn as well."""
+    taken = float(np.median(theirs.seconds))
+    p = scipy.stats.mannwhitneyu(accuracy, theirs.accuracy).pvalue
+    note = f"test accuracy {accuracy.mean():.4f} and {theirs.accuracy.mean():.4f}, p = {p:.2f}"
+    more = {"rival_seconds": taken, "rival_compile_seconds": theirs.compile_seconds}
+    return row(name, rate * taken / work, "x", target=target, note=note, **more)
 
 
 def map_by_hand(run: Callable[..., Any], args: tuple[Any, ...], *, nested: bool, mesh: Mesh) -> Callable[..., Any]:
@@ -121,9 +134,9 @@ def train_torch(
     return train_one
 
 
-def time_torch(recipe: Recipe, data: Dataset, seeds: int, loader: bool) -> Timed:
+def time_torch(recipe: Recipe, data: Dataset, seeds: int, loader: bool = False, device: str = "cpu") -> Timed:
     """One PyTorch training per seed; what the first call takes more than the others counts as compiling."""
-    train_one = train_torch(recipe, data, loader)
+    train_one = train_torch(recipe, data, loader, device)
     began = time.perf_counter()
     train_one(-1 % 2**31)
     warm = time.perf_counter() - began

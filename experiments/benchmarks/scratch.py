@@ -1,6 +1,5 @@
 """The network of tutorial T4 as a population in one compiled program, against the loop in NumPy that T4 writes."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxreg as jr
-from experiments.benchmarks.timing import compare, median_seconds, row
+from experiments.benchmarks.linear import Contest, measure
+from experiments.benchmarks.timing import median_seconds, row
 from experiments.penalties.network_from_scratch import STEPS, TOY_INPUTS, TOY_TARGETS, follow
 from jaxreg.engine.execute import make_mesh
 from jaxreg.nets import scratch
@@ -25,28 +25,19 @@ _ROUNDS = 1000
 def measure_scratch(
     runs: int, sample: int, limit: float, repeats: int, say: Callable[[str], Any]
 ) -> list[dict[str, Any]]:
-    """Rows of the benchmark: the population, against a loop in NumPy, and as a share of what the machine can do.
+    """Rows of the benchmark: the population, against a loop in NumPy over some of it, and as a share of the limits.
 
-    Args:
-        runs: initialisations in the population, each trained for the tutorial's 1,500 steps.
-        sample: how many of them the loop trains; its time is scaled up, and the row says so.
-        limit: operations per second of the machine's best matrix product.
-        repeats: measurements of each time; the median counts.
-        say: told what is measured.
-
-    Raises:
-        AssertionError: the loop ends at other predictions.
+    Each network is trained for the tutorial's 1,500 steps; `limit` is the rate of the best matrix product.
     """
     say("measuring the network from scratch ...")
     sample = min(sample, runs)
-    ours = partial(train_population, runs)
-    began = time.perf_counter()
-    result = ours()
-    first = time.perf_counter() - began
-    loop = partial(train_loop, _draw(sample))
-    difference = check_same(result["prediction"].values[:sample, 0, 0], loop())
-    seconds, their_seconds, ratio = compare(ours, loop, repeats)
-    work = count_work()
+
+    def agree(ours: Any, theirs: np.ndarray) -> str:
+        return f"predictions within {check_same(ours['prediction'].values[:sample, 0, 0], theirs):.0e}"
+
+    ours, theirs = partial(train_population, runs), partial(train_loop, _draw(sample))
+    against = measure(Contest("  against a NumPy loop", 100.0, ours, theirs, agree, runs, sample), repeats)
+    seconds, work = against["seconds"], count_work()
     sigmoid_rate = measure_sigmoids(repeats)
     least = runs * STEPS * (work.operations / limit + work.sigmoids / sigmoid_rate)
     name = f"network from scratch, {STEPS:,} steps"
@@ -59,16 +50,9 @@ def measure_scratch(
             "runs/s",
             target=target,
             seconds=seconds,
-            compile_seconds=max(0.0, first - seconds),
+            compile_seconds=against["compile_seconds"],
         ),
-        row(
-            "  against a NumPy loop",
-            runs / sample / ratio,
-            "x",
-            target=100.0,
-            rival_seconds=runs / sample * their_seconds,
-            note=f"predictions within {difference:.0e}; their loop over {sample} of {runs:,}, scaled up",
-        ),
+        against,
         row(
             "  of the best product rate and the sigmoid's",
             least / seconds,

@@ -31,6 +31,13 @@ def seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
+def time_compiled(call: Callable[[], Any], repeats: int) -> dict[str, float]:
+    """Median `seconds` of a call that need not compile, and `compile_seconds`, by which its first one took longer."""
+    first = seconds(call)
+    taken = median_seconds(call, repeats)
+    return {"seconds": taken, "compile_seconds": max(0.0, first - taken)}
+
+
 def compare(ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int) -> tuple[float, float, float]:
     """Median seconds of two calls measured in turn, and the median of their ratio pair by pair."""
     pairs = np.array([(seconds(ours), seconds(theirs)) for _ in range(repeats)])

@@ -1,4 +1,4 @@
-"""Tutorial T5's network in PyTorch on the device that it finds: one after the other, and stacked with `torch.func`."""
+"""Tutorial T5's networks in PyTorch, stacked with `torch.func`, on the device that it finds."""
 
 import dataclasses
 import time
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.benchmarks.recipes import Recipe
-from experiments.benchmarks.rivals import build_torch, train_torch
+from experiments.benchmarks.rivals import build_torch
 from jaxreg.datasets import Dataset
 
 
@@ -16,18 +16,6 @@ def choose_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def time_loop(recipe: Recipe, data: Dataset, networks: int) -> tuple[float, list[float]]:
-    """Median seconds of a training, of as many after a first one, and the accuracies at their ends."""
-    train_one = train_torch(recipe, data, device=choose_device())
-    train_one(networks)
-    taken, accuracies = [], []
-    for seed in range(networks):
-        began = time.perf_counter()
-        accuracies.append(float(train_one(seed)[-1]))
-        taken.append(time.perf_counter() - began)
-    return float(np.median(taken)), accuracies
 
 
 def time_population(recipe: Recipe, data: Dataset, members: int) -> tuple[float, np.ndarray]:

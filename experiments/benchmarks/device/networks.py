@@ -13,6 +13,7 @@ import jaxreg as jr
 from experiments.benchmarks.device.sizes import Sizes
 from experiments.benchmarks.nets import BASE
 from experiments.benchmarks.recipes import learn
+from experiments.benchmarks.rivals import time_torch
 from experiments.benchmarks.timing import row, time_twice
 from jaxreg.datasets import Dataset
 from jaxreg.errors import DataError
@@ -84,11 +85,11 @@ def measure_precision(precision: str, sizes: Sizes) -> list[dict[str, Any]]:
 
 def measure_torch_loop(sizes: Sizes) -> list[dict[str, Any]]:
     """A PyTorch loop on the same device, one network after the other."""
-    from experiments.benchmarks.torch_populations import choose_device, time_loop
+    from experiments.benchmarks.torch_populations import choose_device
 
-    recipe = dataclasses.replace(BASE, epochs=sizes.epochs)
-    taken, accuracy = time_loop(recipe, load_images(sizes), sizes.trained)
-    note = f"on {choose_device()}; accuracy {np.mean(accuracy):.4f}"
+    recipe, device = dataclasses.replace(BASE, epochs=sizes.epochs), choose_device()
+    theirs = time_torch(recipe, load_images(sizes), sizes.trained, device=device)
+    taken, note = float(np.median(theirs.seconds)), f"on {device}; accuracy {theirs.accuracy.mean():.4f}"
     return [row("T5 network, PyTorch loop", 1 / taken, "runs/s", seconds=taken, note=note)]
 
 
