@@ -4,8 +4,9 @@ import dataclasses
 import enum
 import functools
 import hashlib
+import inspect
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -86,21 +87,34 @@ def list_generators(jaxpr: Jaxpr) -> set[str]:
     return {_GENERATORS.get(name, name) for name in names}.union(*inner)
 
 
-def _batch(program: ClosedJaxpr, shared: int) -> Iterator[ClosedJaxpr]:
-    """The program over batches as rules for batches make it: over one input after the other, and over all at once."""
-    count = len(program.in_avals)
-    axes = [tuple(0 if k == i else None for k in range(count)) for i in range(shared, count)]
-    nested = flat = jaxpr_as_fun(program)
-    for over in axes:
-        nested = jax.vmap(nested, in_axes=over)
-    if axes:
-        flat = jax.vmap(flat, in_axes=tuple(None if k < shared else 0 for k in range(count)))
-    for function in (nested, flat):
-        leading = [() if k < shared or not axes else (2,) for k in range(count)]
-        structs = [
-            jax.ShapeDtypeStruct((*n, *a.shape), a.dtype) for n, a in zip(leading, program.in_avals, strict=True)
-        ]
-        yield jax.make_jaxpr(function)(*structs)
+def _batch(program: ClosedJaxpr, shared: int) -> list[ClosedJaxpr]:
+    """The program over batches as rules for batches make it: over each input alone, and over all at once.
+
+    Over one input after the other, too, where rules call functions that have rules of their own: it takes longest.
+    """
+    inputs = range(len(program.in_avals))
+    swept = inputs[shared:]
+
+    def trace(*levels: Collection[int]) -> ClosedJaxpr:
+        function = jaxpr_as_fun(program)
+        for over in levels:
+            function = jax.vmap(function, in_axes=tuple(0 if k in over else None for k in inputs))
+        sizes = [(2,) * sum(k in over for over in levels) for k in inputs]
+        structs = [jax.ShapeDtypeStruct(n + a.shape, a.dtype) for n, a in zip(sizes, program.in_avals, strict=True)]
+        return jax.make_jaxpr(function)(*structs)
+
+    alone = [[i] for i in swept]
+    batched = [*map(trace, alone), trace(swept) if swept else trace()]
+    if any(_list_rules(one.jaxpr) - _list_rules(program.jaxpr) for one in batched):
+        batched.append(trace(*alone))
+    return batched
+
+
+def _list_rules(jaxpr: Jaxpr) -> set[Any]:
+    """The rules for batches of a program, at any depth."""
+    inner = [_list_rules(part) for equation in jaxpr.eqns for part in jaxprs_in_params(equation.params)]
+    own = {inspect.unwrap(e.params["rule"]) for e in jaxpr.eqns if e.primitive.name == "custom_vmap_call"}
+    return own.union(*inner)
 
 
 class _Writer:

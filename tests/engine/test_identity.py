@@ -446,6 +446,28 @@ def test_a_changed_rule_for_batches_is_noticed(old, new, tmp_path):
         sweep(define(changed), AXES, store=tmp_path / "s.zarr")
 
 
+def test_a_changed_rule_that_batches_of_batches_alone_reach_is_noticed(tmp_path):
+    chained = (
+        RULES.replace("return inner(jnp.sin(x)), True", "return jax.lax.map(g, x), True")
+        + """
+@custom_vmap
+def g(x):
+    return x + 1.0
+@g.def_vmap
+def second(n, batched, x):
+    return jnp.sin(x), True
+def run(*, a, b):
+    return {"x": f(a + b)}
+"""
+    )
+    axes, other = {"a": [1.0, 2.0], "b": [0.0, 3.0]}, chained.replace("jnp.sin", "jnp.cos")
+    np.testing.assert_allclose(
+        sweep(define(chained), axes, store=tmp_path / "s.zarr").x, np.sin([[1, 4], [2, 5]]), 1e-6
+    )
+    with pytest.raises(StoreError, match="the computation of the run"):
+        sweep(define(other), axes, store=tmp_path / "s.zarr")
+
+
 def test_a_rule_for_batches_that_reads_what_changed_is_called_anew():
     run = define(RULES)
     sweep(run, AXES)
