@@ -229,7 +229,8 @@ def measure_strengths(quick: bool, _: int) -> Rows:
     if importlib.util.find_spec("skglm") is None:
         return rows
     with jax.enable_x64(True):
-        of = lambda i: weighted(X, y, problem=i).prepare(("factors",))  # noqa: E731
+        data = jnp.asarray(X), jnp.asarray(y)
+        of = lambda i: weighted(*data, problem=i).prepare(("factors",))  # noqa: E731
         slope = jax.jit(lambda i: gradient(of(i), start, mode="reverse", transforms={}).gradient)
         exact = [np.asarray(slope(i)["factors"]) for i in range(loop)]
     differ_by_skglm(X[0], y[0], 0.2 * base * ones)  # compiles

@@ -16,7 +16,7 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg import hypergrad as hg
 from jaxreg.checks import Domain
-from jaxreg.hypergrad.tuning import REVERSE_COST
+from jaxreg.hypergrad.gradients import REVERSE_COST
 from jaxreg.penalties import L2
 from jaxreg.study import Above, Below, Claim, gain
 from jaxreg.study.settings import Seeds, check_settings

@@ -18,6 +18,8 @@ from jaxreg.hypergrad.training import Training
 MODES = ("auto", "forward", "reverse")
 FEW = 8
 """Numbers up to which `auto` goes forward: each tangent costs about one run, a reverse pass about four."""
+REVERSE_COST = 4
+"""Runs that a reverse pass counts as: forth, once more in segments, and back at twice the cost of a step."""
 
 
 class Hypergradient(NamedTuple):
@@ -92,8 +94,12 @@ def differentiate_from(
 
     if forward:
         basis = jnp.eye(vector.size, dtype=vector.dtype)
-        push = jax.vmap(lambda tangent: jax.jvp(of, (vector,), (tangent,), has_aux=True), out_axes=(None, 0, None))
-        value, slope, (status, after) = push(basis)
+        push = lambda tangent: jax.jvp(of, (vector,), (tangent,), has_aux=True)  # noqa: E731
+        if vector.size == 1:  # without an axis of one, over which XLA would loop
+            value, slope, (status, after) = push(basis[0])
+            slope = slope[None]
+        else:
+            value, slope, (status, after) = jax.vmap(push, out_axes=(None, 0, None))(basis)
     else:
         (value, (status, after)), slope = jax.value_and_grad(of, has_aux=True)(vector)
     lost = jnp.where(jnp.isfinite(slope).all(), 0, int(Status.INVALID)).astype(jnp.int32)
@@ -103,6 +109,11 @@ def differentiate_from(
 def goes_forward(mode: str, numbers: int) -> bool:
     """Whether the derivative in so many numbers is taken forward."""
     return mode == "forward" or (mode == "auto" and numbers <= FEW)
+
+
+def count_runs(mode: str, numbers: int) -> int:
+    """What a derivative in so many numbers costs, in runs of the objective."""
+    return 1 + numbers if goes_forward(mode, numbers) else REVERSE_COST
 
 
 def hessian_vector_product(objective: Any, at: Hyperparameters, vector: Hyperparameters) -> dict[str, PyTree]:

@@ -40,8 +40,8 @@ class Refits(NamedTuple):
     slope: Float[Array, ""]
 
 
-def influence(objective: LinearCriterion | Training, *, sample_weight: Any = None) -> Influence:
-    r"""The derivative of a loss in the weight of every training example at once.
+def influence(objective: Any, *, sample_weight: Any = None) -> Influence:
+    r"""The derivative of a loss, or of a prediction, in the weight of every training example at once.
 
     Of a linear model it is exact: $\partial L / \partial \omega_i$ through the optimality conditions, for a smooth
     model $-\nabla L'H^{-1}\nabla\ell_i$, the influence function, and on the support of a sparse one. Of a training it
@@ -49,18 +49,24 @@ def influence(objective: LinearCriterion | Training, *, sample_weight: Any = Non
     each example. One reverse pass, in segments.
 
     Args:
-        objective: a `LinearCriterion` or a `Training`; its validation data may be a single row, for one prediction.
-        sample_weight: the weights (n,) at which the derivative is taken; None: all 1.
+        objective: a `LinearCriterion` or a `Training`, whose validation data may be a single row; or, for a prediction
+            say, any function of a dict that holds "sample_weight" and returns one number.
+        sample_weight: the weights (n,) at which the derivative is taken; None: all 1. A function needs them.
 
     Raises:
         ArgumentError: an objective without examples, or weights of another shape.
 
+    >>> from jaxreg.linear import solve
     >>> from jaxreg.penalties import L2
     >>> X, y = np.array([[1.0], [-1.0], [2.0], [-2.0]]), np.array([1.0, -1.0, 4.0, -2.0])
     >>> given = {"penalty": L2(0.5), "X_validation": X[:2], "y_validation": y[:2], "fit_intercept": False}
     >>> criterion = LinearCriterion(X, y, **given)
     >>> influence(criterion).influence.round(3)
     Array([-0.01 , -0.01 ,  0.038, -0.017], dtype=float32...)
+    >>> fit = lambda h: solve(X, y, "squared", L2(0.5), fit_intercept=False, **h)
+    >>> found = influence(lambda h: fit(h).predict(X[:1])[0], sample_weight=np.ones(4)).influence
+    >>> [round(float(slope), 2) for slope in found]
+    [-0.06, -0.06, 0.23, -0.1]
 
     Source: Koh and Liang, Understanding black-box predictions via influence functions, ICML 2017; Hara et al., Data
     cleansing for models trained with SGD, NeurIPS 2019.
@@ -70,7 +76,7 @@ def influence(objective: LinearCriterion | Training, *, sample_weight: Any = Non
 
 
 def refit_without(
-    objective: LinearCriterion | Training,
+    objective: Any,
     examples: Sequence[int] | Int[Array | np.ndarray, " some"],
     *,
     influence: Float[Array, " n"],
@@ -121,13 +127,15 @@ def _rank(values: Array) -> Array:
 
 
 def _read_weights(objective: Any, given: Any) -> Float[Array, " n"]:
-    names = names_of(objective)
-    if names is None or "sample_weight" not in names:
-        remedy = "Give a LinearCriterion or a Training"
-        raise ArgumentError("objective", objective, "must have training examples", remedy)
-    n = np.shape(objective.y if isinstance(objective, LinearCriterion) else objective.y_train)[0]
+    names_of(objective)  # refuses what is no objective
+    known = isinstance(objective, LinearCriterion | Training)
+    if given is None and not known:
+        remedy = "Give numpy.ones(n), or a LinearCriterion or a Training"
+        raise ArgumentError("sample_weight", None, "must be given for a function, one for each example", remedy)
+    n = np.shape(objective.y if isinstance(objective, LinearCriterion) else objective.y_train)[0] if known else None
     given = np.ones(n) if given is None else read_array("sample_weight", given)
     weights = jnp.asarray(given, jnp.result_type(float))
-    if weights.shape != (n,):
-        raise ArgumentError("sample_weight", weights.shape, f"must have the shape ({n},)", "Give one per example")
+    if weights.ndim != 1 or n not in (None, len(weights)):
+        expected = "one axis" if n is None else f"the shape ({n},)"
+        raise ArgumentError("sample_weight", weights.shape, f"must have {expected}", "Give one per example")
     return weights

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int32, Key, PyTree
 from jaxreg import randomness
 from jaxreg.checks import POSITIVE, check_choice, check_integer, check_key, check_kind
 from jaxreg.hypergrad.coordinates import flatten, read_coordinates, read_hyperparameters
-from jaxreg.hypergrad.gradients import MODES, differentiate
+from jaxreg.hypergrad.gradients import MODES, count_runs, differentiate
 from jaxreg.hypergrad.objective import Hyperparameters, evaluate, names_of
 from jaxreg.hypergrad.status import flag_lost
 from jaxreg.hypergrad.training import Training
@@ -99,7 +99,7 @@ def smooth_gradient(
         return (high + low) / 2, z * (high - low) / (2 * sigma)
 
     values, slopes = jax.vmap(draw)(jax.random.split(seed, samples))
-    runs = 2 if estimator == "evolution" else 1 + vector.size
+    runs = 2 if estimator == "evolution" else count_runs(mode, vector.size)
     return _summarize(values, slopes, back, runs * (objective.steps if isinstance(objective, Training) else 1))
 
 

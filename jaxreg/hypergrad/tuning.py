@@ -18,11 +18,8 @@ from jaxreg.engine import sweep
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.coordinates import Coordinates, flatten, read_coordinates, read_hyperparameters
 from jaxreg.hypergrad.criterion import prepare
-from jaxreg.hypergrad.gradients import MODES, differentiate_from, goes_forward
+from jaxreg.hypergrad.gradients import MODES, count_runs, differentiate_from
 from jaxreg.hypergrad.objective import Hyperparameters, Objective, evaluate, names_of
-
-REVERSE_COST = 4
-"""Runs that a reverse pass counts as: forth, once more in segments, and back at twice the cost of a step."""
 
 
 def tune(
@@ -119,7 +116,7 @@ def tune(
         best = values.argmin()
         kept = {"best": jax.tree.map(lambda leaf: leaf[best], history["at"])}
         kept |= {"last": jax.tree.map(lambda leaf: leaf[-1], history["at"])}
-        cost = (1 + vector.size if goes_forward(mode, vector.size) else REVERSE_COST) * int(getattr(of, "steps", 1))
+        cost = count_runs(mode, vector.size) * int(getattr(of, "steps", 1))
         ends = {"best_value": history["value"][best], "last_value": history["value"][-1]}
         return history | ends | kept | {"stopped_step": stopped, "training_steps": stopped * cost}
 

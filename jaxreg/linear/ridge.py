@@ -2,16 +2,18 @@
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Bool, Float, Int32, Num
 
 from jaxreg.linear import boundary
 from jaxreg.linear.accumulate import add_rows, average_rows
+from jaxreg.linear.batching import when
 from jaxreg.linear.design import Normalize, Problem, pose, to_fit
 from jaxreg.linear.fit import LinearFit, Status, tolerance
 from jaxreg.linear.least_squares import Scalar, flag_rank
@@ -155,7 +157,7 @@ class Factored(NamedTuple):
     r"""What the fits of all strengths share: the problem, its design in moderate numbers, and that one's spectrum.
 
     `residuals` is for `leave_out`; `pull`, $W'y$ with $W = A V$ made of the data, `bend`, $W'W$, and `overlap`, $V'V$,
-    are for the slopes along V.
+    are for the slopes along V, and `slack` is what none of these exceeds at any strength.
     """
 
     problem: Problem
@@ -165,6 +167,7 @@ class Factored(NamedTuple):
     pull: Float[Array, " k"]
     bend: Float[Array, "k k"]
     overlap: Float[Array, "k k"]
+    slack: Float[Array, " k"]
 
 
 def factor_ridge(X: Array, y: Array, normalize: Normalize, fit_intercept: bool) -> Factored:
@@ -174,7 +177,23 @@ def factor_ridge(X: Array, y: Array, normalize: Normalize, fit_intercept: bool) 
     spectrum = decompose(A)
     seen, V = multiply(A, spectrum.right), spectrum.right
     pull, bend, overlap = multiply(problem.y / problem.unit_y, seen), multiply(seen.T, seen), multiply(V.T, V)
-    return Factored(problem, A, spectrum, share_residuals(spectrum, problem, fit_intercept), pull, bend, overlap)
+    residuals = share_residuals(spectrum, problem, fit_intercept)
+    slack = _bound_slopes(spectrum, multiply(problem.y / problem.unit_y, spectrum.left), pull, bend, overlap)
+    return Factored(problem, A, spectrum, residuals, pull, bend, overlap, slack)
+
+
+def _bound_slopes(spectrum: Spectrum, projected: Array, pull: Array, bend: Array, overlap: Array) -> Array:
+    r"""What the slopes along V do not exceed, whatever the strength.
+
+    Were W'y = D U'y, W'W = D² and V'V = 1, they would be 0. The coefficients are $d / (d^2 + \alpha)$ times U'y, no
+    more than 1/d of it, and $\alpha$ times them no more than d of it.
+    """
+    values, size = spectrum.measured, jnp.abs(projected)
+    least = jnp.where(values > 0, size / jnp.where(values > 0, values, 1), 0)
+    of_bend = multiply(least, jnp.abs(bend - jnp.diag(values**2)))
+    of_overlap = multiply(size * values, jnp.abs(overlap - jnp.eye(len(values), dtype=values.dtype)))
+    rounding = 8 * float(jnp.finfo(values.dtype).eps) * values * size
+    return jnp.abs(pull - values * projected) + of_bend + of_overlap + rounding
 
 
 @partial(jax.jit, static_argnames=("normalize", "fit_intercept"))
@@ -204,16 +223,20 @@ def measure_ridge(
 
     The status is that of the errors: NOT_CONVERGED for the gap of the coefficients along V, whatever they round to.
     """
-    problem, _, spectrum, residuals, pull, bend, overlap = factored
+    problem, _, spectrum, residuals, *slopes, slack = factored
     strength, invalid = read_strength(alphas, problem.unit_x)
     loo, gcv, beyond = leave_out(problem, residuals, strength)
-    held = lax.stop_gradient(strength)
-    filters = make_filters(spectrum, held)
-    y = problem.y / problem.unit_y
-    projected = multiply(y, spectrum.left)
-    coef = filters.solve * projected
-    slope = pull - multiply(coef, bend) - held[..., None] * multiply(coef, overlap)
-    gap = measure_gap(spectrum, filters, slope, projected, add_rows(y * y), held, len(y))
+    held, y, spectrum, slopes, slack = lax.stop_gradient(
+        (strength, problem.y / problem.unit_y, spectrum, slopes, slack)
+    )
+    filters, projected, total = make_filters(spectrum, held), multiply(y, spectrum.left), add_rows(y * y)
+
+    def measure(_: Array, pull: Array, bend: Array, overlap: Array, coef: Array) -> Array:
+        slope = pull - multiply(coef, bend) - held[..., None] * multiply(coef, overlap)
+        return measure_gap(spectrum, filters, slope, projected, total, held, len(y))
+
+    gap = measure_gap(spectrum, filters, slack, projected, total, held, len(y))
+    gap = when(~(gap <= tolerance(gap.dtype)).all(), measure, gap, *slopes, filters.solve * projected)
     poor = jnp.where(gap <= tolerance(gap.dtype), 0, int(Status.NOT_CONVERGED)).astype(jnp.int32)
     status = problem.status | flag_rank(problem, spectrum, held) | invalid | beyond | poor
     failed = (status & Status.INVALID) != 0
@@ -262,14 +285,39 @@ def leave_out(
     """Leave-one-out, generalized cross-validation, and NOT_CONVERGED where they overflow or vanish."""
     across, squares, seen, values, projected, outside, leverage, free = shared
     n, dtype = len(outside), outside.dtype
-    limit = float(jnp.finfo(dtype).eps) ** 2 * values.min()  # stands for alpha = 0, and cancels in every ratio
-    shrink = jnp.where(seen, jnp.maximum(alpha, limit)[..., None], 0) / (values + alpha[..., None])
-    weights = leverage + multiply(shrink, squares)
-    residuals = outside + multiply(shrink * projected, across)
-    loo = average_rows((residuals * (1 / weights)) ** 2, -1)
+    shrink = jnp.where(seen, _shrink(alpha, values), 0)
+    share, fitted = _spread_once(alpha, values, projected, squares, across)
+    loo = average_rows(((outside + fitted) * (1 / (leverage + share))) ** 2, -1)
     trace = free + shrink.sum(-1)
     gcv = n * (add_rows(outside * outside) + ((shrink * projected) ** 2).sum(-1)) / trace**2
     loo, gcv = (part * problem.unit_y * problem.unit_y for part in (loo, gcv))
     squared = problem.unit_y**2  # squares of y may overflow or vanish where y does not
     beyond = jnp.isinf(loo) | jnp.isinf(gcv) | ((squared < float(jnp.finfo(dtype).tiny)) & (problem.y != 0).any())
     return loo, gcv, jnp.where(beyond, int(Status.NOT_CONVERGED), 0).astype(jnp.int32)
+
+
+def _shrink(alpha: Float[Array, "*alphas"], values: Float[Array, " k"]) -> Float[Array, "*alphas k"]:
+    limit = float(jnp.finfo(values.dtype).eps) ** 2 * values.min()  # stands for alpha = 0, and cancels in every ratio
+    return jnp.maximum(alpha, limit)[..., None] / (values + alpha[..., None])
+
+
+def _spread(alpha: Array, values: Array, projected: Array, squares: Array, across: Array) -> tuple[Array, Array]:
+    """What the directions that are seen add to 1 - h_ii and to the residuals."""
+    shrink = _shrink(alpha, values)
+    return multiply(shrink, squares), multiply(shrink * projected, across)
+
+
+def _differentiate_spread(primals: Any, tangents: Any) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """In alpha alone value and derivative come out of one product, which reads each matrix once for both."""
+    alpha, values, projected, squares, across = primals
+    if not all(isinstance(part, SymbolicZero) for part in tangents[1:]):
+        given = [jnp.zeros(t.shape, t.dtype) if isinstance(t, SymbolicZero) else t for t in tangents]
+        return jax.jvp(_spread, primals, tuple(given))
+    both = jnp.stack(jax.jvp(lambda alpha: _shrink(alpha, values), (alpha,), (jnp.ones_like(alpha),)), -2)
+    found = multiply(both, squares), multiply(both * projected, across)
+    value, slope = ([part[..., i, :] for part in found] for i in range(2))
+    return (value[0], value[1]), (slope[0] * tangents[0][..., None], slope[1] * tangents[0][..., None])
+
+
+_spread_once = jax.custom_jvp(_spread)
+_spread_once.defjvp(_differentiate_spread, symbolic_zeros=True)

@@ -11,7 +11,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad import LinearCriterion, Status, gradient, hessian_vector_product, influence, refit_without, tune
 from jaxreg.hypergrad.prepared import follow_shares
 from jaxreg.linear import lars_path, lasso
-from jaxreg.penalties import L1, L2, MCP, Box, ElasticNet, GroupLasso, Weighted
+from jaxreg.penalties import L1, L2, MCP, SCAD, Box, ElasticNet, GroupLasso, SparseGroupLasso, Weighted
 
 N, P = 16, 6
 _RNG = np.random.default_rng(5)
@@ -70,8 +70,21 @@ def compare(criterion, at, rtol=1e-6):
             {"factors": np.linspace(0.5, 2, P), "sample_weight": ONES},
         ),
         (LinearCriterion(X, Y, penalty=L2(0.1), criterion="loo"), {"alpha": 0.1}),
+        (LinearCriterion(X, Y, penalty=SCAD(0.2), **BEYOND), {"alpha": 0.3, "a": 5.0}),
+        (
+            LinearCriterion(X, Y, "huber", SparseGroupLasso(0.1, 0.5, groups=PAIRS), **BEYOND),
+            {"alpha": 0.1, "l1_ratio": 0.4, "delta": 0.8, "offset": np.linspace(-1, 1, N)},
+        ),
+        (LinearCriterion(X, Y, penalty=Box(-0.5, 1.0, L2(0.1)), **BEYOND), {"alpha": 0.1, "low": -0.4, "high": 0.9}),
+        (
+            LinearCriterion(X, LABELS, "logistic", L2(0.1), **SIGNS),
+            {"alpha": 0.1, "X": X, "sample_weight": ONES},
+        ),
     ],
-    ids=["lasso", "elastic net", "groups", "mcp", "logistic cv", "logistic loo", "ridge"],
+    ids=[
+        *("lasso", "elastic net", "groups", "mcp", "logistic cv", "logistic loo", "ridge"),
+        *("scad", "sparse groups", "box", "logistic"),
+    ],
 )
 def test_derivatives_are_central_differences(criterion, at):
     compare(criterion, at)
@@ -145,6 +158,16 @@ def test_influences_of_a_linear_model_are_exact_and_foretell_refits():
     refits = jax.jit(lambda found: refit_without(criterion, np.arange(N), influence=found))(found)
     assert refits.rank_correlation > 0.9
     assert 0.5 < refits.slope < 2.0
+
+
+def test_influences_on_any_function_need_weights_and_are_its_derivatives():
+    weights = np.linspace(0.5, 1.5, N)
+    found = influence(lambda h: (h["sample_weight"] ** 2).sum(), sample_weight=weights)
+    np.testing.assert_allclose(found.influence, 2 * weights)
+    with pytest.raises(ArgumentError, match="must be given for a function"):
+        influence(lambda h: (h["sample_weight"] ** 2).sum())
+    with pytest.raises(ArgumentError, match="must have one axis"):
+        influence(lambda h: (h["sample_weight"] ** 2).sum(), sample_weight=np.ones((2, 2)))
 
 
 @pytest.mark.parametrize(

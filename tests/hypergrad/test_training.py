@@ -9,7 +9,7 @@ import pytest
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad import Status, Training, gradient, influence, refit_without
 from jaxreg.nets import Augmentation, EarlyStopping
-from jaxreg.penalties import L1, L2
+from jaxreg.penalties import L1, L2, Weighted
 
 _RNG = np.random.default_rng(0)
 DATA = (_RNG.uniform(size=(10, 9)), _RNG.integers(0, 3, 10), _RNG.uniform(size=(8, 9)), _RNG.integers(0, 3, 8))
@@ -38,6 +38,10 @@ CASES = {
         {"penalties": {"hidden_*": L2(0.05), "output/*": L2(0.02)}, "schedule": np.linspace(1.0, 0.5, 8)},
     ),
     "weights": (of(average=True), {"sample_weight": np.ones(10), "initial_scale": 1.1, "schedule": np.ones(2)}),
+    "each weight": (
+        of(l1=0.01),
+        {"penalties": {"hidden_0/weight": Weighted(L2(1.0), np.full((4, 9), 0.05))}, "l1": 0.02, "weight_decay": 0.01},
+    ),
     "own": (
         of(optimizer=lambda learning_rate, decay: optax.sgd(learning_rate, decay), decay=0.5, momentum=None),
         {"decay": 0.4, "input_noise": 0.1, "augmentation": Augmentation(shift=0.5)},
