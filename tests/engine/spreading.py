@@ -1,7 +1,7 @@
 """A study that workers share, with files that they write and files that the driver does; how to kill either.
 
-`python spreading.py STORE COUNT WORKERS`: sweep with so many dask workers, those of a scheduler's address, or of "mpi",
-and die within a tenth of a second after so many tasks came back.
+`python spreading.py STORE COUNT WORKERS`: sweep with so many dask workers, those of a scheduler's address, of "mpi",
+two of "threads" or "spawn", or in "one" process, and die within a tenth of a second after so many tasks came back.
 """
 
 import contextlib
@@ -24,6 +24,8 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 import jaxreg as jr  # noqa: E402
+from jaxreg.engine import distribute, layout, lease  # noqa: E402
+from jaxreg.engine import store as stores  # noqa: E402
 
 SPREADING = Path(__file__)
 DATA = np.linspace(-1, 1, 50, dtype=np.float32)
@@ -88,8 +90,6 @@ def make_executor(kind, workers=2):
 
 def watch_tasks(notice, patch=setattr):
     """Call `notice` with the outcome of each task that came back, after it was taken in."""
-    from jaxreg.engine import distribute
-
     take_in = distribute.Dispatch._take_in
 
     def watched(self, outcome, number):
@@ -112,11 +112,19 @@ def kill_a_worker(monkeypatch, number):
     return came
 
 
+def watch_blocks(notice):
+    """Call `notice` after each block that this process computed and gave to its store."""
+    write = stores.Store.write
+
+    def watched(self, positions, block):
+        write(self, positions, block)
+        notice(block)
+
+    stores.Store.write = watched  # type: ignore[method-assign]
+
+
 def main(store: str, count: int, workers: str) -> None:
     """Sweep, and be killed after `count` tasks."""
-    from jaxreg.engine import distribute, layout, lease
-    from jaxreg.engine import store as stores
-
     layout.uuid.uuid4 = lambda: layout.uuid.UUID(int=16)  # so that bytes can be compared
     lease.LIFE, lease.BEAT = 3.0, 0.5
     stores.FLUSH_SECONDS = 0.0
@@ -127,22 +135,22 @@ def main(store: str, count: int, workers: str) -> None:
         if not left[0]:
             threading.Timer(random.random() / 10, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
-    watch_tasks(kill)
+    (watch_blocks if workers == "one" else watch_tasks)(kill)
     distribute._Pace.learn = lambda self, seconds, tiles: None  # type: ignore[method-assign]
     with contextlib.ExitStack() as stack:
+        executor: Any = None
         if workers == "mpi":
             from mpi4py.futures import MPIPoolExecutor
 
-            sweep(store, executor=stack.enter_context(MPIPoolExecutor()))
-            return
-        import dask.distributed
+            executor = stack.enter_context(MPIPoolExecutor())
+        elif workers in ("threads", "spawn") or workers.isdigit():
+            kind, number = ("dask", int(workers)) if workers.isdigit() else (workers, 2)
+            executor = stack.enter_context(make_executor(kind, number))
+        elif workers != "one":
+            import dask.distributed
 
-        cluster: Any = workers
-        if workers.isdigit():
-            own = dask.distributed.LocalCluster(int(workers), threads_per_worker=1, dashboard_address=None)
-            cluster = stack.enter_context(own)
-        client = stack.enter_context(dask.distributed.Client(cluster))
-        sweep(store, executor=client.get_executor())
+            executor = stack.enter_context(dask.distributed.Client(workers)).get_executor()
+        sweep(store, executor=executor)
         if count:
             time.sleep(60)  # for the kill that comes after the last task
 

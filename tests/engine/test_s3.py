@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import itertools
 import os
 import secrets
 import signal
@@ -129,32 +130,43 @@ def test_a_killed_driver_goes_on_with_more_workers(bucket, tmp_path):
     assert verify(bucket)[0] == 0
 
 
+KILLED = ("one", "threads", "spawn", "dask", "dask, a worker too")
+
+
 @pytest.mark.campaign
 @pytest.mark.parametrize("where", ["a folder", "a bucket"])
 def test_kills_at_random(where, bucket, tmp_path):
-    """Drivers and workers are killed at random; another number of workers, or none, goes on."""
+    """Drivers with workers of every kind, and some of the workers, are killed at random; others, or none, go on."""
     dask = pytest.importorskip("dask.distributed")
     moments = np.random.default_rng(int(os.environ.get("JAXREG_KILLS_SEED", "16")))
     whole = sweep(tmp_path / "s.zarr").load()
     expected = files_of(tmp_path / "s.zarr")
+    programs = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     with (
         dask.LocalCluster(
             2, threads_per_worker=1, dashboard_address=None, preload=["tests.engine.spreading"]
         ) as cluster,  # which sets up JAX: drivers send what they run by value and by name
         dask.Client(cluster) as client,
+        make_executor("threads", 3) as threads,
     ):
+        others = itertools.cycle([None, client.get_executor(), threads])
         for trial in range(int(os.environ.get("JAXREG_KILLS", "10"))):
+            kind = KILLED[trial % len(KILLED)]
             store = str(tmp_path / f"{trial}.zarr") if where == "a folder" else f"{bucket}/{trial}.zarr"
-            command = [sys.executable, str(SPREADING), store, str(moments.integers(1, 12)), cluster.scheduler_address]
-            if trial % 2:  # a worker too, while the driver lives
+            workers = cluster.scheduler_address if "dask" in kind else kind
+            if kind == "dask, a worker too":
                 client.wait_for_workers(2)  # that of the last kill may be starting still
-                worker = list(client.run(os.getpid).values())[trial // 2 % 2]
+                worker = moments.choice(list(client.run(os.getpid).values()))
                 threading.Timer(moments.uniform(4, 12), os.kill, (worker, signal.SIGKILL)).start()
-            killed = subprocess.run(command, capture_output=True, text=True, env=make_environment())
-            assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+            command = [sys.executable, str(SPREADING), store, str(moments.integers(1, 12)), workers]
+            environment = make_environment() | programs
+            with subprocess.Popen(command, env=environment, start_new_session=True) as driver:
+                assert driver.wait() == -signal.SIGKILL, kind
             with xr.open_zarr(find_place(store).to_zarr(), chunks=None) as plain:
                 done = plain.done.values
                 np.testing.assert_array_equal(plain.weight.values[done], whole.weight.values[done])
-            sweep(store, executor=client.get_executor() if trial % 4 < 2 else None)
-            ours = files_of(store) if where == "a folder" else objects_of(store)
-            assert ours == expected
+            sweep(store, executor=next(others))
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(driver.pid, signal.SIGKILL)  # processes of a pool outlive a driver that was killed
+            assert (files_of(store) if where == "a folder" else objects_of(store)) == expected, kind
+            print(f"{where}, {kind}: {done.sum()} of {done.size} runs were there, then all, bytes equal", flush=True)
