@@ -11,7 +11,7 @@ import numpy as np
 from jaxreg.engine.arrays import Piece, StoredArray, file_key
 from jaxreg.engine.manifest import Manifest, list_arrays, list_sizes, read_manifests
 from jaxreg.engine.places import Place
-from jaxreg.engine.sealing import DamageError
+from jaxreg.engine.sealing import DamageError, in_threads
 from jaxreg.errors import StoreError
 
 
@@ -106,12 +106,12 @@ class Catalog:
     def read_whole(self, array: StoredArray) -> np.ndarray:
         """All values of an array that is kept twice."""
         result = np.zeros(array.shape(self.sizes), array.dtype)
-        for index in array.indices(self.sizes):
-            piece = self.read_kept(array, index)
-            starts = [i * chunk for i, chunk in zip(index, array.chunks, strict=True)]
-            place = tuple(slice(a, a + n) for a, n in zip(starts, array.chunks, strict=True))
-            part = result[place]
-            part[...] = piece.values[tuple(map(slice, part.shape))]
+
+        def read(index: tuple[int, ...]) -> None:
+            part = result[tuple(slice(i * n, (i + 1) * n) for i, n in zip(index, array.chunks, strict=True))]
+            part[...] = self.read_kept(array, index).values[tuple(map(slice, part.shape))]
+
+        in_threads(read, array.indices(self.sizes))
         return result
 
 

@@ -64,9 +64,7 @@ def examine(catalog: Catalog) -> Findings:
     for array in (array for array in catalog.arrays.values() if array.kept):
         _examine_kept(catalog, array, found)
     claimed, unread = _read_done(catalog, found)
-    marked, seen = claimed.copy(), np.zeros_like(claimed)
-    for array in catalog.outputs:
-        seen |= _examine_output(catalog, array, claimed, found)
+    marked, seen = claimed.copy(), _examine_outputs(catalog, claimed, found)
     done = catalog.arrays["done"]
     for index in unread:  # what was done there, other outputs tell
         claimed[done.window(index)] |= seen[done.window(index)]
@@ -179,19 +177,19 @@ def _read_done(catalog: Catalog, found: Findings) -> tuple[np.ndarray, dict[tupl
     return claimed, unread
 
 
-def _examine_output(catalog: Catalog, array: StoredArray, claimed: np.ndarray, found: Findings) -> np.ndarray:
-    """Look at the files of an output; return which cells they hold."""
-    indices = list(array.indices(catalog.sizes))
+def _examine_outputs(catalog: Catalog, claimed: np.ndarray, found: Findings) -> np.ndarray:
+    """Look at the files of all outputs; return which cells are in one of them."""
+    files = [(array, index) for array in catalog.outputs for index in array.indices(catalog.sizes)]
     seen = np.zeros_like(claimed)
-    looks = in_threads(functools.partial(_look, catalog, array), indices, threads=_READERS)
-    for index, cells in zip(indices, looks, strict=True):
+    looks = in_threads(functools.partial(_look, catalog), *zip(*files, strict=True), threads=_READERS)
+    for (array, index), cells in zip(files, looks, strict=True):
         window = array.window(index)
-        name = f"{array.name}/{file_key(index)}"
+        name = catalog.file(array, index)
         if isinstance(cells, str):
             found.held[window] = False
             if cells != _MISSING:
                 found.damage.append(Damage(name, cells))
-                found.dropped.append(catalog.file(array, index))
+                found.dropped.append(name)
             elif claimed[window].any() and array.name not in found.folders:
                 found.damage.append(Damage(name, cells))
         else:
@@ -216,9 +214,10 @@ def _look_at_copy(catalog: Catalog, array: StoredArray, copy: tuple[tuple[int, .
 
 
 def _look(catalog: Catalog, array: StoredArray, index: tuple[int, ...]) -> np.ndarray | str:
-    """The cells that a file holds, or what is wrong with it."""
+    """The cells that a file holds, or what is wrong with it; where it is full, as most are, this takes no memory."""
     try:
-        return catalog.check(array, index)
+        cells = catalog.check(array, index)
+        return np.broadcast_to(np.True_, cells.shape) if cells.all() else cells
     except FileNotFoundError:
         return _MISSING
     except DamageError as error:

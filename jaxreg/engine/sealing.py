@@ -49,10 +49,10 @@ def write_files(folder: Path, files: Mapping[str, Data], mark: str = "") -> None
 
 
 def in_threads(function: Callable[..., Result], *columns: Iterable[object], threads: int = _THREADS) -> list[Result]:
-    """`map` in a few threads; in this one where the system has no more."""
+    """`map` in a few threads; in this one where the system has no more, or there is one thing to do."""
     rows = list(zip(*columns, strict=True))
-    if not rows:
-        return []
+    if len(rows) < 2:
+        return list(itertools.starmap(function, rows))
     try:
         with ThreadPoolExecutor(min(threads, len(rows))) as pool:
             return list(pool.map(lambda row: function(*row), rows))
