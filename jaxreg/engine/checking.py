@@ -1,8 +1,11 @@
 """Whether a run is the same alone as among others: in any chunk, order, on any devices, by workers, in a grown store.
 
 Compilers promise no bits across shapes, so that "the same" means up to rounding, and the largest difference is told.
+How far rounding goes in a run is told too, where it is asked for; and in chunks of one shape the bits do tell whether
+a run knows of its neighbours, however chaotic it is.
 """
 
+import dataclasses
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,19 +18,28 @@ import numpy as np
 import xarray as xr
 
 from jaxreg.engine.axes import Axis, Cases, Seeds, Static, Zipped
+from jaxreg.engine.bench import Bench
 from jaxreg.engine.catalog import open_catalog
+from jaxreg.engine.chunks import initial_box
 from jaxreg.engine.entry import sweep
+from jaxreg.engine.execute import Block, Tally
+from jaxreg.engine.grid import Tile
 from jaxreg.engine.layout import find_positions
 from jaxreg.engine.lazy import open_result
 from jaxreg.engine.locating import StoreLike, find_place
 from jaxreg.engine.places import as_store_error
 from jaxreg.engine.reading import read_axes
 from jaxreg.engine.rehearsal import Call
+from jaxreg.engine.reporting import Report
+from jaxreg.engine.rounding import round_otherwise
 from jaxreg.engine.settings import settled
 from jaxreg.engine.shared import read_args
+from jaxreg.engine.tracing import build_programs
 from jaxreg.errors import StoreError, SweepError
 
+COPIES = "beside copies of itself"
 _SEEDS, _OTHERS = 3, 2  # values of an axis that are compared
+_DRAWS = 3  # ways to round that are tried
 _ROUNDING = {"f4": 1e-5, "f8": 1e-12}  # of numbers of order one; found: 2e-13, by least squares on 30 monomials
 
 
@@ -45,23 +57,38 @@ def check_call(call: Call) -> list[Difference]:
 
     A difference is that of one output of one run, over the largest absolute value in it; infinite where one is finite
     and the other is not. Of values that are compiled in, the first ones of all axes are taken together, and the last.
+    The way `COPIES` is another: a run among others against the same among copies of itself, in one program, to the bit.
     """
+    return _find(call, lambda few, lengths: [*_compare(call, few, lengths, _ways), _beside_copies(call, few)])
+
+
+def measure_rounding(call: Call) -> float:
+    """The largest difference of the same runs, alone, to what they are when their sums are rounded otherwise."""
+    return max(one.size for one in _find(call, lambda few, lengths: _compare(call, few, lengths, _round)))
+
+
+def _find(
+    call: Call, compare: Callable[[Mapping[str, Any], Mapping[str, int]], Sequence[Difference]]
+) -> list[Difference]:
+    """The largest differences that `compare` finds, given some values of each axis and how many these are."""
     with settled(call.x64):
         read = read_axes(call.run, call.axes, read_args(call.args))
     compiled = {axis.name for axis in read if len(axis.groups) > 1}
     chosen = {axis.name: _choose(axis) for axis in read}
     found: dict[str, Difference] = {}
     for end in (0, -1)[: max((len(chosen[name]) for name in compiled), default=1)]:
-        for one in _compare(call, chosen | {name: [chosen[name][end]] for name in compiled}):
+        at = chosen | {name: [chosen[name][end]] for name in compiled}
+        few = {name: pick(value, at[name]) for name, value in call.axes.items()}
+        for one in compare(few, {name: len(positions) for name, positions in at.items()}):
             before = found.get(one.way, one._replace(size=-1.0, runs=0))
             found[one.way] = max(before, one, key=lambda d: d.size)._replace(runs=before.runs + one.runs)
     return list(found.values())
 
 
-def _compare(call: Call, chosen: Mapping[str, Sequence[int]]) -> list[Difference]:
-    """The largest differences of the runs at these positions of the axes."""
-    few = {name: pick(value, chosen[name]) for name, value in call.axes.items()}
-    lengths = {name: len(positions) for name, positions in chosen.items()}
+def _compare(
+    call: Call, few: Mapping[str, Any], lengths: Mapping[str, int], ways: Callable[..., Any]
+) -> list[Difference]:
+    """The largest differences of runs at the corners of a few axes, alone, from what the `ways` yield."""
     corners = [dict.fromkeys(lengths, 0), {name: n - 1 for name, n in lengths.items()}]
     one_device = jax.local_devices()[:1]
     alone = [
@@ -69,7 +96,7 @@ def _compare(call: Call, chosen: Mapping[str, Sequence[int]]) -> list[Difference
         for at in corners[: min(2, math.prod(lengths.values()))]
     ]
     found = []
-    for way, result in _ways(call, few, lengths):
+    for way, result in ways(call, few, lengths):
         sizes = [
             (_distance(one[name].values[(0,) * len(at)], result[name].isel(at).values), str(name))
             for one, at in zip(alone, corners, strict=False)
@@ -79,6 +106,36 @@ def _compare(call: Call, chosen: Mapping[str, Sequence[int]]) -> list[Difference
         size, output = max(sizes)
         found.append(Difference(way, output, size, len(alone)))
     return found
+
+
+def _beside_copies(call: Call, few: Mapping[str, Any]) -> Difference:
+    """The first run among others, and among copies of itself in the same program and place; nothing may differ.
+
+    Where the same call, repeated, gives other bits, as some accelerators do, this cannot be told, and counts as none.
+    """
+    blocks: list[Block] = []
+    failures: dict[str, Exception] = {}
+    with settled(call.x64):
+        shared = read_args(call.args)
+        axes = read_axes(call.run, few, shared)
+        (program,) = build_programs(call.run, axes, shared)
+        bench = Bench(shared, jax.local_devices()[:1])
+        box = initial_box(axes, [program], math.prod(len(axis.labels) for axis in axes), bench.machine)
+        copied = [{name: np.repeat(v[:1], len(v), axis=0) for name, v in g.traced.items()} for g in program.groups]
+        groups = tuple(dataclasses.replace(g, traced=t) for g, t in zip(program.groups, copied, strict=True))
+        programs = [program, dataclasses.replace(program, groups=groups)]
+        among = Tile(0, tuple(tuple(group.positions.tolist()) for group in program.groups))
+        tiles = [among, dataclasses.replace(among, program=1), among]
+        keep = lambda positions, block: blocks.append(block)  # noqa: E731
+        with bench.start(programs, keep, Tally(), Report(False), failures) as execution:
+            execution.run(tiles, box)
+    for error in failures.values():
+        raise error
+    first, beside, again = ({n: v[(0,) * len(axes)] for n, v in block.items()} for block in blocks)
+    is_told = all(np.array_equal(first[name], again[name], equal_nan=True) for name in first)
+    sizes = {name: _distance(first[name], beside[name], rounding=0.0) if is_told else 0.0 for name in first}
+    output = max(sizes, key=lambda name: sizes[name])
+    return Difference(COPIES, output, sizes[output], 1)
 
 
 def replay(
@@ -120,7 +177,7 @@ def replay(
         read = read_axes(run, axes, read_args(args))
     if set(point) != {axis.name for axis in read}:
         raise SweepError("point", sorted(point), f"must name {[axis.name for axis in read]}", "Give one label of each")
-    places = {axis.name: _find(axis, point[axis.name]) for axis in read}
+    places = {axis.name: _look_up(axis, point[axis.name]) for axis in read}
     single = {name: pick(value, [places[name]]) for name, value in axes.items()}
     alone = _sweep(Call(run, single, tuple(args), x64), single).isel(dict.fromkeys(places, 0))
     done = xr.open_zarr(place.to_zarr(), chunks=None).done.values
@@ -176,6 +233,13 @@ def _ways(call: Call, few: Mapping[str, Any], lengths: Mapping[str, int]) -> Ite
                 raise
 
 
+def _round(call: Call, few: Mapping[str, Any], lengths: Mapping[str, int]) -> Iterator[tuple[str, xr.Dataset]]:
+    """The runs of a few axes one by one, rounded otherwise."""
+    for draw in range(_DRAWS):
+        other = call._replace(run=round_otherwise(call.run, draw))
+        yield f"rounded as {draw}", _sweep(other, few, chunk_size=1, devices=jax.local_devices()[:1])
+
+
 def _sweep(call: Call, axes: Mapping[str, Any], **options: Any) -> xr.Dataset:
     return sweep(call.run, axes, args=call.args, x64=call.x64, progress=False, **options)
 
@@ -192,7 +256,7 @@ def _has_seeds(value: Any) -> bool:
     )
 
 
-def _find(axis: Axis, label: Any) -> int:
+def _look_up(axis: Axis, label: Any) -> int:
     try:
         wanted = np.asarray(label, axis.labels.dtype)
     except (TypeError, ValueError, OverflowError):  # nothing that such an axis could have
@@ -207,12 +271,12 @@ def _keep(axis: Axis, place: int) -> Axis:
     return Axis(axis.name, axis.kind, axis.labels[place : place + 1], {}, ())
 
 
-def _distance(ours: Any, theirs: Any) -> float:
+def _distance(ours: Any, theirs: Any, rounding: float | None = None) -> float:
     """The largest difference of two outputs of a run, where both have entries, over the largest absolute value.
 
-    One as small as `_ROUNDING` is none: it is that of what was subtracted in the run, as in the gap of a solution.
+    One as small as `rounding` is none: it is that of what was subtracted in the run, as in the gap of a solution.
     """
-    rounding = _ROUNDING.get(np.asarray(ours).dtype.str[1:], 0.0)
+    rounding = _ROUNDING.get(np.asarray(ours).dtype.str[1:], 0.0) if rounding is None else rounding
     ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
     both = tuple(slice(0, min(a, b)) for a, b in zip(ours.shape, theirs.shape, strict=True))
     ours, theirs = ours[both], theirs[both]

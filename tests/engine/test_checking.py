@@ -1,11 +1,12 @@
 """Whether runs are the same alone as among others: those that are pass, those that are not are found."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxreg as jr
-from jaxreg.engine.checking import check_call
+from jaxreg.engine.checking import COPIES, check_call, measure_rounding
 from jaxreg.engine.rehearsal import Call
 from jaxreg.errors import StoreError, SweepError
 from jaxreg.study import checking
@@ -21,23 +22,60 @@ DATA = (np.arange(4, dtype=np.float32),)
 
 def test_runs_that_do_not_know_of_each_other_pass():
     found = check_call(Call(run, AXES, DATA, False))
-    ways = ["chunks of 3", "one chunk on one device", "backwards", "a worker", "extended"]
+    ways = ["chunks of 3", "one chunk on one device", "backwards", "a worker", "extended", COPIES]
     assert [one.way for one in found] == ways
     assert max(one.size for one in found) < 1e-6
-    assert {one.runs for one in found} == {4}  # two of each program
+    assert [one.runs for one in found] == [4, 4, 4, 4, 4, 2]  # two of each program; and one
+
+
+def within(rule):
+    """The identity alone; in a batch what `rule` makes of all members."""
+
+    @jax.custom_batching.custom_vmap
+    def own(x):
+        return x
+
+    @own.def_vmap
+    def together(size, is_batched, x):
+        return rule(x, size), True
+
+    return own
+
+
+def chaos(start, step):
+    """The logistic map, which doubles any difference at each of 60 steps."""
+    mixed = jnp.stack([start, 1 - start]) @ jnp.ones(2) * start  # a sum: 1, but for rounding
+    return {"x": jax.lax.fori_loop(0, 60, lambda i, x: step(4 * x * (1 - x)), mixed)}
 
 
 def test_a_run_that_knows_of_its_neighbours_is_found():
-    @jax.custom_batching.custom_vmap
-    def centred(x):
-        return x
-
-    @centred.def_vmap
-    def together(size, is_batched, x):
-        return x - x.mean(), True
-
+    centred = within(lambda x, size: x - x.mean())
     found = check_call(Call(lambda *, a: {"x": centred(a)}, {"a": [1.0, 2.0, 4.0]}, (), False))
     assert {one.way: one.size > 0.1 for one in found}["one chunk on one device"]  # with both runs; of two, each has one
+    assert measure_rounding(Call(lambda *, a: {"x": a}, {"a": [1.0, 2.0]}, (), False)) == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [
+        (lambda x, size: x, 0),
+        (lambda x, size: x * (1 - 2.4e-7 * (size > 1)), 1),  # a compiler that rounds otherwise in a batch
+        (lambda x, size: x * (1 - 2.4e-7 * x.mean()), 2),  # tiny, and of its neighbours
+    ],
+)
+def test_chaos_is_told_from_what_neighbours_do(rule, verdict, capsys):
+    step = within(rule)
+    call = Call(lambda *, a: chaos(a, step), {"a": [0.3, 0.4]}, (), False)
+    judged = checking.judge(call, 1e-3)
+    assert judged.verdict == checking.VERDICTS[verdict], capsys.readouterr().out
+    assert (judged.size > 0.1) == (verdict > 0)
+
+
+def test_a_difference_that_rounding_does_not_make_is_no_chaos(monkeypatch):
+    far = jr.engine.checking.Difference("chunks of 3", "x", 0.5, 2)
+    monkeypatch.setattr(checking, "check_call", lambda call: [far])
+    call = Call(run, AXES, DATA, False)
+    assert checking.judge(call, 1e-3) == (0.5, "NOT THE SAME")
 
 
 def test_rounding_of_what_cancels_is_no_difference():
@@ -97,6 +135,7 @@ def test_the_command_checks_a_study_of_a_folder(tmp_path, capsys, monkeypatch):
     assert said.strip().endswith("same")
     far = jr.engine.checking.Difference("one chunk", "end", 0.5, 2)
     monkeypatch.setattr(checking, "check_call", lambda call: [far])
+    monkeypatch.setattr(checking, "measure_rounding", lambda call: 0.0)
     assert checking.check_folder([str(folder), "walks"]) == 1
     assert "largest difference 0.5; NOT THE SAME" in capsys.readouterr().out
     (folder / "lax.py").write_text(f"{STUDY.strip()}\n\nTOLERANCE = 0.6\n")  # a study states what it takes for rounding

@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import itertools
 import os
 import secrets
 import signal
@@ -142,22 +141,21 @@ def test_kills_at_random(where, bucket, tmp_path):
     whole = sweep(tmp_path / "s.zarr").load()
     expected = files_of(tmp_path / "s.zarr")
     programs = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    with (
-        dask.LocalCluster(
-            2, threads_per_worker=1, dashboard_address=None, preload=["tests.engine.spreading"]
-        ) as cluster,  # which sets up JAX: drivers send what they run by value and by name
-        dask.Client(cluster) as client,
-        make_executor("threads", 3) as threads,
-    ):
-        others = itertools.cycle([None, client.get_executor(), threads])
-        for trial in range(int(os.environ.get("JAXREG_KILLS", "10"))):
-            kind = KILLED[trial % len(KILLED)]
-            store = str(tmp_path / f"{trial}.zarr") if where == "a folder" else f"{bucket}/{trial}.zarr"
-            workers = cluster.scheduler_address if "dask" in kind else kind
+    for trial in range(int(os.environ.get("JAXREG_KILLS", "10"))):
+        kind = KILLED[trial % len(KILLED)]
+        store = str(tmp_path / f"{trial}.zarr") if where == "a folder" else f"{bucket}/{trial}.zarr"
+        with contextlib.ExitStack() as stack:
+            workers, others = kind, [None, stack.enter_context(make_executor("threads", 3))]
+            if "dask" in kind:
+                options = {"threads_per_worker": 1, "dashboard_address": None, "preload": ["tests.engine.spreading"]}
+                cluster = stack.enter_context(dask.LocalCluster(2, **options))  # the preload sets up JAX
+                client = stack.enter_context(dask.Client(cluster))
+                workers, others = cluster.scheduler_address, [*others, client.get_executor()]
             if kind == "dask, a worker too":
-                client.wait_for_workers(2)  # that of the last kill may be starting still
                 worker = moments.choice(list(client.run(os.getpid).values()))
-                threading.Timer(moments.uniform(4, 12), os.kill, (worker, signal.SIGKILL)).start()
+                killing = threading.Timer(moments.uniform(4, 12), os.kill, (worker, signal.SIGKILL))
+                stack.callback(killing.cancel)
+                killing.start()
             command = [sys.executable, str(SPREADING), store, str(moments.integers(1, 12)), workers]
             environment = make_environment() | programs
             with subprocess.Popen(command, env=environment, start_new_session=True) as driver:
@@ -165,8 +163,8 @@ def test_kills_at_random(where, bucket, tmp_path):
             with xr.open_zarr(find_place(store).to_zarr(), chunks=None) as plain:
                 done = plain.done.values
                 np.testing.assert_array_equal(plain.weight.values[done], whole.weight.values[done])
-            sweep(store, executor=next(others))
+            sweep(store, executor=others[trial // len(KILLED) % len(others)])
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(driver.pid, signal.SIGKILL)  # processes of a pool outlive a driver that was killed
-            assert (files_of(store) if where == "a folder" else objects_of(store)) == expected, kind
-            print(f"{where}, {kind}: {done.sum()} of {done.size} runs were there, then all, bytes equal", flush=True)
+        assert (files_of(store) if where == "a folder" else objects_of(store)) == expected, kind
+        print(f"{where}, {kind}: {done.sum()} of {done.size} runs were there, then all, bytes equal", flush=True)
