@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numcodecs
 import numpy as np
 
+from jaxreg.engine.grid import Region, tighten
 from jaxreg.engine.outputs import padding_value
 from jaxreg.engine.sealing import Data, seal, unseal
 
@@ -131,6 +132,10 @@ class StoredArray:
         for combination in itertools.product(*places):
             numbers, inside, of_block = zip(*combination, strict=True)
             yield Part(numbers, inside, of_block)
+
+    def split_region(self, region: Region, sizes: Mapping[str, int]) -> Iterator["Part"]:
+        """The same of all entries of the cells of a region, where dimensions have these sizes."""
+        yield from self.split([*map(tighten, region), *map(range, self.shape(sizes)[self.cells :])])
 
     def _unseal(
         self, data: bytes, store: str, index: Sequence[int], labels: Mapping[str, np.ndarray], is_whole: bool = True

@@ -1,19 +1,18 @@
 """Where the runs of this process are computed: its devices, with the shared data on them."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 
 from jaxreg.engine.chunks import footprint
 from jaxreg.engine.devices import describe_machine, local_devices
-from jaxreg.engine.execute import Block, Execution, Tally, make_mesh
+from jaxreg.engine.execute import Execution, Work, make_mesh
 from jaxreg.engine.forecast import Trial, try_program
-from jaxreg.engine.grid import Box, Region
+from jaxreg.engine.grid import Box
 from jaxreg.engine.program import compile_chunk, replicate
 from jaxreg.engine.provenance import describe_host
-from jaxreg.engine.reporting import Report
 from jaxreg.engine.store import Store
 from jaxreg.engine.tracing import Program
 
@@ -41,16 +40,12 @@ class Bench:
     @contextlib.contextmanager
     def start(
         self,
-        programs: Sequence[Program | None],
-        keep: Callable[[Region, Block], None],
-        tally: Tally,
-        report: Report,
-        failures: dict[str, Exception],
+        work: Work,
         store: Store | None = None,
         arrays: Mapping[str, str] | None = None,
     ) -> Iterator[Execution]:
         """What runs tiles here; `store`, and the names of its arrays by those of outputs, do not matter here."""
-        yield Execution(programs, self.args, self.mesh, keep, tally, report, failures)
+        yield Execution(work, self.args, self.mesh)
 
     def describe_all(self) -> dict[str, Any]:
         """What provenance adds at the end: nothing."""

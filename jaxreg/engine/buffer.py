@@ -7,7 +7,7 @@ import numpy as np
 from jaxreg.engine.arrays import Part, Piece, StoredArray, file_key, outer
 from jaxreg.engine.catalog import Catalog
 from jaxreg.engine.execute import Block
-from jaxreg.engine.grid import Region, tighten
+from jaxreg.engine.grid import Region
 from jaxreg.engine.integrity import pack_done
 from jaxreg.engine.memory import region_index
 from jaxreg.engine.places import Place, Sign
@@ -32,12 +32,11 @@ class Pieces:
         for name, values in block.items():
             array = self.catalog.arrays[name]
             shape = array.shape(self.catalog.sizes)[array.cells :]
-            parts = [*map(tighten, positions), *map(range, shape)]
             if values.shape[array.cells :] != shape:
                 padded = np.full((*values.shape[: array.cells], *shape), array.blank().values.flat[0], array.dtype)
                 padded[tuple(map(slice, values.shape))] = values
                 values = padded
-            for part in array.split(parts):
+            for part in array.split_region(positions, self.catalog.sizes):
                 self._fill_file(array, part, values[outer(part.of_block, values.shape)])
 
     def take(self) -> "Packed":
@@ -104,7 +103,7 @@ class Buffer(Pieces):
         """Take in the outputs of the cells at `positions`, which with them are there, the others being written."""
         self.fill(positions, block)
         done = self.catalog.arrays["done"]
-        self._marked.update(part.file for part in done.split([*map(tighten, positions)]))
+        self._marked.update(part.file for part in done.split_region(positions, self.catalog.sizes))
         self.held[region_index(positions, ())] = True
 
     def take_batch(self) -> "Batch | None":

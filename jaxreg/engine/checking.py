@@ -22,7 +22,7 @@ from jaxreg.engine.bench import Bench
 from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.chunks import initial_box
 from jaxreg.engine.entry import sweep
-from jaxreg.engine.execute import Block, Tally
+from jaxreg.engine.execute import Block, Tally, Work
 from jaxreg.engine.grid import Tile
 from jaxreg.engine.layout import find_positions
 from jaxreg.engine.lazy import open_result
@@ -127,7 +127,7 @@ def _beside_copies(call: Call, few: Mapping[str, Any]) -> Difference:
         among = Tile(0, tuple(tuple(group.positions.tolist()) for group in program.groups))
         tiles = [among, dataclasses.replace(among, program=1), among]
         keep = lambda positions, block: blocks.append(block)  # noqa: E731
-        with bench.start(programs, keep, Tally(), Report(False), failures) as execution:
+        with bench.start(Work(programs, keep, Tally(), Report(False), failures)) as execution:
             execution.run(tiles, box)
     for error in failures.values():
         raise error

@@ -11,12 +11,11 @@ from typing import Any
 
 from jaxreg.engine import worker
 from jaxreg.engine.axes import Axis, Group
-from jaxreg.engine.execute import Block, Tally
+from jaxreg.engine.execute import Work
 from jaxreg.engine.forecast import Trial
 from jaxreg.engine.grid import Box, Region, Tile, Waiting
 from jaxreg.engine.places import PAYLOAD, as_store_error
 from jaxreg.engine.provenance import describe_function
-from jaxreg.engine.reporting import Report
 from jaxreg.engine.sealing import digest
 from jaxreg.engine.settings import describe_precision, read_settings
 from jaxreg.engine.store import Loan, Store
@@ -84,11 +83,7 @@ class Team:
     @contextlib.contextmanager
     def start(
         self,
-        programs: Sequence[Program | None],
-        keep: Callable[[Region, Block], None],
-        tally: Tally,
-        report: Report,
-        failures: dict[str, Exception],
+        work: Work,
         store: Store | None = None,
         arrays: Mapping[str, str] | None = None,
     ) -> Iterator["Dispatch"]:
@@ -96,7 +91,7 @@ class Team:
 
         A large study lies in the store meanwhile.
         """
-        dispatch = Dispatch(self, programs, keep, tally, report, failures, store, dict(arrays or {}))
+        dispatch = Dispatch(work, self, store, dict(arrays or {}))
         if store is None:
             yield dispatch
             return
@@ -137,17 +132,13 @@ class Team:
 
 @dataclasses.dataclass
 class Dispatch:
-    """Runs tiles on the workers of a team and hands what they return to `keep`; else as `execute.Execution`.
+    """Runs tiles on the workers of a team; else as `execute.Execution`.
 
     Workers write the files of a store that no two tiles share; the rest comes back, and `keep` marks cells as done.
     """
 
+    work: Work
     team: Team
-    programs: Sequence[Program | None]
-    keep: Callable[[Region, Block], None]
-    tally: Tally
-    report: Report
-    failures: dict[str, Exception]
     store: Store | None = None
     arrays: dict[str, str] = dataclasses.field(default_factory=dict)
     heed: Callable[[], None] = lambda: None
@@ -204,24 +195,24 @@ class Dispatch:
         finally:
             for future in sent:
                 future.cancel()
-            self.tally.running += time.perf_counter() - began
+            self.work.tally.running += time.perf_counter() - began
         return box
 
     def _take(self, waiting: Waiting, pace: "_Pace", left: int) -> list[Tile]:
         """The next tiles of one program, of `left` ones, for one task."""
         number = waiting.first.program
         share = max(1, left // (SENT_EACH * max(1, len(self.team.hosts))))
-        most = 1 if self.programs[number] is None else min(pace.tiles, share)
+        most = 1 if self.work.programs[number] is None else min(pace.tiles, share)
         chosen = [waiting.pop()]
         while waiting and len(chosen) < most and waiting.first.program == number:
             chosen.append(waiting.pop())
         return chosen
 
     def _is_broken(self, number: int) -> bool:
-        return self.programs[number] is None or number in self.broken
+        return self.work.programs[number] is None or number in self.broken
 
     def _describe_job(self, tiles: Sequence[Tile], box: Box, is_fixed: bool, loan: Loan | None) -> worker.Job:
-        program = self.programs[tiles[0].program]
+        program = self.work.programs[tiles[0].program]
         assert program is not None
         regions = [tile.positions for tile in tiles]
         part = cut_part(tiles[0].program, program, regions)
@@ -241,12 +232,12 @@ class Dispatch:
         if outcome.is_broken:
             self.broken.add(number)
         for label, error in outcome.failures.items():
-            self.failures.setdefault(label, error)
+            self.work.failures.setdefault(label, error)
         for positions, block in outcome.blocks:
-            self.keep(positions, block)
+            self.work.keep(positions, block)
         self.seconds = outcome.seconds
-        self.tally.merge(outcome.tally)
-        self.report.advance(outcome.tally.runs, self.tally.diverged)
+        self.work.tally.merge(outcome.tally)
+        self.work.report.advance(outcome.tally.runs, self.work.tally.diverged)
 
 
 class _Pace:

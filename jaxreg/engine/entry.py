@@ -18,7 +18,7 @@ from jaxreg.engine.bench import Bench
 from jaxreg.engine.chunks import initial_box, read_chunk_size
 from jaxreg.engine.devices import describe_idle
 from jaxreg.engine.distribute import Team
-from jaxreg.engine.execute import Block, Tally
+from jaxreg.engine.execute import Block, Tally, Work
 from jaxreg.engine.fingerprint import list_generators
 from jaxreg.engine.fitting import fit_box, warn_of_emulation
 from jaxreg.engine.forecast import Plan, forecast
@@ -255,17 +255,17 @@ def _prepare(
 
 def _sweep_memory(study: _Study, environment: dict[str, Any], tally: Tally, report: Report) -> xr.Dataset:
     sink = MemorySink([len(axis.labels) for axis in study.axes], study.outputs)
-    starting = study.bench.start(study.programs, sink.write, tally, report, dict(study.failures))
-    with report.counting(sink.done.size), starting as execution, answer_signals(str) as heed:
+    work = Work(study.programs, sink.write, tally, report, dict(study.failures))
+    with report.counting(sink.done.size), study.bench.start(work) as execution, answer_signals(str) as heed:
         execution.heed = heed
         box = complete(execution, sink, study.axes, study.box, study.is_fixed)
     described = [{"name": axis.name, "kind": axis.kind, "identity": axis.identity} for axis in study.axes]
     manifest = {"settings": _settings(study), "axes": described, "chunk": list(box.lengths)}
     dataset = _dataset(study, sink, json.dumps(manifest | {"history": [environment | study.bench.describe_all()]}))
-    if execution.failures:
-        error = _summarize(execution.failures, "The other runs are in the error's `partial`")
+    if work.failures:
+        error = _summarize(work.failures, "The other runs are in the error's `partial`")
         error.partial = dataset.assign(done=(tuple(axis.name for axis in study.axes), sink.done))
-        raise error from next(iter(execution.failures.values()))
+        raise error from next(iter(work.failures.values()))
     return dataset
 
 
@@ -301,8 +301,8 @@ def _sweep_store(study: _Study, place: Place, environment: dict[str, Any], tally
         tally.found = math.prod(len(axis.labels) for axis in study.axes) - missing
         failures = dict(study.failures)
         if missing:
-            starting = study.bench.start(placed, keep, tally, report, failures, store, names)
-            with report.counting(missing), starting as execution:
+            work = Work(placed, keep, tally, report, failures)
+            with report.counting(missing), study.bench.start(work, store, names) as execution:
                 complete(execution, store, store.axes, study.box, study.is_fixed)
         dataset = _named(study, store.read(study.axes), names)
     if not report.is_on:  # only now: where warnings are errors, all is stored

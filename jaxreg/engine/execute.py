@@ -66,22 +66,32 @@ def make_mesh(devices: Sequence[jax.Device]) -> Mesh:
     return jax.make_mesh((len(devices),), (MEMBERS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
 
 
-@dataclasses.dataclass
-class Execution:
-    """Runs tiles of programs, compiled when they are first met, and hands what they return to `keep`.
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What is to be computed, and who hears of it.
 
-    `failures` holds the errors of single programs by their labels: what they concern is left out, the rest goes on.
-    `heed` raises what a signal raised before. `broken` numbers the programs that cannot run. `seconds` is how long the
-    last call took.
+    What the tiles of `programs` return goes to `keep`. `failures` takes in the errors of single programs by their
+    labels: what they concern is left out, the rest goes on.
     """
 
     programs: Sequence[Program | None]
-    args: Any
-    mesh: Mesh
     keep: Callable[[Region, Block], None]
     tally: Tally
     report: Report
     failures: dict[str, Exception]
+
+
+@dataclasses.dataclass
+class Execution:
+    """Runs tiles of programs, compiled when they are first met.
+
+    `heed` raises what a signal raised before. `broken` numbers the programs that cannot run. `seconds` is how long the
+    last call took.
+    """
+
+    work: Work
+    args: Any
+    mesh: Mesh
     heed: Callable[[], None] = lambda: None
     seconds: float = 0.0
     broken: set[int] = dataclasses.field(default_factory=set)
@@ -105,14 +115,14 @@ class Execution:
         after a while; where a program needs too much by its own analysis, `change_box` hears of the smaller shape. So
         it does, unless the shape `is_fixed`, where runs of unknown length last too long.
         """
-        with calling_host([program.member for program in self.programs if program is not None]):
+        with calling_host([program.member for program in self.work.programs if program is not None]):
             return self._run(tiles, box, change_box, is_fixed)
 
     def _run(self, tiles: Iterable[Tile], box: Box, change_box: Callable[[Box], None], is_fixed: bool) -> Box:
         waiting = Waiting(tiles)
         started: collections.deque[_Call] = collections.deque()
         halving = _Halving(box)
-        began, compiling = time.perf_counter(), self.tally.compiling
+        began, compiling = time.perf_counter(), self.work.tally.compiling
         one_at_a_time = False
         while waiting or started:
             self.heed()
@@ -144,13 +154,13 @@ class Execution:
                     self._give_up(
                         waiting.first.program, _needs_more_memory(self._label(waiting.first.program), shortage)
                     )
-        self.tally.running += time.perf_counter() - began - (self.tally.compiling - compiling)
+        self.work.tally.running += time.perf_counter() - began - (self.work.tally.compiling - compiling)
         return halving.box
 
     def _start_next(self, waiting: Waiting, started: "collections.deque[_Call]", halving: "_Halving") -> None:
         waiting.put_back(list(cut_tile(waiting.pop(), halving.box)))
         tile = waiting.first
-        program = self.programs[tile.program]
+        program = self.work.programs[tile.program]
         if program is None or tile.program in self.broken:
             waiting.pop()
             return
@@ -174,16 +184,16 @@ class Execution:
             self.seconds = time.perf_counter() - call.began
         except Exception as error:
             _raise_shortage(error)
-            self.failures.setdefault(self._label(call.tile.program), error)  # other chunks of it may still do
+            self.work.failures.setdefault(self._label(call.tile.program), error)  # other chunks of it may still do
             started.popleft()
             return
         try:
-            self.keep(call.tile.positions, block)
+            self.work.keep(call.tile.positions, block)
         except MemoryError as error:
             _raise_shortage(error)
         started.popleft()
-        self.tally.add(call.tile.cells, int(block["diverged"].sum()))
-        self.report.advance(call.tile.cells, self.tally.diverged)
+        self.work.tally.add(call.tile.cells, int(block["diverged"].sum()))
+        self.work.report.advance(call.tile.cells, self.work.tally.diverged)
 
     def _wait(self, call: "_Call") -> None:
         """Until the call is computed, in naps: a signal is heard between two steps of Python only."""
@@ -195,8 +205,8 @@ class Execution:
         if (number, box) not in self._compiled:
             began = time.perf_counter()
             compiled = compile_chunk(program, self.args, box, self.mesh)
-            self.tally.compiling += time.perf_counter() - began
-            self.tally.programs += 1
+            self.work.tally.compiling += time.perf_counter() - began
+            self.work.tally.programs += 1
             estimate = program.cost.peak_bytes * box.members / self.mesh.size
             is_near = estimate > memory_budget(self.mesh.devices.flat[0]) / SURELY_FITS
             if is_near and box.halved() is not None and not fits(compiled, self.mesh):
@@ -206,14 +216,14 @@ class Execution:
 
     def _give_up(self, number: int, error: Exception) -> None:
         self.broken.add(number)
-        self.failures.setdefault(self._label(number), error)
+        self.work.failures.setdefault(self._label(number), error)
 
     def _is_open(self, tile: Tile) -> bool:
-        program = self.programs[tile.program]
+        program = self.work.programs[tile.program]
         return program is not None and program.cost.is_open
 
     def _label(self, number: int) -> str:
-        program = self.programs[number]
+        program = self.work.programs[number]
         return program.label if program is not None else "the run"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxreg.engine.axes import Axis
 from jaxreg.engine.chunks import first_box, is_brief, next_box
+from jaxreg.engine.execute import Work
 from jaxreg.engine.grid import Assignment, Box, Region, Rest, Tile, cut_tile, restrict, subtract
 from jaxreg.engine.tracing import Program
 
@@ -37,7 +38,7 @@ class Sink(Protocol):
 class Runner(Protocol):
     """What runs tiles: `execute.Execution` here, `distribute.Dispatch` elsewhere."""
 
-    programs: Sequence[Program | None]
+    work: Work
     broken: set[int]
     seconds: float
 
@@ -61,13 +62,13 @@ def complete(execution: Runner, sink: Sink, axes: Sequence[Axis], box: Box, is_f
     for number in range(len(sink.assignments)):
         _run_assigned(execution, sink, axes, number, is_fixed)
     rest = sink.unassigned(whole)
-    brief = [p is None or is_brief(p, box, execution.devices) for p in execution.programs]
+    brief = [p is None or is_brief(p, box, execution.devices) for p in execution.work.programs]
     if is_fixed or all(brief):
         last = sink.assignments[-1].box if sink.assignments else box
         if 2 * last.members >= box.members:
             box = last  # no second program for a chunk of about the same size
         return _assign_and_run(execution, sink, axes, rest, box, is_fixed)
-    for number, program in enumerate(execution.programs):
+    for number, program in enumerate(execution.work.programs):
         if program is not None:
             pieces = [piece for part in rest for piece in restrict(part, program.groups)]
             box = _run_growing(execution, sink, axes, program, Tile(number, ()), pieces, box)

@@ -16,7 +16,7 @@ from jaxreg.engine.axes import Axis
 from jaxreg.engine.buffer import Batch, Buffer, FileName
 from jaxreg.engine.catalog import Catalog, open_catalog
 from jaxreg.engine.execute import PAUSES, Block
-from jaxreg.engine.grid import Assignment, Box, Region, Tile, tighten, unassigned
+from jaxreg.engine.grid import Assignment, Box, Region, Tile, unassigned
 from jaxreg.engine.identity import Identity, check_same
 from jaxreg.engine.integrity import examine, repair
 from jaxreg.engine.layout import check_axes, create_store, extend_store, find_positions, place_axes
@@ -46,9 +46,8 @@ class Loan:
         """The files of `tiles` that hold cells already, and must be read before they are written."""
         begun = set()
         for array in self.arrays:
-            trailing = list(map(range, array.shape(self.catalog.sizes)[array.cells :]))
             for tile in tiles:
-                files = (part.file for part in array.split([*map(tighten, tile.positions), *trailing]))
+                files = (part.file for part in array.split_region(tile.positions, self.catalog.sizes))
                 begun |= {(array.name, file) for file in files if self.held[array.window(file)].any()}
         return frozenset(begun)
 

@@ -22,7 +22,7 @@ from jaxreg.engine.bench import Bench
 from jaxreg.engine.buffer import FileName, Pieces
 from jaxreg.engine.catalog import Catalog, open_catalog
 from jaxreg.engine.devices import Machine
-from jaxreg.engine.execute import Block, Execution, Tally
+from jaxreg.engine.execute import Block, Execution, Tally, Work
 from jaxreg.engine.forecast import Trial
 from jaxreg.engine.grid import Box, Region, Tile
 from jaxreg.engine.member import Statics
@@ -35,7 +35,7 @@ from jaxreg.errors import JaxregError, StoreError, SweepError
 
 _MOST_OPEN = 2  # sweeps whose data a worker keeps
 _one_at_a_time = threading.Lock()  # of a worker's threads: its devices have one memory
-_open: "collections.OrderedDict[str, _Work]" = collections.OrderedDict()
+_open: "collections.OrderedDict[str, _OpenStudy]" = collections.OrderedDict()
 Given = ParamSpec("Given")
 Told = TypeVar("Told")
 
@@ -157,7 +157,7 @@ def describe_worker(order: Order, run: bytes) -> tuple[Machine, dict[str, Any]]:
 
 
 def _task(
-    function: Callable[Concatenate["_Work", Given], Told],
+    function: Callable[Concatenate["_OpenStudy", Given], Told],
 ) -> Callable[Concatenate[Order, Given], Told | None]:
     """A function of an open sweep as a task; its result is None where this worker has not been sent the study yet."""
 
@@ -171,33 +171,32 @@ def _task(
 
 
 @_task
-def weigh(work: "_Work", part: Part, box: Box) -> int:
+def weigh(work: "_OpenStudy", part: Part, box: Box) -> int:
     """Bytes that a call of a program needs."""
     return work.bench.weigh(work.find(part), box)
 
 
 @_task
-def attempt(work: "_Work", part: Part, box: Box) -> Trial:
+def attempt(work: "_OpenStudy", part: Part, box: Box) -> Trial:
     """A program compiled and called."""
     return work.bench.attempt(work.find(part), box)
 
 
 @_task
-def compute(work: "_Work", job: Job) -> Outcome:
+def compute(work: "_OpenStudy", job: Job) -> Outcome:
     """The runs of a job. When this returns, the files that it owns are written, and on disk."""
     return work.compute(job)
 
 
-class _Work:
+class _OpenStudy:
     """A sweep that is open in this process: its study, devices, programs and store."""
 
     def __init__(self, study: Study, catalog: Catalog | None, token: str) -> None:
         self.study, self.bench = study, Bench(study.args)
         self.catalog, self._token = catalog, token
         self.programs: list[Program | None] = [None] * len(study.programs)
-        self._execution = Execution(
-            self.programs, self.bench.args, self.bench.mesh, lambda positions, block: None, Tally(), Report(False), {}
-        )
+        idle = Work(self.programs, lambda positions, block: None, Tally(), Report(False), {})
+        self._execution = Execution(idle, self.bench.args, self.bench.mesh)  # keeps what it compiled
 
     def find(self, part: Part) -> Program:
         """A program, traced when it is first asked for, with the positions and values of `part`."""
@@ -232,15 +231,15 @@ class _Work:
             blocks.append((positions, {name: block[name] for name in block.keys() - job.owned.keys()}))
 
         execution = self._execution
-        execution.keep, execution.tally, execution.failures = keep, Tally(), {}
+        work = execution.work = Work(self.programs, keep, Tally(), Report(False), {})
         tiles = [Tile(job.part.number, positions) for positions in job.tiles]
         execution.run(tiles, job.box, boxes.append, job.is_fixed)
         if pieces is not None:
             self._write(pieces, seen)
-        failures = {label: _as_portable(error) for label, error in execution.failures.items()}
+        failures = {label: _as_portable(error) for label, error in work.failures.items()}
         is_broken = job.part.number in execution.broken
         host = self.bench.describe()
-        return Outcome(blocks, execution.tally, boxes, failures, is_broken, execution.seconds, name_worker(), host)
+        return Outcome(blocks, work.tally, boxes, failures, is_broken, execution.seconds, name_worker(), host)
 
     def _write(self, pieces: Pieces, seen: dict[str, Sign]) -> None:
         """Write the files of a job, as long as its sweep is the one that writes the store.
@@ -294,7 +293,7 @@ def _check(what: str, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
             )
 
 
-def _find(order: Order) -> "_Work | None":
+def _find(order: Order) -> "_OpenStudy | None":
     work = _open.pop(order.token, None)
     if work is None:
         payload = order.payload
@@ -305,7 +304,7 @@ def _find(order: Order) -> "_Work | None":
         if payload is None:
             return None
         study = _load(payload, order.digest)
-        work = _Work(study, None if place is None else _open_store(place, store_id), token)
+        work = _OpenStudy(study, None if place is None else _open_store(place, store_id), token)
     _open[order.token] = work
     while len(_open) > _MOST_OPEN:
         _open.popitem(last=False)

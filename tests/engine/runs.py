@@ -28,6 +28,19 @@ def counted_compilations() -> Iterator[list[int]]:
     result.append(_compilations - before)
 
 
+def read_summary(capsys):
+    """The last line that a sweep said."""
+    return capsys.readouterr().err.strip().splitlines()[-1].rpartition("\r")[2].strip()
+
+
+def count_computed(capsys):
+    """How many runs the last sweep computed, by its summary."""
+    line = read_summary(capsys)
+    if line.endswith(" runs found in the store, none left to compute"):
+        return 0
+    return int(line.split(" runs, ")[0].split("; ")[-1].replace(",", ""))
+
+
 def descend(points, *, seed, learning_rate, batch_size=4):
     """SGD on the mean of squares of drawn points: a scan, random draws, a static size."""
 

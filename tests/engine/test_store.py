@@ -27,7 +27,7 @@ from jaxreg.engine.places import NOTE
 from jaxreg.engine.signals import answer_signals
 from jaxreg.errors import StoreError
 from tests.engine import killed_sweep
-from tests.engine.runs import counted_compilations, descend
+from tests.engine.runs import count_computed, counted_compilations, descend
 from tests.marks import slow
 
 POINTS = np.linspace(-1, 1, 50, dtype=np.float32)
@@ -38,14 +38,6 @@ KILLED = Path(__file__).with_name("killed_sweep.py")
 def sweep(store, axes=AXES, run=descend, args=(POINTS,), **options):
     options = {"dims": {"weight": ("step",)}, "chunk_size": "auto", "progress": False} | options
     return jr.sweep(run, axes, args=args, store=store, **options)
-
-
-def runs_of(capsys):
-    """How many runs the last sweep computed, by its own summary."""
-    line = capsys.readouterr().err.strip().splitlines()[-1]
-    if line.endswith(" runs found in the store, none left to compute"):
-        return 0
-    return int(line.split(" runs, ")[0].split("; ")[-1].replace(",", ""))
 
 
 def contents(path):
@@ -72,7 +64,7 @@ def test_the_same_sweep_again_computes_nothing(tmp_path, capsys):
     with counted_compilations() as compilations:
         again = sweep(tmp_path / "s.zarr", progress=True)
     assert compilations == [0]
-    assert runs_of(capsys) == 0
+    assert count_computed(capsys) == 0
     xr.testing.assert_equal(first, again)
     assert contents(tmp_path / "s.zarr") == before
 
@@ -87,18 +79,18 @@ def test_more_seeds_and_more_values_compute_only_the_new_cells(tmp_path, capsys)
     with counted_compilations() as compilations:
         result = sweep(path, grown, run=local, progress=True, chunk_size=8)
     assert compilations == [0]
-    assert runs_of(capsys) == 17 * 3 - 10 * 2
+    assert count_computed(capsys) == 17 * 3 - 10 * 2
     assert result.learning_rate.values.tolist() == [0.5, 0.9, 0.1]  # as asked for, not as stored
     np.testing.assert_array_equal(result.weight.sel(seed=range(10), learning_rate=[0.1, 0.5]), first.weight)
     expected = sweep(None, grown)
     np.testing.assert_allclose(result.weight, expected.weight, rtol=1e-6, atol=1e-7)
 
     fewer = sweep(path, {"seed": jr.seeds(2, start=5), "learning_rate": [0.9]}, run=local, progress=True)
-    assert runs_of(capsys) == 0
+    assert count_computed(capsys) == 0
     np.testing.assert_array_equal(fewer.weight, result.weight.sel(seed=[5, 6], learning_rate=[0.9]))
 
     elsewhere = sweep(path, {"seed": jr.seeds(3, start=50), "learning_rate": [0.1]}, run=local, progress=True)
-    assert runs_of(capsys) == 3
+    assert count_computed(capsys) == 3
     assert np.isfinite(elsewhere.weight).all()
     with xr.open_zarr(path, chunks=None) as plain:  # cells that nobody asked for are absent, and say so
         done = plain.done.sel(seed=50, learning_rate=0.9)
@@ -117,9 +109,9 @@ def test_static_values_and_cases_can_be_added(tmp_path, capsys):
     many = {"base": {}, "new": {"l2": 0.5}, "other": {"mode": "other"}}
     options = {"run": run, "args": (), "dims": {"x": (jr.ragged("step"),)}, "progress": True}
     sweep(tmp_path / "s.zarr", axes([3], few), **options)
-    assert runs_of(capsys) == 6
+    assert count_computed(capsys) == 6
     result = sweep(tmp_path / "s.zarr", axes([2, 3, 6], many), **options)
-    assert runs_of(capsys) == 27 - 6
+    assert count_computed(capsys) == 27 - 6
     expected = sweep(None, axes([2, 3, 6], many), **options)
     xr.testing.assert_allclose(result.load(), expected)
     assert result.step_valid.sum("step").values[:, 0].tolist() == [6, 4, 2]

@@ -19,7 +19,7 @@ import pytest
 import jaxreg as jr
 from jaxreg.engine import devices, reporting
 from jaxreg.engine.axes import Seeds
-from tests.engine.runs import counted_compilations, descend, draw
+from tests.engine.runs import counted_compilations, descend, draw, read_summary
 
 POINTS = np.linspace(-1, 1, 50, dtype=np.float32)
 RATES = [0.1, 0.5, 0.9]
@@ -289,7 +289,7 @@ def test_provenance_is_one_json_string():
 def test_summary_line_counts_runs_divergence_and_idle_cores(capsys, monkeypatch):
     monkeypatch.setattr(devices, "count_cores", lambda: 3)
     jr.sweep(lambda *, a: {"x": 1 / a}, {"a": [0.0, 1.0, 2.0]})
-    line = capsys.readouterr().err.strip().splitlines()[-1]
+    line = read_summary(capsys)
     assert "3 runs, 1 diverged" in line
     assert "s compiling 1 program" in line
     assert "runs/s; on 2 of 3 cores: jr.use_all_cores()" in line
@@ -302,8 +302,8 @@ def test_a_store_that_has_all_says_so_and_no_more(tmp_path, capsys):
         jr.sweep(
             lambda *, a: {"x": 1 / a}, {"a": [0.0, 1.0]}, store=tmp_path / "s.zarr", devices=jax.local_devices()[:1]
         )
-    line = capsys.readouterr().err.strip().splitlines()[-1].rpartition("\r")[2]
-    assert line.strip().startswith("2 runs found in the store, none left to compute")
+    line = read_summary(capsys)
+    assert line.startswith("2 runs found in the store, none left to compute")
     assert "diverged" not in line
 
 
