@@ -60,21 +60,23 @@ def in_threads(function: Callable[..., Result], *columns: Iterable[object], thre
         return list(itertools.starmap(function, rows))
 
 
-def in_background(function: Callable[..., Result], *args: object) -> "Future[Result]":
-    """A call in a thread of its own; in this one where the system has no more."""
-    future: Future[Result] = Future()
+def in_background(future: "Future[Result]", function: Callable[..., Result], *args: object) -> None:
+    """A call in a thread of its own, or in this one where the system has no more, unless `future` is cancelled first.
+
+    The future is the caller's, which knows of it before the thread begins: an interrupt may come in between.
+    """
 
     def call() -> None:
-        try:
-            future.set_result(function(*args))
-        except BaseException as error:
-            future.set_exception(error)
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(function(*args))
+            except BaseException as error:
+                future.set_exception(error)
 
     try:
         threading.Thread(target=call).start()
     except RuntimeError:
         call()
-    return future
 
 
 def read_plain(file: Path, most: int | None = LARGEST) -> bytes:

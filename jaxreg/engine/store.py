@@ -74,6 +74,7 @@ class Store:
         self._writing: Future[None] | None = None
         self._trouble: BaseException | None = None
         self._heed: Callable[[], None] = lambda: None
+        self._has_ended = False
 
     @functools.cached_property
     def _assigned(self) -> list[Assignment]:
@@ -119,13 +120,14 @@ class Store:
         """Begin to write what came in, while the next chunk is computed."""
         if self._trouble is None:
             self._batch = self._buffer.take_batch()
-            self._writing = in_background(self._batch.write, self._guard) if self._batch else None
+            if self._batch:
+                self._writing = Future()
+                in_background(self._writing, self._batch.write, self._guard)
             self._flushed = time.monotonic()
 
     def _settle(self) -> None:
-        """Wait until what was begun is written; after a shortage of memory it is written here and now."""
-        if self._writing is not None:
-            wait([self._writing])
+        """Wait until what was begun is written; what no thread began, or lacked memory for, is written here and now."""
+        self._wait()
         if self._batch is None or self._trouble is not None:
             return
         writing, self._writing = self._writing, None
@@ -133,6 +135,14 @@ class Store:
             self._batch.write(self._guard) if writing is None else writing.result()
         self._batch = None
         self._buffer.forget()
+
+    def _wait(self) -> None:
+        """Until no thread writes."""
+        if self._writing is not None:
+            if self._writing.cancel():
+                self._writing = None
+            else:
+                wait([self._writing])
 
     def lend(self, tiles: Iterable[Tile]) -> Loan:
         """Leave to others the arrays of which no two of `tiles` share a file: only these can many processes write."""
@@ -205,14 +215,18 @@ class Store:
         """Within the block, `heed` is asked before every write; whatever ends the block, what came in is written."""
         self._heed = heed
         try:
-            yield
-        except BaseException as error:
             try:
-                self.finish()
-            except StoreError as trouble:  # the exit code is that of what came first
-                error.add_note(str(trouble))
-            raise
-        self.finish()
+                yield
+            except BaseException as error:
+                try:
+                    self.finish()
+                except StoreError as trouble:  # the exit code is that of what came first
+                    error.add_note(str(trouble))
+                raise
+            self.finish()
+        finally:  # a second interrupt ends this too: before others may write, nothing more is begun
+            self._has_ended = True
+            self._wait()
 
     def describe_rest(self) -> str:
         """What a sweep that is interrupted says last."""
@@ -225,6 +239,8 @@ class Store:
 
     def _guard(self) -> None:
         """Notice that the store was deleted, moved or changed by another process since we last looked."""
+        if self._has_ended:
+            raise FileExistsError("the sweep was interrupted")
         self._hold.check()
         if self.place.watch(list(self._metadata)) != self._watched:
             raise FileExistsError("its metadata was deleted or changed")

@@ -20,7 +20,9 @@ import pytest
 import xarray as xr
 
 import jaxreg as jr
+from jaxreg.engine import buffer
 from jaxreg.engine import store as stores
+from jaxreg.engine.folder import Folder
 from jaxreg.engine.locating import find_place
 from jaxreg.engine.lock import hold_folder
 from jaxreg.engine.places import NOTE
@@ -394,6 +396,62 @@ def test_an_interrupt_within_a_write_keeps_what_came_in(tmp_path, monkeypatch, a
         sweep(store, AXES | {"seed": jr.seeds(40)}, chunk_size=2)
     monkeypatch.undo()
     assert np.isfinite(sweep(store, AXES | {"seed": jr.seeds(40)}, chunk_size=2).final).all()
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_an_interrupt_as_a_thread_begins_to_write_keeps_what_came_in(tmp_path, monkeypatch, has_begun):
+    """Each batch is written once, by its thread or, where that had not begun, at the end."""
+    store, begun, written = tmp_path / "s.zarr", [], []
+    in_background, write = stores.in_background, buffer.Batch.write
+
+    def interrupted(*given):
+        begun.append(given)
+        if len(begun) < 3 or has_begun:
+            in_background(*given)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+
+    def noted(self, guard):
+        written.append(self)
+        write(self, guard)
+
+    monkeypatch.setattr(stores, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(stores, "in_background", interrupted)
+    monkeypatch.setattr(buffer.Batch, "write", noted)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(store, chunk_size=2)
+    assert len(written) == len(set(map(id, written))) == 3
+    with xr.open_zarr(store, chunks=None) as dataset:
+        assert int(dataset.done.sum()) == 3 * 2
+
+
+def test_a_second_interrupt_leaves_no_writer_behind(tmp_path, monkeypatch):
+    """The lock is not given back while a thread still writes, and that thread marks nothing any more."""
+    store, found, write_if = tmp_path / "s.zarr", [], Folder.write_if
+    sweep(store, chunk_size=2)
+    before = contents(store)["done"]
+
+    def slow(self, files, seen):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+        try:
+            with hold_folder(store):
+                found.append("free")
+        except BlockingIOError:
+            found.append("locked")
+        write_if(self, files, seen)
+
+    monkeypatch.setattr(stores, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(Folder, "write_if", slow)
+    larger = AXES | {"seed": jr.seeds(40)}
+    with pytest.raises(KeyboardInterrupt):
+        sweep(store, larger, chunk_size=2)
+    assert found == ["locked"]
+    assert not (store / NOTE).exists()
+    monkeypatch.undo()
+    assert int(xr.open_zarr(store, chunks=None).done.sum()) == np.frombuffer(before[2], bool).sum()
+    assert np.isfinite(sweep(store, larger, chunk_size=2).final).all()
 
 
 def test_a_handler_of_the_program_stays():
