@@ -6,6 +6,7 @@ a run knows of its neighbours, however chaotic it is.
 """
 
 import dataclasses
+import itertools
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,14 +53,16 @@ class Difference(NamedTuple):
     runs: int
 
 
-def check_call(call: Call) -> list[Difference]:
+def check_call(call: Call, is_brief: bool = False) -> list[Difference]:
     """Compute some runs of a sweep alone, and among others in every way; the largest difference of each way.
 
     A difference is that of one output of one run, over the largest absolute value in it; infinite where one is finite
     and the other is not. Of values that are compiled in, the first ones of all axes are taken together, and the last.
     The way `COPIES` is another: a run among others against the same among copies of itself, in one program, to the bit.
+    If it `is_brief`, these are that and the first of the others, so that two programs are compiled in place of three.
     """
-    return _find(call, lambda few, lengths: [*_compare(call, few, lengths, _ways), _beside_copies(call, few)])
+    ways = _first_way if is_brief else _ways
+    return _find(call, lambda few, lengths: [*_compare(call, few, lengths, ways), _beside_copies(call, few)])
 
 
 def measure_rounding(call: Call) -> float:
@@ -215,8 +218,8 @@ def pick(value: Any, positions: Sequence[int]) -> Any:
 def _ways(call: Call, few: Mapping[str, Any], lengths: Mapping[str, int]) -> Iterator[tuple[str, xr.Dataset]]:
     """The runs of a few axes, computed in every way, with as few chunk shapes as show it: each is compiled."""
     together, one_device = math.prod(lengths.values()), jax.local_devices()[:1]
-    yield "chunks of 3", _sweep(call, few, chunk_size=3)
     yield "one chunk on one device", _sweep(call, few, chunk_size=together, devices=one_device)
+    yield "chunks of 3", _sweep(call, few, chunk_size=3)
     turned = {name: list(range(n))[:: 1 if _has_seeds(few[name]) else -1] for name, n in lengths.items()}
     backward = {name: pick(value, turned[name]) for name, value in few.items()}
     yield "backwards", _sweep(call, backward, chunk_size=together, devices=one_device).isel(turned)
@@ -231,6 +234,10 @@ def _ways(call: Call, few: Mapping[str, Any], lengths: Mapping[str, int]) -> Ite
         except (StoreError, SweepError) as error:
             if "host" not in str(error):  # a run that calls the host is refused by stores
                 raise
+
+
+def _first_way(call: Call, few: Mapping[str, Any], lengths: Mapping[str, int]) -> Iterator[tuple[str, xr.Dataset]]:
+    return itertools.islice(_ways(call, few, lengths), 1)
 
 
 def _round(call: Call, few: Mapping[str, Any], lengths: Mapping[str, int]) -> Iterator[tuple[str, xr.Dataset]]:

@@ -192,6 +192,8 @@ def _examine_outputs(catalog: Catalog, claimed: np.ndarray, found: Findings) -> 
                 found.dropped.append(name)
             elif claimed[window].any() and array.name not in found.folders:
                 found.damage.append(Damage(name, cells))
+        elif cells is None:
+            seen[window] = True
         else:
             cells = cells[tuple(map(slice, found.held[window].shape))]
             found.held[window] &= cells
@@ -213,11 +215,11 @@ def _look_at_copy(catalog: Catalog, array: StoredArray, copy: tuple[tuple[int, .
     return ""
 
 
-def _look(catalog: Catalog, array: StoredArray, index: tuple[int, ...]) -> np.ndarray | str:
-    """The cells that a file holds, or what is wrong with it; where it is full, as most are, this takes no memory."""
+def _look(catalog: Catalog, array: StoredArray, index: tuple[int, ...]) -> np.ndarray | str | None:
+    """The cells that a file holds, or what is wrong with it; None where it is full, as most are."""
     try:
         cells = catalog.check(array, index)
-        return np.broadcast_to(np.True_, cells.shape) if cells.all() else cells
+        return None if cells.all() else cells
     except FileNotFoundError:
         return _MISSING
     except DamageError as error:

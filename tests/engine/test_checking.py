@@ -22,10 +22,11 @@ DATA = (np.arange(4, dtype=np.float32),)
 
 def test_runs_that_do_not_know_of_each_other_pass():
     found = check_call(Call(run, AXES, DATA, False))
-    ways = ["chunks of 3", "one chunk on one device", "backwards", "a worker", "extended", COPIES]
+    ways = ["one chunk on one device", "chunks of 3", "backwards", "a worker", "extended", COPIES]
     assert [one.way for one in found] == ways
     assert max(one.size for one in found) < 1e-6
     assert [one.runs for one in found] == [4, 4, 4, 4, 4, 2]  # two of each program; and one
+    assert check_call(Call(run, AXES, DATA, False), is_brief=True) == [found[0], found[-1]]
 
 
 def within(rule):
@@ -131,7 +132,7 @@ def test_the_command_checks_a_study_of_a_folder(tmp_path, capsys, monkeypatch):
     (folder / "walks.py").write_text(STUDY.strip())
     assert checking.check_folder([str(folder), "walks"]) == 0
     said = capsys.readouterr().out
-    assert "sweep 1 (run.<locals>.<lambda>, over seed): chunks of 3" in said
+    assert "sweep 1 (run.<locals>.<lambda>, over seed): one chunk on one device 0, chunks of 3" in said
     assert said.strip().endswith("same")
     far = jr.engine.checking.Difference("one chunk", "end", 0.5, 2)
     monkeypatch.setattr(checking, "check_call", lambda call: [far])

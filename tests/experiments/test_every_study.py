@@ -8,6 +8,7 @@ import jax
 import pytest
 
 from jaxreg.checks import Domain
+from jaxreg.engine import entry
 from jaxreg.engine.checking import check_call
 from jaxreg.errors import JaxregError
 from jaxreg.study import checking
@@ -96,6 +97,7 @@ def test_other_bad_settings_are_refused_by_name(name, change, message):
 
 _SMALL = {
     "polynomial_regression": {"seeds": 6},
+    "double_descent": {"seeds": 4, "sizes": (6, 12, 24)},
     "flat_or_sharp": {"seeds": 20},
     "epochs": {"seeds": 4, "hidden": (4,), "batch_size": 300},
     "soft_threshold": {"seeds": 4},
@@ -104,18 +106,39 @@ _SMALL = {
 """Cheap settings of a study of each subject."""
 
 
+@pytest.mark.parametrize("name", list(_SMALL)[1:])
+def test_runs_of_a_first_sweep_are_the_same_alone_as_among_others(name, monkeypatch):
+    """In one other way, and only that is compiled: seconds a study."""
+
+    def stop(study, rehearsal):
+        raise InterruptedError
+
+    monkeypatch.setattr(entry, "_rehearse", stop)
+    study = _load(name)
+    (call,), _ = checking._rehearse(study, _make_small(study, name))
+    _assert_same(study, call, is_brief=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", _SMALL)
 def test_runs_of_a_study_are_the_same_alone_as_among_others(name):
     study = _load(name)
-    calls, trouble = checking._rehearse(study, dataclasses.replace(study.PRESETS["quick"], **_SMALL[name]))
+    calls, trouble = checking._rehearse(study, _make_small(study, name))
     assert calls
     assert not trouble
     for call in calls:
-        tolerance = getattr(study, "TOLERANCE", checking.TOLERANCE_X64 if call.x64 else checking.TOLERANCE)
-        worst = max(check_call(call), key=lambda one: one.size)
-        assert worst.size <= tolerance, worst
+        _assert_same(study, call)
     jax.clear_caches()
+
+
+def _make_small(study, name):
+    return dataclasses.replace(study.PRESETS["quick"], **_SMALL[name])
+
+
+def _assert_same(study, call, is_brief=False):
+    tolerance = getattr(study, "TOLERANCE", checking.TOLERANCE_X64 if call.x64 else checking.TOLERANCE)
+    worst = max(check_call(call, is_brief), key=lambda one: one.size)
+    assert worst.size <= tolerance, worst
 
 
 @pytest.mark.slow
