@@ -12,9 +12,7 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.checks import Domain, check_integer
-from jaxreg.linear.elastic_net import alpha_max, lasso
-from jaxreg.linear.lars import lars_path
-from jaxreg.linear.ridge import ridge_path
+from jaxreg.linear import lars_path, lasso, ridge_path
 from jaxreg.study import Above, Below, Claim, Inside, exactly, mean, worst
 from jaxreg.study.quantities import Measure
 from jaxreg.study.settings import Seeds, check_settings
@@ -60,18 +58,17 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     Returns:
         Dataset over `seed` of those estimates, `lasso` and `refit` over `alpha`, `ridge` over `ridge_alpha` and `lar`
         over the `step`; and of `active`, the number of columns of the lasso. Of the first draw alone, over `alpha`:
-        `divergence`, the trace of the derivative of its fit with respect to y, and `one_active`. `ridge_df`, the closed
-        form, and `alpha_max`, where the path without noise begins.
+        `divergence`, the trace of the derivative of its fit with respect to y, and `one_active`. `ridge_df` is the
+        closed form.
     """
     check_settings(config)
     check_integer("columns", config.columns, len(COEFFICIENTS), 1000, "Give 20")
     check_integer("points", config.points, config.columns + 2, 100_000, "Give more samples than columns")
     X, mean = make_data(config)
-    with jax.enable_x64(True):
-        largest = float(alpha_max(X, mean))
-        alphas = largest * np.geomspace(10**-_DECADES, 1.0, config.strengths)
-        ridge_alphas = config.points * np.geomspace(10**-_DECADES, 10**_DECADES, config.strengths)
-        ridge_df = np.asarray(ridge_path(X, mean, ridge_alphas).df)
+    largest = abs(X.T @ mean).max() / config.points  # where the path without noise begins
+    alphas = largest * np.geomspace(10**-_DECADES, 1.0, config.strengths)
+    ridge_alphas = config.points * np.geomspace(10**-_DECADES, 10**_DECADES, config.strengths)
+    squares = np.linalg.svd(X, compute_uv=False) ** 2
     population = jr.sweep(
         partial(fit_draw, noise=config.noise),
         {"seed": jr.seeds(config.seeds)},
@@ -92,12 +89,8 @@ def run(config: Config, **options: Any) -> xr.Dataset:
         x64=True,
         progress=False,
     ).isel(seed=0, drop=True)
-    return population.assign(
-        divergence=one["divergence"],
-        one_active=one["one_active"],
-        ridge_df=("ridge_alpha", ridge_df),
-        alpha_max=largest,
-    )
+    ridge_df = (squares / (squares + ridge_alphas[:, None])).sum(-1)
+    return population.assign(one.drop_vars("diverged").data_vars).assign(ridge_df=("ridge_alpha", ridge_df))
 
 
 def make_data(config: Config) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,5 @@
 """What do L2 and L1 do to a polynomial of degree 30 fitted to 50 points? Tutorial T1 as a population of draws."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -25,7 +24,6 @@ BASES = ("monomial", "legendre")
 DOMAIN = (-10.0, 10.0)
 TRUTH = (0.0, 0.001, 0.001, -0.001)
 """Coefficients of the truth, lowest degree first."""
-_NAMES = {"none": "no regularization", "l2": "L2", "l1": "L1"}
 
 
 @dataclass(frozen=True)
@@ -57,22 +55,25 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     """Fit every noise draw without regularization, with L2 and with L1, in both bases, in float64.
 
     Returns:
-        Dataset over `basis`, `seed` (seed 0 is the draw that stands for the tutorial's) and `fit` of `coef`, over
+        Dataset over `seed` (seed 0 is the draw that stands for the tutorial's), `basis` and `fit` of `coef`, over
         `degree` and in original units, `intercept`, `curve`, the fit at each `x_test`, `train_error`, its
         root-mean-square residual, `test_error`, its root-mean-square distance from the truth over `x_test`, and `gap`,
-        the fit's certificate; of the data `y` over `x`; and of the `truth` over `x_test` and the standard deviation
-        `noise`.
+        the fit's certificate; of the data `y` over `seed` and `x`; and of the `truth` over `x_test` and the standard
+        deviation `noise`.
     """
     check_settings(config)
     x, x_test = (np.linspace(*DOMAIN, count) for count in (config.points, config.test_points))
     truth, truth_test = (np.polynomial.polynomial.polyval(points, TRUTH) for points in (x, x_test))
+    expand = partial(polynomial_features, np.concatenate([x, x_test]), config.degree, domain=DOMAIN)
     with jax.enable_x64(True):
-        designs = {basis: tuple(_expand(at, config.degree, basis) for at in (x, x_test)) for basis in BASES}
-    over_fits = {"fit": np.array(FITS)}
+        designs = np.split(
+            np.stack([expand(basis=basis) for basis in ("monomial", "legendre")]), [config.points], axis=1
+        )
+    over_fits = {"basis": list(BASES), "fit": np.array(FITS)}
     result = jr.sweep(
         fit_draw,
-        {"basis": jr.static(list(BASES)), "seed": jr.seeds(config.seeds)},
-        args=(designs, truth, truth_test, config.noise, config.ridge_alpha, config.lasso_alpha),
+        {"seed": jr.seeds(config.seeds)},
+        args=(*designs, truth, truth_test, config.noise, config.ridge_alpha, config.lasso_alpha),
         dims={
             "y": {"x": x},
             "coef": over_fits | {"degree": np.arange(1, config.degree + 1)},
@@ -85,40 +86,33 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     return result.assign(truth=("x_test", truth_test), noise=config.noise)
 
 
-def _expand(x: np.ndarray, degree: int, basis: Any) -> jax.Array:
-    return polynomial_features(x, degree, basis=basis, domain=DOMAIN)
-
-
 def fit_draw(
-    designs: Mapping[str, tuple[Any, Any]],
-    truth: Any,
-    truth_test: Any,
-    noise: Any,
-    ridge_alpha: Any,
-    lasso_alpha: Any,
-    *,
-    seed: Any,
-    basis: str,
+    X: Any, X_test: Any, truth: Any, truth_test: Any, noise: Any, ridge_alpha: Any, lasso_alpha: Any, *, seed: Any
 ) -> dict[str, Any]:
-    """One draw of the noise, its three fits in the order of `FITS`, and how far they are from data and truth."""
-    X, X_test = designs[basis]
+    """One draw of the noise, its three fits in the order of `FITS` in each basis, and how far off they are.
+
+    The designs (bases, points, degrees) are the same in every draw, and factorized once.
+    """
     y = truth + noise * jax.random.normal(seed, truth.shape, truth.dtype)
-    fits = (
-        least_squares(X, y, normalize="l2"),
-        ridge(X, y, ridge_alpha, normalize="l2"),
-        lars_path(X, y, normalize="l2").at(lasso_alpha),
-    )
-    fit = jax.tree.map(lambda *parts: jnp.stack(parts), *fits)
-    curve = fit.predict(X_test)
-    return {
-        "y": y,
-        "coef": fit.coef,
-        "intercept": fit.intercept,
-        "curve": curve,
-        "train_error": _root_mean_square(fit.predict(X) - y),
-        "test_error": _root_mean_square(curve - truth_test),
-        "gap": fit.gap,
-    }
+
+    def fit_all(X: Any, X_test: Any) -> dict[str, Any]:
+        fits = (
+            least_squares(X, y, normalize="l2"),
+            ridge(X, y, ridge_alpha, normalize="l2"),
+            lars_path(X, y, normalize="l2").at(lasso_alpha),
+        )
+        fit = jax.tree.map(lambda *parts: jnp.stack(parts), *fits)
+        curve = fit.predict(X_test)
+        return {
+            "coef": fit.coef,
+            "intercept": fit.intercept,
+            "curve": curve,
+            "train_error": _root_mean_square(fit.predict(X) - y),
+            "test_error": _root_mean_square(curve - truth_test),
+            "gap": fit.gap,
+        }
+
+    return {"y": y, **jax.vmap(fit_all)(X, X_test)}
 
 
 def _root_mean_square(residual: Any) -> Any:
@@ -131,7 +125,7 @@ def table(dataset: xr.Dataset, seed: int = 0, basis: str = "monomial") -> str:
     An exact zero is "0"; any other number has four digits.
     """
     coef = dataset["coef"].sel(seed=seed, basis=basis).transpose("degree", "fit")
-    lines = [f"| degree | {' | '.join(_NAMES[fit] for fit in FITS)} |", "| ---: | ---: | ---: | ---: |"]
+    lines = ["| degree | no regularization | L2 | L1 |", "| ---: | ---: | ---: | ---: |"]
     for degree, row in zip(coef["degree"].values, coef.sel(fit=list(FITS)).values, strict=True):
         lines.append(f"| {degree} | {' | '.join('0' if value == 0 else f'{value:.3e}' for value in row)} |")
     return "\n".join(lines)
@@ -142,14 +136,9 @@ def report(dataset: xr.Dataset) -> str:
     return f"{describe(dataset)}\n\nCoefficients of draw 0, in original units:\n\n{table(dataset)}\n\n{dataset}"
 
 
-def kept(dataset: xr.Dataset) -> xr.Dataset:
-    """Whether each coefficient of L1 is other than exactly zero, as `kept`; with `diverged`."""
-    return dataset[["diverged"]].assign(kept=dataset["coef"].sel(fit="l1", drop=True) != 0)
-
-
-def _tutorial_draws(dataset: xr.Dataset) -> xr.Dataset:
-    """The draws in the tutorial's basis."""
-    return at(dataset, basis="monomial")
+def kept(dataset: xr.Dataset) -> xr.DataArray:
+    """Whether each coefficient of L1 is other than exactly zero."""
+    return dataset["coef"].sel(fit="l1", drop=True) != 0
 
 
 def _log_ratio_of_errors(draws: xr.Dataset) -> xr.DataArray:
@@ -172,11 +161,12 @@ def _is_smaller(draws: xr.Dataset) -> xr.DataArray:
 def _has_truth(draws: xr.Dataset) -> xr.DataArray:
     """Whether L1 keeps all terms of the truth."""
     true_terms = [degree for degree, coefficient in enumerate(TRUTH) if coefficient]
-    return kept(draws)["kept"].sel(degree=true_terms).all("degree")
+    return kept(draws).sel(degree=true_terms).all("degree")
 
 
-_mean = partial(mean, runs=_tutorial_draws)
-_share = partial(share, runs=_tutorial_draws, of="draws")
+_in_monomials = partial(at, basis="monomial")
+_mean = partial(mean, runs=_in_monomials)
+_share = partial(share, runs=_in_monomials, of="draws")
 _OF_COEFFICIENTS = "% of coefficients"
 
 
@@ -218,7 +208,7 @@ CLAIMS = (
     Claim(
         "L2 recovers the truth better than L1 (mean difference of their errors on the same draws)",
         "tutorial T1",
-        gain("test_error", "fit", "l2", "l1", runs=_tutorial_draws, unit="of y, root mean square, L2 minus L1"),
+        gain("test_error", "fit", "l2", "l1", runs=_in_monomials, unit="of y, root mean square, L2 minus L1"),
         Below(0),
     ),
     Claim(
@@ -237,7 +227,7 @@ CLAIMS = (
     Claim(
         "L1 sets many coefficients to exactly zero (more than half of them, mean over draws)",
         "tutorial T1",
-        _mean(lambda draws: 100 * (~kept(draws)["kept"]).mean("degree"), unit=_OF_COEFFICIENTS),
+        _mean(lambda draws: 100 * (~kept(draws)).mean("degree"), unit=_OF_COEFFICIENTS),
         Above(50),
     ),
     Claim(

@@ -60,9 +60,9 @@ def _draw_sample(axes: Axes, dataset: xr.Dataset) -> None:
     axes.hist(values, bins, density=True, color="0.85", label=f"sample, {values.size} values")
     axes.plot(x, density(one["gaussian_centre"], one["gaussian_width"]), color=_LOSSES["squared"][1], label="Gaussian")
     axes.plot(x, sum(parts), color=_LOSSES["mixture"][1], label="mixture of two")
-    for name, loss in {"gaussian_centre": "squared", "laplace_centre": "absolute"}.items():
-        kind = "mean (Gaussian)" if loss == "squared" else "median (Laplace)"
-        axes.plot(float(one[name]), 0, "v", color=_LOSSES[loss][1], markersize=6, clip_on=False, label=kind, zorder=5)
+    for law, loss, kind in (("gaussian", "squared", "mean (Gaussian)"), ("laplace", "absolute", "median (Laplace)")):
+        look: dict[str, Any] = {"color": _LOSSES[loss][1], "clip_on": False, "label": kind, "zorder": 5}
+        axes.plot(float(one[f"{law}_centre"]), 0, "v", markersize=6, **look)
     top = max(np.histogram(values, bins, density=True)[0].max(), sum(parts).max())
     axes.set(xlabel="value, in widths of a hump", ylabel="density", ylim=(0, 1.05 * top), xlim=(-reach, reach))
     axes.set_title(f"Humps {float(one['separation']):g} widths apart")
@@ -78,9 +78,8 @@ def _draw_separations(axes: Axes, dataset: xr.Dataset) -> None:
     label = "mixture finds both humps\n(share of samples)"
     plotting.band(axes, "separation", found, color=_LOSSES["mixture"][1], marker="s", markersize=3, label=label)
     axes.set(xlabel=f"distance of humps, in widths\n{plotting.count_runs(summary, 'samples')}", ylim=(0, 1.2))
-    axes.set_title("Between the humps")
+    axes.set(title="Between the humps", yticks=[0, 0.5, 1], xticks=[0, 2, 4, 6, 8])
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set(yticks=[0, 0.5, 1], xticks=[0, 2, 4, 6, 8])
     axes.legend(loc="upper left", borderaxespad=0.1, fontsize=6)
 
 
@@ -126,10 +125,8 @@ def _draw_pictures(axes: Axes, dataset: xr.Dataset) -> None:
         rows[f"adversarial {place + 1}"] = adversarial.isel(image_draw=place)
     height, width = dataset.sizes["row"], dataset.sizes["column"]
     gap = max(1, height // 8)
-    tiles = [
-        np.pad(image.transpose("class", "row", "column").values, ((0, 0), (0, gap), (0, gap)))
-        for image in rows.values()
-    ]
+    images = [image.transpose("class", "row", "column").values for image in rows.values()]
+    tiles = [np.pad(image, ((0, 0), (0, gap), (0, gap))) for image in images]
     sheet = np.concatenate([np.concatenate(list(tile), axis=1) for tile in tiles])
     axes.imshow(sheet[:-gap, :-gap], cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     axes.set_yticks([k * (height + gap) + height / 2 - 0.5 for k in range(len(rows))], list(rows))
@@ -148,36 +145,19 @@ def _draw_scatter(axes: Axes, dataset: xr.Dataset) -> None:
             continue
         runs = dataset.sel(decoder_loss=loss)
         runs = runs.isel(decoder=np.flatnonzero(~runs["diverged"].values))
-        axes.plot(
-            runs["psnr"], runs["energy"] / real, "o", color=color, markersize=6, markerfacecolor="none", label=name
-        )
+        look: dict[str, Any] = {"color": color, "markersize": 6, "markerfacecolor": "none", "label": name}
+        axes.plot(runs["psnr"], runs["energy"] / real, "o", **look)
     for statistic, color in _STATISTICS.items():
         best = dataset.sel(statistic=statistic)
-        energy = float(best["best_energy"]) / real
-        axes.plot(float(best["best_psnr"]), energy, "x", color="black", markersize=4, markeredgewidth=1, zorder=5)
-        axes.annotate(
-            f"class {statistic}",
-            (float(best["best_psnr"]), energy),
-            (-7, 4),
-            textcoords="offset points",
-            fontsize=7,
-            color=color,
-            ha="right",
-        )
+        place = (float(best["best_psnr"]), float(best["best_energy"]) / real)
+        axes.plot(*place, "x", color="black", markersize=4, markeredgewidth=1, zorder=5)
+        look = {"textcoords": "offset points", "fontsize": 7, "ha": "right"}
+        axes.annotate(f"class {statistic}", place, (-7, 4), color=color, **look)
     axes.axhline(1, color="0.5", linewidth=0.8, linestyle="--", zorder=0)
-    axes.annotate(
-        "real images",
-        (0.99, 1),
-        (0, 2),
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-        fontsize=7,
-        ha="right",
-    )
+    axes.annotate("real images", (0.99, 1), (0, 2), xycoords=("axes fraction", "data"), **look)
     axes.set_ylim(0, 1.1 * max(1.0, float((dataset["energy"] / real).max())))
     axes.margins(x=0.15)
     n = plotting.count_runs(stats.mean(dataset, "psnr", "decoder"), "decoders")
-    axes.set(xlabel=f"PSNR, dB\n{n}", ylabel="gradient energy")
+    axes.set(xlabel=f"PSNR, dB\n{n}", ylabel="gradient energy", title="Sharpness and error")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_title("Sharpness and error")
     axes.legend(loc="upper right", borderaxespad=0.1)

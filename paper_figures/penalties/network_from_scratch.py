@@ -1,5 +1,7 @@
 """The network of tutorial T4 with hand-written gradients: its loss, its predictions, and both over a population."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -77,12 +79,11 @@ def _draw_table(axes: Axes, runs: xr.Dataset) -> None:
 
 def _draw_shares(axes: Axes, dataset: xr.Dataset, what: str, label: str, title: str) -> None:
     """The share of runs over the learning rate, for each kind of initial weights."""
-    for place, (marker, color) in zip(range(dataset.sizes["least_weight"]), _STARTS, strict=False):
-        summary = stats.proportion(dataset.isel(least_weight=place), what, dim="seed")
-        name = f"{float(dataset['least_weight'][place]):g} to 1"
-        plotting.band(axes, "learning_rate", summary, label=name, color=color, marker=marker, markersize=3.5)
-    axes.axvline(_RATE, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+    starts = zip(dataset["least_weight"].values.tolist(), _STARTS, strict=False)
+    looks = {least: {"label": f"{least:g} to 1", "marker": mark, "color": color} for least, (mark, color) in starts}
+    counted: dict[str, Any] = {"measure": stats.proportion, "of": "initialisations", "markersize": 3.5}
+    plotting.lines(axes, dataset, what, "learning_rate", looks, **counted)
+    plotting.mark(axes, x=_RATE)
     axes.set(xscale="log", ylim=(-0.03, 1.05), title=title, ylabel=f"runs: {label}")
-    axes.set_xlabel(f"learning rate\n{plotting.count_runs(summary, 'initialisations')}")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.xaxis.set_major_formatter("{x:g}")

@@ -23,10 +23,10 @@ CAPTION = (
 )
 
 _LOOKS = {
-    "early stopping": (plotting.COLORS.vermillion, "o"),
-    "ridge": (plotting.COLORS.blue, "s"),
-    "dropout": (plotting.COLORS.green, "^"),
-    "input noise": (plotting.COLORS.purple, "D"),
+    "early stopping": (plotting.COLORS.vermillion, "o", "-"),
+    "ridge": (plotting.COLORS.blue, "s", "-"),
+    "dropout": (plotting.COLORS.green, "^", "-"),
+    "input noise": (plotting.COLORS.purple, "D", "--"),  # on ridge
 }
 _NORMAL = 1.96
 
@@ -51,13 +51,11 @@ def choose_df(dataset: xr.Dataset) -> float:
 def _draw_filters(axes: Axes, dataset: xr.Dataset) -> None:
     """What each fit keeps of each singular direction."""
     df = choose_df(dataset)
-    runs = dataset[["filter", "diverged"]].sel(df=df)
-    summary = stats.mean(runs, "filter", dim="draw")
-    for name, (color, marker) in _LOOKS.items():
+    summary = stats.mean(dataset.sel(df=df), "filter", dim="draw")
+    for name, (color, marker, line) in _LOOKS.items():
         one = summary.sel({"method": name})
         plotting.bars(axes, dataset["eigenvalue"], one, marker=marker, color=color, markerfacecolor="none")
         exact = dataset["exact_filter"].sel({"method": name, "df": df})
-        line = "--" if name == "input noise" else "-"
         axes.plot(dataset["eigenvalue"], exact, line, color=color, linewidth=1, label=name)
     axes.set(xscale="log", ylim=(0, 1.03), xlabel="eigenvalue of $X'X/n$", ylabel="share kept")
     axes.set_title(f"Filters, df = {df:g}, n = {int(summary['n'].max())}")
@@ -66,39 +64,34 @@ def _draw_filters(axes: Axes, dataset: xr.Dataset) -> None:
 
 def _draw_times(axes: Axes, dataset: xr.Dataset) -> None:
     """Degrees of freedom against the effective time."""
-    runs = dataset.isel(draw=~dataset["diverged"].values)
-    for name, (color, marker) in _LOOKS.items():
-        one = runs.sel({"method": name})
-        line = "--" if name == "input noise" else "-"
+    measured = stats.mean(dataset, "filter", dim="draw")["mean"].sum("eigen")
+    for name, (color, marker, line) in _LOOKS.items():
+        one = dataset.assign(measured=measured).sel({"method": name})
         axes.plot(one["path_time"], one["path_df"], line, color=color, linewidth=1)
-        measured = one["filter"].mean("draw").sum("eigen")
-        axes.plot(one["exact_time"], measured, marker, color=color, markerfacecolor="none", label=name)
+        axes.plot(one["exact_time"], one["measured"], marker, color=color, markerfacecolor="none", label=name)
     axes.set(xscale="log", ylim=(0, dataset.sizes["column"]), xlabel="effective time", ylabel="degrees of freedom")
     axes.set_title("$\\eta k$ is about $n/\\alpha$")
 
 
 def _draw_coefficients(axes: Axes, dataset: xr.Dataset) -> None:
     """Two coefficients along the paths."""
-    runs = dataset.isel(draw=~dataset["diverged"].values)
     ends = dataset["path_coef"].sel({"method": "ridge"}).isel(fine_df=-1)
     columns = np.sort(np.argsort(-abs(ends.values))[:2])
-    for name, (color, marker) in _LOOKS.items():
-        one = runs.sel({"method": name}).isel(column=columns)
-        line = "--" if name == "input noise" else "-"
+    measured = stats.mean(dataset, "coef", dim="draw")["mean"]
+    for name, (color, marker, line) in _LOOKS.items():
+        one = dataset.assign(measured=measured).sel({"method": name}).isel(column=columns)
         axes.plot(*one["path_coef"].transpose("column", "fine_df").values, line, color=color, linewidth=1)
-        measured = one["coef"].mean("draw").transpose("column", "df").values
-        axes.plot(*measured, marker, color=color, markerfacecolor="none", markersize=3.5)
+        points = one["measured"].transpose("column", "df").values
+        axes.plot(*points, marker, color=color, markerfacecolor="none", markersize=3.5)
     axes.plot(0, 0, "s", color="black", markersize=3.5)
     axes.plot(*dataset["least_squares"].values[columns], "x", color="black", markersize=5)
-    axes.set(xlabel=f"coefficient {columns[0] + 1}", ylabel=f"coefficient {columns[1] + 1}")
-    axes.set_title("Two coefficients")
+    axes.set(xlabel=f"coefficient {columns[0] + 1}", ylabel=f"coefficient {columns[1] + 1}", title="Two coefficients")
 
 
 def _draw_risk(axes: Axes, dataset: xr.Dataset) -> None:
     """Risk against degrees of freedom."""
-    for name, (color, marker) in _LOOKS.items():
+    for name, (color, marker, line) in _LOOKS.items():
         one = dataset.sel({"method": name})
-        line = "--" if name == "input noise" else "-"
         axes.plot(one["path_df"], one["path_bias2"] + one["path_variance"], line, color=color, linewidth=1)
         mean, half = one["error"], _NORMAL * one["error_se"]
         summary = xr.Dataset({"mean": mean, "low": mean - half, "high": mean + half})
@@ -125,7 +118,7 @@ def _draw_bound(axes: Axes, dataset: xr.Dataset) -> None:
     axes.axhline(float(dataset["bound"]), color=plotting.COLORS.blue, linewidth=0.9, linestyle="--")
     axes.text(float(dataset["time"][-1]), 1.03 * float(dataset["bound"]), "1.69", fontsize=6.5, ha="right", va="bottom")
     axes.set(xscale="log", ylim=(0, None), xlabel="time $t$ (ridge: $n/\\alpha$)", ylabel="risk / risk of ridge")
-    axes.set_title(f"{plotting.count_runs(summary, 'problems')}")
+    axes.set_title(plotting.count_runs(summary, "problems"))
     axes.legend(loc="upper right", labelspacing=0.2)
 
 
@@ -133,10 +126,9 @@ def _draw_path(axes: Axes, dataset: xr.Dataset) -> None:
     """Relative risks at equal degrees of freedom."""
     runs = dataset[["early", "dropout"]].assign(diverged=dataset["problem_diverged"])
     for name, label in (("dropout", "dropout"), ("early", "early stopping")):
-        color, marker = _LOOKS[label]
+        color, marker, _ = _LOOKS[label]
         summary = stats.quantiles(runs, name, dim="problem")
         plotting.band(axes, "fraction", summary, color=color, marker=marker, markersize=3, label=label)
     axes.axhline(1, color="0.5", linewidth=0.7)
-    axes.set(yscale="log", xlabel="degrees of freedom / columns", ylabel="risk / risk of ridge")
-    axes.set_title("At equal df")
+    axes.set(yscale="log", xlabel="degrees of freedom / columns", ylabel="risk / risk of ridge", title="At equal df")
     axes.legend()

@@ -101,17 +101,10 @@ def _draw_path(axes: Axes, one: xr.Dataset, title: str) -> None:
     axes.set_ylim(low, high + 0.02 * (high - low))
 
 
-def _summarize(dataset: xr.Dataset, name: str) -> xr.Dataset:
-    """Share of losses whose touching point is a corner, or has a zero."""
-    kept = dataset["kept"]
-    runs = dataset[["diverged"]].assign(corner=kept == 1, zero=kept < dataset["dimension"])
-    return stats.proportion(runs, name, dim="seed")
-
-
 def _draw_corners(axes: Axes, dataset: xr.Dataset) -> None:
     """Two weights: corners against α."""
     runs = dataset.sel(dimension=2) if 2 in dataset["dimension"] else dataset.isel(dimension=0)
-    summary = _summarize(runs, "corner")
+    summary = stats.proportion(runs, "corner", dim="seed")
     _draw_all(axes, summary, runs["corner_exact"], "share")
     axes.set(
         xlabel="$\\alpha\\,/\\,\\alpha_\\mathrm{max}$ of L1", ylabel="share of losses", xlim=(0, 1), ylim=(-0.03, 1.05)
@@ -123,7 +116,7 @@ def _draw_corners(axes: Axes, dataset: xr.Dataset) -> None:
 def _draw_dimensions(axes: Axes, dataset: xr.Dataset, name: str, title: str) -> None:
     """Corners, or zeros, against the number of weights."""
     runs = dataset.sel(share=0.5, method="nearest")
-    summary = _summarize(runs, name)
+    summary = stats.proportion(runs, name, dim="seed")
     _draw_all(axes, summary, runs[f"{name}_exact"], "dimension")
     axes.set(xscale="log", xlabel="number of weights", ylim=(-0.03, 1.05))
     axes.set_xticks(runs["dimension"].values, [str(number) for number in runs["dimension"].values], minor=False)

@@ -29,7 +29,6 @@ _LOOKS = {
 }
 _FUNCTIONS = {"convex": plotting.COLORS.green, "two wells": plotting.COLORS.vermillion}
 _STYLES = {"l1": "-", "l2": "--"}
-_FAMILIES = {"convex": plotting.COLORS.green, "not convex": plotting.COLORS.vermillion}
 _SHOWN = 120
 _BELOW_LEGEND = 0.76
 
@@ -65,9 +64,8 @@ def _draw_function(axes: Axes, one: xr.Dataset) -> None:
         axes.plot(minimum, height, "o", color=color, markerfacecolor=filled, markersize=4.5, zorder=5)
     span = float(one["objective"].sel(strength=strengths[-1]).sel(x=1.5, method="nearest")) - min(lowest)
     axes.set(ylim=(min(lowest) - 0.12 * span, min(lowest) + 1.15 * span), xlim=(-0.9, 2.3))
-    axes.set(xlabel="$x$", ylabel="$F(x) = f(x) + \\lambda|x|$")
-    name, critical = str(one["function"].values), float(one["critical"])
-    axes.set_title(f"{name.capitalize()}: 0 from $\\lambda$ = {critical:.2f}")
+    title = f"{str(one['function'].values).capitalize()}: 0 from $\\lambda$ = {float(one['critical']):.2f}"
+    axes.set(xlabel="$x$", ylabel="$F(x) = f(x) + \\lambda|x|$", title=title)
 
 
 def _draw_paths(axes: Axes, dataset: xr.Dataset) -> None:
@@ -81,15 +79,15 @@ def _draw_paths(axes: Axes, dataset: xr.Dataset) -> None:
         axes.axvline(float(one["critical"]), 0, _BELOW_LEGEND, color=color, linewidth=0.7)
         if not np.isclose(one["critical"], one["slope"]):
             axes.axvline(float(one["slope"]), 0, _BELOW_LEGEND, color=color, linewidth=0.9, linestyle=":")
-    axes.set(xlabel="strength $\\lambda$", ylabel="minimum $x^*$", ylim=(-0.05, 2.5), xlim=(0, float(strength.max())))
-    axes.set_title("Minimum against $\\lambda$")
+    axes.set(xlabel="strength $\\lambda$", ylabel="minimum $x^*$", title="Minimum against $\\lambda$")
+    axes.set(ylim=(-0.05, 2.5), xlim=(0, float(strength.max())))
     axes.legend(ncols=2, loc="upper center", columnspacing=0.8, handlelength=1.3)
 
 
 def _draw_shares(axes: Axes, dataset: xr.Dataset) -> None:
     """How often the minimum of a random function is exactly zero."""
     zeros = dataset[["diverged"]].assign(zero=dataset["minimiser"] == 0)
-    for family, color in _FAMILIES.items():
+    for family, color in zip(("convex", "not convex"), _FUNCTIONS.values(), strict=True):
         summary = stats.proportion(zeros.sel(family=family, penalty="l1"), "zero", dim="seed")
         plotting.band(axes, "ratio", summary, color=color, label=f"{family}, L1")
     summary = stats.proportion(zeros.sel(penalty="l2"), "zero", dim=("family", "seed"))

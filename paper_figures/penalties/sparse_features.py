@@ -71,16 +71,13 @@ def _draw_recovery(axes: Axes, runs: xr.Dataset, title: str) -> None:
         enough = (precision["n"] == recall["n"]).values  # else it is the mean over some samples only
         plotting.band(axes, "share", precision.isel(share=enough), color=color, linestyle="--")
     axes.set(xscale="log", xlabel="$\\alpha\\,/\\,\\alpha_\\mathrm{max}$", ylabel="recall, precision (dashed)")
-    _tick_shares(axes, runs["share"].values)
-    count = plotting.count_runs(stats.mean(runs, "recall", dim="seed"), "samples")
-    axes.set(ylim=(-0.03, 1.05), title=f"{title}, {count.removesuffix(' samples')}")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-
-
-def _tick_shares(axes: Axes, shares: np.ndarray) -> None:
+    shares = runs["share"].values
     ticks = [tick for tick in (0.1, 0.2, 0.3, 0.5, 1.0) if shares.min() <= tick * 1.1 and tick <= 1.1 * shares.max()]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
+    count = plotting.count_runs(stats.mean(runs, "recall", dim="seed"), "samples")
+    axes.set(ylim=(-0.03, 1.05), title=f"{title}, {count.removesuffix(' samples')}")
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
 
 
 def _draw_exact(axes: Axes, dataset: xr.Dataset) -> None:
@@ -132,7 +129,6 @@ def _draw_bigrams(axes: Axes, dataset: xr.Dataset) -> None:
     axes.barh(bars, [count / len(alive) for _, count in common], color=_TEXTS["docstrings"], alpha=0.35)
     for bar, (feature, _) in zip(bars, common, strict=True):
         axes.text(0.02, bar, str(names[feature]), va="center", fontsize=6.5)
-    axes.set(yticks=[], xlim=(0, 1), xlabel=f"share of n = {len(alive)} samples")
+    axes.set(yticks=[], xlim=(0, 1), xlabel=f"share of n = {len(alive)} samples", ylabel="bigram")
     axes.set_title("What tells them apart")
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_ylabel("bigram")

@@ -87,9 +87,8 @@ def _draw_directions(axes: Axes, dataset: xr.Dataset) -> None:
     one = dataset.isel(seed=0).sel(strength=strength)
     for place, color in zip(range(dataset.sizes["eigen"]), _DIRECTIONS, strict=False):
         cell = one.isel(eigen=place)
-        axes.plot(
-            one["step"], cell["direction_exact"], color=color, linewidth=1, label=f"{float(cell['eigenvalue']):.2f}"
-        )
+        label = f"{float(cell['eigenvalue']):.2f}"
+        axes.plot(one["step"], cell["direction_exact"], color=color, linewidth=1, label=label)
         axes.plot(one["step"][::2], cell["direction"][::2], "o", color=color, markersize=2.5)
     axes.set(xlim=(-0.5, 40), xlabel="step $k$", ylabel="$\\theta$ along eigenvector")
     axes.set_title(f"Each direction, $\\lambda$ = {strength:g}")
@@ -105,7 +104,7 @@ def _draw_falls(axes: Axes, dataset: xr.Dataset) -> None:
         plotting.band(axes, "made", cell, color=color, linestyle=line, linewidth=1, label=f"{strength:g}")
     axes.set(xscale="log", ylim=(-0.03, 1.03), xlabel="step $k$", ylabel="norm does not grow")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_title(f"{plotting.count_runs(summary, 'problems')}")
+    axes.set_title(plotting.count_runs(summary, "problems"))
 
 
 def _draw_forms(axes: Axes, dataset: xr.Dataset) -> None:
@@ -147,9 +146,8 @@ def _draw_picture(axes: Axes, dataset: xr.Dataset) -> None:
         path = dataset["picture_path"].sel(rule=name).transpose("picture_step", "weight").values
         axes.plot(*path.T, color=color, linewidth=1.2, label=label)
         axes.plot(*path[-1], "x", color=color, markersize=4, zorder=6)
-        axes.plot(
-            *dataset["picture_end"].sel(rule=name).values, marker, color=color, markerfacecolor="none", markersize=7
-        )
+        end = dataset["picture_end"].sel(rule=name).values
+        axes.plot(*end, marker, color=color, markerfacecolor="none", markersize=7)
     axes.plot(*optimum, "+", color="black", markersize=6)
     axes.set(xlim=(-1.1, 2.7), ylim=(-1.4, 3.2), xlabel="$\\theta_1$", ylabel="$\\theta_2$")
     axes.set_title(f"Box of $1/w$ = {bound:g}")

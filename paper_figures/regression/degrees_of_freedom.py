@@ -23,18 +23,21 @@ _COVARIANCE = plotting.COLORS.blue
 _ACTIVE = plotting.COLORS.orange
 _REFIT = plotting.COLORS.vermillion
 _CLOSED = "black"
-_CIRCLES: dict[str, Any] = {
-    **{"color": _COVARIANCE, "markerfacecolor": "none", "markersize": 3.5, "label": "covariance"}
-}
+_CIRCLES: dict[str, Any] = {"color": _COVARIANCE, "markerfacecolor": "none", "markersize": 3.5, "label": "covariance"}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw the four estimates for the lasso, their difference, and the two controls."""
     with plotting.page("ab;cd", 4.6, height_ratios=(1.3, 1)) as (figure, panels):
         _draw_lasso(panels["a"], dataset)
-        _draw_difference(panels["b"], dataset)
+        _draw_excess(panels["b"], dataset, "lasso", "active", "alpha", _ACTIVE)
+        panels["b"].set(
+            xscale="log", xlabel="strength $\\alpha$", ylabel="covariance − nonzero", title="Lasso: difference"
+        )
         _draw_ridge(panels["c"], dataset)
-        _draw_lar(panels["d"], dataset)
+        _draw_excess(panels["d"], dataset, "lar", "step", "step", _CLOSED)
+        panels["d"].set(xlabel="step of LAR", ylabel="covariance − steps", xlim=(0, None), title="LAR: difference")
+        panels["d"].xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
@@ -54,16 +57,6 @@ def _draw_lasso(axes: Axes, dataset: xr.Dataset) -> None:
     axes.legend(loc="lower left", fontsize=6.5, handlelength=1.1, borderaxespad=0.1)
 
 
-def _draw_difference(axes: Axes, dataset: xr.Dataset) -> None:
-    """The two counts that are said to agree, draw by draw."""
-    excess = stats.mean(dataset.assign(excess=dataset["lasso"] - dataset["active"]), "excess", dim="seed")
-    axes.axhline(0, color=_ACTIVE)
-    plotting.band(axes, dataset["alpha"], excess, color=_COVARIANCE, marker="o", markersize=3)
-    axes.set(xscale="log", xlabel="strength $\\alpha$", ylabel="covariance − nonzero")
-    axes.set_title("Lasso: difference")
-    _widen(axes)
-
-
 def _draw_ridge(axes: Axes, dataset: xr.Dataset) -> None:
     """A linear fit, whose degrees of freedom are known."""
     alpha = dataset["ridge_alpha"]
@@ -74,18 +67,10 @@ def _draw_ridge(axes: Axes, dataset: xr.Dataset) -> None:
     axes.legend()
 
 
-def _draw_lar(axes: Axes, dataset: xr.Dataset) -> None:
-    """One degree of freedom a step, they say."""
-    excess = stats.mean(dataset.assign(excess=dataset["lar"] - dataset["step"]), "excess", dim="seed")
-    axes.axhline(0, color=_CLOSED, linewidth=1)
-    plotting.band(axes, dataset["step"], excess, color=_COVARIANCE, marker="o", markersize=3)
-    axes.set(xlabel="step of LAR", ylabel="covariance − steps", xlim=(0, None))
-    axes.set_title("LAR: difference")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _widen(axes)
-
-
-def _widen(axes: Axes) -> None:
-    """Show half a degree of freedom on both sides, so that a small difference looks small."""
+def _draw_excess(axes: Axes, dataset: xr.Dataset, name: str, expected: str, over: str, zero: str) -> None:
+    """Two counts that are said to agree, one less the other, draw by draw."""
+    excess = stats.mean(dataset.assign(excess=dataset[name] - dataset[expected]), "excess", dim="seed")
+    axes.axhline(0, color=zero)
+    plotting.band(axes, over, excess, color=_COVARIANCE, marker="o", markersize=3)
     low, high = axes.get_ylim()
-    axes.set_ylim(min(low, -0.5), max(high, 0.5))
+    axes.set_ylim(min(low, -0.5), max(high, 0.5))  # so that a small difference looks small

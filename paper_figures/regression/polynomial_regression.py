@@ -21,7 +21,6 @@ CAPTION = (
 
 _LIMITS = (-1.0, 1.0)  # the tutorial's
 _NEAR = 0.25
-_SHORT = {"none": "none", "l2": "L2", "l1": "L1"}
 _LOOKS = {
     "none": ("no regularization", plotting.COLORS.vermillion, "^"),
     "l2": ("L2", plotting.COLORS.blue, "s"),
@@ -80,14 +79,16 @@ def _draw_errors(axes: Axes, draws: xr.Dataset) -> None:
         weights = np.full(len(values), 1 / len(values))
         height, *_ = axes.hist(values, edges.tolist(), weights=weights, color=color, alpha=0.75)
         side = "left" if fit == "l2" else "center"  # that of L2 lies beside the line of the noise
-        axes.text(float(np.median(values)), float(np.max(height)), _SHORT[fit], color=color, fontsize=6, ha=side)
+        axes.text(
+            float(np.median(values)), float(np.max(height)), fit.replace("l", "L"), color=color, fontsize=6, ha=side
+        )
     marks = (("noise sd ", float(draws["noise"]), "right"), (" constant", float(draws["truth"].std()), "left"))
     for name, value, side in marks:
         axes.axvline(value, color="black", linewidth=0.8, linestyle=":")
         axes.text(value, 1, name, transform=axes.get_xaxis_transform(), fontsize=6, va="top", ha=side)
     axes.set(xscale="log", xlabel="RMS error against truth", ylabel="share of draws")
     count = plotting.count_runs(stats.mean(draws, "test_error", dim="seed"), "draws")
-    axes.set(title=f"{count}", ylim=(0, 1.25 * axes.get_ylim()[1]))
+    axes.set(title=count, ylim=(0, 1.25 * axes.get_ylim()[1]))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
@@ -99,8 +100,8 @@ def _draw_population(axes: Axes, draws: xr.Dataset) -> None:
     for side in (-1, 1):
         axes.axhline(side * float(draws["noise"]), color="black", linewidth=0.8, linestyle=":")
     plotting.band(axes, "x_test", summary, color=color)
-    axes.set(ylim=(-_NEAR, _NEAR), yticks=(-0.2, 0, 0.2), xlabel="$x$")
-    axes.set_title(plotting.count_runs(summary, "draws"))
+    title = plotting.count_runs(summary, "draws")
+    axes.set(ylim=(-_NEAR, _NEAR), yticks=(-0.2, 0, 0.2), xlabel="$x$", title=title)
 
 
 def _draw_coefficients(axes: Axes, one: xr.Dataset) -> None:

@@ -107,8 +107,7 @@ def _draw_error(axes: Axes, dataset: xr.Dataset, method: str) -> None:
     axes.axvline(_METHODS[method], color="0.6", linewidth=0.8, linestyle=":", zorder=0)
     at = (_METHODS[method], 1.3e-6)
     axes.annotate("T1", at, (-2, 0), textcoords="offset points", ha="right", fontsize=7, color="0.4")
-    axes.set(xscale="log", yscale="log", ylim=(1e-6, 1), xlim=(alphas.max(), alphas.min()))
-    axes.set_title(method.capitalize())
+    axes.set(xscale="log", yscale="log", ylim=(1e-6, 1), xlim=(alphas.max(), alphas.min()), title=method.capitalize())
     axes.tick_params(labelbottom=False)
 
 

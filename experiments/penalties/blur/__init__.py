@@ -114,7 +114,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
           `diverged_decoders`;
         - of the training images, what `describe_classes` returns, with `best_psnr`, and `example`, one of each class;
         - as attribute, the `dataset`.
-
     """
     check_settings(config)
     if config.sample_size % 2 == 0:

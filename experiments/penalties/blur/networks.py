@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import optax
 
 import jaxreg as jr
-from jaxreg.errors import ArgumentError
 from jaxreg.nets import MLP
 from jaxreg.randomness import random_normals, random_words
 
@@ -53,33 +52,17 @@ def train(
       and the discriminator is held smooth by the penalty $\tfrac{\gamma}{2} \|\nabla_y D(x, y)\|^2$ on real answers.
       It predicts with the running average of its weights.
 
-    Args:
-        key: a typed PRNG key.
-        conditions: x (n, inputs).
-        answers: y (n, outputs).
-        form: "direct" or "adversarial".
-        choice: which loss, for "direct"; may be traced.
-        learning_rate: of Adam, at the first step.
-        hidden: units of each hidden layer, of the discriminator too.
-        components: of the mixture; 0 leaves the mixture out of the network, and `choice` is 0 or 1.
-        noise: numbers in z.
-        smoothness: γ.
-        bounded: whether a generator says numbers from 0 to 1 alone, as pixels are.
-        steps: number of steps.
-        batch_size: pairs in a batch, drawn with replacement.
+    Conditions are (n, inputs) and answers (n, outputs). The discriminator is as `hidden` as the network. `choice` may
+    be traced; without `components` the mixture is left out of the network, and it is 0 or 1. z has `noise` numbers,
+    `smoothness` is γ, and a `bounded` generator says numbers from 0 to 1 alone, as pixels are.
 
     Returns:
         Function of conditions and a key that predicts an answer to each.
-
-    Raises:
-        ArgumentError: no pairs.
 
     Source: Bishop, Mixture density networks (1994); Goodfellow et al., Generative adversarial nets (2014); Mirza and
     Osindero, Conditional generative adversarial nets (2014); Mescheder, Geiger and Nowozin, Which training methods for
     GANs do actually converge? (2018), for the penalty and the average.
     """
-    if not len(conditions):
-        raise ArgumentError("conditions", "empty", "must hold one pair or more", "Give a sample to learn from")
     streams = jr.randomness.split(key, "init", "batches", "noise")
     schedule = optax.cosine_decay_schedule(1.0, steps)
 

@@ -19,7 +19,6 @@ from experiments.penalties.one_picture.runs import (
     smooth,
 )
 from jaxreg.checks import Domain, check_integer
-from jaxreg.claims import Quantity
 from jaxreg.study import Below, Claim, Estimate, Inside, exactly, largest, mean, worst
 from jaxreg.study.quantities import Measure
 from jaxreg.study.settings import Numbers, Ordered, check_settings
@@ -94,6 +93,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     U, d, _ = np.linalg.svd(X, full_matrices=False)
     rate = np.float64(config.learning_rate)
     settings: dict[str, Any] = {"steps": tuple(map(int, strengths.steps)), "sgd_steps": config.sgd_steps}
+    options: dict[str, Any] = {"x64": True, "progress": progress}
     over = {"method": list(METHODS), "df": wanted}
     risk = jr.linear.decompose_error(
         partial(predict_draw, **settings),
@@ -102,8 +102,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         dims=over,
         args=(X, mean, np.float64(config.noise), strengths, rate),
         store=store,
-        x64=True,
-        progress=progress,
+        **options,
     )
     eigen, column = {"eigen": np.arange(config.columns)}, {"column": np.arange(config.columns)}
     filters = jr.sweep(
@@ -111,28 +110,23 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         {"seed": jr.seeds(config.draws)},
         args=(X, U, mean, strengths, rate),
         dims={"filter": over | eigen, "coef": over | column},
-        x64=True,
-        progress=progress,
+        **options,
     ).rename(seed="draw")
     problems = jr.sweep(
         partial(compare_risks, samples=config.points, columns=config.columns),
         {"seed": jr.seeds(config.problems)},
         args=(_TIMES, _COUNTS, _FRACTIONS),
         dims={
-            "flow": {"time": _TIMES},
-            "descent": {"count": _COUNTS},
-            "early": {"fraction": _FRACTIONS},
-            "dropout": {"fraction": _FRACTIONS},
+            **{"flow": {"time": _TIMES}, "descent": {"count": _COUNTS}},
+            **{name: {"fraction": _FRACTIONS} for name in ("early", "dropout")},
         },
-        x64=True,
-        progress=progress,
+        **options,
     ).rename(seed="problem", diverged="problem_diverged")
     exact = _work_out(config, X, mean, strengths, wanted, "exact_", "df")
     fine = np.linspace(0.03, max(0.95, *config.fractions), 60) * config.columns
     path = _work_out(config, X, mean, calibrate(X, fine, config.learning_rate), fine, "path_", "fine_df")
-    return xr.merge(
-        [risk.drop_vars("diverged"), filters, problems, exact, path], join="exact", combine_attrs="override"
-    ).assign(
+    parts = [risk.drop_vars("diverged"), filters, problems, exact, path]
+    return xr.merge(parts, join="exact", combine_attrs="override").assign(
         eigenvalue=("eigen", d**2 / config.points),
         least_squares=("column", np.linalg.pinv(X) @ mean),
         bound=find_bound(),
@@ -192,7 +186,7 @@ def _problems(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.drop_vars("diverged").rename(problem_diverged="diverged")
 
 
-def _largest_ratio(name: str) -> Quantity:
+def _largest_ratio(name: str) -> Measure:
     def quantity(dataset: xr.Dataset) -> Estimate:
         ratios = dataset[name].where(~dataset["problem_diverged"])
         return exactly(float(ratios.max()), ratios.sizes["problem"], "times ridge's risk, the worst")

@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
 import jaxreg as jr
 from experiments.penalties.penalty_geometry.own import add_penalty, check_own
-from experiments.penalties.penalty_geometry.pictures import GRAM, OPTIMUM, PATH_WEIGHTS, follow_all, pad_pair, touch_all
+from experiments.penalties.penalty_geometry.pictures import GRAM, OPTIMUM, PATH_WEIGHTS, follow_all
 from experiments.penalties.penalty_geometry.shapes import (
-    LOSSES,
     PENALTIES,
     measure_loss,
     measure_size,
+    name_axes,
     share_of_corners,
     share_of_zeros,
 )
@@ -62,9 +61,8 @@ def run(
     r"""Find where shapes of a given size touch a two-weight loss, and how often random losses are touched at a corner.
 
     The penalties are $\alpha P(w)$ with $P(w) = \rho\|w\|_1 + \tfrac12(1 - \rho)\|w\|^2$: L1 (ρ = 1), elastic net
-    (ρ = ½) and L2 (ρ = 0). A shape is $P(w) \le s$; the s that belongs to α is that of the penalized solution.
-
-        own: further penalties by name, as `linear.solve_path` takes them; see `add_penalty`.
+    (ρ = ½) and L2 (ρ = 0); `own` are further ones by name, see `add_penalty`. A shape is $P(w) \le s$; the s that
+    belongs to α is that of the penalized solution.
 
     Returns:
         Dataset of
@@ -76,83 +74,64 @@ def run(
         - one loss of five weights: `path` over `penalty`, `fine_share` and `path_weight`, and `path_size`, the size of
           the shape relative to the one that holds the minimum of the loss;
         - random losses, over `loss_kind`, `dimension`, `seed`, `penalty` and `share`: `kept`, the number of weights
-          that are not exactly 0, and `size_at`, that of the shape; `gap`, the largest duality gap of a path;
+          that are not exactly 0, and `size_at`, that of the shape; `corner`, whether one is left, and `zero`, whether
+          any is gone; `gap`, the largest duality gap of a path;
         - over `dimension` and `share`: `corner_exact`, how often L1 keeps one weight of an isotropic loss, and
           `zero_exact`, how often it drops one, in closed form.
-
-    Raises:
-        ArgumentError: a setting outside its domain, or a penalty that is none.
     """
     check_settings(config)
     own = check_own(own, PENALTIES)
     shares, ratios = np.array(config.shares), np.array(list(PENALTIES.values()))
     population = jr.sweep(
         partial(measure_loss, widest=max(config.dimensions)),
-        {
-            "loss_kind": jr.cases({name: {"spread": spread} for name, spread in LOSSES.items()}),
-            "dimension": list(config.dimensions),
-            "seed": jr.seeds(config.seeds),
-        },
+        name_axes(config.dimensions, config.seeds),
         args=(shares, ratios),
         dims={
-            "kept": {"penalty": list(PENALTIES), "share": shares},
-            "size": {"penalty": list(PENALTIES), "share": shares},
+            **{name: {"penalty": list(PENALTIES), "share": shares} for name in ("kept", "size_at")},
             "gap": {"penalty": list(PENALTIES)},
         },
         store=store,
         x64=True,
         progress=progress,
-    ).rename(size="size_at")
+    )
     fine = np.concatenate([np.geomspace(1e-4, 0.02, 20, endpoint=False), np.linspace(0.02, 1, 80)])
     with jax.enable_x64(True):
         paths = follow_all(config.path_seed, config.alphas, fine, ratios)
-        touches = touch_all(*(jnp.asarray(part) for part in (*pad_pair(), paths["size"], ratios)))
     points = np.stack(np.meshgrid(_AXIS, _AXIS), -1)
     away = points - np.array(OPTIMUM)
     heights = np.stack([measure_size(points, ratio) for ratio in PENALTIES.values()])
-    exact = [
-        [[share(dimension, at) for at in config.shares] for dimension in config.dimensions]
-        for share in (share_of_corners, share_of_zeros)
-    ]
+    exact: dict[str, Any] = {
+        f"{name}_exact": (("dimension", "share"), [[form(p, at) for at in config.shares] for p in config.dimensions])
+        for name, form in (("corner", share_of_corners), ("zero", share_of_zeros))
+    }
     result = population.assign(
         loss=(("second", "first"), np.einsum("abi,ij,abj->ab", away, GRAM, away) / 2),
         optimum=("weight", list(OPTIMUM)),
         height=(("penalty", "alpha", "second", "first"), np.stack([heights] * len(config.alphas), 1)),
         size=(("penalty", "alpha"), paths["size"]),
-        touch=(("penalty", "alpha", "weight"), np.asarray(touches.coef[..., :2])),
-        touch_alpha=(("penalty", "alpha"), np.asarray(touches.alpha)),
+        touch=(("penalty", "alpha", "weight"), paths["touch"]),
+        touch_alpha=(("penalty", "alpha"), paths["touch_alpha"]),
         trace=(("penalty", "fine_share", "weight"), paths["trace"]),
         path=(("penalty", "fine_share", "path_weight"), paths["path"]),
         path_size=(("penalty", "fine_share"), paths["path_size"]),
-        corner_exact=(("dimension", "share"), np.array(exact[0])),
-        zero_exact=(("dimension", "share"), np.array(exact[1])),
+        **exact,
     ).assign_coords(
-        first=_AXIS,
-        second=_AXIS,
-        weight=[1, 2],
-        alpha=list(config.alphas),
-        fine_share=fine,
-        path_weight=np.arange(1, PATH_WEIGHTS + 1),
+        {"first": _AXIS, "second": _AXIS, "weight": [1, 2], "alpha": list(config.alphas)}
+        | {"fine_share": fine, "path_weight": np.arange(1, PATH_WEIGHTS + 1)},
     )
     for name, penalty in own.items():
         result = add_penalty(result, name, penalty, seeds=config.seeds, path_seed=config.path_seed, progress=progress)
-    return result
+    return count_sparse(result)
 
 
 def count_sparse(dataset: xr.Dataset) -> xr.Dataset:
-    """Whether each touching point is a corner (one weight kept), and has a zero at all; with `diverged`."""
-    kept = dataset["kept"]
-    return dataset[["diverged"]].assign(corner=kept == 1, zero=kept < dataset["dimension"])
+    """The same with `corner`, whether one weight is left of a touching point, and `zero`, whether any is gone."""
+    return dataset.assign(corner=dataset["kept"] == 1, zero=dataset["kept"] < dataset["dimension"])
 
 
 def _random(penalty: str, **place: int) -> Callable[[xr.Dataset], xr.Dataset]:
-    """The random losses under one penalty, with their corners and zeros; in one of the dimensions, by its place."""
-
-    def choose(dataset: xr.Dataset) -> xr.Dataset:
-        sparse = count_sparse(dataset).assign(size_at=dataset["size_at"])
-        return at(sparse, loss_kind="random", penalty=penalty).isel(place)
-
-    return choose
+    """The random losses under one penalty; in one of the dimensions, by its place."""
+    return lambda dataset: at(dataset, loss_kind="random", penalty=penalty).isel(place)
 
 
 def _of_two(penalty: str) -> Callable[[xr.Dataset], xr.Dataset]:
@@ -173,7 +152,7 @@ def _gain_with_dimensions(dataset: xr.Dataset) -> Estimate | None:
 
 def _distance_from_closed_form(dataset: xr.Dataset) -> Estimate:
     """Largest distance of a simulated share from the exact one over all cells, in standard errors."""
-    runs = count_sparse(dataset).sel(loss_kind="isotropic", penalty="L1")
+    runs = dataset.sel(loss_kind="isotropic", penalty="L1")
     n = int((~runs["diverged"]).sum("seed").min())
     z = []
     for name in ("corner", "zero"):

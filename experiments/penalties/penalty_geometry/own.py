@@ -11,7 +11,7 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments.penalties.penalty_geometry.pictures import pose_pictures
-from experiments.penalties.penalty_geometry.shapes import LOSSES, draw_loss, find_scale
+from experiments.penalties.penalty_geometry.shapes import draw_loss, find_scale, name_axes
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import solve_path
 from jaxreg.linear.solving import put_strength
@@ -59,23 +59,11 @@ def add_penalty(
 
     Its shape is $P_\alpha(w) \le P_\alpha(\hat w)$ with the penalized solution $\hat w$, which is the minimum of the
     loss within it. Where the penalty is not convex it is the stationary point that a path from large strengths finds.
-
-    Args:
-        dataset: that of the study.
-        name: of the penalty.
-        penalty: as `linear.solve_path` takes it.
-        seeds: number of random losses.
-        path_seed: seed of the loss of five weights.
-        progress: show a progress bar.
     """
     shares, alphas, fine = (dataset[axis].values for axis in ("share", "alpha", "fine_share"))
     population = jr.sweep(
         partial(_measure_loss, penalty=penalty, widest=int(dataset["dimension"].max())),
-        {
-            "loss_kind": jr.cases({kind: {"spread": spread} for kind, spread in LOSSES.items()}),
-            "dimension": dataset["dimension"].values.tolist(),
-            "seed": jr.seeds(seeds),
-        },
+        name_axes(dataset["dimension"].values.tolist(), seeds),
         args=(shares,),
         dims={"kept": {"share": shares}, "size_at": {"share": shares}},
         x64=True,

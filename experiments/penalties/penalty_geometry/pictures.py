@@ -1,13 +1,8 @@
 """The two losses that the study of penalty geometry draws: one of two weights, in the plane, and paths of five."""
 
-from functools import partial
-from typing import Any
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from experiments.penalties.penalty_geometry.shapes import Touch, constrain, find_scale, measure_size
+from experiments.penalties.penalty_geometry.shapes import measure_size
 from jaxreg.linear import elastic_net_path
 
 GRAM = ((1.0, 0.4), (0.4, 1.0))
@@ -16,6 +11,9 @@ OPTIMUM = (0.6, 2.0)
 """Its minimum w*."""
 PATH_WEIGHTS = 5
 """Number of weights of the random loss."""
+_TURNS = 8
+_REACH = 1e9  # strengths beyond this factor from the loss' own scale make no difference in float64
+_SHARES = 103  # strengths in a grid, as many as in the paths that are drawn: they share a program
 
 
 def pose_pair() -> tuple[np.ndarray, np.ndarray]:
@@ -24,61 +22,89 @@ def pose_pair() -> tuple[np.ndarray, np.ndarray]:
     return X, X @ np.array(OPTIMUM)
 
 
-def pad_pair() -> tuple[np.ndarray, np.ndarray]:
-    """The same loss as a design (10, 5), whose further rows and columns are zeros."""
-    X, y = pose_pair()
-    rows = 2 * PATH_WEIGHTS
-    scale = np.sqrt(rows / len(X))  # the loss is a mean over rows
-    return np.pad(scale * X, ((0, rows - 2), (0, PATH_WEIGHTS - 2))), np.pad(scale * y, (0, rows - 2))
-
-
 def pose_pictures(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Both losses: designs (2, 10, 5), targets (2, 10), the random one's minimum (5,), and the scale of each (2,)."""
+    """Both losses: designs (2, 10, 5), targets (2, 10), the random one's minimum (5,), and the scale of each (2,).
+
+    Further rows and columns of the first are zeros; the loss is a mean over rows.
+    """
     random = np.random.default_rng(seed)
-    designs = np.zeros((2, 2 * PATH_WEIGHTS, PATH_WEIGHTS))
-    designs[0], target = pad_pair()
+    rows = 2 * PATH_WEIGHTS
+    designs = np.zeros((2, rows, PATH_WEIGHTS))
+    designs[0, :2, :2] = np.sqrt(rows / 2) * pose_pair()[0]
     designs[1] = random.normal(size=designs[1].shape)
     least = random.normal(size=PATH_WEIGHTS)
-    targets = np.stack([target, designs[1] @ least])
-    scales = np.array([find_scale(X, y) for X, y in zip(designs, targets, strict=True)])
-    return designs, targets, least, scales
+    targets = np.stack([designs[0, :, :2] @ OPTIMUM, designs[1] @ least])
+    return designs, targets, least, abs(np.einsum("knp,kn->kp", designs, targets)).max(1) / rows
+
+
+def follow(X: np.ndarray, y: np.ndarray, alphas: np.ndarray, ratios: np.ndarray) -> np.ndarray:
+    """The solutions (penalties, strengths, p) of the elastic net, at the l1_ratio and the strengths of each penalty."""
+    pairs = zip(alphas, ratios, strict=True)
+    return np.stack([elastic_net_path(X, y, at, ratio, fit_intercept=False).coef for at, ratio in pairs])
 
 
 def follow_all(seed: int, drawn: tuple[float, ...], shares: np.ndarray, ratios: np.ndarray) -> dict[str, np.ndarray]:
-    """The penalized solutions of the loss that is drawn and of a random one with five weights.
+    """The penalized solutions of the loss that is drawn and of a random one of that seed with five weights.
 
-    Args:
-        seed: that of the random loss.
-        drawn: strengths α at which the shapes of the first one are drawn.
-        shares: further strengths, as shares of that from which L1 has no weight left.
-        ratios: l1_ratio of each penalty.
+    Strengths are those at which the shapes of the first one are drawn, and shares of that from which L1 has no weight
+    left; `ratios` are the l1_ratio of each penalty.
 
     Returns:
-        `size` (penalties, drawn) of the shapes; `trace` (penalties, shares, 2), the first loss' solutions, and `path`
-        (penalties, shares, 5), the second one's, with `path_size`, their sizes relative to that at the minimum.
+        `size` (penalties, drawn) of the shapes; `touch` (penalties, drawn, 2), the minimum within each, and
+        `touch_alpha`, see `touch`; `trace` (penalties, shares, 2), the first loss' solutions, and `path` (penalties,
+        shares, 5), the second one's, with `path_size`, their sizes relative to that at the minimum.
     """
     designs, targets, least, scales = pose_pictures(seed)
     # Only L1 has no weight left at a share of 1: the strengths of the others go on.
     further = np.where(ratios[:, None] == 1, shares, shares / np.maximum(1.001 - shares, ratios[:, None]))
-    fixed = np.broadcast_to(drawn, (2, len(ratios), len(drawn)))
-    alphas = np.concatenate([fixed, scales[:, None, None] * further], axis=-1)
-
-    def follow(X: Any, y: Any, alphas: Any, ratio: Any) -> Any:
-        return elastic_net_path(X, y, alphas, ratio, fit_intercept=False).coef
-
-    each = jax.vmap(jax.vmap(follow, (None, None, 0, 0)), (0, 0, 0, None))
-    coef = np.asarray(jax.jit(each)(*(jnp.asarray(part) for part in (designs, targets, alphas, ratios))))
-    sizes = np.asarray(measure_size(coef, ratios[:, None]))
+    fixed = np.broadcast_to(drawn, (len(ratios), len(drawn)))
+    coef = np.stack(
+        [
+            follow(X, y, np.concatenate([fixed, scale * further], -1), ratios)
+            for X, y, scale in zip(designs, targets, scales, strict=True)
+        ]
+    )
+    sizes = measure_size(coef, ratios[:, None])
     count = len(drawn)
+    points, alphas = touch(designs[0], targets[0], sizes[0, :, :count], ratios)
     return {
         "size": sizes[0, :, :count],
+        "touch": points[..., :2],
+        "touch_alpha": alphas,
         "trace": coef[0, :, count:, :2],
         "path": coef[1, :, count:],
-        "path_size": sizes[1, :, count:] / np.asarray(measure_size(least, ratios))[:, None],
+        "path_size": sizes[1, :, count:] / measure_size(least, ratios)[:, None],
     }
 
 
-@jax.jit
-def touch_all(X: Any, y: Any, sizes: Any, ratios: Any) -> Touch:
-    """What `constrain` finds in shapes of these sizes (penalties, sizes), each penalty with its l1_ratio."""
-    return jax.vmap(jax.vmap(partial(constrain, X, y), (0, None)))(sizes, ratios)
+def touch(X: np.ndarray, y: np.ndarray, sizes: np.ndarray, ratios: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    r"""Minimize $\tfrac1{2n}\|y - Xw\|^2$ subject to $\rho\|w\|_1 + \tfrac12(1 - \rho)\|w\|^2 \le s$.
+
+    The solution is that of the elastic net at the multiplier α of the constraint: the larger α, the smaller P(w), so
+    log α is found by a grid that narrows to one of its steps at every turn. Where the shape holds the least squares
+    solution, that one is returned, with α = 0.
+
+    Args:
+        X: design (n, p).
+        y: target (n,).
+        sizes: s (penalties, sizes), each above 0.
+        ratios: ρ of each penalty; 1 is the L1 diamond, 0 the L2 circle of radius √(2s).
+
+    Returns:
+        The weights (penalties, sizes, p), and α (penalties, sizes).
+
+    Source: Boyd and Vandenberghe, Convex Optimization (2004), section 5.5.
+    """
+    rows, found = np.arange(len(ratios)), []
+    for size in sizes.T:
+        low, high = (np.full(len(ratios), abs(X.T @ y).max() / len(X) * reach) for reach in (1 / _REACH, _REACH))
+        for _ in range(_TURNS):
+            grid = np.geomspace(low, high, _SHARES - 1, axis=-1)
+            alphas = np.concatenate([np.zeros((len(ratios), 1)), grid], -1)
+            coef = follow(X, y, alphas, ratios)
+            outside = measure_size(coef, ratios[:, None])[:, :-1] > size[:, None]
+            place = outside.cumprod(-1).sum(-1)  # the first that is inside, at the end the last
+            low, high = (grid[rows, np.maximum(place - step, 0)] for step in (2, 1))
+        found.append((coef[rows, place], alphas[rows, place]))
+    weights, multipliers = zip(*found, strict=True)
+    return np.stack(weights, 1), np.stack(multipliers, 1)

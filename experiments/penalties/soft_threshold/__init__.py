@@ -11,7 +11,6 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.penalties.soft_threshold.minima import find_critical, minimize_penalized
 from experiments.penalties.soft_threshold.orthonormal import COLUMNS, ESTIMATORS, draw_curves, fit_design
 from jaxreg.checks import Domain
 from jaxreg.study import Above, Below, Claim, Estimate, at, exactly, largest, share
@@ -28,6 +27,7 @@ PENALTIES = ("l1", "l2")
 """λ|x| and ½λx²."""
 _RANGE = (-1.5, 2.5)
 _EXACT = 1e-8
+_HALVINGS = 80
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     coefficients = np.array(list(FUNCTIONS.values()))
     with jax.enable_x64(True):
         strengths = np.concatenate([config.strengths, fine])
-        drawn, path = np.split(np.asarray(_follow(coefficients, strengths)), [len(config.strengths)], axis=1)
+        follow = jax.jit(jax.vmap(jax.vmap(minimize_penalized, (None, 0)), (0, None)))
+        drawn, path = np.split(np.asarray(follow(coefficients, strengths)), [len(config.strengths)], axis=1)
     ratios = np.array(config.ratios)
     population = jr.sweep(
         minimize_random,
@@ -100,32 +101,20 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     )
     z_curve, curve = draw_curves(config.threshold, config.ridge_part)
     values = np.polynomial.polynomial.polyval(x, coefficients.T)
-    return (
-        population.merge(designs.drop_vars("diverged"), combine_attrs="override")
-        .assign(
-            objective=(
-                ("function", "strength", "x"),
-                values[:, None] + np.multiply.outer(config.strengths, abs(x)),
-                {"n": "one function each"},
-            ),
-            minimum=(("function", "strength"), drawn[..., 0]),
-            path=(("function", "fine_strength", "penalty"), path),
-            critical=("function", [find_critical(row) for row in coefficients]),
-            slope=("function", abs(coefficients[:, 1])),
-            curve=(("estimator", "z_curve"), curve),
-            threshold=config.threshold,
-            ridge_part=config.ridge_part,
-        )
-        .assign_coords(
-            function=list(FUNCTIONS), strength=list(config.strengths), x=x, fine_strength=fine, z_curve=z_curve
-        )
+    objective = values[:, None] + np.multiply.outer(config.strengths, abs(x))
+    result = population.merge(designs.drop_vars("diverged"), combine_attrs="override").assign(
+        objective=(("function", "strength", "x"), objective, {"n": "one function each"}),
+        minimum=(("function", "strength"), drawn[..., 0]),
+        path=(("function", "fine_strength", "penalty"), path),
+        critical=("function", [find_critical(row) for row in coefficients]),
+        slope=("function", abs(coefficients[:, 1])),
+        curve=(("estimator", "z_curve"), curve),
+        threshold=config.threshold,
+        ridge_part=config.ridge_part,
     )
-
-
-def _follow(coefficients: Any, strengths: Any) -> Any:
-    """The minimisers (functions, strengths, penalties)."""
-    each = jax.vmap(jax.vmap(minimize_penalized, (None, 0)), (0, None))
-    return jax.jit(each)(jnp.asarray(coefficients), jnp.asarray(strengths))
+    return result.assign_coords(
+        function=list(FUNCTIONS), strength=list(config.strengths), x=x, fine_strength=fine, z_curve=z_curve
+    )
 
 
 def minimize_random(ratios: Any, *, seed: Any, sign: Any) -> dict[str, Any]:
@@ -136,6 +125,57 @@ def minimize_random(ratios: Any, *, seed: Any, sign: Any) -> dict[str, Any]:
         [jnp.zeros_like(slope), slope, (3 * centre**2 + curvature) / 2, -centre, jnp.full_like(slope, 0.25)]
     )
     return {"minimiser": jax.vmap(partial(minimize_penalized, coefficients))(ratios * jnp.abs(slope))}
+
+
+def minimize_penalized(coefficients: Any, strength: Any) -> Any:
+    """Minimisers of f(x) + λ|x| and of f(x) + ½λx²."""
+    bent = coefficients.at[2].add(strength / 2)
+    return jnp.stack([minimize_l1(coefficients, strength), minimize_l1(bent, jnp.zeros_like(strength))])
+
+
+def minimize_l1(coefficients: Any, strength: Any) -> Any:
+    r"""The global minimiser of $f(x) + \lambda |x|$ for a polynomial f of degree 4, to rounding; exactly 0 if it is 0.
+
+    On either side of 0 the derivative $f'(x) \pm \lambda$ is a cubic that rises outside the two inflections of f. So
+    at most two minima of each side can compete, each the only root on its branch, found by halving. The coefficients
+    of f are those of degrees 0 to 4, the last one above 0.
+    """
+    _, c1, c2, c3, c4 = coefficients
+    middle, spread = -c3 / (4 * c4), jnp.sqrt(jnp.maximum((3 * c3**2 - 8 * c2 * c4) / (48 * c4**2), 0))
+    reach = 1 + (jnp.abs(coefficients).sum() * 4 + strength) / (4 * c4)  # Cauchy's bound on the roots
+
+    sides = jnp.asarray([-1.0, -1.0, 1.0, 1.0], coefficients.dtype)  # two branches of each
+    low = jnp.stack([-reach, middle + spread] * 2)
+    high = jnp.stack([middle - spread, reach] * 2)
+
+    def halve(_: Any, ends: tuple[Any, Any]) -> tuple[Any, Any]:
+        x = (ends[0] + ends[1]) / 2
+        rises = c1 + sides * strength + x * (2 * c2 + x * (3 * c3 + x * 4 * c4)) > 0
+        return jnp.where(rises, ends[0], x), jnp.where(rises, x, ends[1])
+
+    low, high = jax.lax.fori_loop(0, _HALVINGS, halve, (low, high))
+    x = jnp.where((low + high) * sides > 0, (low + high) / 2, 0)
+    gain = x * ((c1 + jnp.sign(x) * strength) + x * (c2 + x * (c3 + x * c4)))  # F(x) - F(0), without cancellation
+    best = jnp.argmin(gain)
+    return jnp.where(gain[best] < 0, x[best], 0)
+
+
+def find_critical(coefficients: Any) -> float:
+    r"""The least λ from which 0 minimises $f(x) + \lambda |x|$: $\sup_{x \ne 0} (f(0) - f(x)) / |x|$.
+
+    For a convex f the supremum is the limit at 0, $|f'(0)|$; in general it is that or larger. The coefficients are
+    those of f, the lowest degree first; the highest one is even, its coefficient above 0.
+
+    >>> find_critical([0.5, -1.0, 0.5])  # ½(x - 1)²
+    1.0
+    >>> find_critical([0.0, -0.5, 1.7, -3.05, 1.05]) > 0.5
+    True
+    """
+    quotient = np.polynomial.Polynomial(coefficients[1:])  # (f(x) - f(0)) / x
+    turns = quotient.deriv().roots()
+    turns = turns[abs(turns.imag) < 1e-9].real
+    places = np.concatenate([[0.0], turns])
+    return float(max(np.max(-np.sign(places) * quotient(places)), abs(quotient(0.0))))
 
 
 def _share_as_drawn(dataset: xr.Dataset) -> Estimate:

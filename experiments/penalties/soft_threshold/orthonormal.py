@@ -42,7 +42,7 @@ def draw_curves(threshold: float, ridge_part: float) -> tuple[np.ndarray, np.nda
     """Values of z over what is drawn, and the estimators (estimators, values) there."""
     z = np.linspace(-4, 4, 401)
     with jax.enable_x64(True):
-        return z, np.asarray(shrink(jnp.asarray(z), threshold, ridge_part))
+        return z, np.asarray(jax.jit(shrink)(z, threshold, ridge_part))
 
 
 def fit_design(noise: Any, threshold: Any, ridge_part: Any, *, design: Any, samples: int) -> dict[str, Any]:

@@ -6,17 +6,24 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
 import jaxreg as jr
 from experiments.penalties.sparse_features.designs import describe_versions, generate_corpus, read_corpus
-from experiments.penalties.sparse_features.fits import COMMON, LEADING, fit_sample
 from jaxreg.checks import Domain, check_integer
+from jaxreg.linear import lasso_path
 from jaxreg.study import Above, Below, Claim, Estimate, at, mean, share
 from jaxreg.study.quantities import Measure
 from jaxreg.study.settings import Count, Integers, Numbers, Ordered, Seeds, check_settings
 
+COMMON = (0.05, 0.5)
+"""Shares of documents in which a feature that matters occurs, from the rarest to the most common."""
+LEADING = 8
+"""Number of features of the largest coefficients that are recorded."""
+_LEADING_SHARE = 0.3
 TASKS = {
     "random text": {"corpus": 0, "labelled": 0.0},
     "docstrings": {"corpus": 1, "labelled": 0.0},
@@ -91,35 +98,24 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     """
     check_settings(config)
     features = config.words**2
-    real = read_corpus(config.libraries, features)
-    generated = generate_corpus(config.documents, config.words, config.length, config.corpus_seed)
-    count = len(real.names)
-    corpora = [generated, real]
-    needed = max(config.samples) + config.held_out
-    documents = min(len(corpus.labels) for corpus in corpora)
+    corpora = {
+        "random text": generate_corpus(config.documents, config.words, config.length, config.corpus_seed),
+        "docstrings": read_corpus(config.libraries, features),
+    }
+    contains, names, labels = zip(*corpora.values(), strict=True)
+    sizes = np.array(list(map(len, labels)))
+    needed, documents = max(config.samples) + config.held_out, int(min(sizes))
     check_integer("samples", needed, 2, documents, f"There are {documents} documents, to fit and to try on")
-    # A real text may have fewer bigrams than the random one: what is missing never occurs.
-    contains = [np.pad(corpus.contains, ((0, 0), (0, features - corpus.contains.shape[1]))) for corpus in corpora]
     frequency = np.stack([part.mean(0) for part in contains])
     for part in frequency:
         common = int(((part >= COMMON[0]) & (part <= COMMON[1])).sum())
         check_integer("support", config.support, 1, common, f"Only {common} features are common enough to matter")
-    starts = np.array([0, len(generated.labels)])
-    sizes = np.array([len(corpus.labels) for corpus in corpora])
     shares = np.array(config.shares)
-    shapes = {"widest": max(config.samples), "held_out": config.held_out, "support": config.support}
+    texts = (np.concatenate(contains), np.concatenate(labels), np.array([0, sizes[0]]), sizes, frequency)
     result = jr.sweep(
-        partial(fit_sample, **shapes),
+        partial(fit_sample, widest=max(config.samples), held_out=config.held_out, support=config.support),
         {"task": jr.cases(TASKS), "samples": list(config.samples), "seed": jr.seeds(config.seeds)},
-        args=(
-            np.concatenate(contains),
-            np.concatenate([corpus.labels for corpus in corpora]),
-            starts,
-            sizes,
-            frequency,
-            shares,
-            np.float64(config.noise),
-        ),
+        args=(*texts, shares, np.float64(config.noise)),
         dims={
             **{name: {"share": shares} for name in ("selected", "found", "residual", "right")},
             "leading": {"place": np.arange(LEADING)},
@@ -127,20 +123,77 @@ def run(config: Config, **options: Any) -> xr.Dataset:
         x64=True,
         **options,
     )
-    names = np.array([[*corpus.names, *[""] * (features - len(corpus.names))] for corpus in corpora])
-    result = (
-        result.assign_attrs(libraries=describe_versions(config.libraries))
-        .assign(
+    return measure_recovery(
+        result.assign_attrs(libraries=describe_versions(config.libraries)).assign(
             chosen=_choose(result, features),
             frequency=(("corpus", "feature"), frequency),
-            name=(("corpus", "feature"), names),
+            name=(("corpus", "feature"), np.array(names)),
             support=config.support,
             noise=config.noise,
-            real_features=count,
+            corpus=list(corpora),
         )
-        .assign_coords(corpus=["random text", "docstrings"])
     )
-    return measure_recovery(result)
+
+
+def fit_sample(
+    contains: Any,
+    labels: Any,
+    starts: Any,
+    sizes: Any,
+    frequency: Any,
+    shares: Any,
+    noise: Any,
+    *,
+    seed: Any,
+    samples: Any,
+    corpus: Any,
+    labelled: Any,
+    widest: int,
+    held_out: int,
+    support: int,
+) -> dict[str, Any]:
+    """One sample of documents with its target and its path. Rows beyond `samples` are zeros: one program for all."""
+    streams = jr.randomness.split(seed, "documents", "support", "signs", "noise")
+    rank = jnp.where(jnp.arange(contains.shape[0]) < sizes[corpus], 0.0, 1.0)
+    order = jnp.argsort(rank + jax.random.uniform(streams["documents"], rank.shape))[: widest + held_out]
+    rows = starts[corpus] + order
+    inside = jnp.arange(widest) < samples
+    count = samples.astype(noise.dtype)
+
+    def standardize(values: Any) -> tuple[Any, Any]:
+        """Values of the sample, and of the held-out documents, less the sample's mean; scaled by its deviation."""
+        mean = jnp.where(inside.reshape(-1, *[1] * (values.ndim - 1)), values[:widest], 0).sum(0) / count
+        centred = values - mean
+        seen = jnp.where(inside.reshape(-1, *[1] * (values.ndim - 1)), centred[:widest], 0)
+        return seen, centred[widest:]
+
+    seen, unseen = standardize(contains[rows].astype(noise.dtype))
+    deviation = jnp.sqrt((seen * seen).sum(0) / count)
+    scale = jnp.where(deviation > 0, 1 / jnp.where(deviation > 0, deviation, 1), 0)
+    seen, unseen = seen * scale, unseen * scale
+
+    common = (frequency[corpus] >= COMMON[0]) & (frequency[corpus] <= COMMON[1]) & (deviation > 0)
+    lot = jnp.where(common, jax.random.uniform(streams["support"], common.shape), -1.0)
+    matters = jax.lax.top_k(lot, support)[1]
+    signs = jnp.where(jax.random.bernoulli(streams["signs"], 0.5, (support,)), 1.0, -1.0).astype(noise.dtype)
+    made = jnp.concatenate([seen[:, matters], unseen[:, matters]]) @ signs
+    made = made + noise * jax.random.normal(streams["noise"], made.shape, noise.dtype)
+    y, y_unseen = standardize(jnp.where(labelled > 0, labels[rows].astype(noise.dtype), made))
+
+    largest = jnp.abs(jnp.einsum("np,n->p", seen, y, precision="highest")).max() / widest
+    path = lasso_path(seen, y, shares * largest, fit_intercept=False)
+    kept = path.coef != 0
+    fitted, predicted = path.predict(seen), path.predict(unseen)
+    lead = path.coef[jnp.abs(shares - _LEADING_SHARE).argmin()]
+    return {
+        "selected": kept.sum(-1).astype(jnp.int32),
+        "found": kept[:, matters].sum(-1).astype(jnp.int32),
+        "residual": ((fitted - y) ** 2).sum(-1) / count,
+        "right": ((predicted > 0) == (y_unseen > 0)).mean(-1, dtype=noise.dtype),
+        "varying": (deviation > 0).sum().astype(jnp.int32),
+        "gap": path.gap.max(),
+        "leading": jax.lax.top_k(jnp.abs(lead), LEADING)[1].astype(jnp.int32),
+    }
 
 
 def _choose(result: xr.Dataset, features: int) -> xr.DataArray:

@@ -53,15 +53,8 @@ def read_corpus(libraries: Sequence[str], features: int) -> Corpus:
     alphabetical order, without example code and without the names NumPy and SciPy, which would give the library away.
     Bigrams that occur in exactly the same documents are one feature, named after the first of them.
 
-    Args:
-        libraries: two importable packages, as ("numpy", "scipy").
-        features: how many bigrams at the most.
-
-    Returns:
-        The corpus; its label is -1 for the first library and 1 for the second.
-
-    Raises:
-        ArgumentError: not two libraries, one that is not installed, or one without docstrings.
+    Where the texts have fewer than so many `features`, what is missing never occurs and has no name. Labels are -1 for
+    the first library and 1 for the second.
     """
     if len(libraries) != 2 or libraries[0] == libraries[1]:
         raise ArgumentError("libraries", libraries, "must be two different packages", 'Give ("numpy", "scipy")')
@@ -77,8 +70,9 @@ def read_corpus(libraries: Sequence[str], features: int) -> Corpus:
         contains[row, [column[pair] for pair in document if pair in column]] = True
     _, first = np.unique(np.packbits(contains, axis=0), axis=1, return_index=True)
     distinct = np.sort(first)[:features]
-    names = tuple(kept[number] for number in distinct)
-    return Corpus(contains[:, distinct], names, np.repeat([-1.0, 1.0], each))
+    missing = features - len(distinct)
+    names = (*(kept[number] for number in distinct), *[""] * missing)
+    return Corpus(np.pad(contains[:, distinct], ((0, 0), (0, missing))), names, np.repeat([-1.0, 1.0], each))
 
 
 def read_docstrings(library: str) -> list[list[str]]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +11,6 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.penalties.weight_decay.claims import CLAIMS as CLAIMS
-from experiments.penalties.weight_decay.claims import falls
 from experiments.penalties.weight_decay.runs import (
     ENDS,
     FORMS,
@@ -28,6 +26,7 @@ from experiments.penalties.weight_decay.runs import (
 from jaxreg.checks import Domain, check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.optimizers import make_schedule
+from jaxreg.study import Above, Below, Claim, Inside, largest, mean, share
 from jaxreg.study.settings import Count, Numbers, Ordered, Seeds, check_settings
 
 PICTURE = Problem(np.array([[2.0, 0.6], [0.6, 0.8]]), np.array([[4.4], [2.6]]), np.array([[-0.6], [-1.0]]))
@@ -103,9 +102,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         - a regression of two weights: `picture_path` over `rule`, `picture_step` and `weight`, `picture_end` (the
           solutions), `picture_gram` and `picture_optimum` (of the loss);
         - `tutorial_rate`, `samples` and `critical`, the λ from which on gradient descent diverges.
-
-    Raises:
-        ArgumentError: a setting outside its domain, as a negative strength.
     """
     _check(config)
     critical = config.samples * (2 / config.learning_rate - 1)
@@ -132,15 +128,14 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         x64=True,
         progress=progress,
     )
-    ends = _reach_ends(config, sizes, progress)
-    return followed.assign(
+    return followed.assign(_reach_ends(config, sizes, progress).data_vars).assign(
         falls=falls(followed),
-        **cast(dict[str, Any], dict(ends.data_vars)),
         **_draw_picture(),
         critical=critical,
         tutorial_rate=config.learning_rate,
         samples=config.samples,
-    ).assign_coords(rule=list(ENDS[:2]))
+        rule=list(ENDS[:2]),
+    )
 
 
 def _check(config: Config) -> None:
@@ -170,9 +165,8 @@ def _reach_ends(config: Config, sizes: dict[str, int], progress: bool) -> xr.Dat
         progress=progress,
     ).rename(seed="problem")
     data = zip(ends["X"].values, ends["y"].values, ends["bound"].values, strict=True)
-    in_box = (
-        ends["end"].isel(method=0, drop=True).copy(data=[minimize_in_box(X, y, float(bound)) for X, y, bound in data])
-    )
+    first = ends["end"].isel(method=0, drop=True)
+    in_box = first.copy(data=[minimize_in_box(X, y, float(bound)) for X, y, bound in data])
     distances = []
     for method, solution in PAIRS:
         wanted = in_box if solution == "box" else ends["ridge"].sel(solution=solution, drop=True)
@@ -206,3 +200,146 @@ def _draw_picture() -> dict[str, Any]:
         "picture_optimum": ("weight", np.linalg.solve(X, y)),
         "picture_box": 1 / PICTURE_DECAY,
     }
+
+
+ROUNDING = 1e-9
+"""What rounding may do to a path, relative to the weights."""
+_STAYS = 1e-12
+_SAME = 0.01
+_RIDGE, _BOX = 1e-4, 0.02
+
+
+def stable(dataset: xr.Dataset) -> xr.Dataset:
+    """The strengths λ > 0 at which gradient descent converges."""
+    strength = dataset["strength"]
+    return dataset.sel(strength=(strength > 0) & (strength < float(dataset["critical"])))
+
+
+def falls(dataset: xr.Dataset) -> xr.DataArray:
+    """Whether a step does not make the norm larger, by more than rounding where the run has arrived."""
+    size = dataset["norm"]
+    return (size.diff("step") <= _STAYS * size.isel(step=slice(1, None))).rename(step="made")
+
+
+def _each_step_is_nearer(runs: xr.Dataset) -> xr.DataArray:
+    """Whether every step ends nearer to 0 than the same step without decay."""
+    after = runs["norm"].isel(step=slice(1, None)).rename(step="made").drop_vars("made")
+    return (after < runs["norm_without"].drop_vars("made")).all(("made", "strength"))
+
+
+def _is_smaller_for_larger(runs: xr.Dataset) -> xr.DataArray:
+    """After which steps the weights of every larger stable λ are smaller."""
+    size = runs["norm"].sel(strength=runs["strength"] < float(runs["critical"]))
+    return (size.isel(step=slice(1, None)).diff("strength") < 0).all("strength")
+
+
+def _shrinks_beyond(runs: xr.Dataset) -> xr.DataArray:
+    first, last = (runs["norm"].isel(strength=-1, step=step, drop=True) for step in (0, -1))
+    return last < first
+
+
+def _apart(optimizers: list[str], form: str) -> Any:
+    return largest(lambda runs: runs["apart"].sel(optimizer=optimizers, form=form), unit="largest distance / norm")
+
+
+def _apart_at_end(optimizer: str) -> Any:
+    def apart(runs: xr.Dataset) -> xr.DataArray:
+        return 100 * runs["apart"].sel(optimizer=optimizer, form="decoupled").isel(made=-1)
+
+    return mean(apart, unit="% of the weights' norm")
+
+
+def _distance(pair: str) -> Any:
+    return largest(lambda runs: runs["distance"].sel(pair=pair), unit="of the weights' norm, worst problem")
+
+
+_of_problems = partial(share, of="problems")
+_T4 = "tutorial T4"
+_FOLK = "commonly assumed; Loshchilov and Hutter, Decoupled weight decay regularization (2019), say the opposite"
+
+CLAIMS = (
+    Claim(
+        "θ ← θ(1 - αλ/m) - (α/m) Σ(h - y)x goes along each eigenvector as (1 - α(μ + λ/m))ᵏ does (to rounding)",
+        "closed form",
+        largest("off", unit="largest distance / norm"),
+        Below(ROUNDING),
+    ),
+    Claim(
+        "Every step shrinks θ: its norm never grows, at any stable λ > 0 (more than 95 % of problems)",
+        _T4,
+        _of_problems(lambda runs: stable(runs)["falls"].all(("made", "strength"))),
+        Above(95),
+    ),
+    Claim(
+        "Every step with decay ends at a smaller θ than the same step without (all steps, more than 95 % of problems)",
+        _T4 + ", read as what decay adds to a step",
+        _of_problems(_each_step_is_nearer, runs=stable),
+        Above(95),
+    ),
+    Claim(
+        "Larger λ = faster decay: after every step the θ of a larger λ is smaller (more than 95 % of problems)",
+        _T4,
+        _of_problems(lambda runs: _is_smaller_for_larger(runs).all("step")),
+        Above(95),
+    ),
+    Claim(
+        "Larger λ = smaller circle: after the last step the θ of a larger λ is smaller (more than 95 % of problems)",
+        _T4,
+        _of_problems(lambda runs: _is_smaller_for_larger(runs).isel(step=-1, drop=True)),
+        Above(95),
+    ),
+    Claim(
+        "The factor 1 - αλ/m is below 1, so θ shrinks at any λ, even beyond m(2/α - μ₁) (more than 95 % of problems)",
+        _T4 + ", which sets no limit to λ",
+        _of_problems(_shrinks_beyond),
+        Above(95),
+    ),
+    Claim(
+        "For SGD, decoupled decay is L2 in the loss once it is multiplied with the learning rate (to rounding)",
+        "Loshchilov and Hutter, Decoupled weight decay regularization (2019), proposition 1",
+        _apart(["sgd"], "decoupled"),
+        Below(ROUNDING),
+    ),
+    Claim(
+        "Decay coupled into the gradient is L2 in the loss, for SGD, momentum and Adam (to rounding)",
+        "the gradient of ½c‖θ‖²",
+        _apart(["sgd", "momentum", "adam"], "coupled"),
+        Below(ROUNDING),
+    ),
+    Claim(
+        "With momentum too, decoupled decay is L2 in the loss (after the last step, within 1 %)",
+        _FOLK,
+        _apart_at_end("momentum"),
+        Inside(0, 100 * _SAME),
+    ),
+    Claim(
+        "With Adam too, decoupled decay is L2 in the loss (after the last step, within 1 %)",
+        _FOLK,
+        _apart_at_end("adam"),
+        Inside(0, 100 * _SAME),
+    ),
+    Claim(
+        "Adam with L2 reaches the ridge solution (to 1e-4)",
+        "optimality condition",
+        _distance("adam + l2 → ridge"),
+        Below(_RIDGE),
+    ),
+    Claim(
+        "Momentum β with decoupled decay reaches the ridge solution of the strength (1 - β)λ (to 1e-4)",
+        "fixed point of the heavy ball",
+        _distance("momentum, decoupled → weaker ridge"),
+        Below(_RIDGE),
+    ),
+    Claim(
+        "AdamW with decay w reaches the least squares of the box ‖θ‖∞ ≤ 1/w (within 2 %)",
+        "Xie and Li, Implicit bias of AdamW (2024)",
+        _distance("adamw → box"),
+        Below(_BOX),
+    ),
+    Claim(
+        "AdamW reaches the ridge solution of some strength (within 2 %, more than 95 % of problems)",
+        "commonly assumed: weight decay is L2",
+        _of_problems(lambda runs: runs["distance"].sel(pair="adamw → nearest ridge") < _BOX, dim="problem"),
+        Above(95),
+    ),
+)

@@ -1,18 +1,18 @@
-"""Blur: centres against NumPy, exact class statistics and the energy identity, networks where the answer is known."""
+"""Blur: centres against NumPy, exact class statistics, networks where the answer is known, claims; the figure."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from scipy.stats import norm
 
 import jaxreg as jr
 from experiments.penalties.blur import CLAIMS, DECODERS, LOSSES, Config
-from experiments.penalties.blur import networks as blur_networks
 from experiments.penalties.blur.images import describe_classes, measure_decoders, measure_energy
 from experiments.penalties.blur.samples import locate
-from jaxreg.claims import judge
-from jaxreg.errors import ArgumentError
+from jaxreg import stats
+from jaxreg.claims import find_claim
+from tests.figures.drawn import find, find_band, read
 from tests.populations import along, population, verdicts
 
 SMALL = Config(
@@ -28,6 +28,14 @@ SMALL = Config(
     draws=2,
     learning_rate=0.01,
 )
+
+
+@pytest.fixture(scope="module")
+def dataset(result):
+    """Of which one decoder diverged."""
+    gone = result["diverged_decoders"].copy(deep=True)
+    gone[2, -1] = True
+    return result.assign(diverged_decoders=gone)
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +66,11 @@ def test_mixture_components_are_in_order_and_likelier_than_one_gaussian(result):
     np.testing.assert_allclose(result["mixture_weight"].sum("component"), 1, rtol=1e-12)
     for sample in range(6):
         one = result.sel(separation=6.0).isel(sample=sample)
-        parts = one["mixture_weight"].values * norm.pdf(
-            one["value"].values[:, None], one["mixture_mean"].values, one["mixture_width"].values
-        )
+        weight, centre, width = (one[f"mixture_{part}"].values for part in ("weight", "mean", "width"))
+        likelihood = norm.pdf(one["value"].values[:, None], centre, width) @ weight
         single = norm.logpdf(one["value"].values, one["gaussian_centre"], one["gaussian_width"])
-        assert np.log(parts.sum(-1)).mean() > single.mean()
-        near = abs(one["mixture_mean"].values - [-3, 3]).max() < 0.5
-        assert bool(one["both_found"]) == near
+        assert np.log(likelihood).mean() > single.mean()
+        assert bool(one["both_found"]) == (abs(centre - [-3, 3]).max() < 0.5)
     assert result["both_found"].sel(separation=6.0).any()
 
 
@@ -91,16 +97,9 @@ def test_networks_land_where_their_loss_says(result):
     assert float(spread.sel(loss=["mixture", "adversarial"]).min()) > 0.1
 
 
-def test_mixture_draws_an_answer_as_often_as_it_is_given():
-    share = 0.75
-    x, y = jnp.ones((64, 1)), jnp.asarray(np.where(np.arange(64) < 64 * share, 1, -1)[:, None], jnp.float32)
-    predict = blur_networks.train(
-        jax.random.key(0), x, y, form="direct", choice=2, learning_rate=0.05, hidden=(), components=2, noise=0,
-        bounded=False, smoothness=0.0, steps=150, batch_size=16,
-    )  # fmt: skip
-    drawn = predict(jnp.ones((400, 1)), jax.random.key(1))
-    assert abs(float((drawn > 0).mean()) - share) < 0.1
-    assert float((abs(abs(drawn) - 1) < 0.25).mean()) > 0.9
+def test_mixture_draws_an_answer_as_often_as_it_is_given(result):
+    often = (result["position"].sel(loss="mixture") > 0).mean(("network", "point", "draw"))
+    np.testing.assert_allclose(often, result["upper_share"], atol=0.12)
 
 
 # --- (c) ---
@@ -131,12 +130,9 @@ def test_no_other_image_is_better_than_mean_and_median(result, digits):
 
 
 def test_decoders_reach_the_best_and_are_measured_on_all_images(result, digits):
-    excess = (
-        result["squared_error"].sel(decoder_loss="squared") / result["best_squared_error"].sel(statistic="mean") - 1
-    )
-    assert (excess < 0.005).all()
-    excess = result["absolute_error"].sel(decoder_loss="absolute")
-    assert (excess / result["best_absolute_error"].sel(statistic="median") - 1 < 0.01).all()
+    for loss, statistic, most in (("squared", "mean", 0.005), ("absolute", "median", 0.01)):
+        best = result[f"best_{loss}_error"].sel(statistic=statistic)
+        assert (result[f"{loss}_error"].sel(decoder_loss=loss) / best - 1 < most).all()
     images, labels = digits
     one = result["image"].sel(decoder_loss="adversarial").isel(decoder=1).values.astype(float)
     errors = [images.astype(float) - one[labels, draw] for draw in (0, 1)]
@@ -156,21 +152,6 @@ def test_mean_itself_is_measured_as_the_best(digits):
     np.testing.assert_allclose(measured["squared_error"][1], exact["best_squared_error"][1], rtol=1e-12)
     np.testing.assert_allclose(measured["absolute_error"], exact["best_absolute_error"], rtol=1e-6)
     np.testing.assert_allclose(measured["energy"], exact["best_energy"], rtol=1e-12)
-
-
-# --- What is refused ---
-
-
-def test_empty_samples_are_refused_by_name(digits):
-    with pytest.raises(ArgumentError, match="sample = 'empty'"):
-        locate(jr.losses.gaussian, jnp.zeros(0))
-    with pytest.raises(ArgumentError, match="conditions = 'empty'"):
-        blur_networks.train(
-            jax.random.key(0), jnp.zeros((0, 1)), jnp.zeros((0, 1)), form="direct", choice=0, learning_rate=0.1,
-            hidden=(), components=0, noise=0, bounded=False, smoothness=0.0, steps=1, batch_size=1,
-        )  # fmt: skip
-    with pytest.raises(ArgumentError, match="none of class 10"):
-        describe_classes(*digits, 11)
 
 
 # --- Claims, on datasets whose verdict is known ---
@@ -222,6 +203,76 @@ def test_diverged_runs_are_left_out():
     dataset = _population()
     near, gone = dataset["near"].copy(), dataset["diverged_networks"].copy()
     near[0, 3, :20], gone[0, 3, :20] = np.nan, True
-    judged = judge(CLAIMS, dataset.assign(near=near, diverged_networks=gone))
-    (verdict,) = (verdict for claim, verdict in judged if claim.text.startswith("An adversarial loss picks"))
+    claim = find_claim(CLAIMS, "An adversarial loss picks")
+    verdict = claim.judge(dataset.assign(near=near, diverged_networks=gone))
     assert (verdict.status, verdict.n) == ("holds", 180)
+
+
+# --- Figure ---
+
+
+def test_sample_its_fits_and_its_centres(panels, dataset):
+    axes, one = panels[0], dataset.sel(separation=6.0).isel(sample=0)
+    assert find(axes, label="mean (Gaussian)").get_xdata()[0] == float(one["gaussian_centre"])
+    assert find(axes, label="median (Laplace)").get_xdata()[0] == float(one["laplace_centre"])
+    x, y = find(axes, label="Gaussian").get_data()
+    np.testing.assert_allclose(y, norm.pdf(x, one["gaussian_centre"], one["gaussian_width"]))
+    x, y = find(axes, label="mixture of two").get_data()
+    expected = norm.pdf(x[:, None], one["mixture_mean"], one["mixture_width"]) @ one["mixture_weight"].values
+    np.testing.assert_allclose(y, expected)
+    counts, _ = np.histogram(one["value"], 28, (-6.2, 6.2), density=True)
+    np.testing.assert_allclose([patch.get_height() for patch in axes.patches], counts)
+    assert "Humps 6 widths apart" in read(axes)
+
+
+def test_separations_have_their_intervals(panels, dataset):
+    runs = dataset.rename(diverged_samples="diverged")
+    find_band(panels[1], stats.mean(runs, "relative_density", "sample"), [1, 6])
+    find_band(panels[1], stats.proportion(runs, "both_found", "sample"), [1, 6])
+    assert "n = 6 samples" in read(panels[1])
+
+
+def test_predictions_peak_where_they_are(panels, dataset):
+    axes = panels[2]
+    names = [text.get_text().replace("\n", " ") for text in axes.get_yticklabels()]
+    assert names == ["adversarial", "mixture density", "absolute error", "squared error"]
+    for outlined, share in ((False, 0.5), (True, 0.7)):
+        drawn = [patch for patch in axes.patches if patch.get_fill() != outlined]
+        for row, (patch, loss) in enumerate(zip(drawn, reversed(LOSSES), strict=True)):
+            heights, edges, _ = patch.get_data()
+            expected = float(dataset["position"].sel(upper_share=share, loss=loss).clip(-1.75, 1.75).mean())
+            weights = np.asarray(heights) - row
+            assert abs(np.average(edges[:-1] + np.diff(edges) / 2, weights=weights) - expected) < 0.02
+            assert weights.max() == pytest.approx(0.72)
+    assert len({to_hex(patch.get_facecolor()) for patch in axes.patches if patch.get_fill()}) == 4
+    assert " ".join(axes.get_xlabel().split()) == "n = 2 networks outlined: upper one 70 %"
+
+
+def test_pictures_are_those_of_the_dataset(panels, dataset):
+    axes, decoded, best = panels[3], dataset["image"].isel(decoder=0), dataset["best"]
+    expected = {
+        "real": dataset["example"],
+        "class mean": best.sel(statistic="mean"),
+        "squared error": decoded.sel(decoder_loss="squared").isel(image_draw=0),
+        "class median": best.sel(statistic="median"),
+        "absolute error": decoded.sel(decoder_loss="absolute").isel(image_draw=0),
+        "adversarial 1": decoded.sel(decoder_loss="adversarial").isel(image_draw=0),
+        "adversarial 2": decoded.sel(decoder_loss="adversarial").isel(image_draw=1),
+    }
+    assert [text.get_text() for text in axes.get_yticklabels()] == list(expected)
+    (sheet,) = (image.get_array() for image in axes.images)
+    for row, images in enumerate(expected.values()):
+        for k in range(10):
+            np.testing.assert_allclose(sheet[9 * row : 9 * row + 8, 9 * k : 9 * k + 8], images.isel({"class": k}))
+    assert [text.get_text() for text in axes.get_xticklabels()] == list("0123456789")
+    assert f"Digits: the label's image, n = {int(dataset['count'].sum()):,}" in read(axes)
+
+
+def test_scatter_shows_every_decoder_that_lived_and_the_best(panels, dataset):
+    real = dataset["data_energy"]
+    for name, loss, n in zip(("squared error", "absolute error", "adversarial"), DECODERS, (2, 2, 1), strict=True):
+        runs = dataset.sel(decoder_loss=loss).isel(decoder=slice(n))
+        find(panels[4], runs["energy"] / real, runs["psnr"], name)
+    for psnr, energy in zip(dataset["best_psnr"].values, (dataset["best_energy"] / real).values, strict=True):
+        assert find(panels[4], [energy], [psnr]).get_marker() == "x"
+    assert " ".join(panels[4].get_xlabel().split()) == "PSNR, dB n = 1–2 decoders (up to 1 diverged, left out)"

@@ -1,4 +1,4 @@
-"""The experiment on cross-entropy: worked example, slopes, escapes against gradient flow, kinks, claims."""
+"""Cross-entropy: worked example, slopes, escapes against gradient flow, kinks, claims; the figure."""
 
 import math
 
@@ -7,6 +7,7 @@ import pytest
 from scipy.integrate import quad
 
 from experiments.penalties.cross_entropy import CLAIMS, LOSSES, UNITS, Config, flow_time, report, table
+from tests.figures.drawn import find
 from tests.populations import along, population, verdicts
 
 SMALL = Config(seeds=60, scales=(1.0, 4.0), steps=3000, networks=20)
@@ -27,9 +28,8 @@ def test_the_worked_example_by_hand(result):
 def test_the_curve_is_the_clipped_logarithm(result):
     for epsilon in (1e-10, 0.1):
         p = result["p"].values
-        np.testing.assert_allclose(
-            result["curve"].sel(epsilon=epsilon), -np.log(np.clip(p, epsilon, 1 - epsilon)), rtol=1e-9
-        )
+        expected = -np.log(np.clip(p, epsilon, 1 - epsilon))
+        np.testing.assert_allclose(result["curve"].sel(epsilon=epsilon), expected, rtol=1e-9)
 
 
 def test_slopes_in_the_logit_are_their_formulas(result):
@@ -114,3 +114,42 @@ def _made(sums=(10.0, 10.01), ratio=50, off=1.0, gap=0.0, jumps=(1e-6, 1e-6, 1.0
 )
 def test_claims(settings, expected):
     assert verdicts(CLAIMS, _made(**settings)) == expected
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def test_clip_and_worked_example(panels, dataset):
+    for epsilon, label in ((1e-10, "1e-10"), (1e-7, "1e-7"), (1e-3, "1e-3"), (0.1, "1e-1")):
+        find(panels[0], dataset["curve"].sel(epsilon=epsilon), dataset["p"], f"ε = {label}")
+    for k, label in enumerate(("y = 1, p = 0.9", "y = 0, p = 0.2", "y = 1, p = 0.4", "y = 1, p = 0")):
+        find(panels[1], dataset["example_loss"].isel(example=k), label=label)
+    find(panels[1], dataset["example_sum"], label="sum")
+
+
+def test_slopes_and_escapes(panels, dataset):
+    widest = dataset.sel(scale=4.0)
+    for loss in LOSSES:
+        assert find(panels[2], dataset["slope"].sel(loss=loss), dataset["z"]).get_label().startswith(f"{loss}: ")
+        find(panels[3], widest["escape_steps"].sel(loss=loss), widest["start"], loss)
+    last = [line for line in panels[4].lines if line.get_zorder() == 2 and len(line.get_xdata()) > 2][-1]
+    steps = widest["escape_steps"].sel(loss="squared error").values
+    for place in (0, 40, -1):
+        assert last.get_ydata()[place] == pytest.approx((steps > last.get_xdata()[place]).mean())
+    assert panels[4].get_xlabel() == "step\nn = 60 starts each"
+
+
+def test_kinks_and_softmax(panels, dataset):
+    dots = [line for line in panels[5].lines if line.get_marker() == "."]
+    for place, (units, line) in enumerate(zip(UNITS, dots, strict=True)):
+        np.testing.assert_allclose(np.sort(line.get_ydata()), np.sort(dataset["jump"].sel(units=units)))
+        assert abs(line.get_xdata() - place).max() < 0.5
+    find(panels[6], dataset["autodiff"])
+    assert f"{abs(dataset['autodiff'] - dataset['formula']).max():.0e}" in panels[6].texts[0].get_text()
+
+
+def test_the_curves_of_the_tutorial(panels):
+    assert panels[7].lines[0].get_ydata().tolist() == [1, 2, 5]
+    x, y = panels[8].lines[0].get_data()
+    np.testing.assert_allclose(x**2 + y**2 + x * y, 1)
+    assert panels[8].get_aspect() == 1

@@ -1,4 +1,4 @@
-"""The network from scratch as a population: the tutorial's run, the shares, the tables, the claims, the benchmark."""
+"""The network from scratch as a population: the tutorial's run, shares, tables, claims, benchmark; the figure."""
 
 import jax
 import numpy as np
@@ -7,20 +7,14 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments.benchmarks import scratch as scratch_benchmark
-from experiments.penalties.network_from_scratch import (
-    CLAIMS,
-    TOY_INPUTS,
-    TOY_TARGETS,
-    Config,
-    assess,
-    curve,
-    report,
-    table,
-)
+from experiments.penalties.network_from_scratch import CLAIMS, TOY_INPUTS, TOY_TARGETS, Config, assess, curve, report
+from experiments.penalties.network_from_scratch import table as tabulate
+from jaxreg import stats
 from jaxreg.nets import scratch
+from tests.figures.drawn import find, find_band
 from tests.populations import along, population, verdicts
 
-SMALL = Config(seeds=40, learning_rates=(1.0, 30.0), least_weights=(0.0,))
+SMALL = Config(seeds=40, learning_rates=(0.1, 1.0, 30.0))
 
 
 def test_the_run_of_seed_0_learns_the_table(result):
@@ -32,28 +26,22 @@ def test_the_run_of_seed_0_learns_the_table(result):
     np.testing.assert_allclose(one["prediction"], [0, 1, 1, 0], atol=0.05)
     assert (np.diff(one["loss"]) < 0).all()
     assert int(one["rises"]) == 0
-    text = table(result)
+    text = tabulate(result)
     assert "| 0 1 1 | 1 | 0.97" in text
     assert len(text.splitlines()) == 6
     steps = [line.split("|")[1].strip() for line in curve(result, lines=4).splitlines()[2:]]
     assert steps == ["0", "500", "1000", "1500"]
-    assert table(result) in report(result)
+    assert tabulate(result) in report(result)
     assert curve(result) in report(result)
 
 
 def test_runs_are_assessed_by_their_predictions(result):
-    ends = assess(result)
-    assert float(ends["close"].sel(learning_rate=1.0).mean()) > 0.9
-    assert float(ends["close"].sel(learning_rate=30.0).mean()) < 0.5
-    made = xr.Dataset(
-        {
-            "prediction": (("seed", "example"), [[0.05, 0.95, 0.91, 0.09], [0.2, 0.6, 0.9, 0.4], [0.6, 0.9, 0.9, 0.1]]),
-            "target": ("example", TOY_TARGETS[:, 0]),
-            "rises": ("seed", [0, 1, 0]),
-            "diverged": ("seed", [False] * 3),
-        }
-    )
-    ends = assess(made)
+    close = result["close"].sel(least_weight=0.0)
+    assert float(close.sel(learning_rate=1.0).mean()) > 0.9
+    assert float(close.sel(learning_rate=30.0).mean()) < 0.5
+    predictions = [[0.05, 0.95, 0.91, 0.09], [0.2, 0.6, 0.9, 0.4], [0.6, 0.9, 0.9, 0.1]]
+    made = {"prediction": (("seed", "example"), predictions), "target": ("example", TOY_TARGETS[:, 0])}
+    ends = assess(xr.Dataset(made | {"rises": ("seed", [0, 1, 0])}))
     assert ends["solved"].values.tolist() == [True, True, False]
     assert ends["close"].values.tolist() == [True, False, False]
     assert ends["monotone"].values.tolist() == [True, False, True]
@@ -120,7 +108,7 @@ def test_the_work_of_a_step_is_counted():
 
 
 def test_rows_of_the_benchmark(monkeypatch, result):
-    population = result.sel(learning_rate=[1.0])
+    population = result.sel(learning_rate=[1.0], least_weight=[0.0])
     monkeypatch.setattr(scratch_benchmark, "train_population", lambda runs: population.isel(seed=slice(runs)))
     monkeypatch.setattr(scratch_benchmark, "measure_sigmoids", lambda repeats: 1e9)
     said = []
@@ -132,3 +120,33 @@ def test_rows_of_the_benchmark(monkeypatch, result):
     assert rows[1]["rival_seconds"] > 0
     assert rows[2]["value"] == pytest.approx(20 * 1500 * (396 / 1e11 + 20 / 1e9) / rows[0]["seconds"])
     assert said
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def test_losses_are_one_run_and_medians(panels, dataset):
+    losses = dataset["loss"].sel(least_weight=0.0)
+    find(panels[0], losses.sel(seed=0, learning_rate=1.0), label="1, one run")
+    for label in ("0.1", "1", "30"):
+        find(panels[0], losses.sel(learning_rate=float(label)).median("seed"), label=label)
+
+
+def test_the_table_holds_the_predictions(panels, dataset):
+    rows = [[text.get_text() for text in panels[1].texts[k : k + 4]] for k in range(0, 20, 4)]
+    runs = dataset["prediction"].sel(learning_rate=1.0, least_weight=0.0).values
+    expected = [["input", "target", "prediction", "median (5–95 %)"]]
+    for k, (inputs, target) in enumerate((("0 0 1", "0"), ("0 1 1", "1"), ("1 0 1", "1"), ("1 1 1", "0"))):
+        low, middle, high = np.quantile(runs[:, k], [0.05, 0.5, 0.95])
+        expected.append([inputs, target, f"{runs[0, k]:.3f}", f"{middle:.3f} ({low:.3f}–{high:.3f})"])
+    assert rows == expected
+    assert panels[1].texts[-1].get_text() == "n = 40 initialisations"
+
+
+def test_shares_over_the_learning_rate(panels, dataset):
+    for axes, name in ((panels[2], "close"), (panels[3], "monotone")):
+        for label, least in (("0 to 1", 0.0), ("-1 to 1", -1.0)):
+            shares = stats.proportion(dataset.sel(least_weight=least), name, dim="seed")
+            find_band(axes, shares, SMALL.learning_rates, label)
+        assert find(axes, x=[1, 1]).get_linestyle() == ":"
+        assert axes.get_xlabel() == "learning rate\nn = 40 initialisations"

@@ -1,4 +1,4 @@
-"""Soft thresholds: minima against a refined grid, the derived strength, fits on their closed forms."""
+"""Soft thresholds: minima against a refined grid, the derived strength, fits on their closed forms; the figure."""
 
 import jax
 import numpy as np
@@ -7,13 +7,14 @@ from scipy.optimize import minimize_scalar
 from sklearn.linear_model import ElasticNet, Lasso, Ridge
 
 import jaxreg as jr
-from experiments.penalties.soft_threshold import CLAIMS, FAMILIES, FUNCTIONS, Config
-from experiments.penalties.soft_threshold.minima import find_critical
+from experiments.penalties.soft_threshold import CLAIMS, FAMILIES, FUNCTIONS, Config, find_critical
 from experiments.penalties.soft_threshold.orthonormal import COLUMNS, ESTIMATORS, shrink
-from jaxreg.claims import judge
+from jaxreg import stats
+from tests.figures.drawn import find, find_band, read
 from tests.populations import population, verdicts
 
 SMALL = Config(seeds=300, ratios=(0.0, 0.5, 0.95, 1.0, 1.5, 3.0), designs=30)
+DIVERGED = {"seed": 3}
 
 
 def _random_function(seed, sign):
@@ -37,9 +38,8 @@ def test_minimisers_are_those_of_a_grid_refined_by_brent(result, family, penalty
                 return f(x) + (strength * abs(x) if penalty == "l1" else strength / 2 * x**2)
 
             start = grid[np.argmin(penalized(grid))]
-            best = minimize_scalar(
-                penalized, bounds=(start - 2e-3, start + 2e-3), method="bounded", options={"xatol": 1e-10}
-            )
+            near = (start - 2e-3, start + 2e-3)
+            best = minimize_scalar(penalized, bounds=near, method="bounded", options={"xatol": 1e-10})
             found = float(result["minimiser"].sel(family=family, seed=seed, ratio=ratio, penalty=penalty))
             assert penalized(found) <= best.fun + 1e-10
             np.testing.assert_allclose(found, best.x, atol=2e-5)
@@ -49,16 +49,13 @@ def test_minimisers_are_those_of_a_grid_refined_by_brent(result, family, penalty
 def test_the_derived_strength_separates_zero_from_not(result, family):
     sign = 1 if family == "convex" else -1
     zero = (result["minimiser"].sel(family=family, penalty="l1") == 0).values
-    critical = []
-    for seed in range(300):
-        f = _random_function(seed, sign)
-        critical.append(find_critical(f.coef) / abs(f.coef[1]))
-    expected = np.array(SMALL.ratios) >= np.array(critical)[:, None] * (1 - 1e-12)
-    np.testing.assert_array_equal(zero, expected)
+    functions = [_random_function(seed, sign) for seed in range(300)]
+    critical = np.array([find_critical(f.coef) / abs(f.coef[1]) for f in functions])
+    np.testing.assert_array_equal(zero, np.array(SMALL.ratios) >= critical[:, None] * (1 - 1e-12))
     if family == "convex":
         np.testing.assert_allclose(critical, 1)
     else:
-        assert np.mean(np.array(critical) > 1.01) > 0.3
+        assert np.mean(critical > 1.01) > 0.3
 
 
 def test_derived_strength_of_the_drawn_functions(result):
@@ -108,18 +105,13 @@ def test_simulated_fits_lie_on_the_closed_forms(result):
     assert 0.1 < float(small.mean()) < 0.9
     for name in ("best subset", "lasso", "elastic net"):
         np.testing.assert_array_equal(result["fitted"].sel(estimator=name) == 0, small)
-    on_curve = np.interp(result["z"], result["z_curve"], result["curve"].sel(estimator="elastic net"))
-    inside = abs(result["z"].values) < 4
-    np.testing.assert_allclose(
-        on_curve[inside], result["fitted"].sel(estimator="elastic net").values[inside], atol=0.01
-    )
+    curve, fitted = (result[name].sel(estimator="elastic net").values for name in ("curve", "fitted"))
+    on_curve, inside = np.interp(result["z"], result["z_curve"], curve), abs(result["z"].values) < 4
+    np.testing.assert_allclose(on_curve[inside], fitted[inside], atol=0.01)
 
 
 def test_claims(result):
-    verdicts = [verdict for _, verdict in judge(CLAIMS, result)]
-    assert [verdict.status for verdict in verdicts[:1] + verdicts[3:]] == ["holds"] * 7, verdicts
-    assert [verdict.status for verdict in verdicts[1:3]] == ["undecided", "fails"]  # 300 functions are too few for 99 %
-    assert verdicts[5].n == 30 * COLUMNS
+    assert verdicts(CLAIMS, result) == "hufhhhhhh"  # 300 functions are too few for 99 %
 
 
 def _made_up(zeros=1.0, l2=0.5, rises=False, critical=1.5, off=0.0):
@@ -156,3 +148,39 @@ def _made_up(zeros=1.0, l2=0.5, rises=False, critical=1.5, off=0.0):
 )
 def test_claims_can_fall_either_way(changed, expected):
     assert verdicts(CLAIMS, _made_up(**changed)) == expected
+
+
+# --- Figure ---
+
+
+def test_objectives_paths_and_the_derived_strengths_are_drawn(panels, dataset):
+    for axes, name in zip(panels[:2], dataset["function"].values, strict=True):
+        one = dataset.sel(function=name)
+        for strength in SMALL.strengths:
+            find(axes, one["objective"].sel(strength=strength), dataset["x"])
+            mark = find(axes, x=[float(one["minimum"].sel(strength=strength))])
+            assert mark.get_marker() == "o"
+            assert axes.get_ylim()[0] < float(mark.get_ydata()[0]) < axes.get_ylim()[1]
+        assert f"{float(one['critical']):.2f}" in read(axes)
+        for penalty in ("l1", "l2"):
+            path = one["path"].sel(penalty=penalty)
+            find(panels[2], path, dataset["fine_strength"], f"{name}, {penalty.upper()}")
+        for value in (one["critical"], one["slope"]):
+            find(panels[2], x=[value, value])
+
+
+def test_shares_are_wilsons_and_fits_lie_on_curves_that_do_not_bridge_the_jump(panels, dataset):
+    zeros = dataset[["diverged"]].assign(zero=dataset["minimiser"] == 0).sel(penalty="l1")
+    for family in FAMILIES:
+        find_band(panels[3], stats.proportion(zeros.sel(family=family), "zero", dim="seed"), dataset["ratio"])
+    assert "299" in read(panels[3])
+    for axes, names in ((panels[4], ("best subset", "ridge")), (panels[5], ("lasso", "elastic net"))):
+        points = [line for line in axes.lines if line.get_marker() == "o"]
+        curves = [line for line in axes.lines if len(line.get_xdata()) == dataset.sizes["z_curve"]]
+        for point, curve, name in zip(points, curves, names, strict=True):
+            fitted = dataset["fitted"].sel(estimator=name).transpose("design", "column").values.ravel()
+            np.testing.assert_array_equal(point.get_ydata(), fitted[: len(point.get_ydata())])
+            drawn = ~np.isnan(curve.get_ydata())
+            assert drawn.all() == (name != "best subset")
+            np.testing.assert_allclose(curve.get_ydata()[drawn], dataset["curve"].sel(estimator=name)[drawn])
+        assert "120 fitted coefficients" in read(axes)

@@ -1,27 +1,21 @@
-"""Sparse features: designs of text, the lasso against scikit-learn on the same samples, claims either way."""
+"""Sparse features: designs of text, the lasso against scikit-learn on the same samples, claims, the figure."""
 
 import math
+from collections import Counter
 from itertools import pairwise
 
 import jax
 import numpy as np
 import pytest
-import xarray as xr
 from sklearn.linear_model import Lasso
 
 import jaxreg as jr
-from experiments.penalties.sparse_features import (
-    CLAIMS,
-    TASKS,
-    Config,
-    at_chosen,
-    at_most,
-    measure_recovery,
-)
+from experiments.penalties.sparse_features import CLAIMS, COMMON, TASKS, Config, at_chosen, at_most, measure_recovery
 from experiments.penalties.sparse_features.designs import generate_corpus, read_corpus, read_docstrings
-from experiments.penalties.sparse_features.fits import COMMON
+from jaxreg import stats
 from jaxreg.claims import judge
-from tests.populations import along, population, verdicts
+from tests.figures.drawn import find, find_band, read
+from tests.populations import along, diverge, population, verdicts
 
 SMALL = Config(
     seeds=3,
@@ -34,6 +28,15 @@ SMALL = Config(
     shares=(0.9, 0.5, 0.3),
     held_out=40,
 )
+
+
+@pytest.fixture(scope="module")
+def dataset(result):
+    """One run diverged; another selects nothing at the largest strength, and so has no precision there."""
+    nothing = {"task": "random text", "samples": 30, "seed": 0, "share": 0.9}
+    precision = result["precision"].copy(deep=True)
+    precision.loc[nothing] = np.nan
+    return diverge(result.assign(precision=precision), task=0, samples=1, seed=2)
 
 
 @pytest.fixture(scope="module")
@@ -149,13 +152,10 @@ def test_chosen_is_the_least_extended_bic(result):
 def test_at_most_stops_before_the_first_that_keeps_more():
     selected = np.array([[1, 5, 10, 11, 8], [11, 12, 13, 14, 15]])
     right = np.arange(10.0).reshape(2, 5)
-    runs = xr.Dataset(
-        {
-            "selected": (("seed", "share"), selected),
-            "right": (("seed", "share"), right),
-            "name": ("feature", ["a"] * 100),
-        }
-    ).assign(diverged=("seed", [False, False]))
+    runs = population(
+        {"seed": 2, "share": 5, "feature": 100}, {"name": (("feature",), 0)}, records=("share", "feature")
+    )
+    runs = runs.assign(selected=(("seed", "share"), selected), right=(("seed", "share"), right))
     np.testing.assert_array_equal(at_most(runs, 0.1)["right"], [2, 5])
 
 
@@ -198,6 +198,46 @@ def test_claims_can_fall_either_way(changed, expected):
 
 
 def test_claims_on_a_real_result(result):
-    verdicts = [verdict for _, verdict in judge(CLAIMS, result)]
-    assert all(verdict.n == 3 for verdict in verdicts if verdict.n)
+    assert all(verdict.n == 3 for _, verdict in judge(CLAIMS, result) if verdict.n)
     np.testing.assert_allclose(result["threshold"], 2 * 3 * math.log(397))
+
+
+# --- Figure ---
+
+
+def test_frequencies_are_ranked(panels, dataset):
+    for text in ("random text", "docstrings"):
+        values = np.sort(dataset["frequency"].sel(corpus=text))[::-1]
+        count = int((values > 0).sum())
+        find(panels[0], values[:count], np.arange(1, count + 1), f"{text}, {count}")
+
+
+def test_recall_and_precision_are_means_with_their_bands(panels, dataset):
+    for axes, task in zip(panels[1:3], TASKS, strict=False):
+        for number in SMALL.samples:
+            for name, style in (("recall", "-"), ("precision", "--")):
+                summary = stats.mean(dataset.sel(task=task, samples=number), name, dim="seed")
+                if name == "precision" and (task, number) == ("random text", 30):
+                    summary = summary.isel(share=slice(1, None))
+                assert find_band(axes, summary, summary["share"]).get_linestyle() == style
+    assert ("n = 2–3" in read(panels[1]), "n = 3" in read(panels[2])) == (True, True)
+
+
+def test_exact_recovery_at_the_best_and_at_the_chosen_strength(panels, dataset):
+    exact = dataset["exact"]
+    for true in (exact.any("share"), exact.isel(share=dataset["chosen"])):
+        summary = stats.proportion(dataset[["diverged"]].assign(true=true), "true", dim="seed")
+        for task in ("random text", "docstrings"):
+            find(panels[3], summary["proportion"].sel(task=task))
+    find(panels[3], x=[dataset["threshold"]] * 2)
+    assert "3 of 400 features" in read(panels[3])
+
+
+def test_prediction_and_the_bigrams_behind_it(panels, dataset):
+    runs = dataset.sel(task="library", samples=60)
+    find(panels[4], runs["right"].mean("seed"), runs["selected"].mean("seed"), "60 documents")
+    common = Counter(runs["leading"].transpose("seed", "place").values.ravel().tolist()).most_common(8)
+    np.testing.assert_allclose([bar.get_width() for bar in panels[5].patches], [count / 3 for _, count in common])
+    names = dataset["name"].sel(corpus="docstrings").values
+    assert [text.get_text() for text in panels[5].texts] == [names[feature] for feature, _ in common]
+    assert "n = 3 samples" in read(panels[5])

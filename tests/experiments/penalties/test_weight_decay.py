@@ -1,21 +1,28 @@
-"""Weight decay: descent in NumPy and PyTorch's rules by hand, solutions by other solvers, claims that can fall."""
+"""Weight decay: descent in NumPy and PyTorch's rules by hand, solutions by other solvers, claims, the figure."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 from scipy.optimize import minimize
 from sklearn.linear_model import Ridge
 
 import jaxreg as jr
 from experiments.penalties.weight_decay import CLAIMS, PAIRS, PICTURE, PICTURE_DECAY, Config
 from experiments.penalties.weight_decay.runs import FORMS, MOMENTUM, OPTIMIZERS, make_problem, minimize_in_box
-from jaxreg import randomness
-from jaxreg.claims import judge
-from tests.populations import along, population, verdicts
+from jaxreg import randomness, stats
+from tests.figures.drawn import find, find_band, read
+from tests.populations import along, diverge, population, verdicts
 
 _make = jax.jit(make_problem, static_argnums=(1, 2))
 SMALL = Config(seeds=24, ends=6, columns=4, samples=20, steps=40, end_steps=25_000)
+
+
+@pytest.fixture(scope="module")
+def dataset(result):
+    """A run diverged; those of SGD are equal to the last bit, which no logarithm shows."""
+    return diverge(result.assign(apart=result["apart"].where(result["optimizer"] != "sgd", 0.0)), seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +35,9 @@ def problem():
     return X, y[:, 0], start[:, 0], rows
 
 
-def test_the_strength_from_which_on_descent_diverges(result):
+def test_problems_have_the_stated_scale(result, problem):
+    np.testing.assert_allclose(np.linalg.norm(problem[0], 2) ** 2 / 20, 1)
     assert float(result["critical"]) == 20 * (2 / 0.5 - 1)
-
-
-def test_problems_have_the_stated_scale(problem):
-    X = problem[0]
-    np.testing.assert_allclose(np.linalg.norm(X, 2) ** 2 / 20, 1)
 
 
 def test_descent_is_the_tutorials_formula(result, problem):
@@ -112,20 +115,18 @@ def test_ends_are_those_of_other_solvers(result):
             least = np.linalg.lstsq(X, y[:, 0], rcond=None)[0]
             assert bound == pytest.approx(SMALL.box * abs(least).max())
             box = minimize(
-                lambda w, X=X, y=y: ((X @ w - y[:, 0]) ** 2).sum(),
+                lambda w, X=X, y=y: (((X @ w - y[:, 0]) ** 2).sum(), 2 * X.T @ (X @ w - y[:, 0])),
                 np.zeros(4),
-                jac=lambda w, X=X, y=y: 2 * X.T @ (X @ w - y[:, 0]),
+                jac=True,
                 method="L-BFGS-B",
                 bounds=[(-bound, bound)] * 4,
                 options={"ftol": 1e-15, "gtol": 1e-10},
             ).x
             np.testing.assert_allclose(one["in_box"], box, atol=1e-6)
             assert abs(box).max() == pytest.approx(bound)
-            adamw = one["end"].sel({"method": "adamw"})
-            assert np.linalg.norm(adamw - box) < 0.03 * np.linalg.norm(box)
-            assert float(one["distance"].sel(pair="adamw → box")) == pytest.approx(
-                np.linalg.norm(adamw - box) / np.linalg.norm(box), abs=1e-5
-            )
+            off = np.linalg.norm(one["end"].sel({"method": "adamw"}) - box) / np.linalg.norm(box)
+            assert off < 0.03
+            assert float(one["distance"].sel(pair="adamw → box")) == pytest.approx(off, abs=1e-5)
 
 
 def test_picture_ends_where_it_should(result):
@@ -146,10 +147,9 @@ def test_box_solver_leaves_least_squares_that_fit_in():
 
 
 def test_claims(result):
-    status = [verdict.status for _, verdict in judge(CLAIMS, result)]
-    assert status[0] == "holds"
-    assert status[1] == status[5] == status[8] == status[9] == status[13] == "fails"
-    assert status[6] == status[7] == status[10] == status[11] == "holds"
+    """24 problems are too few for some."""
+    for found, expected in zip(verdicts(CLAIMS, result), "hf???fhhffhh?f", strict=True):
+        assert expected in (found, "?")
 
 
 def _made_up(
@@ -185,9 +185,7 @@ def _made_up(
         ({"off": 1e-6}, "fhhhhfhhhhhhhh"),
         ({"grows": 10}, "huhhhfhhhhhhhh"),
         ({"grows": 100}, "hfhhhfhhhhhhhh"),
-        ({"unhelpful": 10}, "hhuhhfhhhhhhhh"),
         ({"unhelpful": 100}, "hhfhhfhhhhhhhh"),
-        ({"crossing": 10}, "hhhuhfhhhhhhhh"),
         ({"crossing": 100}, "hhhfhfhhhhhhhh"),
         ({"last_crossing": 100}, "hhhfffhhhhhhhh"),
         ({"beyond": 0.5}, "hhhhhhhhhhhhhh"),
@@ -201,3 +199,50 @@ def _made_up(
 )
 def test_claims_can_fall_either_way(changed, expected):
     assert verdicts(CLAIMS, _made_up(**changed)) == expected
+
+
+# --- Figure ---
+
+
+def test_norms_and_directions_have_their_closed_forms(panels, dataset):
+    for k, strength in enumerate(dataset["strength"].values):
+        curve = find(panels[0], dataset["norm"][0, k], label=f"{strength:g}")
+        find(panels[0], dataset["norm"][0, k, ::10])
+        assert curve.get_linestyle() == ("--" if k == 4 else "-")
+    assert panels[0].get_ylim()[1] < float(dataset["norm"][0, 4].max())  # the diverging run leaves the picture
+    assert panels[1].get_title(loc="left").endswith("= 10")
+    for k, eigenvalue in enumerate(dataset["eigenvalue"][0].values):
+        find(panels[1], dataset["direction_exact"][0, 2, :, k], label=f"{eigenvalue:.2f}")
+        find(panels[1], dataset["direction"][0, 2, ::2, k])
+
+
+def test_shares_are_wilsons_and_leave_out_what_diverged(panels, dataset):
+    for strength in dataset["strength"]:
+        find_band(panels[2], stats.proportion(dataset.sel(strength=strength), "falls", dim="seed"))
+    assert "n = 23 problems\n(1 diverged" in read(panels[2])
+
+
+def test_forms_show_medians_and_equal_runs_at_the_floor(panels, dataset):
+    summary = stats.quantiles(dataset, "apart", dim="seed")["median"].sel(form="decoupled")
+    for label, name in (("Adam", "adam"), ("momentum", "momentum")):
+        find(panels[3], summary.sel(optimizer=name).clip(min=1e-17), label=label)
+    equal = np.asarray(find(panels[3], label="SGD: equal").get_ydata())
+    assert panels[3].get_ylim()[0] < equal.min() <= equal.max() < 2.2e-16
+
+
+def test_every_problem_is_a_dot_and_tolerances_are_marked(panels, dataset):
+    for k in range(4):
+        dots, median, tolerance = panels[4].lines[3 * k : 3 * k + 3]
+        np.testing.assert_allclose(dots.get_xdata(), dataset["distance"][k].clip(min=1e-17))
+        assert float(median.get_xdata()[0]) == pytest.approx(float(dataset["distance"][k].median()))
+        assert float(tolerance.get_xdata()[0]) == [1e-4, 1e-4, 0.02, 0.02][k]
+    assert "n = 6 problems" in read(panels[4])
+
+
+def test_picture_shows_paths_solutions_and_the_box(panels, dataset):
+    (box,) = [patch for patch in panels[5].patches if isinstance(patch, Rectangle)]
+    assert (box.get_x(), box.get_width()) == (-1 / PICTURE_DECAY, 2 / PICTURE_DECAY)
+    for label, rule, marker in (("Adam + L2", "adam + l2", "o"), ("AdamW", "adamw", "s")):
+        path, end = (dataset[name].sel(rule=rule) for name in ("picture_path", "picture_end"))
+        find(panels[5], path[:, 1], path[:, 0], label)
+        assert marker in [line.get_marker() for line in panels[5].lines if np.allclose(line.get_xydata(), end)]

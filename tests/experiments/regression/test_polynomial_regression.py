@@ -1,33 +1,34 @@
-"""The experiment on T1: its data and fits against NumPy and scikit-learn, its population, its table, its claims."""
+"""The experiment on T1: data and fits against NumPy and scikit-learn, its population, table, claims and figure."""
 
 import warnings
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.colors import to_hex
 from numpy.polynomial import legendre, polynomial
 
 import jaxreg as jr
 from experiments.regression.polynomial_regression import CLAIMS, FITS, TRUTH, Config, kept, report, table
+from jaxreg import stats
 from jaxreg.claims import find_claim, judge
+from paper_figures.regression.polynomial_regression import draw
+from tests.figures.drawn import find, find_band, read
 from tests.populations import verdicts
 
 SMALL = Config(seeds=100)
+DIVERGED = {"seed": 3}
+_NAMES = {"none": "no regularization", "l2": "L2", "l1": "L1"}
 
 
-def test_results_are_in_double_precision(result):
+def test_data_are_truth_and_noise_in_double_precision(result):
     assert {result[name].dtype for name in ("y", "coef", "curve", "test_error")} == {np.dtype(np.float64)}
-
-
-def test_data_are_truth_and_noise_alike_in_both_bases(result):
     noise = result["y"] - polynomial.polyval(result["x"], TRUTH)
-    np.testing.assert_array_equal(result["y"][0], result["y"][1])
-    count = noise[0].size
-    assert abs(float(noise.std()) - 0.05) < 4 * 0.05 / np.sqrt(2 * count)
-    assert abs(float(noise[0].mean())) < 4 * 0.05 / np.sqrt(count)
-    draws = noise.sel(basis="monomial").values
-    assert abs(np.corrcoef(draws)[np.triu_indices(100, 1)].mean()) < 4 / np.sqrt(50 * 100 * 99 / 2)
+    assert abs(float(noise.std()) - 0.05) < 4 * 0.05 / np.sqrt(2 * noise.size)
+    assert abs(float(noise.mean())) < 4 * 0.05 / np.sqrt(noise.size)
+    assert abs(np.corrcoef(noise)[np.triu_indices(100, 1)].mean()) < 4 / np.sqrt(50 * 100 * 99 / 2)
 
 
 def _columns(x, basis):
@@ -65,9 +66,8 @@ def test_fits_are_those_of_numpy_and_scikit_learn(result, basis):
 def test_errors_are_distances_from_data_and_truth(result):
     truth = 0.001 * (-(result["x_test"] ** 3) + result["x_test"] ** 2 + result["x_test"])
     np.testing.assert_allclose(result["truth"], truth, atol=1e-12)
-    np.testing.assert_allclose(
-        result["test_error"], np.sqrt(((result["curve"] - truth) ** 2).mean("x_test")).transpose(*result.gap.dims)
-    )
+    distance = np.sqrt(((result["curve"] - truth) ** 2).mean("x_test"))
+    np.testing.assert_allclose(result["test_error"], distance.transpose(*result.gap.dims))
     legendre_fit = result.sel(basis="legendre")
     fitted = legendre_fit["intercept"] + legendre_fit["coef"] @ xr.DataArray(
         _columns(result["x"].values, "legendre"), dims=("x", "degree")
@@ -81,11 +81,11 @@ def test_errors_are_distances_from_data_and_truth(result):
 
 
 def test_least_squares_does_not_depend_on_the_basis_and_the_penalties_do(result):
-    curve = result["curve"]
-    none = curve.sel(fit="none")
-    np.testing.assert_allclose(none[0], none[1], atol=1e-5 * float(abs(none).max()))
-    assert float(abs(curve.sel(fit="l2")[0] - curve.sel(fit="l2")[1]).max()) > 0.1
-    assert not (kept(result)["kept"][0] == kept(result)["kept"][1]).all()
+    one, other = (result.sel(basis=basis) for basis in ("monomial", "legendre"))
+    none = [basis["curve"].sel(fit="none") for basis in (one, other)]
+    np.testing.assert_allclose(*none, atol=1e-5 * float(abs(none[0]).max()))
+    assert float(abs(one["curve"].sel(fit="l2") - other["curve"].sel(fit="l2")).max()) > 0.1
+    assert not (kept(one) == kept(other)).all()
 
 
 def test_every_penalised_fit_is_certified(result):
@@ -99,7 +99,7 @@ def test_a_run_is_the_draw_of_its_seed(result):
     with jax.enable_x64(True):
         noise = 0.05 * np.asarray(jax.random.normal(key, (50,), np.float64))
     expected = polynomial.polyval(np.linspace(-10, 10, 50), TRUTH) + noise
-    np.testing.assert_allclose(result["y"].sel(basis="monomial", seed=4), expected, atol=1e-14)
+    np.testing.assert_allclose(result["y"].sel(seed=4), expected, atol=1e-14)
 
 
 def test_table_has_a_row_for_each_degree_and_a_column_for_each_fit(result):
@@ -113,7 +113,7 @@ def test_table_has_a_row_for_each_degree_and_a_column_for_each_fit(result):
     np.testing.assert_array_equal(np.array(cells)[:, 1:] == "0", coef == 0)
     assert table(result, seed=1) != table(result)
     assert table(result) in report(result)
-    assert "200 runs (basis 2 × seed 100), 0 diverged" in report(result)
+    assert "100 runs (seed 100), 0 diverged" in report(result)
 
 
 # --- Claims -----------------------------------------------------------------------------------------------------------
@@ -146,11 +146,6 @@ def test_effects_are_what_their_units_say(result):
     assert found == pytest.approx(100 * (l1.coef.values[:, :3] != 0).all(1).mean())
 
 
-def _altered(result, **changes):
-    """The result with the fits' test errors, or coefficients, replaced by a function of them."""
-    return result.assign({name: change(result[name]) for name, change in changes.items()})
-
-
 def _of_fit(fit, change):
     return lambda values: xr.where(values["fit"] == fit, change(values), values)
 
@@ -176,13 +171,68 @@ def _of_fit(fit, change):
     ],
 )
 def test_every_claim_can_fall_the_other_way(result, claim, changes, status):
-    assert find_claim(CLAIMS, claim).judge(_altered(result, **changes)).status == status
+    altered = result.assign({name: change(result[name]) for name, change in changes.items()})
+    assert find_claim(CLAIMS, claim).judge(altered).status == status
 
 
 def test_claims_read_the_tutorials_basis_and_leave_diverged_draws_out(result):
-    other = result.where(result["basis"] == "monomial", 1e3).assign(
-        {name: result[name] for name in ("diverged", "truth", "noise")}
-    )
+    other = result.where(result["basis"] == "monomial", 1e3)
+    other = other.assign({name: result[name] for name in ("diverged", "truth", "noise")})
     gone = result["diverged"] | (result["seed"] < 10)
     assert [v for _, v in judge(CLAIMS, other)] == [v for _, v in judge(CLAIMS, result)]
     assert {v.n for _, v in judge(CLAIMS, result.assign(diverged=gone))} == {90}
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lettered(dataset):
+    """Its axes by letter, without making room for legends, which takes longest in ten panels."""
+    figure = draw(dataset)
+    figure.canvas.draw()
+    yield {axes.get_title(loc="left")[1]: axes for axes in figure.axes}
+    plt.close(figure)
+
+
+def test_one_draw_and_the_population_around_the_truth(lettered, dataset):
+    draws = dataset.sel(basis="monomial")
+    one = draws.sel(seed=0)
+    for letter in "abcd":
+        find(lettered[letter], one["y"], one["x"])
+        find(lettered[letter], one["truth"], one["x_test"])
+        assert lettered[letter].get_ylim()[0] == -1
+    for one_letter, letter, fit in zip("bcd", "fgh", FITS, strict=True):
+        find(lettered[one_letter], one["curve"].sel(fit=fit), one["x_test"])
+        assert _NAMES[fit][1:] in read(lettered[one_letter])
+        deviation = draws.sel(fit=fit).assign(deviation=lambda d: d["curve"] - d["truth"])
+        find_band(lettered[letter], stats.quantiles(deviation, "deviation", dim="seed"), one["x_test"])
+        for side in (-0.05, 0.05):
+            find(lettered[letter], [side, side])
+        assert "n = 99 draws (1 diverged, left out)" in read(lettered[letter])
+
+
+def test_errors_are_histograms_of_the_draws_that_did_not_diverge(lettered, dataset):
+    axes = lettered["e"]
+    assert sum(patch.get_height() for patch in axes.patches) == pytest.approx(3)
+    for letter, fit in zip("bcd", FITS, strict=True):
+        one = dataset.sel(basis="monomial", fit=fit)
+        color = to_hex(find(lettered[letter], one["curve"].sel(seed=0)).get_color())
+        filled = [p for p in axes.patches if to_hex(p.get_facecolor()) == color and p.get_height() > 0]
+        sound = one["test_error"][~dataset["diverged"]]
+        assert filled[0].get_x() <= float(sound.min()) < filled[0].get_x() + filled[0].get_width()
+        assert filled[-1].get_x() <= float(sound.max()) <= filled[-1].get_x() + filled[-1].get_width()
+    for mark in (0.05, float(dataset["truth"].std())):
+        find(axes, x=[mark, mark])
+
+
+def test_coefficients_have_zeros_on_their_own_line_and_their_shares_wilsons_interval(lettered, dataset):
+    size = abs(dataset["coef"].sel(basis="monomial", seed=0)) * 10.0 ** dataset["degree"]
+    label = next(text for text in lettered["i"].texts if text.get_text() == "exactly 0")
+    floor = label.get_position()[1]
+    assert floor < float(size.where(size > 0).min()) / 10
+    for fit, name in _NAMES.items():
+        find(lettered["i"], size.sel(fit=fit).where(size.sel(fit=fit) > 0, floor), dataset["degree"], name)
+    zeros = dataset[["diverged"]].assign(zero=dataset["coef"].sel(fit="l1") == 0)
+    for basis, name in (("monomial", "powers $x^k$"), ("legendre", "Legendre")):
+        find_band(lettered["j"], stats.proportion(zeros.sel(basis=basis), "zero", dim="seed"), label=name)

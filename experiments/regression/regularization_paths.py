@@ -1,26 +1,37 @@
 """Which alpha should one take, and what does a wrong one cost? The paths of ridge and lasso over draws of the noise."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from scipy.stats import binom
 
 import jaxreg as jr
-from experiments.regression.regularization_paths.runs import PATHS, RULES, follow, predict_along
 from jaxreg.checks import NOT_NEGATIVE, Domain, check_integer
 from jaxreg.linear.design import polynomial_features, standardize
+from jaxreg.linear.elastic_net import lasso_path
+from jaxreg.linear.least_squares import least_squares
 from jaxreg.linear.monte_carlo import decompose_error
+from jaxreg.linear.ridge import ridge_path
 from jaxreg.linear.risk import ridge_risk
+from jaxreg.linear.selection import choose, cross_validate, information_criteria, lasso_df, residual_variance
 from jaxreg.study import Above, Below, Claim, Estimate, exactly, held_out, mean, share
 from jaxreg.study.quantities import Measure
 from jaxreg.study.settings import ChoosingSeeds, Numbers, Ordered, check_settings
 
+PATHS: dict[str, Callable[..., Any]] = {
+    "ridge": partial(ridge_path, normalize="l2"),
+    "lasso": partial(lasso_path, normalize="l2"),
+}
+RULES = {"ridge": ("LOO", "GCV", "Cp", "CV", "CV, 1 SE"), "lasso": ("Cp", "AIC", "BIC", "CV", "CV, 1 SE")}
+"""How alpha is chosen; AIC with the noise variance of the full model chooses what Cp chooses."""
 TRUTH = (0.0, 0.001, 0.001, -0.001)
 """Coefficients of the tutorial's truth, lowest degree first."""
 LEAST_SQUARES, FIXED = "least squares", "best fixed α"
@@ -88,10 +99,14 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     powers, norms = np.arange(1, config.degree + 1), np.array(config.norms)
     x = np.linspace(-10, 10, config.points)
     truth = np.polynomial.polynomial.polyval(x, TRUTH)
+
+    @jax.jit
+    def prepare(x: Any, truth: Any, noise: Any, strengths: Any) -> Any:
+        X = polynomial_features(x, config.degree)
+        return X, standardize(X, "l2").scale, ridge_risk(X, truth, noise, strengths, normalize="l2")
+
     with jax.enable_x64(True):
-        X = np.asarray(polynomial_features(x, config.degree))
-        scale = np.asarray(standardize(X, "l2").scale)
-        exact = ridge_risk(X, truth, config.noise, alphas["ridge"], normalize="l2")
+        X, scale, exact = jax.tree.map(np.asarray, prepare(x, truth, np.float64(config.noise), alphas["ridge"]))
     dims: dict[str, Any] = {}
     for method, rules in RULES.items():
         along = {f"{method}_alpha": alphas[method]}
@@ -114,8 +129,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     true_coef = np.zeros(config.degree)
     true_coef[: len(TRUTH) - 1] = TRUTH[1:]
     return result.assign(
-        ridge_exact_bias2=("ridge_alpha", np.asarray(exact.bias2)),
-        ridge_exact_variance=("ridge_alpha", np.asarray(exact.variance)),
+        ridge_exact_bias2=("ridge_alpha", exact.bias2),
+        ridge_exact_variance=("ridge_alpha", exact.variance),
         true_coef=("power", true_coef * scale),
         noise=config.noise,
     )
@@ -125,6 +140,59 @@ def _check(config: Config) -> None:
     check_settings(config)
     check_integer("points", config.points, config.degree + 2, math.inf, "Leave degrees of freedom for the noise")
     check_integer("folds", config.folds, 2, config.points // 2, "Five or ten are usual")
+
+
+def draw_target(truth: Any, noise: Any, seed: Any) -> tuple[Any, Any]:
+    """The truth with the noise of one draw, and a key for the folds."""
+    streams = jr.randomness.split(seed, "noise", "folds")
+    return truth + noise * jax.random.normal(streams["noise"], truth.shape, truth.dtype), streams["folds"]
+
+
+def follow(
+    X: Any, truth: Any, noise: Any, alphas: dict[str, Any], norms: Any, *, seed: Any, folds: int
+) -> dict[str, Any]:
+    """Both paths in one draw, their errors, and the indices of the alphas that each rule chooses."""
+    y, fold_key = draw_target(truth, noise, seed)
+    scale = standardize(X, "l2").scale
+    plain = least_squares(X, y, normalize="l2").predict(X)
+    variance = residual_variance(X, y)
+    result: dict[str, Any] = {"least_squares_error": ((plain - truth) ** 2).mean()}
+    for method, path in PATHS.items():
+        fit = path(X, y, alphas[method])
+        df = fit.df if method == "ridge" else lasso_df(fit.coef).astype(y.dtype)
+        criteria = information_criteria(fit, X, y, df, noise_variance=variance)
+        held_out = cross_validate(path, X, y, alphas[method], folds=folds, seed=fold_key)
+        scores = {"Cp": criteria.cp, "AIC": criteria.aic, "BIC": criteria.bic}
+        if method == "ridge":
+            scores |= {"LOO": fit.loo, "GCV": fit.gcv}
+        chosen = {name: choose(score, alphas[method]) for name, score in scores.items()}
+        chosen |= {"CV": held_out.best, "CV, 1 SE": held_out.one_standard_error}
+        coef = fit.coef * scale
+        result |= {
+            f"{method}_coef": coef.astype(jnp.float32),  # to see and to count; all that is computed is in 64 bits
+            f"{method}_coef_at_norm": at_norms(coef, norms).astype(jnp.float32),
+            f"{method}_error": ((fit.predict(X) - truth) ** 2).mean(-1),
+            f"{method}_df": df,
+            f"{method}_gap": fit.gap.max(),
+            f"{method}_index": jnp.stack([chosen[rule].index for rule in RULES[method]]),
+        }
+    return result
+
+
+def predict_along(X: Any, truth: Any, noise: Any, alphas: dict[str, Any], *, seed: Any, method: str) -> Any:
+    """The fitted values (alphas, points) of one draw."""
+    return PATHS[method](X, draw_target(truth, noise, seed)[0], alphas[method]).predict(X)
+
+
+def at_norms(coef: Any, norms: Any) -> Any:
+    """Coefficients (norms, p) where a path (alphas, p), the largest alpha first, first reaches each L1 norm.
+
+    Between its alphas the path is a straight line, as the lasso's is between knots. From 0 to its first alpha it is one
+    too; beyond its largest norm it stays where it is, which is what the bound of a constrained lasso does.
+    """
+    coef = jnp.concatenate([jnp.zeros_like(coef[:1]), coef])
+    reached = jax.lax.cummax(jnp.abs(coef).sum(1))
+    return jax.vmap(lambda column: jnp.interp(norms, reached, column), 1, 1)(coef)
 
 
 def _compare(result: xr.Dataset, method: str) -> xr.Dataset:
