@@ -1,5 +1,6 @@
 """What does the batch size change, and why: noise or number of steps? From online learning to batch learning (T5)."""
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from experiments.networks.batch_size.gradients import measure, time_epochs
-from experiments.networks.batch_size.runs import count_updates, follow
+from experiments.networks.batch_size.runs import count_updates, follow, plan
 from jaxreg.checks import NOT_NEGATIVE, Domain, check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.study import Above, Below, Claim, at, gain, ratio
@@ -91,22 +92,20 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         "activation": config.activation,
         "classes": len(data.about.classes),
     }
-    axes = {"seed": jr.seeds(config.seeds), "wrong": np.array([0.0, config.wrong])}
+    axes: dict[str, Any] = {"seed": jr.seeds(config.seeds), "wrong": np.array([0.0, config.wrong])}
     settings = network | {"dropout": config.dropout, "rate": config.learning_rate, "reference": reference}
     shared: dict[str, Any] = {"args": data[:4], "progress": progress}
-    passes = jr.sweep(
-        partial(follow, epochs=epochs, updates=None, **settings),
-        axes | {"scaling": np.array([0.0, 1.0]), "batch_size": jr.static(list(sizes))},
-        store=store,
-        **shared,
-    )
-    others = [size for size in sizes if size != reference]  # for the reference, equal updates are equal epochs
-    steps = jr.sweep(
-        partial(follow, scaling=0.0, epochs=epochs, updates=updates, **settings),
-        axes | {"batch_size": jr.static(others)},
-        store=jr.study.beside(store, "updates"),
-        **shared,
-    )
+    protocols = dict(zip(PROTOCOLS, ((0.0, None), (1.0, None), (0.0, updates)), strict=True))
+    cells: dict[str, dict[str, Any]] = {}
+    for (protocol, (scaling, made)), size in itertools.product(protocols.items(), sizes):
+        images, passes = plan(n, size, epochs, made)
+        fixed = {"batch_size": size, "images": images, "epochs": passes}
+        statics = {key: jr.static(value) for key, value in fixed.items()}
+        cells[f"{protocol}, {size}"] = {"scaling": scaling, **statics}
+    trained = jr.sweep(partial(follow, **settings), axes | {"cell": jr.cases(cells)}, store=store, **shared).load()
+    both = ("protocol", "batch_size")
+    levels = xr.Dataset(coords={"protocol": list(protocols), "batch_size": list(sizes)}).stack(cell=both)
+    trained = trained.drop_vars(set(trained.coords) - set(axes)).assign_coords(levels.coords).unstack("cell")
     recorded = {"batch_size": np.array(sizes)}
     gradients = jr.sweep(
         partial(measure, batch_sizes=sizes, draws=config.draws, learning_rate=config.learning_rate, **network),
@@ -116,18 +115,17 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         progress=progress,
     ).rename(seed="network")
     limit = gradients["length"].sel(batch_size=SMALL, drop=True).quantile(LONG, "draw").drop_vars("quantile")
-    protocols = (None, None, updates)
     more = {
         **{name: gradients[name] for name in ("error", "cosine", "length", "expected")},
         "long": (100 * (gradients["length"] > limit).mean("draw")).assign_attrs(units="%"),
         "seconds": (("repeat", "batch_size"), time_epochs(*data[:2], sizes, config.repeats, **network)),
         "updates": (
-            ("protocol", "batch_size"),
-            [[count_updates(n, size, epochs, made) for size in sizes] for made in protocols],
+            both,
+            [[count_updates(n, size, epochs, made) for size in sizes] for _, made in protocols.values()],
         ),
     }
     about = {"images": n, "epochs": epochs, "reference": reference, "tutorial_sizes": (SMALL, t5.BATCH_SIZE, LARGE)}
-    runs = add_cost(t5.describe(_join(passes, steps, reference), data, config.dataset).assign(more))
+    runs = add_cost(t5.describe(trained, data, config.dataset).assign(more))
     runs["batch_size"].attrs["long_name"] = "images per step"
     return runs.assign_attrs(about)
 
@@ -141,14 +139,6 @@ def _read_sizes(config: Config, n: int) -> tuple[int, ...]:
         constraint = f"must increase and hold the tutorial's {SMALL} and {LARGE}"
         raise ArgumentError("batch_sizes", config.batch_sizes, constraint, "Give (1, 16, 32, 64), say")
     return sizes
-
-
-def _join(passes: xr.Dataset, steps: xr.Dataset, reference: int) -> xr.Dataset:
-    """The three protocols along one dimension."""
-    kept = ["train_loss", "test_accuracy", "diverged"]
-    plain, scaled = (passes[kept].isel(scaling=k, drop=True).load() for k in (0, 1))
-    equal = xr.concat([plain.sel(batch_size=[reference]), steps[kept].load()], "batch_size").sortby("batch_size")
-    return xr.concat([plain, scaled, equal], xr.Variable("protocol", list(PROTOCOLS)))
 
 
 def add_cost(runs: xr.Dataset) -> xr.Dataset:

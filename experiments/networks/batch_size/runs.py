@@ -46,16 +46,15 @@ def follow(
     wrong: Any,
     scaling: Any,
     batch_size: int,
+    images: int,
+    epochs: int,
     rate: float,
     reference: int,
-    epochs: int,
-    updates: int | None,
     classes: int,
     **settings: Any,
 ) -> dict[str, Any]:
-    """One training on labels of which a share is wrong; of less than an epoch, on the images that it comes to see."""
+    """One training on labels of which a share is wrong, and on so many of the images, which are drawn."""
     labels = mislabel(seed, y_train, wrong, classes)
-    images, epochs = plan(len(x_train), batch_size, epochs, updates)
     seen: Any = slice(None)
     if images < len(x_train):
         seen = jr.sampling.choose(jr.randomness.split(seed, "seen")["seen"], len(x_train), images)

@@ -131,9 +131,10 @@ def test_the_same_noise_makes_runs_meet():
 def test_a_run_that_diverges_has_no_share():
     weights = jnp.array([SHARP, FLAT])
     settings = {"seed": jax.random.key(0), "learning_rate": 0.2, "place": 1, "burn_in": 2, "steps": 30}
-    gone = visit(weights, noise=100.0, **settings)
+    go = jax.jit(lambda noise: visit(weights, noise=noise, **settings))
+    gone = go(100.0)
     assert math.isnan(float(gone["share"]))
-    calm = visit(weights, noise=0.0, **settings)
+    calm = go(0.0)
     assert float(calm["share"]) == 1
     assert int(calm["counts"].sum()) == 28
 

@@ -118,9 +118,9 @@ def test_a_block_is_what_numpy_finds_of_the_recursion():
     """Without randomness: noise of zero, from the minimum, stays there; and constant noise settles where it must."""
     gradient = jr.landscape.location_gradient(np.array([1.0, 1.0]), 1)
     quadratics = {"constant": noise_runs.Quadratic(gradient, 2.0, None)}
-    found = noise_runs.settle(
-        quadratics, jnp.array([0.25], jnp.float32), block=jax.random.key(0), setting="constant", burn_in=2, steps=3
-    )
+    settings = {"setting": "constant", "burn_in": 2, "steps": 3}
+    settle = jax.jit(lambda rates, block: noise_runs.settle(quadratics, rates, block=block, **settings))
+    found = settle(np.array([0.25], np.float32), jax.random.key(0))
     path = 1 - 0.5 ** np.arange(1, 6)  # w after each step of a rate of 0.5 towards 1
     np.testing.assert_allclose(found["mean_square"], [np.square(path[2:]).mean()], rtol=1e-6)
     place = int(np.flatnonzero(found["count"][0])[0])
