@@ -1,7 +1,8 @@
-"""The experiment on escape times: its cells, its population against its exact law, its theories, its claims."""
+"""Escape times: cells, a population against its exact law, theories, claims; the figure."""
 
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -9,12 +10,15 @@ from experiments.landscape.escape_times import BARRIER, CLAIMS, EXITS, LAWS, Con
 from jaxreg.claims import judge
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import DOUBLE_WELL, PASSAGES, theory
+from paper_figures.landscape.escape_times import draw
+from tests.figures.drawn import find, find_points, read
 from tests.populations import verdicts
 
 # The temperature of 0.1 at a rate of 0.15 is in both parts, as a batch of 1 and as one of 3.
 SMALL = Config(
     seeds=1000, temperatures=(0.2, 0.1), learning_rate=0.15, batch_sizes=(3, 12), rate_per_sample=0.05, temperature=0.1
 )
+_STYLES = dict(zip(LAWS, ("-", "--", ":"), strict=True))
 _CELLS = ("cell", "exit")
 
 
@@ -150,3 +154,30 @@ def test_claims_of_the_population(result):
         assert 900 < verdict.n <= 1000
     with pytest.raises(ArgumentError, match=r"0\.1"):
         judge(CLAIMS, result.isel(cell=[0, 2, 3]))
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("panel", "part", "law"), [(0, "temperature", None), (1, "temperature", "exact"), (2, "rate", "diffusion")]
+)
+def test_dots_are_the_simulated_times_and_lines_the_theories(panels, dataset, panel, part, law):
+    by_rate, curves = part == "rate", dataset[f"{part}_curve"]
+    times = dataset[["time", "low", "high"]] / (dataset["theory"].sel(law=law) if law else 1.0)
+    curves = curves / (curves.sel(law=law) if law else 1.0)
+    grid = dataset["curve_rate"] if by_rate else BARRIER / dataset["curve_temperature"]
+    for name in EXITS:
+        cells = times.sel(exit=name).isel(cell=slice(2, 4) if by_rate else slice(0, 2)).rename(time="mean")
+        find_points(panels[panel], cells, cells["learning_rate"] if by_rate else BARRIER / cells["temperature"])
+        for other, style in _STYLES.items():
+            if other != law:  # whose line is 1, of either exit
+                assert find(panels[panel], curves.sel(exit=name, law=other), grid).get_linestyle() == style
+    assert "n = 1,000 runs each" in read(panels[0])
+
+
+@pytest.mark.parametrize(("rate", "names"), [(0.6, ["0.15\n3", "0.6\n12"]), (0.17, ["0.15\n3", ""])])
+def test_rates_that_stand_too_near_have_no_label_of_their_own(dataset, rate, names):
+    figure = draw(dataset.assign_coords(learning_rate=("cell", [0.15, 0.15, 0.15, rate])))
+    assert [text.get_text() for text in figure.axes[2].get_xticklabels()] == names
+    plt.close(figure)

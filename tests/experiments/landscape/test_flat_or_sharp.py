@@ -1,4 +1,4 @@
-"""The experiment on two equally deep minima: shares and histograms against laws found independently; its claims."""
+"""Two equally deep minima: shares and histograms against laws found independently; claims; the figure."""
 
 import itertools
 import math
@@ -20,8 +20,10 @@ from experiments.landscape.flat_or_sharp import (
     odds,
     visit,
 )
+from jaxreg import stats
 from jaxreg.claims import judge
 from jaxreg.landscape import EQUAL_DEPTH_SEXTIC
+from tests.figures.drawn import find, find_points, points, read
 
 SMALL = Config(seeds=100, learning_rates=(0.28, 0.2), temperature=0.07, burn_in=6, relaxations=20)
 _HEIGHT = np.polynomial.Polynomial(EQUAL_DEPTH_SEXTIC.coefficients)
@@ -180,3 +182,44 @@ def test_claims_of_the_population(result):
     for verdict in verdicts:
         assert verdict.interval[0] < verdict.effect < verdict.interval[1]
         assert 100 < verdict.n <= 200
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def _odds(runs, dim):
+    return (shares := stats.mean(runs, "share", dim=dim)[["mean", "low", "high"]]) / (1 - shares)
+
+
+def test_landscape_has_its_minima(panels):
+    curve = panels[0].lines[0]
+    w = curve.get_xdata()
+    np.testing.assert_allclose(curve.get_ydata(), (w**2 - 1) ** 2 * ((w - 1) ** 2 + 1) / 8, atol=1e-12)
+    for place in (-1, 1):
+        assert find(panels[0], [0], [place]).get_marker() == "o"
+
+
+def test_densities_are_those_of_the_runs_that_live(panels, dataset):
+    """At the smallest and at the largest learning rate, which stands first."""
+    for k, label in ((1, "$ηh$ = 1"), (0, "$ηh$ = 1.4")):
+        runs = dataset.isel(learning_rate=k).stack(run=("start", "seed"))
+        counts = runs["counts"].transpose("run", "bin").values[np.isfinite(runs["share"].values)]
+        simulated = find(panels[3], counts.sum(0) / (len(counts) * int(runs["counted"]) * 0.08), dataset["bin"])
+        exact = find(panels[3], dataset["exact_density"][k], dataset["bin"])
+        assert simulated.get_color() == exact.get_color()
+        assert label in (simulated.get_label(), exact.get_label())
+    find(panels[3], dataset["boltzmann_density"], label="diffusion")
+
+
+def test_ratios_are_those_of_all_runs_and_of_each_start_over_the_exact_law(panels, dataset):
+    places = 5 * dataset["learning_rate"].values
+    find_points(panels[1], _odds(dataset, ("start", "seed")), places)
+    find(panels[1], dataset["ratio_curve"], 5 * dataset["curve_rate"])
+    for level in (float(dataset["boltzmann"]), 5**0.5):
+        find(panels[1], [level, level])
+    for drawn, start in zip(points(panels[2]), ("sharp", "flat"), strict=True):
+        find_points(panels[2], _odds(dataset.sel(start=start), "seed") / dataset["exact"], drawn.x)
+        np.testing.assert_allclose(drawn.x, places, atol=0.02)
+        assert panels[2].get_ylim()[0] < drawn.low.min() < drawn.high.max() < panels[2].get_ylim()[1]
+    alive = np.isfinite(dataset["share"]).sum(("start", "seed")).values
+    assert ("–".join(map(str, sorted(set(alive.tolist())))) + " runs") in read(panels[1])

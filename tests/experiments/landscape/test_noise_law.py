@@ -1,4 +1,4 @@
-"""The experiment on mini-batch noise: its counts, its estimates, its exact laws, its claims."""
+"""The experiment on mini-batch noise: its counts, its estimates, its exact laws, its claims; the figure."""
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from experiments.landscape.sgd_landscape import Config as Tutorial
 from experiments.landscape.sgd_landscape import make_data
 from jaxreg import randomness, sampling
 from jaxreg.claims import judge
+from tests.figures.drawn import find, find_points, read
 
 SMALL = Config(
     draws=20_000,
@@ -189,3 +190,47 @@ def test_claims_that_nothing_was_measured_for_are_undecided(result):
     assert _verdicts(result.sel(batch_size=[10, 40]))[3].status == "undecided"
     heavy = result.assign(exact_exponent=result["exact_exponent"] * 0 + 3.0)
     assert [_verdicts(heavy)[place].status for place in (8, 9)] == ["undecided", "undecided"]
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def _summary(dataset, name, ends):
+    return dataset.rename({name: "mean", f"{ends}_low": "low", f"{ends}_high": "high"})[["mean", "low", "high"]]
+
+
+def test_typical_errors_are_drawn_over_their_constants_beside_both_laws(panels, dataset):
+    errors = _summary(dataset, "typical_error", "typical") / dataset["typical_constant"]
+    for place in range(2):  # without an error, nothing on a logarithmic axis
+        find_points(panels[0], errors.isel(weight=place, batch_size=slice(2)), [10, 40])
+    exact, usual = [line for line in panels[0].lines if len(line.get_xdata()) == 300]
+    size = exact.get_xdata()
+    np.testing.assert_allclose(exact.get_ydata(), (1 - size / 100) / (size - 8))
+    np.testing.assert_allclose(usual.get_ydata(), (1 - size / 100) / size)
+    assert exact.get_linestyle() != usual.get_linestyle()
+    assert "20,000 refits" in read(panels[0])
+
+
+def test_survival_is_that_of_the_counts(panels, dataset):
+    for size in (10, 40):
+        cell = dataset.sel(batch_size=size, weight=3.5)
+        multiple = EDGES[:-1] / np.sqrt(float(cell["typical_error"]))
+        share = cell["error_count"].values[::-1].cumsum()[::-1] / 20_000
+        index, low, high = (float(cell[f"error_{part}"]) for part in ("exponent", "low", "high"))
+        shown = (multiple >= 0.1) & (share > 0)
+        find(panels[1], share[shown], multiple[shown], f"K = {size}, α = {index:.1f} ({low:.1f}–{high:.1f})")
+    *_, gaussian = panels[1].lines
+    assert np.interp(1.0, gaussian.get_xdata(), gaussian.get_ydata()) == pytest.approx(0.5, abs=5e-3)
+
+
+def test_variances_and_tails_are_drawn_beside_the_exact_ones(panels, dataset):
+    ratios = _summary(dataset, "variance", "variance") / dataset["diffusion_variance"]
+    for setting in dataset["setting"].values:
+        find_points(panels[2], ratios.sel(setting=setting), [0.2, 0.5])
+        assert setting in read(panels[2])
+    exact = panels[2].lines[0]
+    np.testing.assert_allclose(exact.get_ydata(), 1 / (1 - exact.get_xdata()))
+    find_points(panels[3], _summary(dataset, "tail", "tail"), [0.9, 1.15])
+    slower, tails = dataset["exact_exponent"].isel(setting=-1), dataset["exact_tail"].isel(regression_size=0)
+    find(panels[3], [*slower.values, *tails.values], [0.2, 0.5, 0.9, 1.15])
+    assert "10,000 runs" in read(panels[3])

@@ -1,4 +1,4 @@
-"""Batch sizes: sampling theory for gradients, the trainings they say, claims on results with a known answer."""
+"""Batch sizes: sampling theory for gradients, the trainings, claims on results with a known answer; the figure."""
 
 import re
 
@@ -10,8 +10,10 @@ import pytest
 import jaxreg as jr
 from experiments.networks.batch_size import CLAIMS, PROTOCOLS, Config, add_cost
 from experiments.networks.batch_size.runs import mislabel, plan
+from jaxreg import stats
 from jaxreg.claims import find_claim
 from jaxreg.nets import train
+from tests.figures.drawn import find, find_band
 from tests.populations import along, diverge, population, verdicts
 
 SMALL = Config(images=64, batch_sizes=(16,), seeds=2, epochs=2, hidden=(6,), gradient_seeds=12, draws=50, repeats=2)
@@ -110,3 +112,33 @@ def test_effects_have_their_units_and_leave_diverged_runs_out():
     verdict = find_claim(CLAIMS, "16 after as many updates").judge(gone)
     assert (verdict.n, verdict.unit) == (17, "percentage points")
     assert abs(verdict.effect - 1) < 0.1
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "name"), [(0, 0, "test_accuracy"), (1, 1, "test_accuracy"), (2, 0, "train_loss")]
+)
+def test_outcomes_are_means_over_seeds(panels, dataset, place, wrong, name):
+    summary = stats.mean(dataset.isel(wrong=wrong), name, dim="seed")
+    for protocol in PROTOCOLS:
+        find_band(panels[place], summary.sel(protocol=protocol), label=protocol)
+    assert panels[1].get_title(loc="left") == "(b) 30 % wrong labels"
+    assert "n = 2 seeds" in panels[0].get_xlabel()
+
+
+def test_noise_is_drawn_beside_what_theory_says(panels, dataset):
+    for number in (0, 1):
+        part = dataset.isel(wrong=number, batch_size=slice(1))
+        find(panels[3], part["expected"].mean("network"))
+        find(panels[3], part["error"].mean(["draw", "network"]), label=("correct labels", "30 % wrong labels")[number])
+
+
+def test_directions_large_updates_and_times(panels, dataset):
+    find(panels[4], dataset["cosine"].isel(wrong=1).mean(["draw", "network"]))
+    find(panels[4], dataset["long"].isel(wrong=0).mean("network") / 100)
+    find(panels[5], 1000 * dataset["seconds"].median("repeat"))
+    for axes in panels:
+        assert axes.get_xlabel().startswith("images per step\nn = ")
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == ["16", "64"]

@@ -1,4 +1,4 @@
-"""The study of dropout: its runs, accuracy with dropout on, and verdicts on populations that are known."""
+"""The study of dropout: its runs, accuracy with dropout on, and verdicts on populations that are known; the figure."""
 
 import jax
 import jax.numpy as jnp
@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from experiments.networks.dropout import CLAIMS, POSITIONS, Config, measure_gap, place, score_with_dropout
+from jaxreg import stats
 from jaxreg.claims import judge
 from jaxreg.nets import MLP
 from tests.experiments.networks.alone import train_alone
+from tests.figures.drawn import find, find_band
 from tests.populations import along, diverge, population, verdicts
 
 SMALL = Config(seeds=4, rates=(0.0, 0.25, 0.5), epochs=2, hidden=(12, 8))
+DIVERGED = {"position": 1, "seed": 0, "rate": 2}
 _CURVES = ("train_accuracy", "test_accuracy")
 
 
@@ -76,3 +79,26 @@ def test_effects_are_paired_differences_in_points_without_diverged_runs():
     np.testing.assert_allclose([verdict.effect for _, verdict in judged], [-3, -3, 100, 3, 1, 3, 3], atol=0.2)
     assert [verdict.n for _, verdict in judged][:2] == [93, 93]
     assert {verdict.unit for _, verdict in judged} == {"percentage points", "% of seeds"}
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def test_curves_are_training_and_test_with_and_without(panels, dataset):
+    means = dataset.sel(position="last hidden").mean("seed")
+    for part, style in (("train", "--"), ("test", "-")):
+        for rate in (0.0, 0.5):
+            line = find(panels[0], means[f"{part}_accuracy"].sel(rate=rate))
+            assert line.get_linestyle() == style
+    texts = [text.get_text() for text in panels[0].get_legend().get_texts()]
+    assert texts == ["no dropout", "dropout 0.5", "training", "test"]
+
+
+def test_gaps_and_paired_changes_are_those_of_the_dataset_without_diverged_runs(panels, dataset):
+    means = dataset[["gap", "shown"]].where(~dataset["diverged"]).mean("seed")
+    changes = stats.paired_difference(dataset.isel(epoch=-1), "test_accuracy", "seed", "rate", 0.0)
+    find(panels[1], means["shown"].sel(position="last hidden"), label="as Keras shows it\n(last hidden)")
+    for position in POSITIONS:
+        find(panels[1], means["gap"].sel(position=position), x=dataset["rate"])
+        find_band(panels[2], changes.sel(position=position), label=position)
+    assert panels[1].get_xlabel().endswith("n = 3–4 seeds\n(up to 1 diverged, left out)")

@@ -1,13 +1,16 @@
-"""The study of early stopping: its trainings and rules, and verdicts on populations that are known."""
+"""The study of early stopping: its trainings and rules, and verdicts on populations that are known; the figure."""
 
 import numpy as np
 import pytest
 
 from experiments.networks.early_stopping import CLAIMS, Config, find_best, find_turn
+from jaxreg import stats
 from jaxreg.claims import judge
+from tests.figures.drawn import find, find_band, find_points, points
 from tests.populations import along, lucky, population, verdicts
 
 SMALL = Config(seeds=4, checked=4, patience=(1, 2), min_delta=(0.0, 0.02), epochs=8, hidden=(16,), batch_size=32)
+DIVERGED = {"seed": 0}
 
 
 def test_the_compiled_rule_stops_where_the_one_applied_afterwards_does(result):
@@ -94,3 +97,37 @@ def test_what_is_chosen_is_measured_on_other_seeds():
     assert abs(verdict.effect) < 0.5
     assert find_turn(made) == 3
     assert find_turn(lucky(made, "validation_loss", -0.3, seed=slice(0, None, 2), epoch=1)) == 2
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def test_losses_are_means_and_the_turn_is_marked(panels, dataset):
+    for label, name in (("training", "train_loss"), ("validation", "validation_loss")):
+        mean = stats.mean(dataset, name, dim="seed")
+        find_band(panels[0], mean, x=range(1, 9), label=label)
+    (dotted,) = (line for line in panels[0].lines if line.get_linestyle() == ":")
+    assert dotted.get_xdata()[0] == mean["mean"].idxmin("epoch")
+    assert [text.get_text() for text in panels[0].texts] == [f"turns at {dotted.get_xdata()[0]}"]
+
+
+def test_epochs_are_means_with_the_quantiles_of_seeds(panels, dataset):
+    for monitor, label in (("accuracy", "validation accuracy"), ("loss", "validation loss")):
+        stops = dataset[["last_epoch", "diverged"]].sel(min_delta=0.0, monitor=monitor)
+        spread = stats.quantiles(stops, "last_epoch", dim="seed").drop_vars("median")
+        mean = stops["last_epoch"].isel(seed=slice(1, None)).mean("seed")
+        find_band(panels[1], spread.assign(mean=mean), x=[1, 2], label=label)
+    (cross,) = (line for line in panels[1].lines if line.get_marker() == "x")
+    assert (cross.get_xdata()[0], cross.get_ydata()[0]) == (2, 5)
+
+
+def test_every_rule_is_a_dot_with_its_paired_interval_and_the_tutorials_is_ringed(panels, dataset):
+    gains = stats.paired_difference(dataset, "kept_accuracy", "seed", "kept", "end")
+    epochs = stats.mean(dataset, "last_epoch", dim="seed")["mean"]
+    assert len(points(panels[2])) == 4
+    for monitor in ("accuracy", "loss"):
+        for kept in ("last", "best"):
+            find_points(panels[2], gains.sel(monitor=monitor, kept=kept), x=epochs.sel(monitor=monitor))
+    rule = {"monitor": "accuracy", "patience": 2, "min_delta": 0.0}
+    find(panels[2], gains["difference"].sel(rule | {"kept": "last"}), x=epochs.sel(rule), label="rule of T3")
+    assert all("n = 3 seeds (1 diverged, left out)" in " ".join(axes.get_xlabel().split()) for axes in panels)

@@ -1,15 +1,19 @@
-"""The study of the learning rate: its runs, the parabola by closed form, and verdicts on populations that are known."""
+"""The learning rate: runs, the parabola by closed form, verdicts on populations that are known; the figure."""
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from experiments.networks.learning_rate import CLAIMS, REGIMES, TUTORIAL_RATES, Config, find_best
+from jaxreg import stats
 from jaxreg.claims import find_claim, judge
 from jaxreg.errors import ArgumentError
 from tests.experiments.networks.alone import train_alone
+from tests.figures.drawn import find, find_band
 from tests.populations import lucky, population, verdicts
 
 SMALL = Config(steps=60, seeds=4, learning_rates=TUTORIAL_RATES, epochs=2, hidden=(12, 8))
+DIVERGED = {"pixels": 0, "seed": 0, "learning_rate": 1}
 
 
 @pytest.mark.parametrize("pixels", ["raw", "scaled"])
@@ -90,3 +94,39 @@ def test_the_best_rate_is_measured_on_other_seeds_than_it_was_chosen_on():
 def test_claims_need_the_rates_of_the_tutorial():
     with pytest.raises(ArgumentError, match="was not tried"):
         judge(CLAIMS, _population(_PEAK, _PEAK).sel(learning_rate=[0.0316, 0.1]))
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "label"), [(0, "pixels 0…16, as they are"), (1, "pixels 0…1")])
+def test_accuracy_is_the_mean_after_the_last_epoch_with_its_interval(panels, dataset, number, label):
+    summary = stats.mean(dataset.isel(pixels=number, epoch=-1), "test_accuracy", dim="seed")
+    find_band(panels[2], summary, x=dataset["learning_rate"], label=label)
+    thin = [line.get_ydata() for line in panels[2].lines if line.get_linewidth() < 0.5]
+    assert len(thin) == 2 * 4
+    np.testing.assert_allclose(thin[4 * number + 3], dataset["test_accuracy"].isel(pixels=number, seed=3, epoch=-1))
+
+
+def test_rates_of_the_tutorial_are_marked(panels):
+    marks = [line.get_xdata()[0] for line in panels[2].lines if line.get_linestyle() == ":"]
+    assert marks == [0.01, 0.1, 1.0]
+    assert [text.get_text() for text in panels[2].texts] == ["T5"] * 3
+    assert panels[2].get_xlabel() == "learning rate\nn = 3–4 seeds (up to 1 diverged, left out)"
+
+
+def test_losses_are_means_over_the_epochs(panels, dataset):
+    runs = dataset["test_loss"].where(~dataset["diverged"]).sel(pixels="raw").mean("seed")
+    for rate in TUTORIAL_RATES:
+        find(panels[3], runs.sel(learning_rate=rate), x=[1, 2], label=f"rate {rate:g}")
+
+
+def test_paths_and_steps_on_the_parabola(panels, dataset):
+    for name, rate, path in zip(REGIMES, (0.1, 0.8, 1.9, 2.1), dataset["weight"].values, strict=True):
+        find(panels[0], path[:13], label=f"{name}: {rate}/h")
+    exact, points = panels[1].lines[:2]
+    steps = dataset["parabola_steps"].values
+    assert points.get_ydata().tolist() == steps[np.isfinite(steps)].tolist()
+    np.testing.assert_allclose(np.interp(points.get_xdata(), *exact.get_data()), points.get_ydata(), atol=1)
+    assert {round(float(line.get_xdata()[0]), 6) for line in panels[1].lines[2:]} == {1.0, 2.0}
+    assert len({to_hex(patch.get_facecolor()) for patch in panels[1].patches}) == 4

@@ -1,19 +1,22 @@
-"""The study of the loss function: numbers by hand, slopes by closed form, verdicts on populations that are known."""
+"""The loss function: numbers by hand, slopes by closed form, verdicts on populations that are known; the figure."""
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from experiments.networks import tutorial_network as t5
-from experiments.networks.loss_function import CLAIMS, KINDS, Config, work_examples
+from experiments.networks.loss_function import CLAIMS, KINDS, PREDICTIONS, Config, work_examples
+from jaxreg.study import at, held_out
 from tests.experiments.networks.alone import train_alone
+from tests.figures.drawn import find
 from tests.populations import along, population, verdicts
 
-SMALL = Config(seeds=4, learning_rates=(0.1, 1.0), epochs=1, hidden=(6,))
+SMALL = Config(seeds=4, learning_rates=(0.1, 1.0), epochs=2, hidden=(6,))
 _RATES = t5.half_decades(-4, 3)
 
 
 def test_a_run_is_the_training_it_says(result):
-    alone = train_alone(2, learning_rate=1.0, dropout=0.5, hidden=(6,), epochs=1, loss="mean_squared_error")
+    alone = train_alone(2, learning_rate=1.0, dropout=0.5, hidden=(6,), epochs=2, loss="mean_squared_error")
     here = result["test_accuracy"].sel(loss="mean_squared_error", seed=2, learning_rate=1.0)
     np.testing.assert_allclose(here, alone["test_accuracy"], atol=0.5)
 
@@ -65,3 +68,31 @@ def test_exact_claims_fail_where_numbers_are_wrong():
     made = _population()
     wrong = made.assign(example_loss=made["example_loss"] + 1e-3, gradient=made["gradient"] * 0 + 1)
     assert verdicts(CLAIMS[:3], wrong) == "fff"
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def test_worked_example_shows_predictions_targets_and_losses(panels, dataset):
+    bars = panels[0].patches
+    np.testing.assert_allclose([bar.get_height() for bar in bars], np.ravel(PREDICTIONS))
+    assert [to_hex(bar.get_facecolor()) != "#ffffff" for bar in bars] == np.eye(3, dtype=bool).ravel().tolist()
+    texts = [tick.get_text() for tick in panels[0].get_xticklabels()]
+    assert texts == ["0.357\n0.0467", "0.916\n0.1800", "2.303\n0.4200"]
+    assert "mean 1.192" in panels[0].get_xlabel()
+    assert "mean 0.2156" in panels[0].get_xlabel()
+    for number, kind in enumerate(KINDS):
+        value, gradient = panels[1].lines[2 * number : 2 * number + 2]
+        np.testing.assert_allclose(value.get_ydata(), dataset["value"].sel(loss=kind))
+        np.testing.assert_allclose(gradient.get_ydata(), -dataset["gradient"].sel(loss=kind))
+
+
+def test_accuracy_over_the_rate_and_over_epochs(panels, dataset):
+    last = dataset["test_accuracy"].isel(epoch=-1).mean("seed")
+    best = at(held_out(dataset), learning_rate="best_rate")["test_accuracy"].mean("seed")
+    for kind in KINDS:
+        label, rate = kind.replace("cross_", "cross-").replace("_", " "), float(dataset["best_rate"].sel(loss=kind))
+        find(panels[2], last.sel(loss=kind), label=label)
+        find(panels[3], best.sel(loss=kind), label=f"{label}, rate {rate:g}")
+    assert [axes.get_xlabel().splitlines()[1] for axes in panels[2:]] == ["n = 4 seeds", "n = 2 seeds"]
+    assert panels[2].get_title(loc="left") == "(c) Digits, after 2 epochs"

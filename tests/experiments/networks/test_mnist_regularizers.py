@@ -1,4 +1,4 @@
-"""The case study of T3: its cases, early stopping on the baseline's curves, its table, and claims on known results."""
+"""The case study of T3: cases, early stopping on the baseline's curves, table, claims on known results; the figure."""
 
 import inspect
 from functools import partial
@@ -22,15 +22,18 @@ from experiments.networks.mnist_regularizers import (
     table,
 )
 from experiments.networks.mnist_regularizers.claims import TUTORIAL_CASES
+from jaxreg import stats
 from jaxreg.claims import find_claim, judge
 from jaxreg.nets import EarlyStopping, Options, train
 from jaxreg.nets.augmentation import Augmentation
 from jaxreg.nets.stopping import from_keras
 from jaxreg.nets.whitening import fit_whitening
 from tests.experiments.networks.alone import key
+from tests.figures.drawn import find_band
 from tests.populations import along, diverge, population, verdicts
 
 SMALL = Config(seeds=3, hidden=(6,), epochs=6, batch_size=64, patience=1, max_norm=0.5, l2=0.1, l1=0.01)
+DIVERGED = {"case": 2, "seed": 0}
 _CASES = (
     "baseline",
     "L2",
@@ -194,3 +197,53 @@ def test_diverged_runs_are_left_out_and_a_case_that_was_not_tried_decides_nothin
     assert (verdict.status, verdict.n) == ("holds", 35)
     assert int(find_wins(made)["diverged"].sel(case="dropout").sum()) == 5
     assert find_claim(CLAIMS, "Dropout is better").judge(made.drop_sel(case="dropout")).status == "undecided"
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_sample_is_shown_with_its_label(panels, dataset):
+    for axes, picture in zip(panels[:5], dataset["sample"].values, strict=True):
+        np.testing.assert_allclose(axes.images[0].get_array(), picture)
+    assert [axes.get_title() for axes in panels[:3]] == [f'label "{dataset.label}"', "whitened", "augmented 1"]
+
+
+def test_accuracies_are_those_of_all_seeds_and_their_means(panels, dataset):
+    axes = panels[5]
+    last = dataset.isel(epoch=-1)
+    means = stats.mean(last, "test_accuracy", dim="seed")["mean"]
+    points = [line for line in axes.lines if line.get_marker() == "."]
+    bars = [line for line in axes.lines if line.get_marker() == "|"]
+    for place, (dots, bar) in enumerate(zip(points, bars, strict=True)):
+        values = last["test_accuracy"].isel(case=place).values
+        kept = values[~last["diverged"].isel(case=place).values]
+        np.testing.assert_allclose(dots.get_xdata(), kept)
+        assert abs(dots.get_ydata() - place).max() < 0.5
+        np.testing.assert_allclose(bar.get_xdata(), [means[place]])
+        assert bar.get_ydata() == [place]
+    assert tuple(label.get_text() for label in axes.get_yticklabels()) == _CASES
+
+
+def test_gains_are_paired_differences_with_their_intervals(panels, dataset):
+    gain = stats.paired_difference(dataset.isel(epoch=-1), "test_accuracy", "seed", "case", "baseline")
+    centres = [line for line in panels[6].lines if line.get_marker() == "o"]
+    bars = [line for line in panels[6].lines if line.get_marker() == "None" and len(set(line.get_ydata())) == 1]
+    for place, (centre, bar) in enumerate(zip(centres, bars, strict=True)):
+        np.testing.assert_allclose(centre.get_xdata(), [gain["difference"][place]])
+        np.testing.assert_allclose(bar.get_xdata(), [gain["low"][place], gain["high"][place]])
+        assert set(bar.get_ydata()) == {place}
+    assert panels[6].get_ylim() == panels[5].get_ylim()
+
+
+def test_curves_are_means_over_the_epochs(panels, dataset):
+    for case in ("baseline", "L2", "L1", "dropout", "ZCA + dropout", "augmentation"):
+        find_band(panels[7], stats.mean(dataset.sel(case=case), "test_accuracy", dim="seed"), label=case)
+
+
+def test_ticks_mark_where_early_stopping_ends(panels, dataset):
+    (marks,) = (line for line in panels[7].lines if line.get_marker() == "|")
+    assert sorted(marks.get_xdata()) == sorted(dataset["last_epoch"].values)
+    titles = [axes.get_title(loc="left") for axes in panels[5:]]
+    assert titles == ["(a) Digits", "(b) Against the baseline", "(c) In training"]
+    assert panels[5].get_xlabel() == "test accuracy, %\nn = 2–3 seeds\n(up to 1 diverged, left out)"
+    assert panels[6].get_xlabel() == "gain, percentage points\nn = 2–3 pairs\n(up to 1 diverged, left out)"

@@ -1,4 +1,4 @@
-"""The study of optimizers: runs that are the trainings they say, and verdicts on populations that are known."""
+"""Optimizers: runs that are the trainings they say, verdicts on populations that are known; the figure."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,16 @@ import pytest
 from experiments.networks import tutorial_network as t5
 from experiments.networks.optimizer import CLAIMS, DEFAULTS, Config
 from jaxreg.nets.optimizers import OPTIMIZERS
+from jaxreg.study import at, held_out
 from tests.experiments.networks.alone import train_alone
+from tests.figures.drawn import find, points
 from tests.populations import along, population, verdicts
 
 SMALL = Config(
     optimizers=("nesterov", "adamw"), learning_rates=(0.001, 0.01), seeds=4, epochs=1, hidden=(6,), momentum=0.7
 )
+DIVERGED = {"optimizer": 1, "seed": 0, "learning_rate": 0}
+_NAMES = {"nesterov": "Nesterov", "adamw": "AdamW"}
 _RATES = t5.half_decades(-8, 0)
 
 
@@ -57,3 +61,26 @@ def _population(names=tuple(DEFAULTS), best=None, **peaks):
 )
 def test_claims(given, expected):
     assert verdicts(CLAIMS, _population(**given)) == expected
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def test_accuracy_over_the_rate_with_a_ring_at_the_default(panels, dataset):
+    mean = dataset["test_accuracy"].where(~dataset["diverged"]).isel(epoch=-1).mean("seed")
+    for axes, (kind, name) in zip(panels, _NAMES.items(), strict=False):
+        (ring,) = [line.get_xydata()[0] for line in axes.lines if line.get_markerfacecolor() == "none"]
+        find(axes, mean.sel(optimizer=kind), x=dataset["learning_rate"], label=name)
+        rate = float(dataset["default_rate"].sel(optimizer=kind))
+        np.testing.assert_allclose(ring, [rate, mean.sel(optimizer=kind, learning_rate=rate)])
+    assert panels[1].get_xlabel().endswith("n = 3–4 seeds (up to 1 diverged, left out)")
+
+
+def test_default_and_best_are_measured_on_the_odd_seeds(panels, dataset):
+    odd = held_out(dataset.isel(epoch=-1))
+    means = [at(odd, learning_rate=which)["test_accuracy"].mean("seed") for which in ("default_rate", "best_rate")]
+    np.testing.assert_allclose([drawn.x[0] for drawn in points(panels[2])], np.concatenate(means))
+    assert panels[2].get_yticklabels()[0].get_text() == f"Nesterov\n{float(dataset['best_rate'][0]):g}"
+    losses = at(held_out(dataset), learning_rate="best_rate")["test_loss"].mean("seed")
+    for kind, label in _NAMES.items():
+        find(panels[3], losses.sel(optimizer=kind), label=label)

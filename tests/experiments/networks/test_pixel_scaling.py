@@ -1,16 +1,20 @@
-"""The study of unscaled pixels: its runs, what counts as flat, and verdicts on populations that are known."""
+"""Unscaled pixels: runs, what counts as flat, verdicts on populations that are known; the figure."""
 
 import jax
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from experiments.networks.pixel_scaling import CLAIMS, Config, learn, measure_flatness, prepare
+from jaxreg import stats
 from tests.experiments.networks.alone import key
+from tests.figures.drawn import find, points
 from tests.populations import population, verdicts
 
 SMALL = Config(seeds=4, learning_rates=(0.1, 0.5), epochs=2, hidden=(6, 5))
+DIVERGED = {"activation": 1, "pixels": 0, "seed": 0, "learning_rate": 1}
 
 
 def test_pixels_are_prepared_as_they_are_called():
@@ -87,3 +91,34 @@ _LOW, _MIDDLE, _HIGH = [80, 60, 40], [60, 80, 60], [40, 70, 90]
 )
 def test_claims(given, expected):
     assert verdicts(CLAIMS, _population(*given)) == expected
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def test_flat_shares_are_means_before_and_after_at_the_rate_of_the_tutorial(panels, dataset):
+    means = dataset["flat"].sel(learning_rate=0.1).mean("seed")
+    wanted = means.transpose("pixels", "moment", "activation", "layer").values.ravel()
+    np.testing.assert_allclose([drawn.y[0] for drawn in points(panels[0])], wanted, rtol=1e-6)
+    faces = [to_hex(bar.lines[0].get_markerfacecolor()) for bar in panels[0].containers]
+    assert [face == "#ffffff" for face in faces] == ([True] * 4 + [False] * 4) * 3
+    names = [tick.get_text() for tick in panels[0].get_xticklabels()]
+    assert names == ["sigmoid\nlayer 1", "sigmoid\nlayer 2", "ReLU\nlayer 1", "ReLU\nlayer 2"]
+
+
+def test_best_rates_are_geometric_means_over_seeds(panels, dataset):
+    wanted = 10 ** dataset["log_rate"].mean("seed").transpose("pixels", "activation").values.ravel()
+    np.testing.assert_allclose([drawn.y[0] for drawn in points(panels[1])], wanted, rtol=1e-6)
+    assert panels[1].get_yscale() == "log"
+
+
+def test_accuracy_and_gain_leave_diverged_runs_out(panels, dataset):
+    last = dataset[["test_accuracy", "diverged"]].isel(epoch=-1)
+    gain = stats.paired_difference(last, "test_accuracy", "seed", "activation", "sigmoid").sel(activation="relu")
+    accuracy = last["test_accuracy"].where(~last["diverged"]).sel(activation="relu").mean("seed")
+    for pixels in dataset["pixels"].values:
+        find(panels[2], accuracy.sel(pixels=pixels), x=dataset["learning_rate"])
+        find(panels[3], gain["difference"].sel(pixels=pixels))
+    assert panels[2].get_xlabel() == "learning rate\nn = 3–4 seeds (up to 1 diverged, left out)"
+    texts = [text.get_text() for text in panels[0].figure.legends[0].get_texts()]
+    assert texts == ["pixels 0…16, as they are", "pixels 0…1", "pixels standardised"]
