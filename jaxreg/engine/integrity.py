@@ -46,11 +46,12 @@ class Findings:
         return not (self.damage or self.restored or self.dropped or self.folders or self.unmarked)
 
 
-def examine(catalog: Catalog) -> Findings:
+def examine(catalog: Catalog, is_left: bool = False) -> Findings:
     """Look at every file of a store. Nothing is changed.
 
     Which cells are there is known from the seals of the outputs' files; `done` repeats it for readers. So a damaged
-    output loses the cells of that file alone, and a damaged `done`, coordinate or metadata file loses nothing.
+    output loses the cells of that file alone, and a damaged `done`, coordinate or metadata file loses nothing. Where
+    the last writer ended without closing the store (`is_left`), a file of `done` that is missing was not written yet.
 
     Raises:
         StoreError: what is kept twice is damaged in both copies.
@@ -74,7 +75,8 @@ def examine(catalog: Catalog) -> Findings:
         is_damaged = index in unread and unread[index] != _MISSING
         if is_damaged or (marked[window] != found.held[window]).any():
             found.unmarked.append(index)
-        if unread.get(index) == _MISSING and found.held[window].any() and "done" not in found.folders:
+        is_lost = unread.get(index) == _MISSING and "done" not in found.folders and not is_left
+        if is_lost and found.held[window].any():
             found.damage.append(Damage(f"done/{file_key(index)}", _MISSING))
     return found
 

@@ -322,7 +322,7 @@ def _open(
     catalog = open_catalog(place, {axis.name: axis.labels for axis in axes})
     check_same(place, catalog.manifest, identity, axes)
     check_axes(catalog, axes)
-    found = examine(catalog)
+    found = examine(catalog, hold.stale is not None)
     placed = place_axes(catalog, axes)
     if found.is_whole and placed is not None and identity.programs.items() <= catalog.manifest["programs"].items():
         store = Store(catalog, placed, found.held, hold)

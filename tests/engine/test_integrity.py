@@ -21,6 +21,7 @@ from jaxreg.engine.arrays import StoredArray
 from jaxreg.engine.catalog import open_catalog
 from jaxreg.engine.folder import Folder
 from jaxreg.engine.integrity import examine
+from jaxreg.engine.lock import leave_note
 from jaxreg.engine.manifest import COPY
 from jaxreg.errors import StoreError, StoreWarning
 from tests.engine.faults import BASE, DIMS, LARGER, contents, grow, try_damage, walk
@@ -140,6 +141,16 @@ def test_a_lost_mark_of_done_loses_nothing(store):
     shutil.rmtree(store / "done")
     assert str(examine(open_catalog(Folder(store))).damage[0]) == "done is missing"
     assert main(["verify", str(store), "--repair"]) == 0
+    assert contents(store) == as_read
+
+
+def test_a_kill_before_the_first_mark_of_done_is_no_damage(store):
+    """Results are written first: whoever was killed in between left its note."""
+    as_read = contents(store)
+    for path in (store / "done").glob("[0-9]*"):
+        path.unlink()
+    leave_note(store)
+    jr.sweep(walk, LARGER, dims=DIMS, store=store, chunk_size=4, progress=False)  # a warning would be an error
     assert contents(store) == as_read
 
 
