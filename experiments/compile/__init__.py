@@ -128,11 +128,11 @@ Found = tuple[str, str, Callable[[str], bytes]]
 
 
 def collect_kernels() -> Iterator[Found]:
-    """Every public kernel in single and double precision, as the program of a sweep."""
+    """Every public kernel in single and double precision, as the program of a sweep; no rank is promoted unsaid."""
     mesh = make_mesh(jax.local_devices()[:1])
     for name, kernel in list_kernels().items():
         for x64 in (False, True):
-            with jax.enable_x64(x64):
+            with jax.enable_x64(x64), jax.numpy_rank_promotion("raise"):
                 yield name, "float64" if x64 else "float32", functools.partial(_export_kernel, kernel, mesh)
 
 

@@ -123,7 +123,7 @@ def gauge(
     known = jnp.isfinite(length) & (length > 0)
     along = jnp.where(known, slope / jnp.where(known, length, 1), vector.size**-0.5)
     sizes = step * jnp.array([1.0, 0.5], vector.dtype)
-    ends = lax.map(value, vector + jnp.concatenate([sizes, -sizes])[:, None] * along)
+    ends = lax.map(value, vector[None] + jnp.outer(jnp.concatenate([sizes, -sizes]), along))
     differences = (ends[:2] - ends[2:]) / (2 * sizes)
     best = (4 * differences[1] - differences[0]) / 3
     away = jnp.abs(best - length)

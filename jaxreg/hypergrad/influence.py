@@ -122,7 +122,8 @@ def refit_without(
 
 def _rank(values: Array) -> Array:
     """Ranks, equal values sharing the mean of theirs."""
-    below = (values[:, None] > values).sum(1) + (values[:, None] >= values).sum(1)
+    each, other = values[:, None], values[None]
+    below = (each > other).sum(1) + (each >= other).sum(1)
     return (below.astype(values.dtype) - 1) / 2
 
 

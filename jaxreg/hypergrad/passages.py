@@ -75,9 +75,10 @@ def passage_gradient(
         noise = ((before - path) / learning_rate - slope) / spread
         until = jnp.arange(steps) < taken
         noise, slope = jnp.where(until, noise, 1), jnp.where(until, slope, 0)
-        scores = jnp.stack([slope * noise / spread, jnp.zeros_like(noise)]) + noise * noise - 1
+        square = noise * noise - 1
+        scores = jnp.stack([slope * noise / spread + square, square])
         left = (taken - jnp.arange(steps)).astype(path.dtype)
-        return taken.astype(path.dtype), (scores * left).sum(1), scores.sum(1)
+        return taken.astype(path.dtype), (scores * left[None]).sum(1), scores.sum(1)
 
     taken, weighted, scores = jax.vmap(run)(jax.random.split(seed, samples))
     others = (taken.sum() - taken) / (samples - 1)

@@ -218,7 +218,7 @@ def draw_trials(coordinates: Coordinates, at: Hyperparameters, trials: int, seed
     vector, back = flatten(start)
     low, high = (flatten(end)[0] for end in coordinates.ends(start))
     drawn = jax.random.uniform(seed, (trials, vector.size), vector.dtype)
-    points = (low + drawn * (high - low)).at[0].set(vector)
+    points = (low[None] + drawn * (high - low)[None]).at[0].set(vector)
     return jax.vmap(back)(points)
 
 

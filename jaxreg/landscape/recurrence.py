@@ -54,7 +54,7 @@ def fit_recurrence(t: Float[Array, "points *fits"], y: Float[Array, "points *fit
         if k < degree:
             alpha.append(moment * inverse)
             beta.append(ratio)
-            before, p = p, (t - alpha[k]) * p - ratio * before
+            before, p = p, (t - alpha[k][None]) * p - ratio[None] * before
     return Recurrence(tuple(alpha), tuple(beta), tuple(coefficient))
 
 

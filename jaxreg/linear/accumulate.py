@@ -51,6 +51,7 @@ def dot(
 
     Source: Ogita, Rump and Oishi, SIAM J. Sci. Comput. 26 (2005) 1955-1988.
     """
+    a, b = (lax.broadcast_to_rank(factor, max(a.ndim, b.ndim)) for factor in (a, b))
     if a.dtype != jnp.float32:
         total = start + (jnp.einsum("...p,...p->...", a, b, precision="highest") + rest)
         return total, jnp.zeros_like(total)

@@ -309,7 +309,7 @@ class Multinomial(DataLoss):
         """The covariance of the label."""
         share = jax.nn.softmax(eta)
         unit = jnp.eye(self.classes, dtype=share.dtype)
-        return share[:, :, None] * (unit - share[:, None, :])
+        return share[:, :, None] * (unit[None] - share[:, None, :])
 
     def conjugate(self, slope: _Predictor, y: _Predictor) -> Float[Array, " n"]:
         """Minus the entropy of the probabilities that the slope stands for."""
@@ -328,7 +328,7 @@ class Multinomial(DataLoss):
         if labels.ndim != 1:
             raise ArgumentError("y", labels.shape, "must be class numbers, of shape (n,)", "Give one-hot.argmax(-1)")
         Domain(0, self.classes - 1, whole=True).check_all("y", labels, "Number the classes from 0", kinds="biuf")
-        return (labels[:, None] == jnp.arange(self.classes).astype(labels.dtype)).astype(jnp.result_type(float))
+        return (labels[:, None] == jnp.arange(self.classes).astype(labels.dtype)[None]).astype(jnp.result_type(float))
 
     def fits(self, y: Float[Array, "..."]) -> Bool[Array, "..."]:
         """One class."""

@@ -38,7 +38,7 @@ def descend(
     """
     diagonal = jnp.diagonal(gram) + l2
     unit = jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1))
-    matrix = (gram + jnp.diag(jnp.broadcast_to(l2, unit.shape))) / (unit[:, None] * unit)
+    matrix = (gram + jnp.diag(jnp.broadcast_to(l2, unit.shape))) / jnp.outer(unit, unit)
     most = jnp.abs(matrix).sum(0).max()
     pace = 1 / jnp.where(most > 0, most, 1)
     start = coef * unit

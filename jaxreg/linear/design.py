@@ -140,24 +140,24 @@ def _standardize(X: Float[Array, "n p"], scale: Normalize, center: bool) -> _Sta
     safe = floor_power(largest)
     constant = highest == lowest if center else largest == 0
     if center or scale is not None:
-        columns = X * (1 / safe)  # within [-4, 4], so that its squares do not overflow
+        columns = X * (1 / safe)[None]  # within [-4, 4], so that its squares do not overflow
     if center:
         columns, mean, rest = centre(columns, (highest / 2 + lowest / 2) / safe)
     if scale is not None:
         squares = add_rows(columns * columns) / (X.shape[0] if scale == "std" else 1)
         norm = jnp.sqrt(jnp.where(constant, 1, squares))
-        columns, divisor = columns / norm, jnp.where(constant, 1, norm * safe)
+        columns, divisor = columns / norm[None], jnp.where(constant, 1, norm * safe)
         unit = jnp.ones_like(safe, shape=())
         length = jnp.full_like(safe, 1 if scale == "std" else X.shape[0] ** -0.5, shape=1)
     else:
-        columns, divisor = columns * safe if center else X, jnp.ones_like(safe)
+        columns, divisor = columns * safe[None] if center else X, jnp.ones_like(safe)
         length = highest / 2 - lowest / 2 if center else largest
         unit = floor_power(length.max())
     middle = mean * safe if center else jnp.zeros_like(safe)
     rest = rest * safe if center and rest is not None else None
     finite = (jnp.isfinite(highest) & jnp.isfinite(lowest)).all()
     return _Standard(
-        Standardized(jnp.where(constant, 0, columns), middle, divisor, constant), length, rest, unit, finite
+        Standardized(jnp.where(constant[None], 0, columns), middle, divisor, constant), length, rest, unit, finite
     )
 
 
@@ -168,10 +168,10 @@ def centre(
 
     Double precision does not keep what rounding took.
     """
-    mean = near + average_rows(values - near)
-    left = values - mean
+    mean = near + average_rows(values - near[None])
+    left = values - mean[None]
     rest = average_rows(left)
-    return left - rest, *((mean + rest, None) if values.dtype == jnp.float64 else (mean, rest))
+    return left - rest[None], *((mean + rest, None) if values.dtype == jnp.float64 else (mean, rest))
 
 
 def find_power(values: Float[Array, "..."], axis: int | None = None) -> Float[Array, "..."]:
@@ -253,11 +253,13 @@ def to_fit(
     to this precision moves the fitted values by more than the root of it, relative to the spread of y, or squares of a
     column vanish beside those of another; NaN and INVALID where the data are not finite or the numbers overflow.
     """
-    (_, center, size, constant), unit_y = problem.design, problem.unit_y
+    design, unit_y = problem.design, problem.unit_y
     limit, epsilon = tolerance(gap.dtype), float(jnp.finfo(gap.dtype).eps)
+    each = (design.center, design.scale, design.constant, problem.length)
+    center, size, constant, length = (lax.broadcast_to_rank(one, coef.ndim) for one in each)
     status, given = status | problem.status, jnp.where(constant, 0, coef)
     coef = given / size
-    lost = epsilon * _measure(given / unit_y * problem.length)
+    lost = epsilon * _measure(given / unit_y * length)
     if problem.mean is None:
         intercept, finite = jnp.zeros_like(gap), jnp.isfinite(jnp.abs(coef).max(-1))
     else:
@@ -266,7 +268,7 @@ def to_fit(
             rest = rest - jnp.einsum("...p,p->...", coef, problem.rest, precision="highest")
         intercept, off = dot(coef, -center, problem.mean, rest)
         if gap.dtype == jnp.float32:
-            coef, intercept, off = _spare(coef, center, problem.length * size, intercept, off)
+            coef, intercept, off = _spare(coef, design.center, problem.length * design.scale, intercept, off)
         terms = jnp.abs(problem.mean) + jnp.abs(coef * center).sum(-1)
         finite = jnp.isfinite(intercept)  # nor is it if a coefficient is not
         lost = lost + (off + uncertainty(gap.dtype) * terms) / unit_y
@@ -304,12 +306,14 @@ def _spare(
     of the coefficients does not. A few units in the last place of that which adds most to the intercept move it by as
     many times $\bar x \epsilon b$: one of the sums is next to a number of this precision.
     """
-    chosen = jnp.argmax(lax.stop_gradient(jnp.abs(coef * center)), -1)[..., None]
+    added = coef * lax.broadcast_to_rank(center, coef.ndim)
+    chosen = jnp.argmax(lax.stop_gradient(jnp.abs(added)), -1)[..., None]
     here, middle, spread = jnp.take_along_axis(coef, chosen, -1), jnp.take(center, chosen), jnp.take(length, chosen)
-    moves = 2 * spacing(here) * np.array(sorted(range(-_SPARE, _SPARE + 1), key=abs), np.float32)  # exact sums
+    units = np.array(sorted(range(-_SPARE, _SPARE + 1), key=abs), np.float32)
+    moves = 2 * spacing(here) * lax.broadcast_to_rank(units, here.ndim)  # exact sums
     totals, rests = dot(moves[..., None], -middle[..., None], intercept[..., None], left[..., None])
     off = lax.stop_gradient(jnp.abs(rests) + jnp.abs(moves) * spread)
     best = jnp.argmin(off, -1)[..., None]
     move, total, off = (jnp.take_along_axis(values, best, -1) for values in (moves, totals, off))
-    coef = coef + jnp.where(jnp.arange(coef.shape[-1]) == chosen, move, 0)
+    coef = coef + jnp.where(lax.broadcasted_iota(chosen.dtype, coef.shape, coef.ndim - 1) == chosen, move, 0)
     return coef, total[..., 0], off[..., 0]

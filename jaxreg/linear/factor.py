@@ -93,7 +93,7 @@ def _invert_block(A: Float[Array, "p p"], least: Float[Array, " p"], otherwise: 
         here, row = numbers == k, swept[k]
         pivot = jnp.where(row[k] > least[k], row[k], otherwise)
         change = jnp.where(here, -1, row)
-        return jnp.where(here[:, None] | here, 0, swept) - change[:, None] * (change / pivot)
+        return jnp.where(here[:, None] | here[None], 0, swept) - jnp.outer(change, change / pivot)
 
     return -lax.fori_loop(0, A.shape[0], sweep, A)
 
@@ -128,7 +128,7 @@ def eliminate(A: Float[Array, "p p"]) -> Float[Array, "p p"]:
         both = both[jnp.where(rows == k, largest, jnp.where(rows == largest, k, rows))]
         column = lax.dynamic_index_in_dim(both, k, 1, keepdims=False)
         pivot = both[k] / column[k]
-        return jnp.where((rows == k)[:, None], pivot, both - column[:, None] * pivot)
+        return jnp.where((rows == k)[:, None], pivot[None], both - jnp.outer(column, pivot))
 
     return lax.fori_loop(0, p, clear, jnp.concatenate([A, jnp.eye(p, dtype=A.dtype)], 1))[:, p:]
 

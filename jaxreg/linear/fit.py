@@ -73,5 +73,5 @@ def predict(
     X = jnp.asarray(read_array("X", X), coef.dtype)
     center = X.mean(0) if len(X) else jnp.zeros_like(coef, shape=X.shape[1])
     center = jnp.where(jnp.isfinite(center), center, 0)
-    inner = jnp.einsum("...p,mp->...m", coef, X - center, precision="highest")
+    inner = jnp.einsum("...p,mp->...m", coef, X - center[None], precision="highest")
     return inner + dot(coef, center, intercept)[0][..., None]

@@ -77,9 +77,9 @@ def solve_on_support(
     used = coef != 0
     columns = jnp.arange(p) if width == p else lax.top_k(used.astype(jnp.int32), width)[1]
     mask = used[columns]
-    part = jnp.where(mask, X[:, columns], 0)
+    part = jnp.where(mask[None], X[:, columns], 0)
     scale = jnp.sqrt(jnp.where(mask, (part * part).sum(0) + l2, 1))
-    part, ridge = part / scale, jnp.where(mask, l2 / scale**2, 1)
+    part, ridge = part / scale[None], jnp.where(mask, l2 / scale**2, 1)
     matrix = jnp.einsum("ni,nj->ij", part, part, precision="highest") + jnp.diag(ridge)
     inverse = invert_definite(matrix)
     distance = 1 / jnp.diagonal(inverse)  # of each column from the span of the others, squared; NaN without an inverse

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int32, Num
 
 from jaxreg.checks import NOT_NEGATIVE, check_choice, read_floats
@@ -70,7 +71,7 @@ def _interpolate(path: LarsPath, alpha: Float[Array, "*batch"]) -> LinearFit:
     alpha = jnp.broadcast_to(alpha, path.status.shape)
     last = path.alphas.shape[-1] - 1
     above = (path.alphas > alpha[..., None]).sum(-1)
-    numbers = jnp.arange(last + 1)
+    numbers = lax.broadcasted_iota(above.dtype, path.alphas.shape, above.ndim)
     high = numbers == jnp.maximum(above - 1, 0)[..., None]
     low = numbers == jnp.minimum(above, last)[..., None]
     before, after = (jnp.where(knot, path.alphas, 0).sum(-1) for knot in (high, low))

@@ -109,7 +109,7 @@ def hessian_at(problem: Problem, loss: DataLoss, eta: Array, setting: Setting) -
     if not setting.fit_intercept:
         return full
     fixed = _fix(setting, loss, full[0])
-    return full + fixed[:, None] * fixed
+    return full + jnp.outer(fixed, fixed)
 
 
 def _fix(setting: Setting, loss: DataLoss, like: Array) -> Array:

@@ -17,7 +17,7 @@ from jaxreg.linear.batching import when
 from jaxreg.linear.design import Normalize, Problem, pose, to_fit
 from jaxreg.linear.fit import LinearFit, Status, tolerance
 from jaxreg.linear.least_squares import Scalar, flag_rank
-from jaxreg.linear.spectrum import Spectrum, decompose, fit_spectral, make_filters, measure_gap, multiply
+from jaxreg.linear.spectrum import Spectrum, decompose, fit_spectral, for_each, make_filters, measure_gap, multiply
 
 
 def ridge(
@@ -232,11 +232,11 @@ def measure_ridge(
     filters, projected, total = make_filters(spectrum, held), multiply(y, spectrum.left), add_rows(y * y)
 
     def measure(_: Array, pull: Array, bend: Array, overlap: Array, coef: Array) -> Array:
-        slope = pull - multiply(coef, bend) - held[..., None] * multiply(coef, overlap)
+        slope = for_each(held, pull) - multiply(coef, bend) - held[..., None] * multiply(coef, overlap)
         return measure_gap(spectrum, filters, slope, projected, total, held, len(y))
 
-    gap = measure_gap(spectrum, filters, slack, projected, total, held, len(y))
-    gap = when(~(gap <= tolerance(gap.dtype)).all(), measure, gap, *slopes, filters.solve * projected)
+    gap = measure_gap(spectrum, filters, for_each(held, slack), projected, total, held, len(y))
+    gap = when(~(gap <= tolerance(gap.dtype)).all(), measure, gap, *slopes, filters.solve * for_each(held, projected))
     poor = jnp.where(gap <= tolerance(gap.dtype), 0, int(Status.NOT_CONVERGED)).astype(jnp.int32)
     status = problem.status | flag_rank(problem, spectrum, held) | invalid | beyond | poor
     failed = (status & Status.INVALID) != 0
@@ -268,7 +268,8 @@ def share_residuals(spectrum: Spectrum, problem: Problem, fit_intercept: bool) -
     """What `leave_out` takes, from a decomposition."""
     y, (n, k) = problem.y / problem.unit_y, spectrum.left.shape
     seen = spectrum.values > 0
-    U = jnp.where(seen, spectrum.left - (average_rows(spectrum.left) if fit_intercept else 0), 0)
+    U = spectrum.left - average_rows(spectrum.left)[None] if fit_intercept else spectrum.left
+    U = jnp.where(seen[None], U, 0)
     free = n - int(fit_intercept) - seen.astype(y.dtype).sum()
     leverage = 1 - int(fit_intercept) / n - (U * U).sum(1)
     rounding = 16 * math.sqrt(k) * float(jnp.finfo(y.dtype).eps)  # of a row of k squares that add up to at most 1
@@ -285,11 +286,11 @@ def leave_out(
     """Leave-one-out, generalized cross-validation, and NOT_CONVERGED where they overflow or vanish."""
     across, squares, seen, values, projected, outside, leverage, free = shared
     n, dtype = len(outside), outside.dtype
-    shrink = jnp.where(seen, _shrink(alpha, values), 0)
+    shrink = jnp.where(for_each(alpha, seen), _shrink(alpha, values), 0)
     share, fitted = _spread_once(alpha, values, projected, squares, across)
-    loo = average_rows(((outside + fitted) * (1 / (leverage + share))) ** 2, -1)
+    loo = average_rows(((for_each(alpha, outside) + fitted) * (1 / (for_each(alpha, leverage) + share))) ** 2, -1)
     trace = free + shrink.sum(-1)
-    gcv = n * (add_rows(outside * outside) + ((shrink * projected) ** 2).sum(-1)) / trace**2
+    gcv = n * (add_rows(outside * outside) + ((shrink * for_each(alpha, projected)) ** 2).sum(-1)) / trace**2
     loo, gcv = (part * problem.unit_y * problem.unit_y for part in (loo, gcv))
     squared = problem.unit_y**2  # squares of y may overflow or vanish where y does not
     beyond = jnp.isinf(loo) | jnp.isinf(gcv) | ((squared < float(jnp.finfo(dtype).tiny)) & (problem.y != 0).any())
@@ -298,13 +299,13 @@ def leave_out(
 
 def _shrink(alpha: Float[Array, "*alphas"], values: Float[Array, " k"]) -> Float[Array, "*alphas k"]:
     limit = float(jnp.finfo(values.dtype).eps) ** 2 * values.min()  # stands for alpha = 0, and cancels in every ratio
-    return jnp.maximum(alpha, limit)[..., None] / (values + alpha[..., None])
+    return jnp.maximum(alpha, limit)[..., None] / (for_each(alpha, values) + alpha[..., None])
 
 
 def _spread(alpha: Array, values: Array, projected: Array, squares: Array, across: Array) -> tuple[Array, Array]:
     """What the directions that are seen add to 1 - h_ii and to the residuals."""
     shrink = _shrink(alpha, values)
-    return multiply(shrink, squares), multiply(shrink * projected, across)
+    return multiply(shrink, squares), multiply(shrink * for_each(alpha, projected), across)
 
 
 def _differentiate_spread(primals: Any, tangents: Any) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
@@ -314,7 +315,7 @@ def _differentiate_spread(primals: Any, tangents: Any) -> tuple[tuple[Array, Arr
         given = [jnp.zeros(t.shape, t.dtype) if isinstance(t, SymbolicZero) else t for t in tangents]
         return jax.jvp(_spread, primals, tuple(given))
     both = jnp.stack(jax.jvp(lambda alpha: _shrink(alpha, values), (alpha,), (jnp.ones_like(alpha),)), -2)
-    found = multiply(both, squares), multiply(both * projected, across)
+    found = multiply(both, squares), multiply(both * lax.broadcast_to_rank(projected, both.ndim), across)
     value, slope = ([part[..., i, :] for part in found] for i in range(2))
     return (value[0], value[1]), (slope[0] * tangents[0][..., None], slope[1] * tangents[0][..., None])
 

@@ -91,15 +91,15 @@ def _predict(
     projected = multiply(problem.y, U)
     if test is None:
         outside = problem.y - multiply(projected, U.T)
-        lost = jnp.where(filters.known, strength[:, None] * filters.invert, 1) * projected
+        lost = jnp.where(filters.known, strength[:, None] * filters.invert, 1) * projected[None]
         bias2 = (add_rows(outside * outside) + (lost * lost).sum(1)) / n
         variance = constant + ((filters.values * filters.solve) ** 2).sum(1) / n
     else:
         rows, wanted = test
-        rows = (rows - problem.design.center) / problem.design.scale / scale
-        seen = multiply(jnp.where(problem.design.constant, 0, rows), V)
+        rows = (rows - problem.design.center[None]) / problem.design.scale[None] / scale
+        seen = multiply(jnp.where(problem.design.constant[None], 0, rows), V)
         wanted = wanted if problem.mean is None else wanted - problem.mean
-        bias = multiply(filters.solve * projected, seen.T) - wanted
+        bias = multiply(filters.solve * projected[None], seen.T) - wanted[None]
         bias2 = (bias * bias).mean(1)
         variance = constant + multiply(filters.solve**2, (seen * seen).mean(0))
     return _mark_invalid(Risk(alphas, bias2, sigma**2 * variance), status | problem.status, sigma)
@@ -157,8 +157,9 @@ def _estimate(X: Array, b: Array, sigma: Array, alphas: Array, *, normalize: Nor
     unit = jnp.where(constant, 0, 1 / problem.design.scale)
     b = jnp.where(constant, 0, b * problem.design.scale)
     known = multiply(b, V)
-    lost = multiply(jnp.where(filters.known, strength[:, None] * filters.invert, 1) * known, V.T)
-    bias = (b - multiply(known, V.T) + lost) * unit
+    unseen = b - multiply(known, V.T)
+    lost = multiply(jnp.where(filters.known, strength[:, None] * filters.invert, 1) * known[None], V.T)
+    bias = (unseen[None] + lost) * unit[None]
     variance = (sigma / scale) ** 2 * multiply(filters.solve**2, ((V * unit[:, None]) ** 2).sum(0))
     return _mark_invalid(Risk(alphas, (bias * bias).sum(1), variance), status | problem.status, sigma)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int32, Key, Num
 
 from jaxreg.checks import NOT_NEGATIVE, POSITIVE, SHARE, check_function, check_key, check_kind, read_array, read_floats
@@ -160,7 +161,8 @@ def _cross_validate(
             error = fit.cost(X[test], y[test]).mean(-1)
             lost = ~jnp.isfinite(error)
         else:
-            wrong = fit.predict(X[test]) - y[test]
+            found = fit.predict(X[test])
+            wrong = found - lax.broadcast_to_rank(y[test], found.ndim)
             error = (wrong**2).mean(-1)
             lost = jnp.isinf(error) | ((error == 0) & (wrong != 0).any(-1))  # squares overflow, or vanish
         status = status | jnp.where(lost, int(Status.INVALID), 0).astype(jnp.int32)
@@ -243,7 +245,8 @@ def information_criteria(
         raise ArgumentError("path", path, "must have fits to predict with", "Give what lasso_path returns")
     n = X.shape[0]
     df = boundary.read_floats("df", df)
-    misfit = _measure(path.predict(X) - y, variance)
+    found = path.predict(X)
+    misfit = _measure(found - lax.broadcast_to_rank(y, found.ndim), variance)
     if df.shape != misfit.shape:
         raise ArgumentError("df", df.shape, f"must have the shape {misfit.shape} of the path", "Give one per fit")
     deviance = n * jnp.log(2 * math.pi * variance) + misfit

@@ -242,7 +242,7 @@ def _fit(setting: Setting, normalize: Normalize, held: Any, stack: Any, data: Da
     status = status | jnp.where(design.constant.any(), int(Status.CONSTANT_COLUMN), 0)
     size = int(np.prod(setting.shape))
     coef = found.coef[:, :size].reshape(-1, *setting.shape)
-    column = (slice(None),) + (None,) * (len(setting.shape) - 1)
+    column = (None, slice(None)) + (None,) * (len(setting.shape) - 1)
     coef = jnp.where(design.constant[column], 0, coef) / design.scale[column]
     inner = jnp.einsum("ap...,p->a...", coef, design.center, precision="highest")
     intercept = found.coef[:, size:].reshape(inner.shape) - inner if setting.fit_intercept else jnp.zeros_like(inner)

@@ -59,7 +59,7 @@ def decompose(A: Float[Array, "n p"], rcond: Any = None) -> Spectrum:
 def measure_columns(A: Float[Array, "n p"]) -> Float[Array, " p"]:
     """The length of each column, safe where squares overflow or vanish."""
     power = find_power(A, axis=0)
-    return lax.stop_gradient(jnp.sqrt(add_rows((A / power) ** 2)) * power)
+    return lax.stop_gradient(jnp.sqrt(add_rows((A / power[None]) ** 2)) * power)
 
 
 @jax.custom_jvp
@@ -76,13 +76,13 @@ def _differentiate_factors(
     factors, (dA,) = _factor(*primals), tangents
     U, d, V = factors
     turned = multiply(multiply(U.T, dA), V)
-    apart = jnp.where(jnp.eye(len(d), dtype=bool), jnp.inf, d**2 - d[:, None] ** 2)
+    apart = jnp.where(jnp.eye(len(d), dtype=bool), jnp.inf, d[None] ** 2 - d[:, None] ** 2)
     inverse = jnp.where(d > 0, 1 / jnp.where(d > 0, d, 1), 0)
-    left = multiply(U, (turned * d + d[:, None] * turned.T) / apart)
-    right = multiply(V, (d[:, None] * turned + turned.T * d) / apart)
+    left = multiply(U, (turned * d[None] + d[:, None] * turned.T) / apart)
+    right = multiply(V, (d[:, None] * turned + turned.T * d[None]) / apart)
     outer = multiply(dA, V) - multiply(U, turned)
     inner = multiply(dA.T, U) - multiply(V, turned.T)
-    return factors, (left + outer * inverse, jnp.diagonal(turned), right + inner * inverse)
+    return factors, (left + outer * inverse[None], jnp.diagonal(turned), right + inner * inverse[None])
 
 
 class Solution(NamedTuple):
@@ -109,7 +109,12 @@ def is_lost(spectrum: Spectrum, alpha: Float[Array, "*alphas"]) -> Bool[Array, "
     """
     rounding = float(jnp.finfo(alpha.dtype).eps) * spectrum.apart
     weakest = rounding * (rounding / tolerance(alpha.dtype))
-    return (spectrum.values == 0) & (alpha[..., None] <= weakest)
+    return (for_each(alpha, spectrum.values) == 0) & (alpha[..., None] <= for_each(alpha, weakest))
+
+
+def for_each(alpha: Float[Array, "*alphas"], values: Array) -> Array:
+    """The same for each alpha."""
+    return lax.broadcast_to_rank(values, alpha.ndim + 1)
 
 
 def make_filters(spectrum: Spectrum, alpha: Float[Array, "*alphas"]) -> Filters:
@@ -118,7 +123,7 @@ def make_filters(spectrum: Spectrum, alpha: Float[Array, "*alphas"]) -> Filters:
     All are 0 where a direction `is_lost`.
     """
     strength, lost = alpha[..., None], is_lost(spectrum, alpha)
-    values = jnp.where(lost, 0, spectrum.measured)
+    values = jnp.where(lost, 0, for_each(alpha, spectrum.measured))
     denominator = values**2 + strength
     known = (denominator > 0) & ~lost
     invert = jnp.where(known, 1 / jnp.where(known, denominator, 1), 0)
@@ -140,9 +145,10 @@ def measure_gap(
     there are columns in it, times the residual.
     """
     outside = jnp.maximum(total - projected @ projected, 0)
+    projected, apart = for_each(alpha, projected), for_each(alpha, spectrum.apart)
     lost = (jnp.where(filters.known, alpha[..., None] * filters.invert, 1) * projected) ** 2
     residual = jnp.sqrt((outside + lost.sum(-1, keepdims=True)) / n)
-    noise = float(jnp.finfo(projected.dtype).eps) * spectrum.apart * residual
+    noise = float(jnp.finfo(projected.dtype).eps) * apart * residual
     return ((slope * slope + noise * noise) * filters.invert).sum(-1) / jnp.where(total > 0, total, 1)
 
 
@@ -165,18 +171,20 @@ def solve(
     """
     U, V = spectrum.left, spectrum.right
     filters = make_filters(spectrum, alpha)
-    projected = multiply(y, U)
-    coef = multiply(filters.solve * projected, V.T)
+    target, projected = for_each(alpha, y), multiply(y, U)
+    split = for_each(alpha, projected)
+    coef = multiply(filters.solve * split, V.T)
     if refine:  # as Björck: what is left of r + A b = y and A' r = alpha b, solved with the same factors
-        shrunk = alpha[..., None] * filters.invert * projected + jnp.where(filters.known, 0, projected)
-        residual = y - multiply(projected - shrunk, U.T)
-        above = multiply(y - residual - multiply(coef, A.T), U)
+        shrunk = alpha[..., None] * filters.invert * split + jnp.where(filters.known, 0, split)
+        residual = target - multiply(split - shrunk, U.T)
+        above = multiply(target - residual - multiply(coef, A.T), U)
         below = multiply(alpha[..., None] * coef - multiply(residual, A), V)
         coef = coef + multiply(filters.solve * above - filters.invert * below, V.T)
     # The objective's slope is 2 A'(y - A b) - 2 alpha b; its square in the metric of the Hessian is the suboptimality.
     # Each factor A v is made of the data: those of the decomposition would certify themselves.
     seen = multiply(A, V)
-    slope = multiply(y, seen) - multiply(coef, multiply(seen.T, A).T) - alpha[..., None] * multiply(coef, V)
+    given = for_each(alpha, multiply(y, seen))
+    slope = given - multiply(coef, multiply(seen.T, A).T) - alpha[..., None] * multiply(coef, V)
     total = add_rows(y * y)
     gap = measure_gap(spectrum, filters, slope, projected, total, alpha, len(y))
     return Solution(coef, gap)
@@ -196,13 +204,13 @@ def _differentiate(refine: bool, primals: Any, tangents: Any) -> tuple[Solution,
     coef = solution.coef
     U, V = spectrum.left, spectrum.right
     filters = make_filters(spectrum, alpha)
-    projected = multiply(y, U)
+    projected = for_each(alpha, multiply(y, U))
     if A.shape[1] > A.shape[0]:  # U spans everything: r = alpha w, to its own rounding and not that of y
         shrunk = alpha[..., None] * filters.invert * projected + jnp.where(filters.known, 0, projected)
         residual = multiply(shrunk, U.T)
     else:
-        residual = y - multiply(coef, A.T)
-    above = multiply(dy - multiply(coef, dA.T), U)
+        residual = for_each(alpha, y) - multiply(coef, A.T)
+    above = multiply(for_each(alpha, dy) - multiply(coef, dA.T), U)
     below = multiply(multiply(residual, dA) - dalpha[..., None] * coef, V)
     moved = multiply(filters.solve * above + filters.invert * below, V.T)
     weights = multiply(filters.invert * projected, U.T)

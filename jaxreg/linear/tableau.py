@@ -110,7 +110,7 @@ def walk(
         sum_v = state.slope[j] - jnp.where(enters, new, state.pivots[j] * old)
         moved = jnp.where(enters, j + 1, -old.astype(jnp.int32) * (j + 1))
         after = _State(
-            tableau=kept[:, None] * kept * state.tableau - v[:, None] * scaled,
+            tableau=jnp.outer(kept, kept) * state.tableau - jnp.outer(v, scaled),
             pivots=kept * state.pivots - v * scaled,
             fit=kept * state.fit - scaled * state.fit[j],
             slope=kept * (state.slope - jnp.where(going, row * old, 0)) - scaled * sum_v,

@@ -196,7 +196,7 @@ def solve_grid(
     def read(_: Solution, y: Float[Array, " n"], correlation: Float[Array, " p"]) -> Solution:
         """From the knots, where that is exact; else with an infinite gap."""
         coef, unique = read_grid(gram, correlation, l1, 3 * min(n, p) + 10)
-        residual = y - multiply(coef, X.T)
+        residual = y[None] - multiply(coef, X.T)
         gap = jax.vmap(_gap, (0, 0, 0, 0, None))(coef, multiply(residual, X), residual, l1, jnp.zeros_like(size))
         gap = gap / jnp.where(size > 0, size**2 / 2, 1)
         exact = unique & (gap <= _EXACT * tolerance(X.dtype)).all()

@@ -245,7 +245,7 @@ def _move(
 
     def move(lines: Array, towards: tuple[Array, Array | None]) -> tuple[Array, None]:
         (a, b, c), bend = towards
-        positions = (a * place)[:, None] + (b * place)[None] + c
+        positions = (a[None] * place)[:, None] + (b[None] * place)[None] + c[None, None]
         if bend is not None:
             positions = positions + _smooth_field(bend, side, smoothness)
         return resample(jnp.swapaxes(lines, 0, 1), positions), None
@@ -327,7 +327,7 @@ def _box(unit: dict[str, Array], height: int, width: int) -> Bool[Array, "batch 
     for length, side, draw in ((area * aspect, height, "top"), (area / aspect, width, "left")):
         extent = jnp.clip(jnp.round(jnp.sqrt(length)), 1, side)
         first = jnp.floor(unit[draw] * (side - extent + 1))
-        pixel = jnp.arange(side).astype(first.dtype)
+        pixel = jnp.arange(side).astype(first.dtype)[None]
         inside.append((pixel >= first[:, None]) & (pixel < (first + extent)[:, None]))
     return inside[0][:, :, None] & inside[1][:, None]
 

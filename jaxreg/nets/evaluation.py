@@ -57,7 +57,8 @@ def evaluate(
     Raises:
         ArgumentError: no example, labels that are not one for each, or an unknown loss.
 
-    >>> evaluate(lambda w, x: x * w, jnp.ones(2), jnp.array([[2.0, 1.0], [0.0, 0.0], [0.0, 3.0]]), jnp.array([0, 0, 0]))
+    >>> x = jnp.array([[2.0, 1.0], [0.0, 0.0], [0.0, 3.0]])
+    >>> evaluate(lambda w, x: x * w[None], jnp.ones(2), x, jnp.zeros(3, int))
     Score(loss=Array(1.3516..., dtype=float32), accuracy=Array(0.6666667, dtype=float32))
     """
     check_function("predict", predict, 2, "Give predict(params, x), which returns logits")

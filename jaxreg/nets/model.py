@@ -139,7 +139,7 @@ class Affine(nn.Module):
         """The layer's outputs."""
         weight = self.param("weight", INITIALIZERS[self.initializer], (self.units, x.shape[-1]), x.dtype)
         bias = self.param("bias", nn.initializers.zeros, (self.units,), x.dtype)
-        return product(x, weight) + bias
+        return product(x, weight) + bias[None]
 
 
 class MLP(nn.Module):

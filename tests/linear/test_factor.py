@@ -17,7 +17,7 @@ def test_factors_are_numpys_alone_and_in_a_batch():
     many = jax.jit(jax.vmap(svd))(DESIGNS)
     for number, design in enumerate(DESIGNS):
         left, values, right = svd(jnp.asarray(design))
-        np.testing.assert_allclose(left * values @ right, design, atol=1e-5)
+        np.testing.assert_allclose(left * values[None] @ right, design, atol=1e-5)
         np.testing.assert_allclose(values, np.linalg.svd(design, compute_uv=False), rtol=1e-5)
         for alone, member in zip((left, values, right), many, strict=True):
             np.testing.assert_allclose(member[number], alone, atol=1e-5)

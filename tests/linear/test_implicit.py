@@ -67,7 +67,7 @@ def test_derivatives_are_central_differences_forward_and_reverse(alpha, l1_ratio
 def test_derivative_of_the_lasso_by_alpha_is_the_closed_form_on_the_support_and_zero_elsewhere():
     X, y = make_data()
     slope, coef = map(np.asarray, to_alpha(X, y, 0.4))
-    centred = np.asarray(X - X.mean(0))
+    centred = np.asarray(X - X.mean(0, keepdims=True))
     support = np.flatnonzero(slope)
     assert 0 < len(support) < P
     assert (np.flatnonzero(coef) == support).all()
@@ -96,7 +96,7 @@ def test_divergence_of_the_fit_is_the_number_of_non_zeros():
 
 def test_members_of_a_batch_have_the_derivatives_that_they_have_alone():
     X, y = make_data()
-    targets = y + jnp.asarray(np.random.default_rng(3).normal(size=(4, N)))
+    targets = y[None] + jnp.asarray(np.random.default_rng(3).normal(size=(4, N)))
     strengths = (jnp.float64(0.4), jnp.float64(1.0))
     batch = jax.vmap(pull, (None, 0, None, None))(X, targets, *strengths)
     for i, y in enumerate(targets):

@@ -50,7 +50,9 @@ class _Fits(NamedTuple):
 def _shrink(X, y, alphas):
     """A path that compiles fast: the slope on each column alone, shrunk, and shared among the columns."""
     center = X.mean(0)
-    coef = (y - y.mean()) @ (X - center) / (((X - center) ** 2).sum(0) + alphas[:, None]) / X.shape[1]
+    centred = X - center[None]
+    squares = (centred**2).sum(0)
+    coef = ((y - y.mean()) @ centred)[None] / (squares[None] + alphas[:, None]) / X.shape[1]
     status = jnp.where(jnp.isfinite(y).all(), Status.OK, Status.INVALID)
     return _Fits(coef, y.mean() - coef @ center, status)
 
@@ -233,7 +235,7 @@ def test_cp_estimates_the_error_of_prediction_without_bias():
     def follow(y):
         path = ridge_path(X, y, alphas)
         cp = information_criteria(path, X, y, path.df, noise_variance=1.0).cp
-        return cp, ((path.predict(X) - truth) ** 2).sum(-1)
+        return cp, ((path.predict(X) - truth[None]) ** 2).sum(-1)
 
     cp, loss = follow(truth + noise)
     difference = np.asarray(cp + 2 - loss)

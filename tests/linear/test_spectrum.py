@@ -66,7 +66,7 @@ def test_derivative_against_central_differences(shape):
     def look(A):
         """What does not depend on the signs of the singular vectors."""
         U, d, V = decompose(A)[:3]
-        weight = d**2 / (d**2 + 0.3)
+        weight = (d**2 / (d**2 + 0.3))[None]
         return jnp.concatenate([d, (U**2 * weight).ravel(), (V**2 * weight).ravel(), ((U * weight) @ V.T).ravel()])
 
     @jax.jit

@@ -129,7 +129,7 @@ def _follow(
             return w - landscape.gradient(w) / (2 * jnp.where(scale == 0, 1, scale))
 
         end = lax.fori_loop(0, _FLOW, step, start)
-        distance = jnp.linalg.norm(minima - end, axis=1)
+        distance = jnp.linalg.norm(minima - end[None], axis=1)
         reach = _NEAR * (1 + jnp.abs(minima).max())
         reached = (distance <= reach) & jnp.isfinite(end).all()
         return jnp.where(reached.any(), jnp.argmin(distance), -1).astype(jnp.int32)
