@@ -9,14 +9,12 @@ compiles all anew.
 
 import contextlib
 import ctypes
-import functools
 import gc
 import os
 import resource
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 QUICK = (
@@ -45,13 +43,8 @@ if "XLA_FLAGS" not in os.environ:
 
 import jax  # noqa: E402
 from hypothesis import settings  # noqa: E402
-from jax._src.interpreters import mlir  # noqa: E402 (private)
 
 from jaxreg.study.compiled import keep_programs  # noqa: E402
-
-# JAX loads all dialects for each program, 3 ms, half of what lowering a small one takes: here once for each thread.
-_dialects = functools.lru_cache(4)(lambda thread, make=mlir.make_ir_context: make())
-mlir.make_ir_context = lambda: _dialects(threading.get_ident())
 
 settings.register_profile("checks", derandomize=True)  # the same draws each time; campaigns draw others
 settings.load_profile("checks")
@@ -84,7 +77,6 @@ class _Forgetting:
         """Drop all programs after a test that leaves the process large: those of all would fill gigabytes."""
         if _resident() >= _ENOUGH:
             jax.clear_caches()
-            _dialects.cache_clear()
             gc.collect()
             if trim := sys.platform == "linux" and getattr(
                 ctypes.CDLL(None), "malloc_trim", None

@@ -107,11 +107,3 @@ def test_processors_and_versions_have_folders_of_their_own(tmp_path, monkeypatch
     there = programs_folder()
     monkeypatch.setattr("jax.__version__", "0.0")
     assert len({here, there, programs_folder()}) == 3
-
-
-def test_programs_of_tests_share_what_jax_loads_for_each():
-    """The shortcut of `tests/conftest.py`, by JAX's own function."""
-    one, other = (jax.jit(function).lower(1.0).compiler_ir() for function in (lambda x: x + 1, lambda x: x * 2))
-    assert one.context is other.context
-    assert "stablehlo.add" in str(one)
-    assert "stablehlo.multiply" in str(other)
