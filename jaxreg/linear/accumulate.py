@@ -51,10 +51,10 @@ def dot(
 
     Source: Ogita, Rump and Oishi, SIAM J. Sci. Comput. 26 (2005) 1955-1988.
     """
-    a, b = (lax.broadcast_to_rank(factor, max(a.ndim, b.ndim)) for factor in (a, b))
     if a.dtype != jnp.float32:
         total = start + (jnp.einsum("...p,...p->...", a, b, precision="highest") + rest)
         return total, jnp.zeros_like(total)
+    a, b = (lax.broadcast_to_rank(factor, max(a.ndim, b.ndim)) for factor in (a, b))
     a_high, b_high = _keep_half(a), _keep_half(b)
     a_low, b_low = a - a_high, b - b_high
     terms = jnp.concatenate([a_high * b_high, a_high * b_low, a_low * b_high, a_low * b_low], -1)

@@ -156,14 +156,16 @@ def ridge_path(
 class Factored(NamedTuple):
     r"""What the fits of all strengths share: the problem, its design in moderate numbers, and that one's spectrum.
 
-    `residuals` is for `leave_out`; `pull`, $W'y$ with $W = A V$ made of the data, `bend`, $W'W$, and `overlap`, $V'V$,
-    are for the slopes along V, and `slack` is what none of these exceeds at any strength.
+    `residuals` is for `leave_out`, and `projected`, $U'y$, for the coefficients along V; `pull`, $W'y$ with $W = A V$
+    made of the data, `bend`, $W'W$, and `overlap`, $V'V$, are for the slopes there, and `slack` is what none of these
+    exceeds at any strength.
     """
 
     problem: Problem
     A: Float[Array, "n p"]
     spectrum: Spectrum
     residuals: "Residuals"
+    projected: Float[Array, " k"]
     pull: Float[Array, " k"]
     bend: Float[Array, "k k"]
     overlap: Float[Array, "k k"]
@@ -176,10 +178,11 @@ def factor_ridge(X: Array, y: Array, normalize: Normalize, fit_intercept: bool) 
     A = problem.X / problem.unit_x
     spectrum = decompose(A)
     seen, V = multiply(A, spectrum.right), spectrum.right
-    pull, bend, overlap = multiply(problem.y / problem.unit_y, seen), multiply(seen.T, seen), multiply(V.T, V)
+    y = problem.y / problem.unit_y
+    projected, slopes = multiply(y, spectrum.left), (multiply(y, seen), multiply(seen.T, seen), multiply(V.T, V))
     residuals = share_residuals(spectrum, problem, fit_intercept)
-    slack = _bound_slopes(spectrum, multiply(problem.y / problem.unit_y, spectrum.left), pull, bend, overlap)
-    return Factored(problem, A, spectrum, residuals, pull, bend, overlap, slack)
+    slack = _bound_slopes(spectrum, projected, *slopes)
+    return Factored(problem, A, spectrum, residuals, projected, *slopes, slack)
 
 
 def _bound_slopes(spectrum: Spectrum, projected: Array, pull: Array, bend: Array, overlap: Array) -> Array:
@@ -223,13 +226,13 @@ def measure_ridge(
 
     The status is that of the errors: NOT_CONVERGED for the gap of the coefficients along V, whatever they round to.
     """
-    problem, _, spectrum, residuals, *slopes, slack = factored
+    problem, _, spectrum, residuals, projected, *slopes, slack = factored
     strength, invalid = read_strength(alphas, problem.unit_x)
     loo, gcv, beyond = leave_out(problem, residuals, strength)
-    held, y, spectrum, slopes, slack = lax.stop_gradient(
-        (strength, problem.y / problem.unit_y, spectrum, slopes, slack)
+    held, y, spectrum, projected, slopes, slack = lax.stop_gradient(
+        (strength, problem.y / problem.unit_y, spectrum, projected, slopes, slack)
     )
-    filters, projected, total = make_filters(spectrum, held), multiply(y, spectrum.left), add_rows(y * y)
+    filters, total = make_filters(spectrum, held), add_rows(y * y)
 
     def measure(_: Array, pull: Array, bend: Array, overlap: Array, coef: Array) -> Array:
         slope = for_each(held, pull) - multiply(coef, bend) - held[..., None] * multiply(coef, overlap)
