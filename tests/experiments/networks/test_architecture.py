@@ -1,4 +1,4 @@
-"""The study of layers and units: its runs, its counts, and verdicts on populations that are known."""
+"""The study of layers and units: its runs, its counts, and verdicts on populations that are known; the figure."""
 
 import jax
 import numpy as np
@@ -8,15 +8,18 @@ from experiments.networks import tutorial_network as t5
 from experiments.networks.architecture import CLAIMS, TUTORIAL, Config, count_parameters
 from jaxreg.nets import MLP
 from tests.experiments.networks.alone import train_alone
+from tests.figures.drawn import find, points
 from tests.populations import population, verdicts
 
-SMALL = Config(seeds=4, learning_rates=(0.1, 0.5), epochs=2, a=(6, 5), b=(6, 5), c=(6, 5))
+SMALL = Config(seeds=4, learning_rates=(0.1, 0.5), epochs=2, a=(6, 5), b=(6, 5), c=(7,))
+DIVERGED = {"network": 1, "pixels": 0, "seed": 0, "learning_rate": 0}
 
 
 def test_runs_are_those_of_their_layers(result):
-    accuracy = result["test_accuracy"]
-    assert (accuracy.isel(network=0) == accuracy).all()  # the same layers, the same runs
-    assert result["layers"].values.tolist() == ["6-5"] * 3
+    first, same, other = result["test_accuracy"].transpose("network", ...)
+    assert (first == same).all()  # the same layers, the same runs
+    assert (first != other).any()
+    assert result["layers"].values.tolist() == ["6-5", "6-5", "7"]
 
 
 @pytest.mark.slow
@@ -64,3 +67,27 @@ _EQUAL = [[60, 80, 60]] * 3
 )
 def test_claims(raw, scaled, expected):
     assert verdicts(CLAIMS, _population(raw, scaled)) == expected
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def _means(dataset):
+    return dataset["test_accuracy"].where(~dataset["diverged"]).isel(epoch=-1).mean("seed")
+
+
+def test_means_of_each_network_stand_over_its_size(panels, dataset):
+    x, y = np.array([(drawn.x[0], drawn.y[0]) for drawn in points(panels[0])]).T
+    assert np.round(x).tolist() == [0, 1, 2] * 2
+    np.testing.assert_allclose(y, _means(dataset).sel(learning_rate=0.1).transpose("pixels", "network").values.ravel())
+    assert [tick.get_text() for tick in panels[0].get_xticklabels()] == ["A\n485", "B\n485", "C\n535"]
+    assert [text.get_text() for text in panels[0].get_legend().get_texts()] == ["pixels 0…16", "pixels 0…1"]
+
+
+def test_accuracy_over_the_rate_is_the_mean_without_diverged_runs(panels, dataset):
+    for axes, pixels in zip(panels[1:], ("raw", "scaled"), strict=True):
+        for network in "ABC":
+            find(axes, _means(dataset).sel(pixels=pixels, network=network), x=dataset["learning_rate"])
+        assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"] == [0.1]
+    assert panels[1].get_xlabel() == "learning rate\nn = 3–4 seeds\n(up to 1 diverged, left out)"
+    assert panels[1].get_legend().get_texts()[0].get_text() == "A: 6-5"

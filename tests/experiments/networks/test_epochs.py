@@ -1,15 +1,18 @@
-"""The study of the number of epochs: its runs, their turns, and verdicts on curves that are known."""
+"""The study of the number of epochs: its runs, their turns, and verdicts on curves that are known; the figure."""
 
 import numpy as np
 import pytest
 
 from experiments.networks.epochs import CLAIMS, CURVES, Config, add_turns, find_best
+from jaxreg import stats
 from jaxreg.claims import find_claim, judge
 from jaxreg.errors import ArgumentError
 from tests.experiments.networks.alone import train_alone
+from tests.figures.drawn import find_band
 from tests.populations import along, diverge, lucky, population, verdicts
 
 SMALL = Config(seeds=4, epochs=60, hidden=(4,), batch_size=300)
+DIVERGED = {"pixels": 0, "seed": 3}
 _EPOCHS = np.arange(1, 81)
 
 
@@ -85,3 +88,26 @@ def test_the_best_epoch_is_measured_on_other_seeds_than_it_was_chosen_on():
 def test_claims_need_the_epochs_of_the_tutorial():
     with pytest.raises(ArgumentError, match="must reach 60"):
         judge(CLAIMS, _population(_RISE, _FALL, _RISE).sel(epoch=slice(59)))
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def test_curves_are_means_with_the_spread_of_the_seeds(panels, dataset):
+    for number, axes in enumerate(panels):
+        runs, name = dataset.isel(pixels=number // 2), ("accuracy", "loss")[number % 2]
+        for part, label in (("train", "1,297 training images"), ("test", "500 test images")):
+            mean = stats.mean(runs, f"{part}_{name}", dim="seed")["mean"]
+            spread = stats.quantiles(runs, f"{part}_{name}", dim="seed").drop_vars("median")
+            find_band(axes, spread.assign(mean=mean), x=dataset["epoch"], label=label)
+    assert panels[2].get_xlabel() == "epoch\nn = 3–4 seeds (up to 1 diverged, left out)"
+
+
+def test_epochs_of_the_tutorial_and_the_turns_of_runs_are_marked(panels, dataset):
+    for number, axes in enumerate(panels):
+        assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"] == [5, 10, 60]
+        ticks = [at for line in axes.lines if line.get_marker() == "|" for at in line.get_xdata()]
+        turns = dataset[f"test_{('accuracy', 'loss')[number % 2]}_turn"].isel(pixels=number // 2)
+        np.testing.assert_array_equal(ticks, turns.dropna("seed"))
+        assert axes.get_xscale() == "log"
+    assert dataset["test_accuracy_turn"].isnull().values.tolist() == [[False] * 4, [False, False, True, True]]
