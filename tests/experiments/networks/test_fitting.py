@@ -1,4 +1,4 @@
-"""The study of under- and over-fitting: its runs, and verdicts on curves that are known."""
+"""The study of under- and over-fitting: its runs, and verdicts on curves that are known; the figure."""
 
 from functools import partial
 
@@ -9,17 +9,20 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments.networks.fitting import CLAIMS, CURVES, Config, add_errors, by_l2, by_units, find_well_fitted
+from jaxreg import stats
 from jaxreg.claims import judge
 from jaxreg.nets import train
 from tests.experiments.networks.alone import key
+from tests.figures.drawn import find
 from tests.populations import along, lucky, population, verdicts
 
-SMALL = Config(seeds=4, units=(1, 3), l2=(1e-3, 10.0), epochs=6, evaluate_every=3)
+SMALL = Config(seeds=4, units=(1, 2, 3), l2=(1e-3, 10.0), epochs=12, evaluate_every=3, learning_rate=0.1)
+DIVERGED = {"case": 0, "seed": 3}
 
 
 def test_sizes_and_strengths_are_selected(result):
     sizes, strengths = by_units(result), by_l2(result)
-    assert sizes["units"].values.tolist() == [1, 3]
+    assert sizes["units"].values.tolist() == [1, 2, 3]
     assert strengths["l2"].values.tolist() == [0, 0.001, 10]
     xr.testing.assert_equal(sizes["train_loss"].sel(units=3, drop=True), strengths["train_loss"].sel(l2=0, drop=True))
     assert (result.attrs["train_images"], result.attrs["validation_images"]) == (259, 1038)
@@ -28,10 +31,10 @@ def test_sizes_and_strengths_are_selected(result):
 def test_a_run_is_the_training_it_says(result):
     data = jr.datasets.load("digits")
     x, y, x_validation, y_validation = jr.datasets.split(data.x_train, data.y_train, share=0.8, seed=0)
-    settings = {"hidden": (3,), "activation": "relu", "optimizer": "adam", "epochs": 6, "evaluate_every": 3}
+    settings = {"hidden": (3,), "activation": "relu", "optimizer": "adam", "epochs": 12, "evaluate_every": 3}
     sets = {"x_validation": x_validation, "y_validation": y_validation}
-    alone = jax.jit(partial(train, x, y, **sets, learning_rate=0.003, l2=1e-3, **settings))(seed=key(1))
-    here = result.isel(case=2).sel(seed=1)
+    alone = jax.jit(partial(train, x, y, **sets, learning_rate=0.1, l2=1e-3, **settings))(seed=key(1))
+    here = result.isel(case=3).sel(seed=1)
     for name in CURVES[:-1]:
         factor = 100 if name.endswith("accuracy") else 1
         np.testing.assert_allclose(here[name], factor * alone[name], rtol=1e-3, atol=0.002 * factor)
@@ -96,3 +99,36 @@ def test_the_well_fitted_size_is_chosen_on_every_other_seed():
     made = _population(**_TEXTBOOK)
     assert find_well_fitted(made) == 8
     assert find_well_fitted(lucky(made, "validation_loss", -1.9, case=0, seed=slice(0, None, 2))) == 1
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def test_three_networks_are_shown_in_training(panels, dataset):
+    titles = ["(a) Under-fitted: 1 unit", "(b) Well fitted: 2 units", "(c) Over-fitted: 3 units"]
+    for axes, place, title in zip(panels[:3], (0, 1, 2), titles, strict=True):
+        for part, label in (("train", "training"), ("validation", "validation")):
+            mean = stats.mean(dataset.isel(case=place), f"{part}_loss", dim="seed")["mean"]
+            find(axes, mean, label=label)
+        (turn,) = (line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":")
+        assert turn == mean["epoch"][mean.argmin("epoch")]
+        assert (axes.get_ylim(), axes.get_title(loc="left")) == (panels[0].get_ylim(), title)
+
+
+@pytest.mark.parametrize(("panel", "cases"), [(3, slice(0, 3)), (6, slice(2, 5))])
+def test_last_values_are_means_over_size_and_strength(panels, dataset, panel, cases):
+    for axes, kind in zip(panels[panel : panel + 3], ("loss", "error", "weight_norm"), strict=True):
+        lines = [line for line in axes.lines if line.get_marker() == "o"]
+        names = [kind] if kind == "weight_norm" else [f"train_{kind}", f"validation_{kind}"]
+        for line, name in zip(lines, names, strict=True):
+            summary = stats.mean(dataset.isel(epoch=-1, case=cases), name, dim="seed")
+            np.testing.assert_allclose(line.get_xdata(), (1, 2, 3) if panel == 3 else (1e-4, 1e-3, 10))
+            np.testing.assert_allclose(line.get_ydata(), summary["mean"])
+
+
+def test_strength_0_has_its_place_and_the_figure_says_its_data_and_n(panels):
+    for axes in panels[6:]:
+        assert axes.get_xscale() == "log"
+        assert (axes.get_xticks()[0], axes.get_xticklabels()[0].get_text()) == (1e-4, "0")
+    heading = "Digits: 259 training and 1,038 validation images; n = 3–4 seeds (up to 1 diverged, left out)"
+    assert panels[0].figure.get_suptitle() == heading
