@@ -1,5 +1,6 @@
-"""The experiment on the scatter over seeds: its runs, its statistics, and its claims on results with a known answer."""
+"""The experiment on the scatter over seeds: its runs, its statistics, its claims on results with a known answer; the figure."""
 
+import itertools
 import re
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.container import BarContainer, ErrorbarContainer
 from scipy import stats as laws
 
 import jaxreg as jr
@@ -20,11 +22,13 @@ from experiments.networks.seed_variance.variances import (
     split_variances,
     tabulate_seeds,
 )
+from jaxreg import stats
 from jaxreg.claims import find_claim
 from tests.experiments.networks.alone import key
-from tests.populations import verdicts
+from tests.figures.drawn import find
+from tests.populations import diverge, verdicts
 
-SMALL = Config(seeds=3, levels=2, epochs=2, hidden=(12,))
+SMALL = Config(seeds=4, levels=3, epochs=2, hidden=(12,))
 
 
 def test_a_run_is_the_training_it_says(result):
@@ -198,3 +202,59 @@ def test_nobody_needs_fewer_than_no_seeds():
         dataset.assign(test_correct=(("setting", "seed", "example"), correct.reshape(4, 40, 50)))
     )
     assert (verdict.status, verdict.effect, verdict.interval[0]) == ("fails", 0, 0)
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dataset(result):
+    """One run diverged of those whose weights, batches and dropout are crossed, and one of the others."""
+    crossed = result["crossed_accuracy"].copy(deep=True)
+    crossed[0, 0, 0] = np.nan
+    return diverge(result.assign(crossed_accuracy=crossed), setting=2, seed=3)
+
+
+def _bars(axes):
+    return [part for part in axes.containers if isinstance(part, BarContainer)]
+
+
+def test_components_are_bars_with_their_standard_errors(panels, dataset):
+    axes = panels[0]
+    parts = stats.variance_components(dataset, "crossed_accuracy", SOURCES)
+    (bars,) = _bars(axes)
+    np.testing.assert_allclose([bar.get_width() for bar in bars], parts["variance"])
+    (segments,) = (part.get_segments() for part in bars.errorbar[2])
+    for segment, variance, error in zip(segments, parts["variance"], parts["standard_error"], strict=True):
+        np.testing.assert_allclose(segment[:, 0], [variance - error, variance + error])
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names[:4] == ["init", "order", "dropout", "init × order"]
+    assert names[-1] == "residual"
+    assert axes.yaxis_inverted()
+    assert axes.get_xlabel() == "variance, points²\nn = 18 runs (1 diverged, left out)"
+
+
+def test_parts_add_up_to_the_variance_and_its_interval(panels, dataset):
+    axes = panels[1]
+    coins, covariances = _bars(axes)
+    np.testing.assert_allclose([bar.get_height() for bar in coins], dataset["bernoulli"])
+    np.testing.assert_allclose([bar.get_y() + bar.get_height() for bar in covariances], dataset["total"])
+    (whiskers,) = (part for part in axes.containers if isinstance(part, ErrorbarContainer))
+    ends = np.array([segment[:, 1] for segment in whiskers[2][0].get_segments()])
+    np.testing.assert_allclose(ends, np.stack([dataset["low"], dataset["high"]], 1))
+    assert [label.get_text().replace("\n", " ") for label in axes.get_xticklabels()] == list(SETTINGS)
+    assert axes.get_ylim()[0] <= min(0, float(dataset["covariance"].min()))
+    assert axes.get_xlabel() == "n = 3 seeds (1 diverged, left out)"
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+    assert all(left.x1 <= right.x0 + 1 for left, right in itertools.pairwise(boxes))
+
+
+def test_seeds_are_those_of_the_dataset_and_at_least_one(panels, dataset):
+    needed = dataset["seeds_needed"].clip(min=1)
+    for images, label in ((500, "own seeds, 500 images"), (10_000, "own seeds, 10,000 images")):
+        find(panels[2], needed.sel(test_images=images, design="unpaired").mean("setting"), label=label)
+    for name in list(SETTINGS)[1:]:
+        common = needed.sel(test_images=500, design="paired", setting=name)
+        find(panels[2], common, dataset["difference"], f"common seeds, {name}")
+    assert len(panels[2].lines) == 5
+    assert (panels[2].get_xscale(), panels[2].get_yscale()) == ("log", "log")
