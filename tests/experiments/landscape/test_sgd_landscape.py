@@ -1,24 +1,32 @@
-"""The experiment on the landscape of T2: its data, its population, its control, its claims."""
+"""The experiment on the landscape of T2: its data, its population, its control, its claims; the figure and what moves."""
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.colors import to_hex
 
 import jaxreg as jr
 from experiments.landscape.operations import count_operations
 from experiments.landscape.sgd_landscape import CLAIMS, Config, make_data, run, shares
 from experiments.landscape.sgd_landscape.runs import BIN_EDGES, STEP_KINDS, histogram
+from jaxreg import stats
 from jaxreg.claims import judge
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import FATES, T2_LANDSCAPE, descend, fate, refit_gradient
 from jaxreg.landscape.recurrence import differentiate, fit_recurrence
+from jaxreg.plotting.animation import render
+from paper_figures.landscape.sgd_landscape import animations, draw
+from tests.figures.drawn import find, find_band, read
 from tests.populations import verdicts
 
-SMALL = Config(seeds=400, learning_rates=(0.03, 0.3), batch_sizes=(10,), initial_weights=(-4.0, 3.5), balls=400)
+SMALL = Config(seeds=400, learning_rates=(0.03, 0.3), batch_sizes=(8, 10), initial_weights=(-4.0, 3.5), balls=400)
+_NAMES = ["global minimum, 0.04", "left, −4.17", "right, 4.25", "diverged"]
+_HEIGHT = np.polynomial.Polynomial(T2_LANDSCAPE.coefficients)
 find_fates = jax.jit(lambda weights: fate(weights, T2_LANDSCAPE))
 
 
@@ -217,3 +225,120 @@ def test_claims_of_the_control_and_of_costs_can_fall_either_way(result):
 def test_claims_need_the_tutorials_learning_rate(result):
     with pytest.raises(ArgumentError, match=r"0\.3"):
         judge(CLAIMS, result.sel(learning_rate=[0.03]))
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dataset(result):
+    """As if descent on all the data reached the optimum at the rate 0.3."""
+    control, end, fates = (result[name].copy(deep=True) for name in ("control", "control_end", "control_fate"))
+    tutorial = {"learning_rate": 0.3}
+    control.loc[tutorial | {"step": 100}] = 0.1
+    end.loc[tutorial], fates.loc[tutorial | {"initial_weight": 3.5}] = 0, 0
+    return result.assign(control=control, control_end=end, control_fate=fates)
+
+
+def _panel(panels, words):
+    return next(axes for axes in panels if words in read(axes))
+
+
+def test_landscape_data_minima_start_and_ends_are_drawn(panels, dataset):
+    find(panels[0], dataset["y"], dataset["x"])
+    curve, *places = panels[0].lines[1:6]
+    np.testing.assert_allclose(curve.get_ydata(), _HEIGHT(curve.get_xdata()))
+    np.testing.assert_allclose([float(p.get_xdata()[0]) for p in places], [*T2_LANDSCAPE.minima, 3.5])
+    ends = _panel(panels, "weight $w$")
+    gone = float((dataset["fate"].sel(learning_rate=0.3) == 3).mean())
+    np.testing.assert_allclose(sum(patch.get_height() for patch in ends.patches), 100 * (1 - gone), rtol=1e-6)
+    assert f"α = 0.3: {100 * gone:.0f} % diverged" in read(ends)
+
+
+def test_fates_have_wilsons_bands_and_the_control_is_coloured_by_its_own(panels, dataset):
+    axes, colors = _panel(panels, "Fate"), {}
+    for number, name in enumerate(_NAMES):
+        summary = stats.proportion(dataset, "fate", dim="seed", value=number, count_diverged=True)
+        colors[name] = to_hex(find_band(axes, summary, SMALL.learning_rates, name).get_color())
+    words = read(axes)
+    assert [text in words for text in ("n = 400 runs each", "after 100 steps", "T2: α = 0.3")] == [True] * 3
+    control = _panel(panels, "all the data").collections[0]
+    np.testing.assert_allclose(
+        control.get_offsets(), np.stack([SMALL.learning_rates, dataset["control"].isel(step=-1)], axis=1)
+    )
+    assert [to_hex(color) for color in control.get_facecolors()] == [colors[_NAMES[k]] for k in (2, 0)]
+
+
+def test_survival_is_the_share_of_runs_that_outlived_each_step(panels, dataset):
+    axes, steps = _panel(panels, "(c)"), xr.DataArray(np.arange(101), dims="moment")
+    for rate in SMALL.learning_rates:
+        runs = dataset[["survived", "stayed"]].sel(learning_rate=rate) >= steps
+        find_band(axes, stats.proportion(runs, "survived", dim="seed"), steps)
+        find(axes, runs["stayed"].mean("seed"), steps)
+        assert f"α = {rate:g}" in read(axes)
+
+
+def test_heat_maps_hold_the_shares_and_the_control(panels, dataset):
+    share = (dataset["fate_count"] / 500).isel(outcome=0)
+    batches, starts = _panel(panels, "(d)"), _panel(panels, "(e)")
+    drawn = batches.collections[0].get_array()
+    np.testing.assert_allclose(drawn[:2], share.sel(initial_weight=3.5).transpose("batch_size", "learning_rate"))
+    np.testing.assert_array_equal(drawn[2], [0, 1])
+    assert [text.get_text() for text in batches.get_yticklabels()] == ["8", "10", "all"]
+    drawn = starts.collections[0].get_array()
+    np.testing.assert_allclose(drawn, share.sel(batch_size=10).transpose("initial_weight", "learning_rate"))
+    assert all(axes.collections[0].get_clim() == (0, 1) for axes in (batches, starts))
+    assert ("Start at 3.5" in read(batches), "10 points per step" in read(starts)) == (True, True)
+
+
+def test_one_batch_size_is_drawn_without_contours(dataset):
+    plt.close(draw(dataset.isel(batch_size=[1])))
+
+
+def test_the_run_shows_each_step_with_its_curve_and_its_point(dataset):
+    animation = animations(dataset)["run"]
+    assert (animation.frames, animation.interval_ms) == (100, 300)
+    weights = [3.5, *dataset["member_path"].values]
+    for k in range(0, 100, 9):
+        chosen, curve, move, origin, ball, text = animation.draw_frame(k)
+        points = dataset["member_points"].values[k]
+        np.testing.assert_array_equal(chosen.get_data(), (dataset["x"].values[points], dataset["y"].values[points]))
+        refit = np.polynomial.Polynomial(dataset["member_refit"].values[k])
+        np.testing.assert_allclose(curve.get_ydata(), refit(curve.get_xdata()))
+        assert (origin.get_xdata()[0], ball.get_xdata()[0]) == (weights[k], weights[k + 1])
+        assert origin.get_ydata()[0] == pytest.approx(np.clip(refit(weights[k]), -4.7, 9.7))
+        np.testing.assert_array_equal(move.get_xdata(), weights[k : k + 2])
+        assert text.get_text().startswith(f"step {k + 1} of 100: ")
+    assert text.get_text().endswith(f" → {weights[100]:.2f}")
+    assert f"seed {int(dataset['member'])}, α = 0.3, 10 of 100 points" in animation.figure.axes[0].get_title(loc="left")
+
+
+def test_the_population_shows_how_many_are_where(dataset):
+    animation = animations(dataset)["population"]
+    assert (animation.frames, animation.interval_ms) == (101, 300)
+    assert "400 runs" in animation.title
+    for k in range(0, 101, 10):
+        *bars, clock, rest, optimum, left, right, gone = animation.draw_frame(k)
+        balls = dataset["balls"].values[k]
+        tops = np.array([bar.get_data().values for bar in bars])
+        bottoms = np.array([np.broadcast_to(bar.get_data().baseline, 140) for bar in bars])
+        counts = np.where(bottoms < 1, np.where(tops < 1, 0, tops), tops - bottoms)  # an empty bar ends below one run
+        np.testing.assert_array_equal(counts, balls[:3])
+        np.testing.assert_allclose(bars[0].get_data().edges, BIN_EDGES)
+        beyond, lost = dataset["beyond"].values[k], int(dataset["lost"][k])
+        totals = balls.sum(1) + beyond
+        for text, total in ((optimum, totals[0]), (left, totals[1]), (right, totals[2]), (gone, lost)):
+            assert text.get_text().endswith(f": {total:,}")
+        assert gone.get_text().startswith("diverged")
+        assert (clock.get_text(), rest.get_text()) == (
+            f"step {k} of 100",
+            f"{beyond.sum()} beyond the edges" if beyond.any() else "",
+        )
+        assert totals.sum() + lost == 400
+
+
+def test_animations_can_be_rendered_even_with_a_run_that_diverges(dataset):
+    short = dataset.isel(step=slice(5))
+    path = short["member_path"].copy(data=[3.0, -1.0, np.inf, np.inf, np.inf])
+    frames = render(animations(short.assign(member_path=path))["run"])
+    assert len({frame.tobytes() for frame in frames}) == len(frames) == 5

@@ -20,7 +20,7 @@ from jaxreg.claims import judge
 from jaxreg.nets import ACTIVATIONS
 from tests.experiments.networks.alone import train_alone
 from tests.figures.drawn import legend_words
-from tests.populations import diverge,  population, verdicts
+from tests.populations import diverge, population, verdicts
 
 SMALL = Config(
     activations=("identity", "sigmoid", "relu"),
