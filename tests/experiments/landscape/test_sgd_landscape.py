@@ -1,4 +1,4 @@
-"""The experiment on the landscape of T2: its data, its population, its control, its claims; the figure and what moves."""
+"""SGD on the landscape of T2: its data, its population, its control, its claims; the figure and what moves."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The study of activations: derivatives, the best line, the network in the plane, verdicts that are known; the figure."""
+"""Activations: derivatives, the best line, the network in the plane, verdicts that are known; the figure."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The experiment on the scatter over seeds: its runs, its statistics, its claims on results with a known answer; the figure."""
+"""The scatter over seeds: its runs, its statistics, its claims on results with a known answer; the figure."""
 
 import itertools
 import re
