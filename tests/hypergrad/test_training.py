@@ -42,6 +42,10 @@ CASES = {
         of(l1=0.01),
         {"penalties": {"hidden_0/weight": Weighted(L2(1.0), np.full((4, 9), 0.05))}, "l1": 0.02, "weight_decay": 0.01},
     ),
+    "after the step": (
+        of(optimizer="momentum", decoupled_weight_decay=0.0),
+        {"proximal_l1": 0.003, "decoupled_weight_decay": 0.05, "class_weight": np.array([1.0, 2.0, 0.5])},
+    ),
     "own": (
         of(optimizer=lambda learning_rate, decay: optax.sgd(learning_rate, decay), decay=0.5, momentum=None),
         {"decay": 0.4, "input_noise": 0.1, "augmentation": Augmentation(shift=0.5)},
@@ -150,8 +154,16 @@ def test_a_model_of_several_inputs_is_differentiated_as_one_of_them_joined():
     np.testing.assert_allclose(found[0], found[1], 1e-12)
 
 
-def test_dropout_says_that_its_masks_are_held():
-    assert Status(int(gradient(of(), {"dropout": 0.25}).status)) == Status.HELD
+@pytest.mark.parametrize("name", ["dropout", "input_dropout"])
+def test_derivatives_in_rates_of_dropout_are_those_of_its_masks_and_say_so(name):
+    training, step = of(), 2.0**-16  # rates come in steps of so much: at neighbouring ones the same units are kept
+    loss = jax.jit(lambda rate: training({name: rate}))
+    ends = [loss(0.3125 + steps * step) for steps in (2, 1, -1, -2)]
+    slope = (8 * (ends[1] - ends[2]) - (ends[0] - ends[3])) / (12 * step)
+    for mode in ("forward", "reverse"):
+        found = gradient(training, {name: 0.3125}, mode=mode)
+        assert Status(int(found.status)) == Status.HELD
+        np.testing.assert_allclose(found.gradient[name], slope, 1e-6)
 
 
 @pytest.mark.parametrize(
