@@ -1,18 +1,18 @@
-"""Distribution of hypergradients: derivatives against differences of plain trainings, claims that fall either way."""
+"""Hypergradients against differences of plain trainings, claims that fall either way; the figure."""
 
 import jax
 import numpy as np
 import pytest
 
 import jaxreg as jr
-from experiments.hypergradients.hypergradient_distribution import CLAIMS, Config, run
+from experiments.hypergradients.hypergradient_distribution import CLAIMS, Config
 from tests.populations import population, verdicts
 
+SMALL = Config(seeds=4, rates=(0.01, 0.1, 10.0), hidden=4, epochs=2)
 
-@pytest.mark.slow
-def test_reliable_derivatives_are_those_of_plain_trainings():
-    result = run(Config(seeds=4, rates=(0.01, 10.0), hidden=4, epochs=2), progress=False).load()
-    assert dict(result.sizes) == {"seed": 4, "learning_rate": 2}
+
+def test_reliable_derivatives_are_those_of_plain_trainings(result):
+    assert dict(result.sizes) == {"seed": 4, "learning_rate": 3}
     small = result.sel(learning_rate=0.01)
     assert small["reliable"].all()
     np.testing.assert_allclose(small["slope"], small["difference"], rtol=1e-6)
@@ -53,3 +53,32 @@ def _made_up(trust=(0, 0, 2, 2), line=1.0, slope=3.0):
 )
 def test_claims_can_fall_either_way(changed, expected):
     assert verdicts(CLAIMS, _made_up(**changed)) == expected
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dataset(result):
+    """As if derivatives at the largest rate were chaotic, and only these."""
+    trust = result["trust"] * 0 + 2 * (result["learning_rate"] > 1)
+    return result.assign(trust=trust, chaotic=trust == 2)
+
+
+def test_points_are_runs_by_their_trust(panels, dataset):
+    for axes in (panels[0], panels[3]):
+        reliable, noisy, chaotic = axes.lines[:3]
+        np.testing.assert_allclose(np.sort(reliable.get_ydata()), np.sort(dataset["log_slope"][:, :2].values.ravel()))
+        np.testing.assert_allclose(np.sort(chaotic.get_ydata()), np.sort(dataset["log_slope"][:, 2]))
+        assert not len(noisy.get_xdata())
+    np.testing.assert_allclose(panels[3].lines[2].get_xdata(), dataset["growth"][:, 2])
+
+
+def test_the_chaotic_region_begins_between_two_rates(panels):
+    (span,) = panels[1].patches
+    np.testing.assert_allclose(span.get_x(), np.sqrt(0.1 * 10))
+
+
+def test_the_ring_is_at_the_best_rate(panels, dataset):
+    ring, best = panels[2].lines[-1], float(dataset["best_rate"])
+    np.testing.assert_allclose(ring.get_xydata(), [[best, dataset["loss"].sel(learning_rate=best).mean()]])

@@ -1,10 +1,9 @@
-"""Implicit bias: penalties of known scale are found again, least penalties are least, claims fall either way."""
+"""Implicit bias: penalties are found again, least ones are least, claims that fall either way; the figure."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import xarray as xr
 from scipy.optimize import minimize
 
 import jaxreg as jr
@@ -15,12 +14,12 @@ from experiments.hypergradients.implicit_bias import (
     least_penalty,
     make_data,
     misfit_of,
-    run,
     slope_of,
 )
+from jaxreg import stats
 from tests.populations import along, population, verdicts
 
-_SMALL = Config(seeds=2, scales=(0.01, 0.1, 0.5), epochs=100, descent_steps=400)
+SMALL = Config(seeds=2, scales=(0.01, 0.1, 0.5), epochs=100, descent_steps=400)
 
 
 @pytest.fixture
@@ -55,11 +54,8 @@ def test_the_least_penalty_is_that_of_an_independent_minimizer(data):
     np.testing.assert_allclose(found, minimize(penalty, np.zeros(COLUMNS), **given).x, atol=1e-5)
 
 
-@pytest.mark.slow
-def test_trainings_end_where_their_penalty_is_least(tmp_path):
-    result = run(_SMALL, store=tmp_path / "bias", progress=False).load()
+def test_trainings_end_where_their_penalty_is_least(result):
     assert dict(result.sizes) == {"seed": 2, "algorithm": 3, "scale": 3, "coordinate": COLUMNS}
-    assert not result["diverged"].any()
     descent = result.sel({"algorithm": "descent"})
     np.testing.assert_allclose(descent["fitted"], 1, atol=0.05)
     assert (descent["outside"] < 0.01).all()
@@ -67,7 +63,6 @@ def test_trainings_end_where_their_penalty_is_least(tmp_path):
     sgd = result.sel({"algorithm": "sgd"}).sel(scale=0.1)
     np.testing.assert_allclose(sgd["fitted"], sgd["foretold"], atol=0.05)
     assert (sgd["foretold"] < 0.98).all()
-    xr.testing.assert_equal(result, run(_SMALL, store=tmp_path / "bias", progress=False).load())
 
 
 def _made_up(**changed):
@@ -94,3 +89,30 @@ def _made_up(**changed):
 )
 def test_claims_can_fall_either_way(changed, expected):
     assert verdicts(CLAIMS, _made_up(**changed)) == expected
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def test_scales_stand_beside_what_is_foretold(panels, dataset):
+    lines = panels[0].lines
+    for place, name in enumerate(dataset["algorithm"].values):
+        runs = dataset.isel(algorithm=place)
+        for line, of in zip(lines[2 * place : 2 * place + 2], ("fitted", "foretold"), strict=True):
+            np.testing.assert_allclose(line.get_ydata(), stats.mean(runs, of, "seed")["mean"], err_msg=name)
+    assert panels[0].get_xlabel().endswith("n = 2 data sets")
+
+
+def test_slopes_stand_on_their_closed_form(panels, dataset):
+    one = dataset.isel(seed=0, algorithm=0, scale=1)
+    curve, points = panels[2].lines[2:4]
+    np.testing.assert_allclose(points.get_xdata(), one["coef"])
+    np.testing.assert_allclose(points.get_ydata(), one["slope"] / abs(one["slope"]).max())
+    largest = np.arcsinh(abs(one["coef"]) / 0.02).max()
+    np.testing.assert_allclose(curve.get_ydata(), np.arcsinh(curve.get_xdata() / 0.02) / float(largest))
+
+
+def test_gains_are_paired(panels, dataset):
+    expected = (dataset["error"].isel(algorithm=0) - dataset["error"].isel(algorithm=1)).mean("seed")
+    line = next(line for line in panels[3].lines if line.get_label() == "SGD")
+    np.testing.assert_allclose(line.get_ydata(), expected)

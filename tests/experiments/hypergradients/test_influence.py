@@ -1,12 +1,15 @@
-"""Influence on mislabelled digits: who is mislabelled, rankings against refits, claims that fall either way."""
+"""Influence on mislabelled digits: rankings against refits, claims that fall either way; the figure."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.hypergradients.influence import CLAIMS, RANKINGS, Config, mislabel, run
+from experiments.hypergradients.influence import CLAIMS, RANKINGS, Config, mislabel
+from jaxreg import stats
 from tests.populations import population, verdicts
+
+SMALL = Config(seeds=2, train=100, validation=40, hidden=4, epochs=2, wrong=0.2)
 
 
 def test_as_many_labels_as_asked_for_are_others():
@@ -18,9 +21,7 @@ def test_as_many_labels_as_asked_for_are_others():
     assert not np.array_equal(wrong, mislabel(jax.random.key(1), y, 30)[1])
 
 
-@pytest.mark.slow
-def test_every_mislabelled_digit_is_found_in_the_end():
-    result = run(Config(seeds=2, train=100, validation=40, hidden=4, epochs=2, wrong=0.2), progress=False).load()
+def test_every_mislabelled_digit_is_found_in_the_end(result):
     assert dict(result.sizes) == {"seed": 2, "ranking": len(RANKINGS), "looked_at": 100}
     found = result["found"]
     np.testing.assert_allclose(found.isel(looked_at=-1), 100)
@@ -50,3 +51,20 @@ def _made_up(precision=(90, 60, 70), test_accuracy=(95, 90, 92), accuracy_of_all
 )
 def test_claims_can_fall_either_way(changed, expected):
     assert verdicts(CLAIMS, _made_up(**changed)) == expected
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+def test_curves_are_means_of_what_is_found(panels, dataset):
+    for place in range(3):
+        expected = stats.mean(dataset.isel(ranking=place), "found", "seed")["mean"]
+        np.testing.assert_allclose(panels[0].lines[place].get_ydata(), expected)
+    assert panels[0].get_xlabel().endswith("n = 2 seeds")
+
+
+def test_points_are_means_over_seeds_and_gains_are_paired(panels, dataset):
+    worth = dataset["test_accuracy"] - dataset["accuracy_of_all"]
+    for axes, values in ((panels[1], dataset["precision"]), (panels[2], worth)):
+        drawn = [float(bars.lines[0].get_xdata()[0]) for bars in axes.containers]
+        np.testing.assert_allclose(drawn, values.mean("seed"))

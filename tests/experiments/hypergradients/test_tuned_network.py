@@ -1,4 +1,4 @@
-"""Tuned network: budgets are equal, what is found is what was tuned, claims fall either way."""
+"""Tuned network: budgets are equal, what is found is what was tuned, claims fall either way; the figure."""
 
 import jax
 import numpy as np
@@ -16,8 +16,9 @@ from experiments.hypergradients.tuned_network import (
     run,
     unpack,
 )
-from tests.populations import population, verdicts
+from tests.populations import along, population, verdicts
 
+SMALL = Config(seeds=2, gradients=4, hidden=4, epochs=4)
 _VALUES = np.float32([1e-3, 2e-3, 3e-3, 0.2, 1.0, 2.0, 3.0, 4.0])
 
 
@@ -60,7 +61,7 @@ def test_a_rate_for_each_quarter_is_a_rate_for_each_epoch():
 
 @pytest.mark.slow
 def test_searches_cost_the_same_and_find_what_is_better_than_the_start(tmp_path):
-    result = run(Config(seeds=2, gradients=4, hidden=4, epochs=4), store=tmp_path / "tuned", progress=False).load()
+    result = run(SMALL, store=tmp_path / "tuned", progress=False).load()
     steps = result["training_steps"].isel(seed=0).values
     assert steps[0] == steps[1] == 4 * 4 * 32
     assert abs(steps[2] / steps[0] - 1) < 0.1
@@ -74,8 +75,11 @@ def test_searches_cost_the_same_and_find_what_is_better_than_the_start(tmp_path)
 
 def _made_up(test_loss=(0.3, 0.5, 0.4, 0.9), validation_loss=(0.29, 0.3, 0.3, 0.9)):
     """A population of which every claim holds, but for what is changed, by method."""
-    means = {"test_loss": list(test_loss), "validation_loss": list(validation_loss)}
-    return population({"seed": 20, "method": METHODS}, means, shared=0.01, spread=1e-3)
+    dims = {"seed": 20, "method": METHODS, "search": METHODS[:2], "trained": range(1, 6), "name": NAMES}
+    means = {"test_loss": (("seed", "method"), test_loss), "validation_loss": (("seed", "method"), validation_loss)}
+    means["hyperparameter"] = (("seed", "method", "name"), along("method", [2, 1.5, 0.8, 1]))
+    means["on_the_way"] = (("search", "seed", "trained"), 1 / along("trained", range(1, 6)))
+    return population(dims, means, shared=0.01, spread=1e-3, records=tuple(dims)[1:])
 
 
 @pytest.mark.parametrize(
@@ -91,3 +95,29 @@ def _made_up(test_loss=(0.3, 0.5, 0.4, 0.9), validation_loss=(0.29, 0.3, 0.3, 0.
 )
 def test_claims_can_fall_either_way(changed, expected):
     assert verdicts(CLAIMS, _made_up(**changed)) == expected
+
+
+# --- Figure -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return _made_up()
+
+
+def test_ways_are_means_over_seeds(panels, dataset):
+    for place in range(2):
+        np.testing.assert_allclose(panels[0].lines[place].get_ydata(), dataset["on_the_way"][place].mean("seed"))
+    np.testing.assert_allclose(panels[0].lines[2].get_ydata(), [dataset["validation_loss"][:, 2].mean()])
+
+
+def test_worth_is_paired(panels, dataset):
+    loss = dataset["test_loss"]
+    drawn = [float(bars.lines[0].get_xdata()[0]) for bars in panels[1].containers]
+    np.testing.assert_allclose(drawn, [float((loss[:, k] - loss[:, 1]).mean()) for k in (0, 2)])
+
+
+def test_what_is_found_is_over_the_start(panels, dataset):
+    found = dataset["hyperparameter"]
+    expected = np.log10(found[:, 0] / found[:, 3]).mean("seed")
+    np.testing.assert_allclose(panels[2].containers[0].lines[0].get_xdata(), expected)
