@@ -1,10 +1,8 @@
 """A convolutional network of Flax as a population, against a PyTorch loop over the same network."""
 
 import functools
-import importlib.util
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -12,7 +10,8 @@ import numpy as np
 
 import jaxreg as jr
 from experiments.benchmarks.rivals import Timed, row_against
-from experiments.benchmarks.timing import row, time_compiled
+from experiments.benchmarks.settings import Rows
+from experiments.benchmarks.timing import rate, time_compiled
 from jaxreg.datasets import Dataset
 
 _FEATURES, _RATE, _BATCH = (32, 64), 1e-3, 32
@@ -29,15 +28,12 @@ class Convolutional(nn.Module):
         return nn.Dense(10)(x.reshape(x.shape[0], -1))
 
 
-def measure_convolutions(
-    data: Dataset, members: int, repeats: int, torch: bool, say: Callable[[str], Any]
-) -> list[dict[str, Any]]:
+def measure_convolutions(data: Dataset, members: int, repeats: int, torch: bool) -> Rows:
     """Runs per second of one epoch with Adam, and how many of a PyTorch loop's that is.
 
     XLA's convolutions are slow within a loop on a CPU; `nets.train` has them as matrix products. About half of a step
     goes into these products, the rest into laying out what they multiply, pooling and Adam.
     """
-    say("measuring a convolutional network ...")
     side = math.isqrt(data.x_train.shape[1])
     x, x_test = (part.reshape(-1, side, side, 1) for part in (data.x_train, data.x_test))
     train = functools.partial(
@@ -51,14 +47,15 @@ def measure_convolutions(
     )
     args = (x, data.y_train, x_test, data.y_test)
     ours = functools.partial(jr.sweep, train, {"seed": jr.seeds(members)}, args=args, progress=False)
-    times = time_compiled(ours, repeats)
-    accuracy, rate = ours().test_accuracy.values[:, -1], members / times["seconds"]
-    rows = [row(f"linen CNN, Adam: population of {members}", rate, "runs/s", **times)]
-    if torch and importlib.util.find_spec("torch") is not None:
+    result, times = time_compiled(ours, repeats)
+    population = rate(f"linen CNN, Adam: population of {members}", members, "runs/s", times)
+    yield population
+    if torch:
         theirs = np.array([_train_torch(seed, *map(np.asarray, args)) for seed in range(min(members, 2 * repeats))])
-        timed = Timed(theirs[:, 0], theirs[:, 1], 0.0)
-        rows.append(row_against("  against a PyTorch loop (tensor indexing)", rate, accuracy, timed, target=1.5))
-    return rows
+        timed, accuracy = Timed(theirs[:, 0], theirs[:, 1], 0.0), result.test_accuracy.values[:, -1]
+        yield row_against(
+            "  against a PyTorch loop (tensor indexing)", population["value"], accuracy, timed, target=1.5
+        )
 
 
 def _train_torch(seed: int, x: Any, y: Any, x_test: Any, y_test: Any) -> tuple[float, float]:

@@ -1,27 +1,23 @@
-"""What hypergradients cost and are worth: `python -m experiments.benchmarks.hypergradients [--only NAME ...]`.
+"""What hypergradients cost and are worth: ratios within one process, medians of runs in turn.
 
-Ratios within one process, medians of runs in turn, of the network of tutorial T5 (784-256-128-10, 564 steps) and of
-linear models; `--quick` is a small copy of each that only shows that it runs.
+They are of the network of tutorial T5 (784-256-128-10, 564 steps) and of linear models.
 """
 
-import argparse
 import functools
-import importlib.util
 import math
-import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import xarray as xr
 
-import jaxreg as jr
-from experiments.benchmarks.benchmark import tell
-from experiments.benchmarks.timing import compare, median_seconds, row, seconds
+from experiments.benchmarks.nets import BASE
+from experiments.benchmarks.settings import Config, Rows, load_data
+from experiments.benchmarks.timing import Contest, compare, installed, measure, row
 from jaxreg.hypergrad import (
     LinearCriterion,
     Training,
@@ -35,103 +31,75 @@ from jaxreg.hypergrad import (
 )
 from jaxreg.penalties import L1, L2, Weighted
 
-Rows = list[dict[str, Any]]
-_NUMBERS = (
-    "learning_rate",
-    "l2",
-    "label_smoothing",
-    "initial_scale",
-    "input_noise",
-    "gradient_noise",
-    "l1",
-    "momentum",
-)
-_START = dict(zip(_NUMBERS, (0.1, 1e-4, 0.05, 1.0, 0.01, 1e-4, 1e-6, 0.3), strict=True))
+_START = {
+    "learning_rate": 0.1,
+    "l2": 1e-4,
+    "label_smoothing": 0.05,
+    "initial_scale": 1.0,
+    "input_noise": 0.01,
+    "gradient_noise": 1e-4,
+    "l1": 1e-6,
+    "momentum": 0.3,
+}
 _SAMPLES, _COLUMNS, _STEPS = 50, 30, 50
 _MOST_SECONDS = 600.0  # for the settings of the gauge
 _MATTER = 5  # columns with coefficient 1
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print the table."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.benchmarks.hypergradients")
-    parser.add_argument("--only", nargs="*", choices=list(_ENTRIES), default=list(_ENTRIES))
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--root", type=int, default=7, help="seed of the settings that the gauge is tried on")
-    options = parser.parse_args(arguments)
-    print("| figure | measured | asked | |\n| --- | ---: | ---: | --- |")
-    for name in options.only:
-        for entry in _ENTRIES[name](options.quick, options.root if name == "gauge" else options.repeats):
-            print(tell(entry), flush=True)
-    return 0
+def make_training(config: Config, **own: Any) -> Training:
+    """The network of tutorial T5, with momentum."""
+    options = {"batch_size": BASE.batch_size, "epochs": config.epochs, "hidden": BASE.hidden, "optimizer": "momentum"}
+    options["learning_rate"] = BASE.learning_rate
+    return Training(*load_data(config)[:4], seed=jax.random.key(0), options=options, **own)
 
 
-def make_training(quick: bool, **own: Any) -> Training:
-    """The network of tutorial T5 on 6,000 digits, or a small one on a few."""
-    data = jr.datasets.load("digits" if quick else "mnist", train=320 if quick else 6000, test=64 if quick else 1000)
-    options = {"batch_size": 32, "epochs": 3, "hidden": (16, 8) if quick else (256, 128), "optimizer": "momentum"}
-    options["learning_rate"] = 0.1
-    return Training(*data[:4], seed=jax.random.key(0), options=options, **own)
-
-
-def measure_forward(quick: bool, repeats: int) -> Rows:
+def measure_forward(config: Config, limit: float) -> Rows:
     """Time of a forward hypergradient in k numbers over that of the plain run."""
-    training = make_training(quick)
-    rows = []
+    training = make_training(config)
+    whole = make_training(config, segment=training.steps)
     for k in (1, 4, 8):
         at = {name: jnp.float32(value) for name, value in list(_START.items())[:k]}
-        plain = jax.jit(functools.partial(make_training(quick, segment=training.steps), at))
+        plain = jax.jit(functools.partial(whole, at))
         pushed = jax.jit(lambda at=at: gradient(training, at, mode="forward"))
         jax.block_until_ready((plain(), pushed()))
-        ratio = compare(pushed, plain, repeats)[2]
-        rows.append(
-            row(f"forward mode, {k} numbers: time over the plain run", ratio, "ratio of times", target=1 + 1.2 * k)
-        )
-    return rows
+        ratio = compare(pushed, plain, config.repeats)[2]
+        name = f"forward mode, {k} numbers: time over the plain run"
+        yield row(name, ratio, "ratio of times", target=1 + 1.2 * k)
 
 
-def measure_reverse(quick: bool, repeats: int) -> Rows:
+def measure_reverse(config: Config, limit: float) -> Rows:
     """Time and memory of a reverse hypergradient in segments."""
-    training = make_training(quick)
-    whole = make_training(quick, segment=training.steps)
+    training = make_training(config)
+    whole = make_training(config, segment=training.steps)
     at = {"learning_rate": jnp.float32(0.1), "sample_weight": jnp.ones(len(training.x_train), jnp.float32)}
     plain = jax.jit(lambda at: whole(at)).lower(at).compile()
-    pulled = {
-        name: jax.jit(lambda at, of=of: gradient(of, at, mode="reverse")).lower(at).compile()
-        for name, of in (("segments", training), ("all kept", whole))
-    }
-    found = {name: program.memory_analysis() for name, program in pulled.items()}
-    memory = {name: one.temp_size_in_bytes if one else math.nan for name, one in found.items()}
-    jax.block_until_ready((plain(at), pulled["segments"](at)))
-    ratio = compare(lambda: pulled["segments"](at), lambda: plain(at), repeats)[2]
-    kept = memory["all kept"] / memory["segments"]
-    sizes = {name: f"{size / 2**20:.0f} MB" for name, size in memory.items()}
-    note = f"segments of {training.chosen_segment}; {sizes['segments']}, all kept {sizes['all kept']}"
-    return [
-        row(f"reverse mode, {training.steps} steps: time over the plain run", ratio, "ratio of times", target=4.5),
-        row("  memory where all is kept over that of segments", kept, "x", target=8.0, note=note),
-    ]
+    pulled, kept = (
+        jax.jit(lambda at, of=of: gradient(of, at, mode="reverse")).lower(at).compile() for of in (training, whole)
+    )
+    jax.block_until_ready((plain(at), pulled(at)))
+    ratio = compare(lambda: pulled(at), lambda: plain(at), config.repeats)[2]
+    yield row(f"reverse mode, {training.steps} steps: time over the plain run", ratio, "ratio of times", target=4.5)
+    found = [program.memory_analysis() for program in (pulled, kept)]
+    few, all_of_it = (one.temp_size_in_bytes / 2**20 if one else math.nan for one in found)
+    note = f"segments of {training.chosen_segment}; {few:.0f} MB, all kept {all_of_it:.0f} MB"
+    yield row("  memory where all is kept over that of segments", all_of_it / few, "x", target=8.0, note=note)
 
 
-def measure_influence(quick: bool, repeats: int) -> Rows:
+def measure_influence(config: Config, limit: float) -> Rows:
     """One reverse pass for all examples against a refit for each, and what refits say."""
-    training = make_training(quick)
+    training = make_training(config)
     one = jnp.ones(len(training.x_train), jnp.float32)
     all_of_them = jax.jit(lambda: influence(training).influence)
     refit = jax.jit(lambda weights: training({"sample_weight": weights}))
-    jax.block_until_ready((all_of_them(), refit(one)))
-    ours, theirs, _ = compare(all_of_them, lambda: refit(one), repeats)
-    ratio = len(one) * theirs / ours
     found = np.asarray(all_of_them())
-    some = np.random.default_rng(0).choice(len(one), 4 if quick else 50, replace=False)
+    jax.block_until_ready(refit(one))
+    ours, theirs, _ = compare(all_of_them, lambda: refit(one), config.repeats)
+    yield row(f"influence of {len(one):,} digits against leaving each out", len(one) * theirs / ours, "x", target=500.0)
+    some = np.random.default_rng(0).choice(len(one), config.refits, replace=False)
     said = jax.jit(lambda found: refit_without(training, some, influence=found))(found)
-    rank, slope = float(said.rank_correlation), float(said.slope)
-    note = f"slope {slope:.2f} of {len(some)} refits, single precision"
-    return [
-        row(f"influence of {len(one):,} digits against leaving each out", ratio, "x", target=500.0),
-        row("  Spearman's correlation with refits", rank, "of 1", target=0.9, note=note),
-    ]
+    note = f"slope {float(said.slope):.2f} of {len(some)} refits, single precision"
+    rank = float(said.rank_correlation)
+    yield row("  Spearman's correlation with refits", rank, "of 1", target=0.9, note=note)
 
 
 def make_designs(datasets: int) -> tuple[np.ndarray, np.ndarray]:
@@ -149,38 +117,36 @@ def _lasso_of(X: Any, y: Any, *, problem: Any) -> LinearCriterion:
     return LinearCriterion(X[problem], y[problem], penalty=L1(1.0), criterion="loo")
 
 
-def measure_tuning(quick: bool, repeats: int) -> Rows:
+def measure_tuning(config: Config, limit: float) -> Rows:
     """Gradient steps on log alpha by leave-one-out, for many data sets at once, against loops over scikit-learn."""
-    if importlib.util.find_spec("sklearn") is None:
-        return []
+    if not installed("sklearn", "no loops beside the tuning of strengths"):
+        return
     from sklearn.linear_model import LassoCV, RidgeCV
 
-    datasets, loop = (8, 2) if quick else (1000, 40)
+    datasets = config.linear
+    loop = min(2 * config.loop, datasets)
     X, Y = make_designs(datasets)
-    rows = []
-    for name, make, start, rival in (
-        ("ridge", _ridge_of, (0.1, 0.2), lambda: RidgeCV(np.geomspace(1e-2, 1e4, 100))),
-        ("lasso", _lasso_of, (1.0, 0.1), lambda: LassoCV(cv=5)),
+    for name, make, start, model, scale in (
+        ("ridge", _ridge_of, (0.1, 0.2), RidgeCV(np.geomspace(1e-2, 1e4, 100)), _SAMPLES),
+        ("lasso", _lasso_of, (1.0, 0.1), LassoCV(cv=5), 1),
     ):
         given: dict[str, Any] = {"axes": {"problem": np.arange(datasets)}, "args": (X, Y), "x64": True}
         given["progress"] = False
         ours = functools.partial(tune, make, {"alpha": start[0]}, optax.adam(start[1]), steps=_STEPS, **given)
-        found = ours()
-        took = median_seconds(ours, min(repeats, 3)) / datasets
-        began = time.perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            chosen = [rival().fit(X[i], Y[i]).alpha_ for i in range(loop)]
-        theirs = (time.perf_counter() - began) / loop
-        alphas = np.array(chosen) / (_SAMPLES if name == "ridge" else 1)
-        with jax.enable_x64(True):
-            least = [float(make(X, Y, problem=i)({"alpha": jnp.asarray(a)})) for i, a in enumerate(alphas)]
-        share = found["best_value"].values[0, :loop] / np.array(least)
-        no_worse = (share <= 1 + 1e-3).mean()
-        note = f"{1e3 * took:.2f} ms a data set, {1e3 * theirs:.1f} ms; leave-one-out {share.mean():.3f} of theirs"
-        note += f", no worse on {no_worse:.0%}"
-        rows.append(row(f"{_STEPS} steps on log alpha of a {name}", theirs / took, "x", target=50.0, note=note))
-    return rows
+
+        def theirs(model: Any = model) -> list[float]:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return [model.fit(x, y).alpha_ for x, y in zip(X[:loop], Y[:loop], strict=True)]
+
+        def agree(found: xr.Dataset, chosen: list[float], make: Any = make, scale: int = scale) -> str:
+            with jax.enable_x64(True):
+                least = [float(make(X, Y, problem=i)({"alpha": jnp.asarray(a / scale)})) for i, a in enumerate(chosen)]
+            share = found["best_value"].values[0, :loop] / np.array(least)
+            return f"leave-one-out {share.mean():.3f} of theirs, no worse on {(share <= 1 + 1e-3).mean():.0%}"
+
+        contest = Contest(f"{_STEPS} steps on log alpha of a {name}", 50.0, ours, theirs, agree, datasets, loop)
+        yield measure(contest, min(config.repeats, 3))
 
 
 def make_sparse(datasets: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
@@ -198,18 +164,35 @@ def _held_out(penalty: Any, X: Any, y: Any, *, problem: Any) -> LinearCriterion:
     return LinearCriterion(X[:100], y[:100], penalty=penalty, X_validation=X[100:], y_validation=y[100:])
 
 
-def measure_strengths(quick: bool, _: int) -> Rows:
+def measure_strengths(config: Config, limit: float) -> Rows:
     """Tuning 200 strengths at once by exact gradients, against differences of skglm's fits; and what they find."""
-    columns, datasets, loop = (20, 2, 1) if quick else (200, 100, 2)
-    steps, base, ones = _STEPS, 0.1, np.ones(columns)
+    columns, datasets = config.columns // 25, max(1, config.linear // 10)
+    loop = min(2, datasets)
+    base, ones = 0.1, np.ones(columns)
     X, y = make_sparse(datasets, columns)
     given: dict[str, Any] = {"axes": {"problem": np.arange(datasets)}, "args": (X, y), "x64": True, "progress": False}
     weighted = functools.partial(_held_out, Weighted(L1(base), ones))
     start = {"factors": 0.2 * ones}
     bounds = {"factors": (1e-3, 1e3)}
-    ours = functools.partial(tune, weighted, start, optax.adam(0.2), bounds=bounds, steps=steps, **given)
+    ours = functools.partial(tune, weighted, start, optax.adam(0.2), bounds=bounds, steps=_STEPS, **given)
+
+    def theirs() -> list[np.ndarray]:
+        return [differ_by_skglm(X[i], y[i], 0.2 * base * ones) for i in range(loop)]
+
+    def agree(_: Any, theirs: list[np.ndarray]) -> str:
+        with jax.enable_x64(True):
+            data = jnp.asarray(X), jnp.asarray(y)
+            of = lambda i: weighted(*data, problem=i).prepare(("factors",))  # noqa: E731
+            slope = jax.jit(lambda i: gradient(of(i), start, mode="reverse", transforms={}).gradient)
+            exact = [np.asarray(slope(i)["factors"]) for i in range(loop)]
+        off = max(float(np.abs(a - b).max() / np.abs(a).max()) for a, b in zip(exact, theirs, strict=True))
+        return f"gradients agree to {off:.0e}"
+
+    if installed("skglm", "no differences beside the tuning of many strengths"):
+        name = f"{columns} strengths at once on {datasets} data sets, against differences of skglm's fits"
+        contest = Contest(name, 20.0, ours, theirs, agree, datasets * _STEPS, loop)
+        yield measure(contest, 1)  # it lasts long enough
     tuned = ours()
-    took = seconds(ours) / datasets / steps  # once: it lasts long enough
     lasso = grid(functools.partial(_held_out, L1(base)), {"alpha": np.geomspace(1e-2, 1, 40)}, **given)
     strengths = np.stack([base * tuned["best/factors"].values[0], lasso["best/alpha"].values[:, None] * ones], 1)
 
@@ -222,25 +205,8 @@ def measure_strengths(quick: bool, _: int) -> Rows:
     with jax.enable_x64(True):
         found = np.asarray(jax.jit(functools.partial(jax.lax.map, find))(tuple(map(jnp.asarray, (X, y, strengths)))))
     told = found.mean(0)
-    rows = [
-        row("  data sets in which 200 strengths find the columns that count", told[0], "of 1", target=0.8),
-        row("  and those in which the lasso at its best strength does", told[1], "of 1"),
-    ]
-    if importlib.util.find_spec("skglm") is None:
-        return rows
-    with jax.enable_x64(True):
-        data = jnp.asarray(X), jnp.asarray(y)
-        of = lambda i: weighted(*data, problem=i).prepare(("factors",))  # noqa: E731
-        slope = jax.jit(lambda i: gradient(of(i), start, mode="reverse", transforms={}).gradient)
-        exact = [np.asarray(slope(i)["factors"]) for i in range(loop)]
-    differ_by_skglm(X[0], y[0], 0.2 * base * ones)  # compiles
-    began = time.perf_counter()
-    theirs = [differ_by_skglm(X[i], y[i], 0.2 * base * ones) for i in range(loop)]
-    each = (time.perf_counter() - began) / loop
-    off = max(float(np.abs(a - b).max() / np.abs(a).max()) for a, b in zip(exact, theirs, strict=True))
-    note = f"{1e3 * took:.2f} ms a gradient, {1e3 * each:.0f} ms ({loop} data sets); gradients agree to {off:.0e}"
-    name = f"{columns} strengths at once on {datasets} data sets, against differences of skglm's fits"
-    return [row(name, each / took, "x", target=20.0, note=note), *rows]
+    yield row(f"  data sets in which {columns} strengths find the columns that count", told[0], "of 1", target=0.8)
+    yield row("  and those in which the lasso at its best strength does", told[1], "of 1")
 
 
 def differ_by_skglm(X: np.ndarray, y: np.ndarray, strengths: np.ndarray) -> np.ndarray:
@@ -263,9 +229,10 @@ def differ_by_skglm(X: np.ndarray, y: np.ndarray, strengths: np.ndarray) -> np.n
     return np.array([error(strengths * factors) - first for factors in step]) / size
 
 
-def measure_gauge(quick: bool, root: int) -> Rows:
+def measure_gauge(config: Config, limit: float) -> Rows:
     """Of random settings that the gauge calls reliable, how many have a derivative that differences deny."""
-    settings, block = (40, 20) if quick else (2000, 50)
+    settings, root = config.gauged, config.root
+    block = min(50, settings // 2)
     random = np.random.default_rng(root)
     x, y = random.normal(size=(40, 8)), random.integers(0, 3, 40)
     data = (x[:24], y[:24], x[24:], y[24:])
@@ -310,20 +277,5 @@ def measure_gauge(quick: bool, root: int) -> Rows:
             chaotic += int((np.asarray(trust) == Trust.CHAOTIC).sum())
             wrong += int((np.asarray(error)[good] > 1e-6).sum())
     note = f"{wrong} of {reliable} called reliable among {tried} from seed {root}; {chaotic} chaotic"
-    return [
-        row("reliable, and yet off by more than 1e-6", 100 * wrong / max(reliable, 1), "points", target=1.0, note=note)
-    ]
-
-
-_ENTRIES: dict[str, Callable[[bool, int], Rows]] = {
-    "forward": measure_forward,
-    "reverse": measure_reverse,
-    "influence": measure_influence,
-    "tuning": measure_tuning,
-    "strengths": measure_strengths,
-    "gauge": measure_gauge,
-}
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    name = "reliable, and yet off by more than 1e-6"
+    yield row(name, 100 * wrong / max(reliable, 1), "points", target=1.0, note=note)

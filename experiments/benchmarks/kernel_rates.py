@@ -1,7 +1,6 @@
 """Steps per second of landscape populations, as one Pallas kernel and as XLA's loops, on the device that JAX found."""
 
 import functools
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from experiments.benchmarks.landscape import NOISY_STEPS, RATE, START, STEPS, make_refit_gradient
+from experiments.benchmarks.timing import median_seconds
 from jaxreg.landscape import DOUBLE_WELL, T2_LANDSCAPE, descend, fate, noisy_gradient
 
 _NOISY_RATE = 0.1
@@ -53,7 +53,7 @@ def measure_rates(
                     continue
                 program, compiling = _compile(functools.partial(run, kernel=path), keys)
                 fates[path] = np.asarray(fate(program(keys), landscape))
-                seconds = statistics.median(_time(program, keys) for _ in range(repeats))
+                seconds = median_seconds(functools.partial(program, keys), repeats)
                 row |= {f"{path}_compile_s": compiling, f"{path}_steps_per_s": size * steps / seconds}
                 if path == "pallas":
                     row["temporary_bytes"] = program.memory_analysis().temp_size_in_bytes
@@ -73,12 +73,6 @@ def _compile(run: Callable[..., Any], keys: Array) -> tuple[Any, float]:
     began = time.perf_counter()
     program = jax.jit(jax.vmap(lambda key: run(seed=key).weight)).lower(keys).compile()
     return program, time.perf_counter() - began
-
-
-def _time(program: Any, keys: Array) -> float:
-    began = time.perf_counter()
-    program(keys).block_until_ready()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

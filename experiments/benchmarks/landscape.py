@@ -1,7 +1,6 @@
 """SGD on landscapes against the loops one would write instead, against the machine's own limits, and in memory."""
 
 import functools
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,8 +14,8 @@ from jax import lax
 from jaxtyping import Array
 
 import jaxreg as jr
-from experiments.benchmarks.linear import Contest, measure_all
-from experiments.benchmarks.timing import compare, row
+from experiments.benchmarks.settings import Config, Rows
+from experiments.benchmarks.timing import Contest, compare, installed, measure, rate, row
 from experiments.landscape.operations import count_operations
 from jaxreg import randomness, sampling
 from jaxreg.landscape import (
@@ -41,7 +40,6 @@ _NOISY_RATE = 0.1
 _SAME_FATES = 0.995
 _CHAIN, _WIDTH = 16, 32_768  # multiply-adds in a row, and side by side: enough to hide all that is around them
 _MEGABYTE = 1e6
-_EXTRA = "scikit-learn is in the extra 'test'"
 
 
 def make_points() -> tuple[np.ndarray, np.ndarray]:
@@ -55,25 +53,18 @@ def make_refit_gradient() -> RefitGradient:
     return refit_gradient(*make_points(), DEGREE, BATCH)
 
 
-def measure_landscape_kernels(
-    runs: int, loop: int, batched: int, memory: int, repeats: int, say: Callable[[str], Any]
-) -> list[dict[str, Any]]:
-    """Rows of the benchmark: refit descent and descent with added noise, their shares of the limits, memory.
+def measure_landscape_kernels(config: Config, limit: float) -> Rows:
+    """Refit descent and descent with added noise, their shares of the machine's limits, and memory.
 
-    The sweeps follow so many `runs`, a quarter of them with added noise, for ten times as many steps; the tutorial's
-    loop and batched least squares `loop` and `batched` of them, the process whose memory is measured `memory`.
+    A quarter of the runs have added noise, for ten times as many steps.
     """
-    contests: list[Callable[[], Contest]] = [functools.partial(contest_least_squares, runs, min(batched, runs))]
-    if importlib.util.find_spec("sklearn") is None:
-        say(f"leaving the tutorial's loop out: {_EXTRA}")
-    else:
-        contests.insert(0, functools.partial(contest_tutorial, runs, min(loop, runs)))
-    rows = measure_all(contests, repeats, say)
-    say("measuring the machine's limits ...")
-    rows += measure_shares(runs, repeats)
-    rows += measure_noise(max(1, runs // 4), repeats)
-    say("measuring memory ...")
-    return rows + measure_memory(memory)
+    runs = config.descents
+    if installed("sklearn", "the tutorial's loop is left out"):
+        yield measure(contest_tutorial(runs, min(config.tutorial, runs)), config.repeats)
+    yield measure(contest_least_squares(runs, min(config.batched, runs)), config.repeats)
+    yield from measure_shares(runs, config.repeats)
+    yield from measure_noise(max(1, runs // 4), config.repeats)
+    yield from measure_memory(config.memory)
 
 
 # --- Refit descent ----------------------------------------------------------------------------------------------------
@@ -232,7 +223,7 @@ def turn(*, number: Any) -> dict[str, Any]:
     return {"sum": lax.fori_loop(0, 2000, chain, values).sum()}
 
 
-def measure_shares(runs: int, repeats: int) -> list[dict[str, Any]]:
+def measure_shares(runs: int, repeats: int) -> Rows:
     """Steps of refit descent per second, and what shares of the machine's limits they are."""
     gradient = make_refit_gradient()
     numbers = np.arange(4 * len(jax.devices()), dtype=np.float32)
@@ -245,23 +236,13 @@ def measure_shares(runs: int, repeats: int) -> list[dict[str, Any]]:
     made = len(numbers) * count_operations(lambda number: turn(number=number), jnp.float32(0))
     alone, together, share = compare(drawing, falling, repeats)
     spinning, _, ratio = compare(turning, falling, repeats)
-    return [
-        row(
-            "refit descent, one learning rate: population",
-            runs * STEPS / together,
-            "steps/s",
-            seconds=together,
-            note=f"{needed:,} operations and {32 * BATCH} random bits a step",
-        ),
-        row("  of the rate at which its random words alone are drawn", share, "share", seconds=alone),
-        row(
-            "  of the rate of multiply-adds in registers",
-            runs * STEPS * needed / made * ratio,
-            "share",
-            seconds=spinning,
-            note=f"of all its operations, most of them on integers; the rate is {made / spinning / 1e9:.0f} billion/s",
-        ),
-    ]
+    note = f"{needed:,} operations and {32 * BATCH} random bits a step"
+    name = "refit descent, one learning rate: population"
+    yield rate(name, runs * STEPS, "steps/s", {"seconds": together}, note=note)
+    yield row("  of the rate at which its random words alone are drawn", share, "share", seconds=alone)
+    note = f"of all its operations, most of them on integers; the rate is {made / spinning / 1e9:.0f} billion/s"
+    name, share = "  of the rate of multiply-adds in registers", runs * STEPS * needed / made * ratio
+    yield row(name, share, "share", seconds=spinning, note=note)
 
 
 # --- Added noise ------------------------------------------------------------------------------------------------------
@@ -286,7 +267,7 @@ def wander_in_numpy(normals: np.ndarray) -> np.ndarray:
     return w
 
 
-def measure_noise(runs: int, repeats: int) -> list[dict[str, Any]]:
+def measure_noise(runs: int, repeats: int) -> Rows:
     """Steps of descent with added noise per second, against drawing the same normal numbers alone."""
     walking, drawing = _sweep(wander, runs), _sweep(draw_normals, runs)
     few = min(runs, 100)
@@ -297,33 +278,25 @@ def measure_noise(runs: int, repeats: int) -> list[dict[str, Any]]:
     if not np.allclose(drawing()["sum"].values[:few], normals.sum(1), atol=1e-2):
         raise AssertionError("the normal numbers drawn alone are not those of the descent")
     alone, together, share = compare(drawing, walking, repeats)
-    steps = runs * NOISY_STEPS
-    return [
-        row("descent with added noise, quartic: population", steps / together, "steps/s", seconds=together),
-        row(
-            "  of the rate at which its normal numbers alone are drawn",
-            share,
-            "share",
-            target=0.70,
-            seconds=together,
-            rival_seconds=alone,
-            note=f"weights as NumPy's on the same numbers, median difference {gap:.0e}",
-        ),
-    ]
+    times = {"seconds": together}
+    yield rate("descent with added noise, quartic: population", runs * NOISY_STEPS, "steps/s", times)
+    note = f"weights as NumPy's on the same numbers, median difference {gap:.0e}"
+    name = "  of the rate at which its normal numbers alone are drawn"
+    yield row(name, share, "share", target=0.70, rival_seconds=alone, note=note, **times)
 
 
 # --- Memory -----------------------------------------------------------------------------------------------------------
 
 
-def measure_memory(runs: int) -> list[dict[str, Any]]:
+def measure_memory(runs: int) -> Rows:
     """How far the memory of a fresh process rises at its highest while it sweeps and compiles, fates only."""
     if not Path("/proc/self/status").exists():
-        return []
+        return
     command = [sys.executable, "-m", "experiments.benchmarks.landscape", str(runs)]
     told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     extra, before, diverged = map(float, told.stdout.split())
     note = f"in a fresh process, compiling included; {before:.0f} MB before; {100 * diverged:.1f} % diverged"
-    return [row(f"refit descent, {runs:,} runs × {STEPS} steps: peak extra memory", extra, "MB", target=300, note=note)]
+    yield row(f"refit descent, {runs:,} runs × {STEPS} steps: peak extra memory", extra, "MB", target=300, note=note)
 
 
 def peak_bytes() -> int:

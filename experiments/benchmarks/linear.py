@@ -1,116 +1,49 @@
 """Thousands of linear models in one sweep, against the loops over scikit-learn that a user would write instead."""
 
 import importlib
-import importlib.util
-import time
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.benchmarks.timing import compare, row
+from experiments.benchmarks.settings import Config, Rows
+from experiments.benchmarks.solving import contest_groups, contest_logistic
+from experiments.benchmarks.timing import Contest, check_gaps, check_same, installed, measure
 from jaxreg.linear import lars_path, lasso, lasso_path, ridge_path
 
 ROWS, COLUMNS = 50, 30
 LARGE_ROWS = 200
 ALPHAS = 100
-SAME = 1e-8
-"""Largest difference from scikit-learn, relative to the largest number, where both solve exactly."""
-_EXTRA = "scikit-learn is in the extra 'test'"
 
 
-class Contest(NamedTuple):
-    """One computation for all `datasets` by us, and for the first `sample` of them by a rival's loop.
+def measure_linear(config: Config, limit: float) -> Rows:
+    """LARS, ridge and lasso over many datasets, one lasso of middle size and a large one, and what goes beyond these.
 
-    `agree` refuses results that are not the same, to the stated tolerance, and returns what is to be said of them.
+    The lasso of middle size has a tenth of the columns of the large one.
     """
-
-    name: str
-    target: float | None
-    ours: Callable[[], Any]
-    theirs: Callable[[], Any]
-    agree: Callable[[Any, Any], str]
-    datasets: int = 1
-    sample: int = 1
-
-
-def measure_linear(
-    datasets: int, sample: int, columns: int, repeats: int, say: Callable[[str], Any]
-) -> list[dict[str, Any]]:
-    """Rows of the benchmark: LARS, ridge and lasso over many datasets, and one lasso of middle size and a large one.
-
-    The loops fit a `sample` of the datasets; the lasso of middle size has a tenth of the columns of the large one.
-    """
-    if importlib.util.find_spec("sklearn") is None:
-        say(f"leaving the linear models out: {_EXTRA}")
-        return []
-    sample = min(sample, datasets)
-    contests: list[Callable[[], Contest]] = [
-        partial(contest_lars, datasets, sample, shared=True),
-        partial(contest_lars, datasets, sample, shared=False),
-        partial(contest_ridge, datasets, sample),
-        partial(contest_ridge_at_once, datasets),
-        partial(contest_lasso, datasets, sample, by_lars=False),
-        partial(contest_lasso, datasets, sample, by_lars=True),
-        partial(contest_one, LARGE_ROWS, columns // 10, "scikit-learn"),
-        partial(contest_one, LARGE_ROWS, columns, "scikit-learn", 1.5),
-    ]
-    if importlib.util.find_spec("celer") is not None:
-        contests.append(partial(contest_one, LARGE_ROWS, columns, "celer", 1.2))
-    else:
-        say("celer is not installed: the large lasso has one rival fewer")
-    # There, so that its contests can be made of what is here.
-    from experiments.benchmarks.solving import contest_groups, contest_logistic
-
-    contests.append(partial(contest_logistic, datasets, min(sample, 5), "scikit-learn"))
-    if importlib.util.find_spec("skglm") is not None:
-        contests += [
-            partial(contest_logistic, datasets, min(sample, 5), "skglm"),
-            partial(contest_groups, datasets, sample),
-        ]
-    else:
-        say("skglm is not installed: logistic paths have one rival fewer, and group lassos none")
-    return measure_all(contests, repeats, say)
-
-
-def measure_all(contests: list[Callable[[], Contest]], repeats: int, say: Callable[[str], Any]) -> list[dict[str, Any]]:
-    """The rows of contests, each made when it is measured."""
-    rows = []
-    for make in contests:
-        contest = make()
-        say(f"measuring {contest.name.strip()} ...")
-        rows.append(measure(contest, repeats))
-    return rows
-
-
-def measure(contest: Contest, repeats: int) -> dict[str, Any]:
-    """Run both sides once, check that they agree, and compare their times, second calls and later ones."""
-    began = time.perf_counter()
-    result = contest.ours()
-    first = time.perf_counter() - began
-    notes = [contest.agree(result, contest.theirs())]
-    ours, theirs, ratio = compare(contest.ours, contest.theirs, repeats)
-    scale = contest.datasets / contest.sample
-    if scale > 1:
-        notes.append(f"their loop over {contest.sample} of {contest.datasets:,}, scaled up")
-    speedup = scale / ratio
-    if contest.target is None and speedup < 1:
-        notes.append("they win")
-    return row(
-        contest.name,
-        speedup,
-        "x",
-        target=contest.target,
-        seconds=ours,
-        rival_seconds=scale * theirs,
-        compile_seconds=max(0.0, first - ours),
-        note="; ".join(notes),
-    )
+    if not installed("sklearn", "no linear models"):
+        return
+    take, many, columns = partial(measure, repeats=config.repeats), config.linear, config.columns
+    sample = min(config.loop, many)
+    yield take(contest_lars(many, sample, shared=True))
+    yield take(contest_lars(many, sample, shared=False))
+    yield take(contest_ridge(many, sample))
+    yield take(contest_ridge_at_once(many))
+    yield take(contest_lasso(many, sample, by_lars=False))
+    yield take(contest_lasso(many, sample, by_lars=True))
+    yield take(contest_one(LARGE_ROWS, columns // 10, "scikit-learn"))
+    yield take(contest_one(LARGE_ROWS, columns, "scikit-learn", 1.5))
+    if installed("celer", "the large lasso has one rival fewer"):
+        yield take(contest_one(LARGE_ROWS, columns, "celer", 1.2))
+    yield take(contest_logistic(many, min(sample, 5), "scikit-learn"))
+    if installed("skglm", "logistic paths have one rival fewer, and group lassos none"):
+        yield take(contest_logistic(many, min(sample, 5), "skglm"))
+        yield take(contest_groups(many, sample))
 
 
 # --- Data: centred, with columns of unit length, so that both sides see the same problem ------------------------------
@@ -144,15 +77,6 @@ def _centre(y: np.ndarray) -> np.ndarray:
 def _sweep(run: Callable[..., Any], datasets: int, *args: Any) -> Callable[[], xr.Dataset]:
     """The sweep of `run` over the datasets, in float64, to be called more than once."""
     return partial(jr.sweep, run, {"dataset": np.arange(datasets)}, args=args, x64=True, progress=False)
-
-
-def check_same(name: str, ours: Any, theirs: Any, tolerance: float = SAME) -> float:
-    """The largest difference relative to their largest number, which must not exceed `tolerance`."""
-    ours, theirs = np.asarray(ours), np.asarray(theirs)
-    difference = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
-    if not difference <= tolerance:
-        raise AssertionError(f"{name}: ours and theirs differ by {difference:.1e}, more than {tolerance:.0e}")
-    return difference
 
 
 # --- LARS -------------------------------------------------------------------------------------------------------------
@@ -252,13 +176,6 @@ def relative_gaps(X: np.ndarray, y: np.ndarray, alphas: np.ndarray, coefs: np.nd
     primal = (residual**2).sum(-1) + 2 * len(y) * alphas * np.abs(coefs).sum(-1)
     dual = (y**2).sum() - ((y - scale * residual) ** 2).sum(-1)
     return (primal - dual) / (y**2).sum()
-
-
-def check_gaps(ours: float, theirs: float, rounding: float = 1e-13) -> str:
-    """Refuse a gap above theirs by more than rounding."""
-    if not ours <= max(theirs, rounding):
-        raise AssertionError(f"our duality gap of {ours:.1e} is above theirs of {theirs:.1e}")
-    return f"duality gaps {max(ours, 0.0):.0e} and {theirs:.0e}"
 
 
 def fit_lasso(X: Any, Y: Any, alphas: Any, *, dataset: Any) -> dict[str, Any]:

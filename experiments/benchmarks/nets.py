@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,8 @@ import jaxreg as jr
 from experiments.benchmarks.convolutions import measure_convolutions
 from experiments.benchmarks.recipes import Recipe, learn
 from experiments.benchmarks.rivals import row_against, time_torch, train_torch
-from experiments.benchmarks.timing import median_seconds, row, seconds, time_compiled
+from experiments.benchmarks.settings import Config, Rows, load_data
+from experiments.benchmarks.timing import compare, installed, median_seconds, rate, row, seconds, time_compiled
 from jaxreg.datasets import Dataset
 from jaxreg.engine.execute import make_mesh
 from jaxreg.nets import Augmentation, EarlyStopping, fit_whitening, stopping
@@ -45,31 +45,21 @@ CASES = {
 _WHITENED, _STOPPED, _PATIENCE = ("ZCA", "ZCA + dropout"), "early stopping", 1
 
 
-def measure_nets(
-    data: Dataset,
-    members: int,
-    online: int,
-    seeds: int,
-    repeats: int,
-    limit: float,
-    torch: bool,
-    say: Callable[[str], Any],
-) -> list[dict[str, Any]]:
-    """Rows of the benchmark for deep networks, online learning, the cost of options, and accuracies.
+def measure_nets(config: Config, limit: float) -> Rows:
+    """The cost of options, deep networks, online learning, convolutions, and accuracies beside PyTorch's.
 
-    `members` are deep networks, `online` those that learn from one image at a time, `seeds` those whose accuracies are
-    compared; `limit` is the rate of operations of the fastest matrix product.
+    `limit` is the rate of operations of the fastest matrix product.
     """
-    torch = torch and importlib.util.find_spec("torch") is not None
-    rows = measure_costs(data, repeats, say)
-    rows += measure_population("5 × 500 network, Adam", DEEP, data, members, repeats, (limit, 0.40), 2.5, torch, say)
+    data, repeats = load_data(config), config.repeats
+    torch = config.torch and installed("torch", "no loops beside populations")
     few = data._replace(x_train=data.x_train[:_ONLINE_IMAGES], y_train=data.y_train[:_ONLINE_IMAGES])
-    rows += measure_population("online learning", ONLINE, few, online, repeats, None, 5.0, torch, say)
-    rows += measure_convolutions(data, _CONVOLUTIONAL, repeats, torch, say)
+    yield from measure_costs(data, repeats)
+    yield from measure_population("5 × 500 network, Adam", DEEP, data, config.deep, repeats, (limit, 0.40), 2.5, torch)
+    yield from measure_population("online learning", ONLINE, few, config.online, repeats, None, 5.0, torch)
+    yield from measure_convolutions(data, _CONVOLUTIONAL, repeats, torch)
     if torch:
         for name, recipe in CASES.items():
-            rows += compare_accuracies(name, recipe, data, seeds, say)
-    return rows
+            yield from compare_accuracies(name, recipe, data, config.seeds)
 
 
 def measure_population(
@@ -81,29 +71,24 @@ def measure_population(
     limit: tuple[float, float] | None,
     target: float,
     torch: bool,
-    say: Callable[[str], Any],
-) -> list[dict[str, Any]]:
+) -> Rows:
     """Steps per second of a population, its share of the fastest matrix product, and a PyTorch loop's steps."""
-    say(f"measuring {name} ...")
-    ours = sweep_of(recipe, data, members)
-    times = time_compiled(ours, repeats)
-    accuracy = ours().accuracy.values[:, 0, -1]
+    result, times = time_compiled(sweep_of(recipe, data, members), repeats)
     steps = recipe.epochs * -(-len(data.x_train) // recipe.batch_size)
-    rate = members * steps / times["seconds"]
-    rows = [row(f"{name}: population of {members}", rate, "steps/s", **times)]
+    population = rate(f"{name}: population of {members}", members * steps, "steps/s", times)
+    yield population
     if limit is not None:
         rate_of_products, least = limit
         work = recipe.operations(data.x_train.shape[1], 10, len(data.x_train), len(data.x_test))
         share = members * work / times["seconds"] / rate_of_products
-        rows.append(row("  of the best matrix-product rate", share, "share", target=least))
+        yield row("  of the best matrix-product rate", share, "share", target=least)
     if torch:
         theirs = time_torch(recipe, data, min(members, 2 * repeats))
-        name = "  against a PyTorch loop (tensor indexing)"
-        rows.append(row_against(name, rate, accuracy, theirs, target=target, work=steps))
-    return rows
+        name, accuracy = "  against a PyTorch loop (tensor indexing)", result.accuracy.values[:, 0, -1]
+        yield row_against(name, population["value"], accuracy, theirs, target=target, work=steps)
 
 
-def measure_costs(data: Dataset, repeats: int, say: Callable[[str], Any]) -> list[dict[str, Any]]:
+def measure_costs(data: Dataset, repeats: int) -> Rows:
     """Time of tutorial T5's network with an option over its time without, measured in turn."""
     plain = dataclasses.replace(BASE, dropout=())
     moves = Augmentation(rotation=10.0, shift=2.0, scale=0.1, shear=5.0)
@@ -113,29 +98,23 @@ def measure_costs(data: Dataset, repeats: int, say: Callable[[str], Any]) -> lis
         "affine augmentation": (1.5, plain, {"augmentation": moves}),
         "early stopping, best weights kept": (1.05, plain, {"stopping": rule, "return_params": True}),
     }
-    say("measuring the cost of options ...")
     members = 2 * jax.local_device_count()
     reference = sweep_of(plain, data, members)
     reference()
-    rows = []
     for name, (target, recipe, more) in options.items():
         call = sweep_of(recipe, data, members, **more)
         first = seconds(call)
-        pairs = np.array([(seconds(call), seconds(reference)) for _ in range(2 * repeats + 1)])
-        ratio, taken = float(np.median(pairs[:, 0] / pairs[:, 1])), float(np.median(pairs[:, 0]))
-        more = {"seconds": taken, "compile_seconds": first - taken}
-        rows.append(row(f"784-256-128-10 network: {name} / plain step", ratio, "ratio of times", target=target, **more))
-    return rows
+        taken, _, ratio = compare(call, reference, 2 * repeats + 1)
+        times = {"seconds": taken, "compile_seconds": first - taken}
+        name = f"784-256-128-10 network: {name} / plain step"
+        yield row(name, ratio, "ratio of times", target=target, **times)
 
 
-def compare_accuracies(
-    name: str, recipe: Recipe, data: Dataset, seeds: int, say: Callable[[str], Any]
-) -> list[dict[str, Any]]:
+def compare_accuracies(name: str, recipe: Recipe, data: Dataset, seeds: int) -> Rows:
     """Mean test accuracy of a population minus that of a PyTorch loop, in points, and Welch's test of it.
 
     Where training stops early, both sides stop by the test accuracy: it is the training that is compared.
     """
-    say(f"comparing accuracies: {name} ...")
     few = data._replace(x_train=data.x_train[:2000], y_train=data.y_train[:2000])
     if name in _WHITENED:
         whitening = fit_whitening(few.x_train)
@@ -148,10 +127,8 @@ def compare_accuracies(
     ours, theirs = (100 * each[rows, end] for each, end in zip((curves, their_curves), ends, strict=True))
     p = scipy.stats.ttest_ind(ours, theirs, equal_var=False).pvalue
     note = f"{ours.mean():.2f} and {theirs.mean():.2f} % over {seeds} seeds each"
-    return [
-        row(f"accuracy against PyTorch: {name}", abs(ours.mean() - theirs.mean()), "points", target=0.5, note=note),
-        row("  probability of so large a difference by chance", p, "p", target=0.01),
-    ]
+    yield row(f"accuracy against PyTorch: {name}", abs(ours.mean() - theirs.mean()), "points", target=0.5, note=note)
+    yield row("  probability of so large a difference by chance", p, "p", target=0.01)
 
 
 def stop(curves: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """The network of tutorial T4 as a population in one compiled program, against the loop in NumPy that T4 writes."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxreg as jr
-from experiments.benchmarks.linear import Contest, measure
-from experiments.benchmarks.timing import median_seconds, row
+from experiments.benchmarks.settings import Config, Rows
+from experiments.benchmarks.timing import Contest, measure, median_seconds, rate, row
 from experiments.penalties.network_from_scratch import STEPS, TOY_INPUTS, TOY_TARGETS, follow
 from jaxreg.engine.execute import make_mesh
 from jaxreg.nets import scratch
@@ -22,45 +21,29 @@ _ENTRIES = 2**16  # of the arrays whose sigmoids are timed: they stay in a core'
 _ROUNDS = 1000
 
 
-def measure_scratch(
-    runs: int, sample: int, limit: float, repeats: int, say: Callable[[str], Any]
-) -> list[dict[str, Any]]:
-    """Rows of the benchmark: the population, against a loop in NumPy over some of it, and as a share of the limits.
+def measure_scratch(config: Config, limit: float) -> Rows:
+    """The population, against a loop in NumPy over some of it, and as a share of the limits.
 
     Each network is trained for the tutorial's 1,500 steps; `limit` is the rate of the best matrix product.
     """
-    say("measuring the network from scratch ...")
-    sample = min(sample, runs)
+    runs, sample = config.scratch, min(config.scratch_loop, config.scratch)
 
     def agree(ours: Any, theirs: np.ndarray) -> str:
         return f"predictions within {check_same(ours['prediction'].values[:sample, 0, 0], theirs):.0e}"
 
     ours, theirs = partial(train_population, runs), partial(train_loop, _draw(sample))
-    against = measure(Contest("  against a NumPy loop", 100.0, ours, theirs, agree, runs, sample), repeats)
-    seconds, work = against["seconds"], count_work()
-    sigmoid_rate = measure_sigmoids(repeats)
+    against = measure(Contest("  against a NumPy loop", 100.0, ours, theirs, agree, runs, sample), config.repeats)
+    work, sigmoid_rate = count_work(), measure_sigmoids(config.repeats)
     least = runs * STEPS * (work.operations / limit + work.sigmoids / sigmoid_rate)
-    name = f"network from scratch, {STEPS:,} steps"
+    times = {name: against[name] for name in ("seconds", "compile_seconds")}
     # The target, 10,000 initialisations in 5 seconds, is one of speed for populations of that size and beyond.
     target = 2000.0 if runs >= 10_000 else None
-    return [
-        row(
-            f"{name}: population of {runs:,}",
-            runs / seconds,
-            "runs/s",
-            target=target,
-            seconds=seconds,
-            compile_seconds=against["compile_seconds"],
-        ),
-        against,
-        row(
-            "  of the best product rate and the sigmoid's",
-            least / seconds,
-            "share",
-            sigmoids_per_second=sigmoid_rate,
-            note=f"{work.operations} operations and {work.sigmoids} sigmoids a step",
-        ),
-    ]
+    name = f"network from scratch, {STEPS:,} steps: population of {runs:,}"
+    yield rate(name, runs, "runs/s", times, target=target)
+    yield against
+    note = f"{work.operations} operations and {work.sigmoids} sigmoids a step"
+    name, share = "  of the best product rate and the sigmoid's", least / times["seconds"]
+    yield row(name, share, "share", sigmoids_per_second=sigmoid_rate, note=note)
 
 
 def train_population(runs: int) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.benchmarks.linear import Contest, check_gaps, check_same
+from experiments.benchmarks.timing import Contest, check_gaps, check_same
 from jaxreg.linear import Logistic, Squared, solve, solve_path
 from jaxreg.penalties import L1, GroupLasso
 

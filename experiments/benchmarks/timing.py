@@ -1,9 +1,11 @@
 """Times of two ways to compute the same thing, measured in turn in one process, and the rows of a table of them."""
 
 import functools
+import importlib.util
+import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +13,41 @@ import numpy as np
 
 UPPER_BOUNDS = ("ratio of times", "MB", "points")
 """Units of which less is better: a target in them is a largest value, in all others a least one."""
+SAME = 1e-8
+"""Largest difference from a rival, relative to its largest number, where both solve exactly."""
+
+
+class Contest(NamedTuple):
+    """One computation for all `datasets` by us, and for the first `sample` of them by a rival's loop.
+
+    `agree` refuses results that are not the same, to the stated tolerance, and returns what is to be said of them.
+    """
+
+    name: str
+    target: float | None
+    ours: Callable[[], Any]
+    theirs: Callable[[], Any]
+    agree: Callable[[Any, Any], str]
+    datasets: int = 1
+    sample: int = 1
+
+
+def installed(module: str, without: str) -> bool:
+    """Whether `module` can be imported; where it cannot, it is said what is missing without it."""
+    found = importlib.util.find_spec(module) is not None
+    if not found:
+        print(f"{module} is not installed: {without}", file=sys.stderr)
+    return found
 
 
 def row(name: str, value: float, unit: str, *, target: float | None = None, **more: Any) -> dict[str, Any]:
     """One line of the table; whether `target` is a least or a largest value depends on the unit: `UPPER_BOUNDS`."""
     return {"name": name, "value": float(value), "unit": unit, "target": target, **more}
+
+
+def rate(name: str, work: float, unit: str, times: dict[str, float], **more: Any) -> dict[str, Any]:
+    """A row of how much `work` is done a second, by the `seconds` among `times`."""
+    return row(name, work / times["seconds"], unit, **times, **more)
 
 
 def median_seconds(call: Callable[[], Any], repeats: int) -> float:
@@ -31,11 +63,12 @@ def seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def time_compiled(call: Callable[[], Any], repeats: int) -> dict[str, float]:
-    """Median `seconds` of a call that need not compile, and `compile_seconds`, by which its first one took longer."""
-    first = seconds(call)
-    taken = median_seconds(call, repeats)
-    return {"seconds": taken, "compile_seconds": max(0.0, first - taken)}
+def time_compiled(call: Callable[[], Any], repeats: int) -> tuple[Any, dict[str, float]]:
+    """The result of a call, its median `seconds`, and `compile_seconds`, by which the first one took longer."""
+    began = time.perf_counter()
+    result = jax.block_until_ready(call())
+    first, taken = time.perf_counter() - began, median_seconds(call, repeats)
+    return result, {"seconds": taken, "compile_seconds": max(0.0, first - taken)}
 
 
 def compare(ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int) -> tuple[float, float, float]:
@@ -54,11 +87,52 @@ def best_product_rate(repeats: int, precision: str | None = "highest", dtype: An
     return best
 
 
-def time_twice(call: Callable[[], Any]) -> tuple[Any, float, float]:
-    """The result, the seconds of a call that need not compile, and those that compiling took before."""
+def time_twice(call: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
+    """The same with the least of up to three calls that need not compile; of one, if that takes seconds."""
     first = seconds(call)
     kept: list[Any] = []
     taken = seconds(lambda: kept.append(call()))
     for _ in range(2 if taken < 2 else 0):
         taken = min(taken, seconds(call))
-    return kept[0], taken, max(0.0, first - taken)
+    return kept[0], {"seconds": taken, "compile_seconds": max(0.0, first - taken)}
+
+
+def measure(contest: Contest, repeats: int) -> dict[str, Any]:
+    """Run both sides once, check that they agree, and compare their times, second calls and later ones."""
+    began = time.perf_counter()
+    result = contest.ours()
+    first = time.perf_counter() - began
+    notes = [contest.agree(result, contest.theirs())]
+    ours, theirs, ratio = compare(contest.ours, contest.theirs, repeats)
+    scale = contest.datasets / contest.sample
+    if scale > 1:
+        notes.append(f"their loop over {contest.sample} of {contest.datasets:,}, scaled up")
+    speedup = scale / ratio
+    if contest.target is None and speedup < 1:
+        notes.append("they win")
+    return row(
+        contest.name,
+        speedup,
+        "x",
+        target=contest.target,
+        seconds=ours,
+        rival_seconds=scale * theirs,
+        compile_seconds=max(0.0, first - ours),
+        note="; ".join(notes),
+    )
+
+
+def check_same(name: str, ours: Any, theirs: Any, tolerance: float = SAME) -> float:
+    """The largest difference relative to their largest number, which must not exceed `tolerance`."""
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    difference = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+    if not difference <= tolerance:
+        raise AssertionError(f"{name}: ours and theirs differ by {difference:.1e}, more than {tolerance:.0e}")
+    return difference
+
+
+def check_gaps(ours: float, theirs: float, rounding: float = 1e-13) -> str:
+    """Refuse a gap above theirs by more than rounding."""
+    if not ours <= max(theirs, rounding):
+        raise AssertionError(f"our duality gap of {ours:.1e} is above theirs of {theirs:.1e}")
+    return f"duality gaps {max(ours, 0.0):.0e} and {theirs:.0e}"

@@ -97,7 +97,7 @@ def work(out: Path, tiny: bool, only: Sequence[str] = ()) -> None:
         _append(out, {"begin": entry.name, "box": entry.box})
         began = time.perf_counter()
         try:
-            rows, error = entry.measure(), None
+            rows, error = [*entry.measure()], None
         except Exception as failure:  # one entry's failure, an assertion included, is its result
             rows, error = [], f"{type(failure).__name__}: {str(failure)[:1000]}"
         jax.clear_caches()

@@ -22,7 +22,8 @@ from experiments.benchmarks.device.sizes import Sizes
 from experiments.benchmarks.kernel_rates import measure_rates
 from experiments.benchmarks.landscape import NOISY_STEPS, STEPS, fall, make_refit_gradient, wander
 from experiments.benchmarks.nets import measure_bandwidth
-from experiments.benchmarks.timing import best_product_rate, row, seconds, time_twice
+from experiments.benchmarks.settings import Rows
+from experiments.benchmarks.timing import Contest, best_product_rate, measure, rate, row, seconds, time_twice
 from jaxreg.landscape.kernels import Kernel
 from jaxreg.linear import ridge
 
@@ -37,7 +38,7 @@ class Entry(NamedTuple):
 
     name: str
     box: float
-    measure: Callable[[], list[dict[str, Any]]]
+    measure: Callable[[], Rows]
 
 
 def list_entries(sizes: Sizes) -> list[Entry]:
@@ -46,10 +47,10 @@ def list_entries(sizes: Sizes) -> list[Entry]:
     walks = [("refit descent", measure_refit), ("noisy descent", measure_noisy)]
     entries = [Entry("machine", 60, measure_machine), Entry("descents", 120, functools.partial(measure_walks, sizes))]
     for runs in sorted(sizes.populations, key=lambda n: (n != 262_144, n)):
-        for name, measure in walks:
+        for name, walk in walks:
             for kernel in reversed(KERNELS):
                 label = f"{name}, {runs:,} runs, {kernel}, whole sweep"
-                entries.append(Entry(label, 60, functools.partial(measure, label, runs, kernel)))
+                entries.append(Entry(label, 60, functools.partial(walk, label, runs, kernel)))
     for members in sorted(sizes.networks, reverse=True):
         name = f"T5 networks, {members:,}"
         entries.append(Entry(name, 150, functools.partial(measure_networks, name, members, sizes)))
@@ -60,28 +61,25 @@ def list_entries(sizes: Sizes) -> list[Entry]:
         entries.append(Entry(f"precision {precision}", 60, functools.partial(measure_precision, precision, sizes)))
     entries.append(Entry("ridge, float64", 60, functools.partial(measure_ridge, sizes.fits)))
     if has["sklearn"]:
-        contests: dict[str, Callable[[int, int], Any]] = {
+        contests: dict[str, Callable[[int, int], Contest]] = {
             "ridge path, float64": linear_benchmark.contest_ridge,
             "lasso path, float64": functools.partial(linear_benchmark.contest_lasso, by_lars=False),
             "LARS, float64": functools.partial(linear_benchmark.contest_lars, shared=True),
         }
-        for name, make in contests.items():
-            entries.append(Entry(name, 90, functools.partial(measure_contest, make, sizes)))
+        entries += [Entry(name, 90, functools.partial(measure_contest, make, sizes)) for name, make in contests.items()]
     return entries
 
 
 # --- The machine ------------------------------------------------------------------------------------------------------
 
 
-def measure_machine() -> list[dict[str, Any]]:
+def measure_machine() -> Rows:
     """Its fastest matrix products, its memory bandwidth, and its multiply-adds in registers."""
     kinds = {"highest": ("highest", jnp.float32), "default": ("default", jnp.float32), "bfloat16": (None, jnp.bfloat16)}
-    rows = [
-        row(f"best matrix product, {name}", best_product_rate(2, *kind) / 1e12, "TFLOP/s")
-        for name, kind in kinds.items()
-    ]
-    rows.append(row("memory bandwidth: scaling an array", measure_bandwidth(5) / 1e9, "GB/s"))
-    return [*rows, row("multiply-adds in registers", measure_multiply_adds() / 1e12, "10¹²/s")]
+    for name, kind in kinds.items():
+        yield row(f"best matrix product, {name}", best_product_rate(2, *kind) / 1e12, "TFLOP/s")
+    yield row("memory bandwidth: scaling an array", measure_bandwidth(5) / 1e9, "GB/s")
+    yield row("multiply-adds in registers", measure_multiply_adds() / 1e12, "10¹²/s")
 
 
 def measure_multiply_adds() -> float:
@@ -102,44 +100,41 @@ def measure_multiply_adds() -> float:
 # --- Landscapes -------------------------------------------------------------------------------------------------------
 
 
-def measure_walks(sizes: Sizes) -> list[dict[str, Any]]:
+def measure_walks(sizes: Sizes) -> Rows:
     """The compiled programs of both descents alone; what a whole sweep takes beside them is the engine's."""
-    rows = []
     large = [runs for runs in sizes.populations if runs in _LARGE]
     for told in measure_rates(large or sizes.populations, 5, str):
         for kernel in KERNELS:
-            rate = told[f"{kernel}_steps_per_s"]
-            if rate is not None:
+            speed = told[f"{kernel}_steps_per_s"]
+            if speed is not None:
                 name = f"{told['descent']} descent, {told['runs']:,} runs, {kernel}"
                 note = "" if told["same_fates"] is None else f"same fates in {told['same_fates']:.2%}"
-                rows.append(row(name, rate, "steps/s", compile_seconds=told[f"{kernel}_compile_s"], note=note))
-    return rows
+                yield row(name, speed, "steps/s", compile_seconds=told[f"{kernel}_compile_s"], note=note)
 
 
-def measure_refit(name: str, runs: int, kernel: Kernel) -> list[dict[str, Any]]:
+def measure_refit(name: str, runs: int, kernel: Kernel) -> Rows:
     """Refit descent of tutorial T2: steps per second, and how the fates are spread."""
     run = functools.partial(fall, kernel=kernel)
     sweep = functools.partial(jr.sweep, run, {"seed": jr.seeds(runs)}, args=(make_refit_gradient(),), progress=False)
-    result, taken, compiling = time_twice(sweep)
+    result, times = time_twice(sweep)
     shares = np.bincount(result["fate"].values, minlength=4) / runs
     note = "fates " + ", ".join(f"{share:.3%}" for share in shares)
-    return [row(name, runs * STEPS / taken, "steps/s", seconds=taken, compile_seconds=compiling, note=note)]
+    yield rate(name, runs * STEPS, "steps/s", times, note=note)
 
 
-def measure_noisy(name: str, runs: int, kernel: Kernel) -> list[dict[str, Any]]:
+def measure_noisy(name: str, runs: int, kernel: Kernel) -> Rows:
     """Descent with added noise in a double well: steps per second, and the mean and deviation of the ends."""
     run = functools.partial(wander, kernel=kernel)
     sweep = functools.partial(jr.sweep, run, {"seed": jr.seeds(runs)}, progress=False)
-    result, taken, compiling = time_twice(sweep)
+    result, times = time_twice(sweep)
     weight = result["weight"].values
-    note = f"ends {weight.mean():.4f} ± {weight.std():.4f}"
-    return [row(name, runs * NOISY_STEPS / taken, "steps/s", seconds=taken, compile_seconds=compiling, note=note)]
+    yield rate(name, runs * NOISY_STEPS, "steps/s", times, note=f"ends {weight.mean():.4f} ± {weight.std():.4f}")
 
 
 # --- Linear models in float64 -----------------------------------------------------------------------------------------
 
 
-def measure_ridge(fits: int) -> list[dict[str, Any]]:
+def measure_ridge(fits: int) -> Rows:
     """Ridge fits of one design to many targets, in float64, checked against the normal equations."""
     X, _ = linear_benchmark.make_legendre(1)
 
@@ -148,7 +143,7 @@ def measure_ridge(fits: int) -> list[dict[str, Any]]:
         return {"coef": ridge(X, y, 0.1).coef, "target": y}
 
     sweep = functools.partial(jr.sweep, fit, {"seed": jr.seeds(fits)}, args=(X,), x64=True, progress=False)
-    result, taken, compiling = time_twice(sweep)
+    result, times = time_twice(sweep)
     y, coef = result["target"].values[:100], result["coef"].values[:100]
     y = y - y.mean(1, keepdims=True)
     residual = y @ X - coef @ (X.T @ X + 0.1 * np.eye(X.shape[1]))
@@ -156,11 +151,9 @@ def measure_ridge(fits: int) -> list[dict[str, Any]]:
     if not worst < 1e-9:
         raise AssertionError(f"the normal equations are missed by {worst:.1e}")
     note = f"{X.shape[0]} × {X.shape[1]}, normal equations within {worst:.0e}"
-    return [
-        row(f"ridge, {fits:,} float64", fits / taken, "fits/s", seconds=taken, compile_seconds=compiling, note=note)
-    ]
+    yield rate(f"ridge, {fits:,} float64", fits, "fits/s", times, note=note)
 
 
-def measure_contest(make: Callable[[int, int], Any], sizes: Sizes) -> list[dict[str, Any]]:
+def measure_contest(make: Callable[[int, int], Contest], sizes: Sizes) -> Rows:
     """A population of linear models in float64 against a scikit-learn loop on the CPU."""
-    return [linear_benchmark.measure(make(sizes.datasets, sizes.loop), 1)]
+    yield measure(make(sizes.datasets, sizes.loop), 1)

@@ -14,7 +14,8 @@ from experiments.benchmarks.device.sizes import Sizes
 from experiments.benchmarks.nets import BASE
 from experiments.benchmarks.recipes import learn
 from experiments.benchmarks.rivals import time_torch
-from experiments.benchmarks.timing import row, time_twice
+from experiments.benchmarks.settings import Rows
+from experiments.benchmarks.timing import rate, row, time_twice
 from jaxreg.datasets import Dataset
 from jaxreg.errors import DataError
 
@@ -53,47 +54,46 @@ def sweep_networks(members: int, sizes: Sizes, **more: Any) -> Callable[[], Any]
     return functools.partial(jr.sweep, learn(recipe, **more), axes, args=tuple(load_images(sizes)[:4]), progress=False)
 
 
-def measure_networks(name: str, members: int, sizes: Sizes) -> list[dict[str, Any]]:
+def measure_networks(name: str, members: int, sizes: Sizes) -> Rows:
     """A population of tutorial T5's networks: runs and steps per second, shares of products and of bandwidth.
 
     The bytes counted are those that no program can spare once a population has left the caches: every weight is read
     for the forward and the backward pass, and read and written by the step.
     """
-    result, taken, compiling = time_twice(sweep_networks(members, sizes))
+    result, times = time_twice(sweep_networks(members, sizes))
     layers = list(zip((_PIXELS**2, *BASE.hidden), (*BASE.hidden, 10), strict=True))
     weights = sum(a * b + b for a, b in layers)
     steps = sizes.epochs * -(-sizes.examples // BASE.batch_size)
     recipe = dataclasses.replace(BASE, epochs=sizes.epochs)
-    work = recipe.operations(_PIXELS**2, 10, sizes.examples, sizes.tested) * members / taken
-    moved = 16 * weights * members * steps / taken
+    speed = members / times["seconds"]
+    work = recipe.operations(_PIXELS**2, 10, sizes.examples, sizes.tested)
     accuracy = result["accuracy"].values[:, 0, -1]
-    more = {"seconds": taken, "compile_seconds": compiling, "operations_per_second": work, "bytes_per_second": moved}
-    note = f"{members * steps / taken:,.0f} steps/s; accuracy {accuracy.mean():.4f} ± {accuracy.std():.4f}"
-    return [row(name, members / taken, "runs/s", note=note, **more)]
+    more = {"operations_per_second": work * speed, "bytes_per_second": 16 * weights * steps * speed}
+    note = f"{steps * speed:,.0f} steps/s; accuracy {accuracy.mean():.4f} ± {accuracy.std():.4f}"
+    yield rate(name, members, "runs/s", times, note=note, **more)
 
 
-def measure_precision(precision: str, sizes: Sizes) -> list[dict[str, Any]]:
+def measure_precision(precision: str, sizes: Sizes) -> Rows:
     """The accuracy of the same networks with products of less precision, and their rate."""
     with jax.default_matmul_precision(PRECISIONS[precision]):
-        result, taken, compiling = time_twice(sweep_networks(sizes.compared, sizes))
+        result, times = time_twice(sweep_networks(sizes.compared, sizes))
     accuracy = 100 * result["accuracy"].values[:, 0, -1]
-    told = {"seconds": taken, "compile_seconds": compiling, "accuracies": accuracy.tolist()}
     note = f"test accuracy {accuracy.mean():.3f} % ± {accuracy.std(ddof=1):.3f} over {sizes.compared} seeds"
     name = f"T5 networks, {sizes.compared}, {precision} products"
-    return [row(name, sizes.compared / taken, "runs/s", note=note, **told)]
+    yield rate(name, sizes.compared, "runs/s", times, note=note, accuracies=accuracy.tolist())
 
 
-def measure_torch_loop(sizes: Sizes) -> list[dict[str, Any]]:
+def measure_torch_loop(sizes: Sizes) -> Rows:
     """A PyTorch loop on the same device, one network after the other."""
     from experiments.benchmarks.torch_populations import choose_device
 
     recipe, device = dataclasses.replace(BASE, epochs=sizes.epochs), choose_device()
     theirs = time_torch(recipe, load_images(sizes), sizes.trained, device=device)
     taken, note = float(np.median(theirs.seconds)), f"on {device}; accuracy {theirs.accuracy.mean():.4f}"
-    return [row("T5 network, PyTorch loop", 1 / taken, "runs/s", seconds=taken, note=note)]
+    yield row("T5 network, PyTorch loop", 1 / taken, "runs/s", seconds=taken, note=note)
 
 
-def measure_torch_population(sizes: Sizes) -> list[dict[str, Any]]:
+def measure_torch_population(sizes: Sizes) -> Rows:
     """`torch.func.vmap` over stacked networks on the same device."""
     from experiments.benchmarks.torch_populations import choose_device, time_population
 
@@ -101,4 +101,4 @@ def measure_torch_population(sizes: Sizes) -> list[dict[str, Any]]:
     taken, accuracy = time_population(recipe, load_images(sizes), sizes.functional)
     note = f"on {choose_device()}; accuracy {np.mean(accuracy):.4f}"
     name = f"T5 networks, {sizes.functional:,}, torch.func.vmap"
-    return [row(name, sizes.functional / taken, "runs/s", seconds=taken, note=note)]
+    yield row(name, sizes.functional / taken, "runs/s", seconds=taken, note=note)

@@ -1,5 +1,6 @@
 """The contests of SGD on landscapes: same draws, same fates, refusal where they differ, real memory, true limits."""
 
+import dataclasses
 import importlib.util
 import json
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 import xarray as xr
 
 from experiments.benchmarks import landscape as bench
+from experiments.benchmarks import timing
+from experiments.benchmarks.settings import PRESETS
 from experiments.landscape.operations import count_operations
 from jaxreg.landscape import T2_LANDSCAPE, fate
 
@@ -100,7 +103,7 @@ def test_multiply_adds_are_counted_and_not_left_out():
 
 @pytest.mark.slow
 def test_shares_are_of_what_they_say():
-    rows = {entry["name"].strip(): entry for entry in bench.measure_shares(256, 1) + bench.measure_noise(256, 1)}
+    rows = {entry["name"].strip(): entry for entry in (*bench.measure_shares(256, 1), *bench.measure_noise(256, 1))}
     assert all(entry["value"] > 0 for entry in rows.values())
     assert rows["of the rate of multiply-adds in registers"]["value"] < 1
     noise = rows["of the rate at which its normal numbers alone are drawn"]
@@ -115,7 +118,7 @@ def test_shares_are_of_what_they_say():
 def test_a_descent_that_is_not_numpys_is_refused(monkeypatch):
     monkeypatch.setattr(bench, "wander_in_numpy", lambda normals: np.full(len(normals), 5.0))
     with pytest.raises(AssertionError, match="from NumPy's"):
-        bench.measure_noise(64, 1)
+        list(bench.measure_noise(64, 1))
 
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
@@ -148,13 +151,11 @@ def test_memory_is_that_of_a_process_of_its_own(monkeypatch):
     json.dumps(entry)
 
 
-def test_without_scikit_learn_it_says_so(monkeypatch):
-    for name in ("measure_shares", "measure_noise"):
-        monkeypatch.setattr(bench, name, lambda runs, repeats: [])
-    monkeypatch.setattr(bench, "measure_memory", lambda runs: [])
-    monkeypatch.setattr(bench, "measure_all", lambda contests, *_: [{"name": make().name} for make in contests])
-    monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)
-    said = []
-    rows = bench.measure_landscape_kernels(64, 2, 8, 64, 1, said.append)
+def test_without_scikit_learn_it_says_so(monkeypatch, capsys):
+    for name in ("measure_shares", "measure_noise", "measure_memory"):
+        monkeypatch.setattr(bench, name, lambda *_: [])
+    monkeypatch.setattr(bench, "measure", lambda contest, _: {"name": contest.name})
+    monkeypatch.setattr(timing.importlib.util, "find_spec", lambda name: None)
+    rows = bench.measure_landscape_kernels(dataclasses.replace(PRESETS["quick"], descents=64, batched=8), 1.0)
     assert [entry["name"].strip() for entry in rows] == ["against vmapped jnp.linalg.lstsq"]
-    assert "scikit-learn" in said[0]
+    assert "sklearn is not installed" in capsys.readouterr().err

@@ -1,17 +1,15 @@
 """The contests against scikit-learn: same problems, same answers, honest notes, and refusal where answers differ."""
 
+import dataclasses
 import importlib.util
 import time
 
 import numpy as np
 import pytest
 
-from experiments.benchmarks import benchmark
+from experiments.benchmarks import benchmark, timing
 from experiments.benchmarks import linear as linear_benchmark
-from experiments.benchmarks import solving as solve_benchmark
 from experiments.benchmarks.linear import (
-    Contest,
-    check_same,
     contest_lars,
     contest_lasso,
     contest_one,
@@ -19,10 +17,11 @@ from experiments.benchmarks.linear import (
     contest_ridge_at_once,
     make_gaussian,
     make_legendre,
-    measure,
     measure_linear,
     relative_gaps,
 )
+from experiments.benchmarks.settings import PRESETS
+from experiments.benchmarks.timing import Contest, check_same, measure
 
 needs_sklearn = pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="needs scikit-learn")
 
@@ -149,28 +148,25 @@ def test_compiling_is_told_from_running():
     assert entry["seconds"] < 0.1
 
 
-def test_without_scikit_learn_it_says_so(monkeypatch):
-    monkeypatch.setattr(linear_benchmark.importlib.util, "find_spec", lambda name: None)
-    said = []
-    assert measure_linear(2, 1, 10, 1, said.append) == []
-    assert "scikit-learn" in said[0]
+def test_without_scikit_learn_it_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(timing.importlib.util, "find_spec", lambda name: None)
+    assert list(measure_linear(PRESETS["quick"], 1.0)) == []
+    assert "sklearn is not installed" in capsys.readouterr().err
 
 
 @needs_sklearn
 def test_celer_is_measured_where_it_is_installed(monkeypatch):
     """What is measured, with the measuring itself left out."""
     names = []
-    monkeypatch.setattr(linear_benchmark, "measure", lambda contest, repeats: {"name": contest.name})
+    monkeypatch.setattr(linear_benchmark, "measure", lambda contest, repeats: contest.name)
     monkeypatch.setattr(linear_benchmark, "contest_one", lambda *told: _named(f"{told[2]} {told[1]}"))
-    monkeypatch.setattr(
-        solve_benchmark, "contest_logistic", lambda datasets, sample, rival: _named(f"logistic {rival}")
-    )
-    monkeypatch.setattr(solve_benchmark, "contest_groups", lambda datasets, sample: _named("groups"))
-    for installed in (False, True):
-        monkeypatch.setattr(
-            linear_benchmark.importlib.util, "find_spec", lambda name, i=installed: name == "sklearn" or i or None
-        )
-        names.append([entry["name"] for entry in measure_linear(2, 5, 70, 1, lambda _: None)])
+    monkeypatch.setattr(linear_benchmark, "contest_logistic", lambda *told: _named(f"logistic {told[2]}"))
+    monkeypatch.setattr(linear_benchmark, "contest_groups", lambda *_: _named("groups"))
+    config = dataclasses.replace(PRESETS["quick"], linear=2, columns=70)
+    for others in (None, True):
+        find = lambda name, others=others: name == "sklearn" or others  # noqa: E731
+        monkeypatch.setattr(timing.importlib.util, "find_spec", find)
+        names.append([*measure_linear(config, 1.0)])
     assert names[0][-2:] == ["scikit-learn 70", "logistic scikit-learn"]
     assert names[1] == [*names[0][:-1], "celer 70", "logistic scikit-learn", "logistic skglm", "groups"]
     assert len(names[0]) == 9

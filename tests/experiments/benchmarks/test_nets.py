@@ -46,9 +46,7 @@ def test_early_stopping_ends_at_the_second_epoch_without_progress():
 
 
 def test_rows_of_a_population(data):
-    rows = nets_benchmark.measure_population(
-        "tiny", _TINY, data, members=2, repeats=1, limit=(1e11, 0.4), target=2.5, torch=False, say=lambda _: None
-    )
+    rows = [*nets_benchmark.measure_population("tiny", _TINY, data, 2, 1, limit=(1e11, 0.4), target=2.5, torch=False)]
     assert [(row["name"], row["unit"], row["target"]) for row in rows] == [
         ("tiny: population of 2", "steps/s", None),
         ("  of the best matrix-product rate", "share", 0.4),
