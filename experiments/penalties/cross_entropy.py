@@ -61,11 +61,11 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     """Compute the worked example over ε, descend from wrong starts with both losses, and differentiate softmaxes.
 
     Returns:
-        Dataset of the worked example: `example_loss` over `epsilon` and `example`, their sum `example_sum` and
-        their derivative in the probability `example_slope`, with `probability` and `target`. Of a true example, over
-        its probability `p` the clipped loss `curve`, and over its logit `z` the `slope` of each `loss`, by automatic
-        differentiation, and `slope_formula`. Over `seed` and `scale` the `start`, the number of `escape_steps` from
-        there to the right side for each `loss` (`steps` + 1 where stuck), and `exact_time`, that of gradient flow.
+        Dataset of the worked example: `example_loss` over `epsilon` and `example` and their sum `example_sum`, with
+        `probability` and `target`. Of a true example, over its probability `p` the clipped loss `curve`, and over its
+        logit `z` the `slope` of each `loss`, by automatic differentiation. Over `seed` and `scale` the `start`, the
+        number of `escape_steps` from there to the right side for each `loss` (`steps` + 1 where stuck), and
+        `exact_time`, that of gradient flow.
         Over `network` the derivative `autodiff` of softmax cross-entropy in the logit of each `class`, beside its
         `formula`, and for each kind of `units` the largest `jump` between the slopes on the two sides of a weight.
     """
@@ -127,25 +127,20 @@ def _work_example(config: Config) -> dict[str, Any]:
     y = np.array(config.targets)
 
     def compute(p: Any, grid: Any, z: Any) -> tuple[Any, ...]:
-        clipped = [partial(losses.binary_cross_entropy, targets=jnp.asarray(y), epsilon=e) for e in epsilons]
-        example = jnp.stack([loss(p) for loss in clipped])
-        example_slope = jnp.stack([jax.grad(lambda p, loss=loss: loss(p).sum())(p) for loss in clipped])
+        example = jnp.stack([losses.binary_cross_entropy(p, jnp.asarray(y), e) for e in epsilons])
         curve = jnp.stack([losses.binary_cross_entropy(grid, jnp.ones_like(grid), e) for e in epsilons])
-        return example, example_slope, curve, jnp.stack([jax.vmap(jax.grad(_loss(name)))(z) for name in LOSSES])
+        return example, curve, jnp.stack([jax.vmap(jax.grad(_loss(name)))(z) for name in LOSSES])
 
     with jax.enable_x64(True):
         inputs = (jnp.asarray(part, float) for part in (config.probabilities, probabilities, logits))
-        example, example_slope, curve, slopes = map(np.asarray, jax.jit(compute)(*inputs))
-    wrong = 1 / (1 + np.exp(logits))  # 1 - p
+        example, curve, slopes = map(np.asarray, jax.jit(compute)(*inputs))
     return {
         "probability": ("example", np.array(config.probabilities, float)),
         "target": ("example", y),
         "example_loss": (("epsilon", "example"), example),
         "example_sum": ("epsilon", example.sum(-1)),
-        "example_slope": (("epsilon", "example"), example_slope),
         "curve": (("epsilon", "p"), curve),
         "slope": (("loss", "z"), slopes),
-        "slope_formula": (("loss", "z"), np.array([-wrong, -2 * wrong**2 * (1 - wrong)])),
         "epsilon": epsilons,
         "p": probabilities,
         "z": logits,

@@ -103,10 +103,10 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     @jax.jit
     def prepare(x: Any, truth: Any, noise: Any, strengths: Any) -> Any:
         X = polynomial_features(x, config.degree)
-        return X, standardize(X, "l2").scale, ridge_risk(X, truth, noise, strengths, normalize="l2")
+        return X, standardize(X, "l2"), ridge_risk(X, truth, noise, strengths, normalize="l2")
 
     with jax.enable_x64(True):
-        X, scale, exact = jax.tree.map(np.asarray, prepare(x, truth, np.float64(config.noise), alphas["ridge"]))
+        X, unit, exact = jax.tree.map(np.asarray, prepare(x, truth, np.float64(config.noise), alphas["ridge"]))
     dims: dict[str, Any] = {}
     for method, rules in RULES.items():
         along = {f"{method}_alpha": alphas[method]}
@@ -114,24 +114,29 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         dims[f"{method}_coef_at_norm"] = {"norm": norms, "power": powers}
         dims[f"{method}_error"] = dims[f"{method}_df"] = along
         dims[f"{method}_index"] = {f"{method}_rule": list(rules)}
-    axes = {"seed": jr.seeds(config.seeds)}
     settings: dict[str, Any] = {"x64": True, "progress": progress}
-    shared = (X, truth, np.float64(config.noise), alphas)
-    follow_draw = partial(follow, folds=config.folds)
-    result = jr.sweep(follow_draw, axes, args=(*shared, norms), dims=dims, store=store, **settings)
+    result = jr.sweep(
+        partial(follow, folds=config.folds),
+        {"seed": jr.seeds(config.seeds)},
+        args=(X, truth, np.float64(config.noise), alphas, norms),
+        dims=dims,
+        store=store,
+        **settings,
+    )
+    draws, level = {"draw": np.arange(config.seeds)}, result["level"].values
     for method, strengths in alphas.items():
         along = {f"{method}_alpha": strengths}
-        predict = partial(predict_along, method=method)
+        fits = (unit.X, level, result[f"{method}_coef"].values)
         with jax.enable_x64(True):  # so that the truth keeps its digits
-            split = decompose_error(predict, axes, truth, noise=config.noise, dims=along, args=shared, **settings)
+            split = decompose_error(predict, draws, truth, dim="draw", dims=along, args=fits, **settings)
         parts = {f"{method}_{name}": split[name] for name in ("bias2", "variance", "bias2_se", "variance_se")}
         result = _compare(result.assign(parts), method)
     true_coef = np.zeros(config.degree)
     true_coef[: len(TRUTH) - 1] = TRUTH[1:]
-    return result.assign(
+    return result.drop_vars("level").assign(
         ridge_exact_bias2=("ridge_alpha", exact.bias2),
         ridge_exact_variance=("ridge_alpha", exact.variance),
-        true_coef=("power", true_coef * scale),
+        true_coef=("power", true_coef * unit.scale),
         noise=config.noise,
     )
 
@@ -156,7 +161,7 @@ def follow(
     scale = standardize(X, "l2").scale
     plain = least_squares(X, y, normalize="l2").predict(X)
     variance = residual_variance(X, y)
-    result: dict[str, Any] = {"least_squares_error": ((plain - truth) ** 2).mean()}
+    result: dict[str, Any] = {"least_squares_error": ((plain - truth) ** 2).mean(), "level": y.mean()}
     for method, path in PATHS.items():
         fit = path(X, y, alphas[method])
         df = fit.df if method == "ridge" else lasso_df(fit.coef).astype(y.dtype)
@@ -169,8 +174,8 @@ def follow(
         chosen |= {"CV": held_out.best, "CV, 1 SE": held_out.one_standard_error}
         coef = fit.coef * scale
         result |= {
-            f"{method}_coef": coef.astype(jnp.float32),  # to see and to count; all that is computed is in 64 bits
-            f"{method}_coef_at_norm": at_norms(coef, norms).astype(jnp.float32),
+            f"{method}_coef": coef,
+            f"{method}_coef_at_norm": at_norms(coef, norms),
             f"{method}_error": ((fit.predict(X) - truth) ** 2).mean(-1),
             f"{method}_df": df,
             f"{method}_gap": fit.gap.max(),
@@ -179,9 +184,9 @@ def follow(
     return result
 
 
-def predict_along(X: Any, truth: Any, noise: Any, alphas: dict[str, Any], *, seed: Any, method: str) -> Any:
-    """The fitted values (alphas, points) of one draw."""
-    return PATHS[method](X, draw_target(truth, noise, seed)[0], alphas[method]).predict(X)
+def predict(X: Any, level: Any, coef: Any, *, draw: Any) -> Any:
+    """The fitted values (alphas, points) of one draw, by its level and its coefficients of columns of unit length."""
+    return level[draw] + coef[draw] @ X.T
 
 
 def at_norms(coef: Any, norms: Any) -> Any:

@@ -16,7 +16,7 @@ from jaxreg import plotting, stats
 CAPTION = (
     "Why L1 sets weights to zero, tutorial T4. Top row: contours of a loss of two weights (grey, through the touching"
     " points) and its minimum (cross); the shapes of each penalty for several strengths α; the minimum within each "
-    "shape, computed, is a dot, filled where a weight is exactly 0; the dashed line joins the touching points of all "
+    "shape is a dot, filled where a weight is exactly 0; the dashed line joins the touching points of all "
     "α. Middle row: the weights of one loss of five weights as the shape shrinks from one that holds the minimum "
     "(right) to a point (left). Bottom row: random losses, n in each cell: how often the touching point of two "
     "weights is a corner, against α as share of that from which L1 has no weight left; how often it is a corner, and "

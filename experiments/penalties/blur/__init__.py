@@ -103,8 +103,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         - over `separation` and `sample`, in units of a hump's width: `value` (over `entry`); `gaussian_centre` and
           `laplace_centre`, where the negative log-likelihoods of a Gaussian and of a Laplace distribution are least,
           and their distances `mean_gap` and `median_gap` from the sample's mean and median; the Gaussian's
-          `gaussian_width`; `relative_density`, the density at its centre over that at a hump; `near_centre`, the share
-          of the sample within 1 of it, and `promised`, the share that the Gaussian has there; `mixture_weight`,
+          `gaussian_width`; `relative_density`, the density at its centre over that at a hump; `mixture_weight`,
           `mixture_mean`, `mixture_width` (over `component`); `both_found`; and `diverged_samples`;
         - over `upper_share`, `loss` and `network`: `position` (over `point` and `draw`), what it predicts over the
           upper answer (1: the upper one, -1: the lower one); `near` and `between`, the shares within 0.25 of an answer

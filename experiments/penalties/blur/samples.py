@@ -1,6 +1,5 @@
 """One sample with two humps: what maximum likelihood makes of it under a Gaussian, a Laplace and a mixture density."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import xarray as xr
-from scipy.special import erf
 
 import jaxreg as jr
 from experiments.penalties.blur.networks import adam
@@ -81,7 +79,5 @@ def measure_fits(fits: xr.Dataset) -> xr.Dataset:
         median_gap=abs(fits["laplace_centre"] - values.median("entry")),
         gaussian_width=width,
         relative_density=density / highest,
-        near_centre=(abs(values - centre) < 1).mean("entry"),
-        promised=xr.apply_ufunc(erf, 1 / (width * math.sqrt(2))),
         both_found=(abs(lower + hump) < FOUND) & (abs(upper - hump) < FOUND),
     )

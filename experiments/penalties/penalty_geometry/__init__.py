@@ -68,9 +68,8 @@ def run(
         Dataset of
 
         - the two-weight loss: `loss` over `second` and `first`, its `optimum` over `weight`; over `penalty` and
-          `alpha`: `height`, $P$ over `second` and `first`, the `size` s of the shape, `touch` (`weight`), the minimum
-          within it, and `touch_alpha`, the multiplier found with it; over `penalty` and `fine_share`: `trace`
-          (`weight`), all touching points;
+          `alpha`: `height`, $P$ over `second` and `first`, the `size` s of the shape, and `touch` (`weight`), the
+          minimum within it; over `penalty` and `fine_share`: `trace` (`weight`), all touching points;
         - one loss of five weights: `path` over `penalty`, `fine_share` and `path_weight`, and `path_size`, the size of
           the shape relative to the one that holds the minimum of the loss;
         - random losses, over `loss_kind`, `dimension`, `seed`, `penalty` and `share`: `kept`, the number of weights
@@ -110,7 +109,6 @@ def run(
         height=(("penalty", "alpha", "second", "first"), np.stack([heights] * len(config.alphas), 1)),
         size=(("penalty", "alpha"), paths["size"]),
         touch=(("penalty", "alpha", "weight"), paths["touch"]),
-        touch_alpha=(("penalty", "alpha"), paths["touch_alpha"]),
         trace=(("penalty", "fine_share", "weight"), paths["trace"]),
         path=(("penalty", "fine_share", "path_weight"), paths["path"]),
         path_size=(("penalty", "fine_share"), paths["path_size"]),

@@ -84,7 +84,6 @@ def add_penalty(
         height=(("alpha", "second", "first"), np.asarray(height).reshape(shape)),
         size=("alpha", size[0, :count]),
         touch=(("alpha", "weight"), coef[0, :count, :2]),
-        touch_alpha=("alpha", alphas),
         trace=(("fine_share", "weight"), coef[0, count:, :2]),
         path=(("fine_share", "path_weight"), coef[1, count:]),
         path_size=("fine_share", (size[1] / np.asarray(largest))[count:]),

@@ -11,9 +11,6 @@ OPTIMUM = (0.6, 2.0)
 """Its minimum w*."""
 PATH_WEIGHTS = 5
 """Number of weights of the random loss."""
-_TURNS = 8
-_REACH = 1e9  # strengths beyond this factor from the loss' own scale make no difference in float64
-_SHARES = 103  # strengths in a grid, as many as in the paths that are drawn: they share a program
 
 
 def pose_pair() -> tuple[np.ndarray, np.ndarray]:
@@ -50,9 +47,9 @@ def follow_all(seed: int, drawn: tuple[float, ...], shares: np.ndarray, ratios: 
     left; `ratios` are the l1_ratio of each penalty.
 
     Returns:
-        `size` (penalties, drawn) of the shapes; `touch` (penalties, drawn, 2), the minimum within each, and
-        `touch_alpha`, see `touch`; `trace` (penalties, shares, 2), the first loss' solutions, and `path` (penalties,
-        shares, 5), the second one's, with `path_size`, their sizes relative to that at the minimum.
+        `size` (penalties, drawn) of the shapes; `touch` (penalties, drawn, 2), the minimum within each; `trace`
+        (penalties, shares, 2), the first loss' solutions, and `path` (penalties, shares, 5), the second one's, with
+        `path_size`, their sizes relative to that at the minimum.
     """
     designs, targets, least, scales = pose_pictures(seed)
     # Only L1 has no weight left at a share of 1: the strengths of the others go on.
@@ -66,45 +63,10 @@ def follow_all(seed: int, drawn: tuple[float, ...], shares: np.ndarray, ratios: 
     )
     sizes = measure_size(coef, ratios[:, None])
     count = len(drawn)
-    points, alphas = touch(designs[0], targets[0], sizes[0, :, :count], ratios)
     return {
         "size": sizes[0, :, :count],
-        "touch": points[..., :2],
-        "touch_alpha": alphas,
+        "touch": coef[0, :, :count, :2],
         "trace": coef[0, :, count:, :2],
         "path": coef[1, :, count:],
         "path_size": sizes[1, :, count:] / measure_size(least, ratios)[:, None],
     }
-
-
-def touch(X: np.ndarray, y: np.ndarray, sizes: np.ndarray, ratios: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    r"""Minimize $\tfrac1{2n}\|y - Xw\|^2$ subject to $\rho\|w\|_1 + \tfrac12(1 - \rho)\|w\|^2 \le s$.
-
-    The solution is that of the elastic net at the multiplier α of the constraint: the larger α, the smaller P(w), so
-    log α is found by a grid that narrows to one of its steps at every turn. Where the shape holds the least squares
-    solution, that one is returned, with α = 0.
-
-    Args:
-        X: design (n, p).
-        y: target (n,).
-        sizes: s (penalties, sizes), each above 0.
-        ratios: ρ of each penalty; 1 is the L1 diamond, 0 the L2 circle of radius √(2s).
-
-    Returns:
-        The weights (penalties, sizes, p), and α (penalties, sizes).
-
-    Source: Boyd and Vandenberghe, Convex Optimization (2004), section 5.5.
-    """
-    rows, found = np.arange(len(ratios)), []
-    for size in sizes.T:
-        low, high = (np.full(len(ratios), abs(X.T @ y).max() / len(X) * reach) for reach in (1 / _REACH, _REACH))
-        for _ in range(_TURNS):
-            grid = np.geomspace(low, high, _SHARES - 1, axis=-1)
-            alphas = np.concatenate([np.zeros((len(ratios), 1)), grid], -1)
-            coef = follow(X, y, alphas, ratios)
-            outside = measure_size(coef, ratios[:, None])[:, :-1] > size[:, None]
-            place = outside.cumprod(-1).sum(-1)  # the first that is inside, at the end the last
-            low, high = (grid[rows, np.maximum(place - step, 0)] for step in (2, 1))
-        found.append((coef[rows, place], alphas[rows, place]))
-    weights, multipliers = zip(*found, strict=True)
-    return np.stack(weights, 1), np.stack(multipliers, 1)

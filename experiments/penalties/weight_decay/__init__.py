@@ -101,7 +101,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
           box; and `distance` over `pair`, that of an end from a solution, relative to the solution;
         - a regression of two weights: `picture_path` over `rule`, `picture_step` and `weight`, `picture_end` (the
           solutions), `picture_gram` and `picture_optimum` (of the loss);
-        - `tutorial_rate`, `samples` and `critical`, the λ from which on gradient descent diverges.
+        - `critical`, the λ from which on gradient descent diverges.
     """
     _check(config)
     critical = config.samples * (2 / config.learning_rate - 1)
@@ -132,8 +132,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         falls=falls(followed),
         **_draw_picture(),
         critical=critical,
-        tutorial_rate=config.learning_rate,
-        samples=config.samples,
         rule=list(ENDS[:2]),
     )
 

@@ -78,7 +78,7 @@ def test_rows_are_kept_as_json_and_read_again(measured):
     record = json.loads((store / benchmark.JSON_NAME).read_text())
     assert [entry["name"] for entry in record["rows"]] == dataset["figure"].values.tolist()
     assert record["history"][0]["versions"]["jax"]
-    assert (dataset["value"] > 0).all()
+    assert (dataset["value"].where(dataset["unit"] != "of 1", 1) > 0).all()  # what is a share or a rank may be 0
     again = benchmark.run(TINY, store=store, progress=False)  # reads, and measures nothing
     np.testing.assert_array_equal(again["value"], dataset["value"])
 

@@ -19,8 +19,6 @@ def test_the_worked_example_by_hand(result):
         expected = [-math.log(max(p if y else 1 - p, epsilon)) for p, y in zip((0.9, 0.2, 0.4, 0), (1, 0, 1, 1))]  # noqa: B905
         np.testing.assert_allclose(row["example_loss"], expected, rtol=1e-12)
         assert float(row["example_sum"]) == pytest.approx(sum(expected))
-    slope = result["example_slope"].sel(epsilon=1e-7).values
-    np.testing.assert_allclose(slope, [-1 / 0.9, 1 / 0.8, -1 / 0.4, 0.0], rtol=1e-12)
     assert "| 0.001 | 0.1054 | 0.2231 | 0.9163 | 6.9078 | 8.1526 |" in table(result)
     assert table(result) in report(result)
 
@@ -37,7 +35,6 @@ def test_slopes_in_the_logit_are_their_formulas(result):
     formulas = {"cross-entropy": p - 1, "squared error": 2 * (p - 1) * p * (1 - p)}
     for loss, formula in formulas.items():
         np.testing.assert_allclose(result["slope"].sel(loss=loss), formula, atol=1e-14)
-        np.testing.assert_allclose(result["slope_formula"].sel(loss=loss), formula, atol=1e-14)
 
 
 @pytest.mark.parametrize("start", [-0.5, -3.0, -9.0])

@@ -1,5 +1,7 @@
 """The network from scratch as a population: the tutorial's run, shares, tables, claims, benchmark; the figure."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments.benchmarks import scratch as scratch_benchmark
+from experiments.benchmarks.settings import PRESETS
 from experiments.penalties.network_from_scratch import CLAIMS, TOY_INPUTS, TOY_TARGETS, Config, assess, curve, report
 from experiments.penalties.network_from_scratch import table as tabulate
 from jaxreg import stats
@@ -111,15 +114,14 @@ def test_rows_of_the_benchmark(monkeypatch, result):
     population = result.sel(learning_rate=[1.0], least_weight=[0.0])
     monkeypatch.setattr(scratch_benchmark, "train_population", lambda runs: population.isel(seed=slice(runs)))
     monkeypatch.setattr(scratch_benchmark, "measure_sigmoids", lambda repeats: 1e9)
-    said = []
-    rows = scratch_benchmark.measure_scratch(20, 2, 1e11, 2, said.append)
+    config = dataclasses.replace(PRESETS["quick"], scratch=20, scratch_loop=2, repeats=2)
+    rows = [*scratch_benchmark.measure_scratch(config, 1e11)]
     assert [row["unit"] for row in rows] == ["runs/s", "x", "share"]
     assert [row["target"] for row in rows] == [None, 100.0, None]
     assert rows[0]["value"] == pytest.approx(20 / rows[0]["seconds"])
     assert "their loop over 2 of 20, scaled up" in rows[1]["note"]
     assert rows[1]["rival_seconds"] > 0
     assert rows[2]["value"] == pytest.approx(20 * 1500 * (396 / 1e11 + 20 / 1e9) / rows[0]["seconds"])
-    assert said
 
 
 # --- Figure -----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from sklearn.linear_model import ElasticNet
 import jaxreg as jr
 from experiments.penalties.penalty_geometry import CLAIMS, Config, count_sparse
 from experiments.penalties.penalty_geometry.own import add_penalty, check_own
-from experiments.penalties.penalty_geometry.pictures import GRAM, OPTIMUM, pose_pair, touch
+from experiments.penalties.penalty_geometry.pictures import GRAM, OPTIMUM, pose_pair
 from experiments.penalties.penalty_geometry.shapes import PENALTIES, draw_loss
 from jaxreg import stats
 from jaxreg.errors import ArgumentError
@@ -63,24 +63,6 @@ def test_touching_points_are_those_of_slsqp(result, penalty):
         other = _slsqp(np.array(GRAM), np.array(OPTIMUM), float(cell["size"]), PENALTIES[penalty])
         np.testing.assert_allclose(cell["touch"], other, atol=1e-6)
         np.testing.assert_allclose(_size(cell["touch"].values, PENALTIES[penalty]), cell["size"], rtol=1e-12)
-        np.testing.assert_allclose(cell["touch_alpha"], alpha, rtol=1e-9)
-
-
-def test_constrained_optima_of_random_losses_are_those_of_slsqp():
-    """Five weights, three penalties, three sizes each, of which the last holds the minimum of the loss."""
-    random = np.random.default_rng(0)
-    ratios = np.array(list(PENALTIES.values()))
-    for _ in range(3):
-        X, optimum = random.normal(size=(10, 5)), random.normal(size=5)
-        sizes = np.array([[share * _size(optimum, ratio) for share in (0.2, 0.6, 1.1)] for ratio in ratios])
-        with jax.enable_x64(True):
-            coef, alpha = touch(X, X @ optimum, sizes, ratios)
-        for k, ratio in enumerate(ratios):
-            for j in (0, 1):
-                np.testing.assert_allclose(coef[k, j], _slsqp(X.T @ X / 10, optimum, sizes[k, j], ratio), atol=1e-6)
-        assert (alpha[:, :2] > 0).all()
-        np.testing.assert_allclose(coef[:, 2], np.broadcast_to(optimum, (3, 5)), atol=1e-9)
-        np.testing.assert_array_equal(alpha[:, 2], 0)
 
 
 def test_population_is_that_of_scikit_learn(result):
@@ -157,7 +139,7 @@ def test_a_penalty_of_ones_own_that_is_l1_is_l1(with_own):
     assert list(with_own["penalty"].values) == [*PENALTIES, "own"]
     own, l1 = (with_own.sel(penalty=name, drop=True) for name in ("own", "L1"))
     np.testing.assert_array_equal(own["kept"], l1["kept"])
-    for name in ("height", "size", "touch", "touch_alpha", "size_at"):
+    for name in ("height", "size", "touch", "size_at"):
         np.testing.assert_allclose(own[name], l1[name], atol=1e-6, rtol=1e-6)
     assert (own["trace"].isel(fine_share=-1) == 0).all()
     order = np.argsort(l1["path_size"].values)

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from numpy.polynomial import legendre, polynomial
 
 import jaxreg as jr
-from experiments.regression.polynomial_regression import CLAIMS, FITS, TRUTH, Config, kept, report, table
+from experiments.regression.polynomial_regression import CLAIMS, FITS, TRUTH, Config, report, table
 from jaxreg import stats
 from jaxreg.claims import find_claim, judge
 from paper_figures.regression.polynomial_regression import draw
@@ -21,14 +21,6 @@ from tests.populations import verdicts
 SMALL = Config(seeds=100)
 DIVERGED = {"seed": 3}
 _NAMES = {"none": "no regularization", "l2": "L2", "l1": "L1"}
-
-
-def test_data_are_truth_and_noise_in_double_precision(result):
-    assert {result[name].dtype for name in ("y", "coef", "curve", "test_error")} == {np.dtype(np.float64)}
-    noise = result["y"] - polynomial.polyval(result["x"], TRUTH)
-    assert abs(float(noise.std()) - 0.05) < 4 * 0.05 / np.sqrt(2 * noise.size)
-    assert abs(float(noise.mean())) < 4 * 0.05 / np.sqrt(noise.size)
-    assert abs(np.corrcoef(noise)[np.triu_indices(100, 1)].mean()) < 4 / np.sqrt(50 * 100 * 99 / 2)
 
 
 def _columns(x, basis):
@@ -80,14 +72,6 @@ def test_errors_are_distances_from_data_and_truth(result):
     assert abs(float(squares.mean()) - expected) < 4 * expected * np.sqrt(2 / 19 / 100)
 
 
-def test_least_squares_does_not_depend_on_the_basis_and_the_penalties_do(result):
-    one, other = (result.sel(basis=basis) for basis in ("monomial", "legendre"))
-    none = [basis["curve"].sel(fit="none") for basis in (one, other)]
-    np.testing.assert_allclose(*none, atol=1e-5 * float(abs(none[0]).max()))
-    assert float(abs(one["curve"].sel(fit="l2") - other["curve"].sel(fit="l2")).max()) > 0.1
-    assert not (kept(one) == kept(other)).all()
-
-
 def test_every_penalised_fit_is_certified(result):
     gap = result["gap"].sel(fit=["l2", "l1"])
     assert float(gap.min()) >= 0
@@ -100,6 +84,7 @@ def test_a_run_is_the_draw_of_its_seed(result):
         noise = 0.05 * np.asarray(jax.random.normal(key, (50,), np.float64))
     expected = polynomial.polyval(np.linspace(-10, 10, 50), TRUTH) + noise
     np.testing.assert_allclose(result["y"].sel(seed=4), expected, atol=1e-14)
+    assert {result[name].dtype for name in ("y", "coef", "curve", "test_error")} == {np.dtype(np.float64)}
 
 
 def test_table_has_a_row_for_each_degree_and_a_column_for_each_fit(result):
