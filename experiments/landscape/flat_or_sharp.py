@@ -68,7 +68,7 @@ def run(config: Config, **options: Any) -> xr.Dataset:
         that a run spent on the flat minimum's side of the saddle, no number where it `diverged`, and `counts`, its
         histogram over `bin`. Over `learning_rate`: `exact`, the ratio of the times in the flat and in the
         sharp minimum by the law of SGD step by step, with the `relaxation` time, `burn_in` and `counted` steps of a
-        run, and the `leak`, the probability per step to diverge.
+        run.
 
         The same ratio for the diffusion, `boltzmann`, and its limit of small temperatures, `harmonic`; the exact one
         as `ratio_curve` over `curve_rate`; the mean densities in each `bin`, `exact_density` over `learning_rate` and
@@ -116,7 +116,6 @@ def run(config: Config, **options: Any) -> xr.Dataset:
             relaxation=("learning_rate", np.array(relaxation)),
             burn_in=("learning_rate", np.array(burn_in)),
             counted=("learning_rate", np.array(counted)),
-            leak=("learning_rate", np.array([law.leak for law in laws])),
             exact_density=(("learning_rate", "bin"), np.stack([_bin(law) for law in laws])),
             boltzmann=_ratio(boltzmann),
             boltzmann_density=("bin", _bin(boltzmann)),

@@ -105,8 +105,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         {"input": _INPUTS},
     )
     parts = [images, score_plane(plane.rename(diverged="plane_diverged")), functions]
-    whole = xr.merge(parts, join="exact", combine_attrs="override")
-    return whole.assign_attrs(plane_units=sum(config.plane_hidden))
+    return xr.merge(parts, join="exact", combine_attrs="override")
 
 
 def learn_images(*data: Any, **settings: Any) -> dict[str, Any]:

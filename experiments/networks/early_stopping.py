@@ -12,7 +12,6 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE
-from jaxreg.errors import ArgumentError
 from jaxreg.nets import stopping
 from jaxreg.study import Above, Below, Claim, Estimate, Inside, choose, gain, held_out, mean, share
 from jaxreg.study.settings import ChoosingSeeds, Holds, check_settings
@@ -41,8 +40,6 @@ class Config:
     """Records in succession without improvement that stop a training, as Keras counts them."""
     min_delta: Annotated[tuple[float, ...], Holds((TUTORIAL["min_delta"],))] = (0.0, 0.003, 0.01)
     """By how much a record must improve: shares of the validation images, or nats."""
-    checked: int = 8
-    """Number of trainings repeated with the tutorial's rule compiled in, to compare."""
     learning_rate: Annotated[float, NOT_NEGATIVE] = 0.001
     """Learning rate of Adam; that of T3 is Keras' default."""
     epochs: int | None = None
@@ -54,23 +51,20 @@ class Config:
 
 
 PRESETS = {
-    "quick": Config(seeds=8, checked=2, hidden=(32,) * 5, epochs=20),
+    "quick": Config(seeds=8, hidden=(32,) * 5, epochs=20),
     "laptop": Config(),
-    "paper": Config("mnist", seeds=128, checked=32),
+    "paper": Config("mnist", seeds=128),
 }
 
 
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
-    """The `CURVES` over `seed` and `epoch`; what becomes of them under every rule; trainings with the tutorial's.
+    """The `CURVES` over `seed` and `epoch`; what becomes of them under every rule.
 
     Of a rule, over `monitor` ("accuracy" or "loss", of validation), `patience`, `min_delta` and `seed`, the
     `last_epoch` trained and the `best_epoch`; and `kept_accuracy`, on the test set, over these and `kept`: the weights
-    at the "end" of the whole training, or the rule's "last" or "best". `compiled_last_epoch` and `compiled_best_epoch`,
-    over `checked`, the first seeds, are from training with the tutorial's rule compiled in.
+    at the "end" of the whole training, or the rule's "last" or "best".
     """
     check_settings(config)
-    if not 1 <= config.checked <= config.seeds:
-        raise ArgumentError("checked", config.checked, f"must lie from 1 to seeds = {config.seeds}", "Lower it")
     axes = itertools.product(MONITORS, config.patience, config.min_delta)
     rules = {rule: stopping.from_keras(f"val_{rule[0]}", rule[2], rule[1]) for rule in axes}
     data = jr.datasets.load(config.dataset)
@@ -80,45 +74,23 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         "learning_rate": config.learning_rate
     }
     settings |= {name: given for name in defaults if (given := getattr(config, name)) is not None}
-    shared: dict[str, Any] = {
-        "args": (x, y, data.x_test, data.y_test, x_validation, y_validation),
-        "progress": progress,
-    }
     recorded = {"epoch": np.arange(1, settings["epochs"] + 1)}
     history = jr.sweep(
         partial(follow, **settings),
         {"seed": jr.seeds(config.seeds)},
+        args=(x, y, data.x_test, data.y_test, x_validation, y_validation),
         dims=dict.fromkeys(CURVES, recorded),
         store=store,
-        **shared,
-    ).load()
-    compiled = jr.sweep(
-        partial(stop, **settings),
-        {"seed": jr.seeds(config.checked)},
-        store=jr.study.beside(store, "compiled"),
-        **shared,
+        progress=progress,
     ).load()
     runs = t5.describe(_apply(history, rules), data, config.dataset)  # rules are in shares and nats
-    stopped = compiled["stopped_epoch"].values
-    return runs.assign(
-        compiled_last_epoch=("checked", np.where(stopped, stopped, settings["epochs"])),
-        compiled_best_epoch=("checked", compiled["best_epoch"].values),
-        checked=compiled["seed"].values,
-    ).assign_attrs(images=len(x), batch_size=settings["batch_size"], tutorial_epochs=TUTORIAL_EPOCHS)
+    return runs.assign_attrs(tutorial_epochs=TUTORIAL_EPOCHS)
 
 
 def follow(*data: Any, **settings: Any) -> dict[str, Any]:
     """The curves of one training that goes on to the end."""
     history = jr.nets.train(*data, activation="relu", optimizer="adam", **settings)
     return {name: history[name] for name in CURVES}
-
-
-def stop(*data: Any, **settings: Any) -> dict[str, Any]:
-    """Where one training stops that has the tutorial's rule compiled in."""
-    rule = stopping.from_keras("val_accuracy", patience=TUTORIAL_PATIENCE)
-    settings |= {"evaluate_train": False, "stopping": rule}
-    history = jr.nets.train(*data, activation="relu", optimizer="adam", **settings)
-    return {name: history[name] for name in ("stopped_epoch", "best_epoch")}
 
 
 def _apply(history: xr.Dataset, rules: dict[tuple[Any, ...], jr.nets.EarlyStopping]) -> xr.Dataset:

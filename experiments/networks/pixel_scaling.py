@@ -50,9 +50,9 @@ PRESETS = {
 def run(config: Config, **options: Any) -> xr.Dataset:
     """By `activation`, `pixels` and `learning_rate`, the `test_accuracy` after each epoch, and how flat units are.
 
-    `flat` and `stuck` (see `measure_flatness`), in per cent, are over `moment` ("start" or "end" of the training) and
-    hidden `layer`; `log_rate` and `best_rate` are the best learning rates of each seed and of every other seed. Pixels
-    are "raw", "scaled" to 0…1, or "standardised": less the mean of all training pixels, divided by their standard
+    `flat` (see `measure_flatness`), in per cent, is over `moment` ("start" or "end" of the training) and `layer`, a
+    hidden one; `log_rate` and `best_rate` are the best learning rates of each seed and of every other seed. Pixels are
+    "raw", "scaled" to 0…1, or "standardised": less the mean of all training pixels, divided by their standard
     deviation. A network that has overflowed says the first class of every image, and counts as doing so.
     """
     check_hidden(config.hidden)
@@ -66,10 +66,9 @@ def run(config: Config, **options: Any) -> xr.Dataset:
         "seed": jr.seeds(config.seeds),
         "learning_rate": list(config.learning_rates),
     }
-    runs = t5.train(config, axes, data=data, learn=learn, dims={"flat": layers, "stuck": layers}, **options)
-    units = "% of units and images"
-    percent = {name: (100 * runs[name]).assign_attrs(units=units) for name in ("flat", "stuck")}
-    return t5.add_best_rate(runs.assign(percent)).merge(t5.best_rates_of_seeds(runs))
+    runs = t5.train(config, axes, data=data, learn=learn, dims={"flat": layers}, **options)
+    runs["flat"] = (100 * runs["flat"]).assign_attrs(units="% of units and images")
+    return t5.add_best_rate(runs).merge(t5.best_rates_of_seeds(runs))
 
 
 def prepare(x_train: Any, brightest: int) -> dict[str, dict[str, float]]:
@@ -91,12 +90,11 @@ def learn(
     settings |= network | {"dropout": t5.DROPOUT, "return_params": True}
     history = jr.nets.train(x_train, y_train, x_test, y_test, seed=seed, **settings)
     start = MLP(classes=10, **network).init(jr.randomness.split(seed, "init")["init"], x_train[:1])
-    measured = [measure_flatness(params, x_test, **network) for params in (start, history["params"])]
-    flat, stuck = (jnp.stack(parts) for parts in zip(*measured, strict=True))
-    return {"test_accuracy": t5.count_overflow(history["test_accuracy"], y_test), "flat": flat, "stuck": stuck}
+    flat = jnp.stack([measure_flatness(params, x_test, **network) for params in (start, history["params"])])
+    return {"test_accuracy": t5.count_overflow(history["test_accuracy"], y_test), "flat": flat}
 
 
-def measure_flatness(params: Any, x: Any, hidden: tuple[int, ...], activation: str) -> tuple[Any, Any]:
+def measure_flatness(params: Any, x: Any, hidden: tuple[int, ...], activation: str) -> Any:
     """How much of each hidden layer is flat, which lets almost no gradient through.
 
     Args:
@@ -107,7 +105,7 @@ def measure_flatness(params: Any, x: Any, hidden: tuple[int, ...], activation: s
 
     Returns:
         For each layer, the share of units and images where the slope of the activation is less than `FLAT` of the
-        largest that it has, and the share of units where it is so for every image.
+        largest that it has.
     """
     function = ACTIVATIONS[activation]
 
@@ -115,15 +113,13 @@ def measure_flatness(params: Any, x: Any, hidden: tuple[int, ...], activation: s
         return jax.jvp(function, (z,), (jnp.ones_like(z),))[1]
 
     limit = FLAT * slope(jnp.asarray(_SLOPES_AT)).max()
-    flat, stuck = [], []
+    flat = []
     for number in range(len(hidden)):
         layer = params["params"][f"hidden_{number}"]
         z = x @ layer["weight"].T + layer["bias"]
-        is_flat = ~(slope(z) >= limit)  # nor does a unit let a gradient through that has overflowed
-        flat.append(is_flat.mean())
-        stuck.append(is_flat.all(0).mean())
+        flat.append((~(slope(z) >= limit)).mean())  # nor does a unit let a gradient through that has overflowed
         x = function(z)
-    return jnp.stack(flat), jnp.stack(stuck)
+    return jnp.stack(flat)
 
 
 def _first_layer(runs: xr.Dataset) -> xr.Dataset:

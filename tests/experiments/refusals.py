@@ -31,7 +31,6 @@ REFUSED = {
     "dropout": [*_each(hidden=[(12,)]), _TYPO],
     "early_stopping": [
         *_each(patience=[(2, -1)], batch_size=[5000], epochs=[0]),
-        ({"checked": 5, "seeds": 4}, "checked = 5: must lie from 1 to seeds = 4"),
         _TYPO,
     ],
     "epochs": [*_each(batch_size=[5000]), _TYPO],
