@@ -46,8 +46,8 @@ def _draw_law(axes: Axes, dataset: xr.Dataset) -> None:
     population, spare = int(dataset["population"]), int(dataset["degree"]) + 2
     for place, marker in zip(range(dataset.sizes["weight"]), _MARKERS, strict=False):
         cells = dataset.isel(weight=place)
-        cells = cells.where(cells["typical_error"] > 0, drop=True)
-        errors = _with_ends(cells, "typical_error", "typical") / cells["typical_constant"]
+        errors = (cells["typical_error"] / cells["typical_constant"]).to_dataset("part")
+        errors = errors.where(errors["mean"] > 0, drop=True)
         label = f"{float(cells['weight']):g}".replace("-", "−")
         plotting.bars(axes, "batch_size", errors, color=plotting.COLORS[place % 6], **_points(marker), label=label)
     size = np.geomspace(spare + 0.2, 0.99 * population, 300)
@@ -78,9 +78,9 @@ def _draw_survival(axes: Axes, dataset: xr.Dataset) -> None:
         cell = cells.sel(batch_size=size)
         counts = cell["error_count"].values
         share = counts[::-1].cumsum()[::-1] / total
-        multiple = cell["size"].values / np.sqrt(float(cell["typical_error"]))
+        multiple = cell["size"].values / np.sqrt(float(cell["typical_error"].sel(part="mean")))
         shown = (multiple >= 0.1) & (share > 0)
-        index, low, high = (float(cell[f"error_{part}"]) for part in ("exponent", "low", "high"))
+        index, low, high = map(float, cell["error_exponent"])
         label = f"K = {size}, α = {index:.1f} ({low:.1f}–{high:.1f})"
         axes.plot(multiple[shown], share[shown], color=getattr(plotting.COLORS, color), label=label)
     multiple = np.geomspace(0.1, 20, 200)
@@ -104,7 +104,7 @@ def _draw_variance(axes: Axes, dataset: xr.Dataset) -> None:
     handles = []
     for place, name in enumerate(dataset["setting"].values):
         cells = dataset.isel(setting=place)
-        ratios = _with_ends(cells, "variance", "variance") / cells["diffusion_variance"]
+        ratios = (cells["variance"] / cells["diffusion_variance"]).to_dataset("part")
         color, marker = plotting.COLORS[place % 6], _MARKERS[place % len(_MARKERS)]
         plotting.bars(axes, "relative_rate", ratios, color=color, **_points(marker))
         handles.append(Line2D([], [], color=color, marker=marker, **_LOOK, linestyle="none", label=name))
@@ -131,9 +131,8 @@ def _draw_tails(axes: Axes, dataset: xr.Dataset) -> None:
             compat="override",
         )
         axes.plot(exact["tail_rate"], exact, color=color, linewidth=1)
-        plotting.bars(
-            axes, rates, _with_ends(cells, "tail", "tail"), color=color, **_points(marker), label=f"B = {int(size)}"
-        )
+        tails = cells["tail"].to_dataset("part")
+        plotting.bars(axes, rates, tails, color=color, **_points(marker), label=f"B = {int(size)}")
     axes.axhline(2, color="0.5", linewidth=1, linestyle="--", zorder=1)
     axes.text(0.02, 1.8, "no variance below", color="0.4", va="top", fontsize=6.5)
     axes.set(xlabel=f"η / η*, edge of stability = 1\n{_count(dataset, 'runs')} runs each", ylabel="tail exponent")
@@ -142,11 +141,6 @@ def _draw_tails(axes: Axes, dataset: xr.Dataset) -> None:
 
 def _points(marker: str) -> dict[str, Any]:
     return {"marker": marker, "elinewidth": 0.8, **_LOOK}
-
-
-def _with_ends(cells: xr.Dataset, name: str, ends: str) -> xr.Dataset:
-    """A variable with its interval, as `jaxreg.stats` returns them."""
-    return cells.rename({name: "mean", f"{ends}_low": "low", f"{ends}_high": "high"})[["mean", "low", "high"]]
 
 
 def _count(dataset: xr.Dataset, name: str) -> str:

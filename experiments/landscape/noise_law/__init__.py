@@ -13,7 +13,7 @@ from experiments.landscape import sgd_landscape
 from experiments.landscape.noise_law import runs as noise_runs
 from experiments.landscape.noise_law.claims import CLAIMS as CLAIMS
 from experiments.landscape.noise_law.claims import LARGE_SIZE, TUTORIAL_SIZE, TUTORIAL_WEIGHT
-from experiments.landscape.noise_law.runs import DRAWS, EDGES, RUNS, Quadratic
+from experiments.landscape.noise_law.runs import DRAWS, EDGES, PARTS, RUNS, Quadratic
 from jaxreg.checks import FINITE, LEVEL, POSITIVE, Domain, check_integer
 from jaxreg.landscape import (
     QUADRATIC,
@@ -101,19 +101,19 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
     Returns:
         Dataset over `batch_size` and `weight` of the sizes of the error of a refitted gradient: `error_count` in each
-        bin of `size` (lower edges), `typical_error` (the median squared error, with `typical_low` and `typical_high`)
-        beside `typical_law`, its law, of which `typical_constant` is the factor that depends on the weight; the tail
-        exponent `error_exponent` with `error_low` and `error_high`; and the `largest_error` of all weights.
+        bin of `size` (lower edges), `typical_error` (the median squared error) beside `typical_law`, its law, of which
+        `typical_constant` is the factor that depends on the weight; the tail exponent `error_exponent`; and the
+        `largest_error` of all weights. What is estimated has its 95 % interval beside it: over `part`, see `PARTS`.
 
         Of the refits to `subset_size` of the eleven points of the tutorial, all `subsets` enumerated: `volume_gap` and
         `plain_gap`, distances of their average with and without volume weights from the full fit, over its length.
 
         Of SGD on a quadratic of curvature 1 and noise of variance 1, over `setting` and `relative_rate`: `variance`,
-        with `variance_low`, `variance_high` and `variance_error` (one standard error over the blocks of runs),
-        `exact_variance` and `diffusion_variance`, what theory says in discrete and in continuous time; and the edge of
-        stability, `threshold`. Of regression, over `regression_size` and `tail_rate`: `tail`, the tail exponent of the
-        stationary weights with `tail_low` and `tail_high`, and `exact_tail`. The exact tail exponent over `setting` and
-        `relative_rate` is `exact_exponent`, infinite without mini-batch regression.
+        with `variance_error` (one standard error over the blocks of runs), `exact_variance` and `diffusion_variance`,
+        what theory says in discrete and in continuous time; and the edge of stability, `threshold`. Of regression, over
+        `regression_size` and `tail_rate`: `tail`, the tail exponent of the stationary weights, and `exact_tail`. The
+        exact tail exponent over `setting` and `relative_rate` is `exact_exponent`, infinite without mini-batch
+        regression.
 
         Numbers behind them: `draws`, `runs`, the `population` of points and the `degree` of the refits.
     """
@@ -156,18 +156,15 @@ def _measure_refits(config: Config, store: str | Path | None, progress: bool) ->
             "largest_error": counted["largest_error"].max("block"),
             "typical_law": (cells, typical_refit_error(x, y, DEGREE, sizes, weights)),
             "typical_constant": ("weight", constant),
-            **{name: (cells, part) for name, part in zip(_named("typical", "error"), medians, strict=True)},
-            **{name: (cells, part) for name, part in zip(_named("error", "exponent"), exponents, strict=True)},
+            "typical_error": (("part", *cells), medians),
+            "error_exponent": (("part", *cells), np.stack(exponents)),
             "draws": counted.sizes["block"] * DRAWS,
             "population": config.points,
             "degree": DEGREE,
         },
-        attrs=counted.attrs,
+        {"part": list(PARTS)},
+        counted.attrs,
     )
-
-
-def _named(stem: str, what: str) -> tuple[str, str, str]:
-    return f"{stem}_{what}", f"{stem}_low", f"{stem}_high"
 
 
 def _enumerate() -> xr.Dataset:
@@ -231,15 +228,11 @@ def _measure_quadratics(config: Config, stores: list[str | None], progress: bool
     spread = both["mean_square"].std("block", ddof=1)
     return xr.Dataset(
         {
-            "variance": summary["mean"],
-            "variance_low": summary["low"],
-            "variance_high": summary["high"],
+            "variance": summary[list(PARTS)].to_array("part"),
             "variance_error": spread / np.sqrt(summary["n"]),
             "threshold": ("setting", edges),
             **{name: (cells, values) for name, values in exact.items()},
-            "tail": (tail_cells, exponents[0]),
-            "tail_low": (tail_cells, exponents[1]),
-            "tail_high": (tail_cells, exponents[2]),
+            "tail": (("part", *tail_cells), np.stack(exponents)),
             "exact_tail": (
                 tail_cells,
                 [

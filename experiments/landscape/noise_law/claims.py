@@ -19,31 +19,31 @@ _LIGHT = 8.0  # tail exponents from here on leave the mean square a standard err
 
 def _ratio_to_scaling(dataset: xr.Dataset, law: Any) -> Estimate:
     """Typical error at 10 points over that at 40, over the same ratio by the law; at the tutorial's start."""
-    cells = dataset.sel(weight=TUTORIAL_WEIGHT)
-    few, many = (cells.sel(batch_size=size) for size in (TUTORIAL_SIZE, LARGE_SIZE))
+    errors = dataset["typical_error"].sel(weight=TUTORIAL_WEIGHT).transpose("batch_size", "part")
+    few, many = (errors.sel(batch_size=size).values for size in (TUTORIAL_SIZE, LARGE_SIZE))
     population = float(dataset["population"])
-    expected = law(TUTORIAL_SIZE, population) / law(LARGE_SIZE, population)
-    low, high = few["typical_low"] / many["typical_high"], few["typical_high"] / many["typical_low"]
-    ratio = float(few["typical_error"] / many["typical_error"]) / expected
-    interval = (float(low) / expected, float(high) / expected)
-    return Estimate(ratio, interval, int(dataset["draws"]), "times the law's ratio")
+    ratios = few / many[[0, 2, 1]] / (law(TUTORIAL_SIZE, population) / law(LARGE_SIZE, population))
+    return _estimate(ratios, dataset["draws"], "times the law's ratio")
+
+
+def _estimate(parts: Any, count: xr.DataArray, unit: str = "(tail exponent)") -> Estimate:
+    effect, low, high = map(float, parts)
+    return Estimate(effect, (low, high), int(count), unit)
 
 
 def _ratio_to_law(dataset: xr.Dataset) -> Estimate | None:
     """The largest departure from the law, without a free constant, over all places and sizes from 10 to N - 10."""
     sizes = dataset["batch_size"]
     cells = dataset.sel(batch_size=sizes[(sizes >= TUTORIAL_SIZE) & (sizes <= dataset["population"] - 10)])
-    return _farthest(cells, "typical_error", "typical_low", "typical_high", "typical_law", "draws")
+    return _farthest(cells["typical_error"] / cells["typical_law"], dataset["draws"])
 
 
-def _farthest(cells: xr.Dataset, name: str, low: str, high: str, exact: str, count: str) -> Estimate | None:
-    """The ratio to an exact number that is farthest from 1, of all cells, and its interval."""
-    parts = [np.ravel((cells[part] / cells[exact]).values) for part in (name, low, high)]
-    worst = int(np.argmax(abs(np.log(parts[0])))) if len(parts[0]) else -1
-    if worst < 0:
+def _farthest(ratios: xr.DataArray, count: xr.DataArray) -> Estimate | None:
+    """Of all ratios to exact numbers, the one that is farthest from 1, and its interval."""
+    cells = ratios.transpose("part", ...).values.reshape(len(ratios["part"]), -1)
+    if not cells.size:
         return None
-    ratio, least, most = (float(part[worst]) for part in parts)
-    return Estimate(ratio, (least, most), int(cells[count]), "times the law, at worst")
+    return _estimate(cells[:, np.argmax(abs(np.log(cells[0])))], count, "times the law, at worst")
 
 
 def _error_of_whole(dataset: xr.Dataset) -> Estimate | None:
@@ -56,7 +56,7 @@ def _error_of_whole(dataset: xr.Dataset) -> Estimate | None:
 def _ratio_to_gaussian(dataset: xr.Dataset) -> Estimate:
     """Draws whose error exceeds four standard deviations, these taken from the median, over a Gaussian's."""
     cell = dataset.sel(batch_size=TUTORIAL_SIZE, weight=TUTORIAL_WEIGHT)
-    limit = 4 * math.sqrt(float(cell["typical_error"])) / _QUARTILE
+    limit = 4 * math.sqrt(float(cell["typical_error"].sel(part="mean"))) / _QUARTILE
     beyond = int(cell["error_count"].where(cell["size"] >= limit, 0).sum())
     n = int(dataset["draws"])
     tally = xr.Dataset({"beyond": ("draw", np.arange(n) < beyond)})
@@ -66,9 +66,7 @@ def _ratio_to_gaussian(dataset: xr.Dataset) -> Estimate:
 
 
 def _tail_exponent(dataset: xr.Dataset) -> Estimate:
-    cell = dataset.sel(batch_size=TUTORIAL_SIZE, weight=TUTORIAL_WEIGHT)
-    interval = (float(cell["error_low"]), float(cell["error_high"]))
-    return Estimate(float(cell["error_exponent"]), interval, int(dataset["draws"]), "(tail exponent)")
+    return _estimate(dataset["error_exponent"].sel(batch_size=TUTORIAL_SIZE, weight=TUTORIAL_WEIGHT), dataset["draws"])
 
 
 def _largest_gap(dataset: xr.Dataset, gap: str) -> Estimate:
@@ -80,40 +78,34 @@ def _largest_gap(dataset: xr.Dataset, gap: str) -> Estimate:
 
 def _ratio_of_variances(dataset: xr.Dataset, exact: str) -> Estimate | None:
     """The ratio of a simulated to a predicted stationary variance, at worst of all settings that have light tails."""
-    light = dataset["exact_exponent"] > _LIGHT
-    cells = dataset.where(light).stack(cell=("setting", "relative_rate")).dropna("cell", subset=["variance"])
-    cells["runs"] = dataset["runs"]
-    return _farthest(cells, "variance", "variance_low", "variance_high", exact, "runs")
+    ratios = (dataset["variance"] / dataset[exact]).where(dataset["exact_exponent"] > _LIGHT)
+    return _farthest(ratios.stack(cell=("setting", "relative_rate")).dropna("cell"), dataset["runs"])
 
 
 def _ratio_of_tails(dataset: xr.Dataset) -> Estimate | None:
-    return _farthest(dataset, "tail", "tail_low", "tail_high", "exact_tail", "runs")
+    return _farthest(dataset["tail"] / dataset["exact_tail"], dataset["runs"])
 
 
 def _tail_exponent_at_edge(dataset: xr.Dataset) -> Estimate | None:
     """The tail exponent at the largest learning rate below 2; the mean square is infinite where it is 2 or less."""
-    threshold = 2 / (1 + 2 / dataset["regression_size"])
-    rate = (dataset["tail_rate"] * threshold).transpose("regression_size", "tail_rate")
-    tails = dataset.where(rate < 2).stack(cell=("regression_size", "tail_rate")).dropna("cell", subset=["tail"])
+    rate = dataset["tail_rate"] * 2 / (1 + 2 / dataset["regression_size"])
+    tails = dataset["tail"].where(rate < 2).stack(cell=("regression_size", "tail_rate")).dropna("cell")
     if not tails.sizes["cell"]:
         return None
-    last = tails.isel(cell=int(np.argmin(tails["tail"].values)))
-    interval = float(last["tail_low"]), float(last["tail_high"])
-    return Estimate(float(last["tail"]), interval, int(dataset["runs"]), "(tail exponent)")
+    return _estimate(tails.isel(cell=int(tails.sel(part="mean").argmin("cell"))), dataset["runs"])
 
 
 def _divergence_over_threshold(dataset: xr.Dataset) -> Estimate:
     """Where the tail exponent falls to 2, over the threshold, for the smallest mini-batches: by interpolation."""
-    tails = dataset.isel(regression_size=0)
-    rates = tails["tail_rate"].values
+    tails = dataset["tail"].isel(regression_size=0).transpose("part", "tail_rate")
 
-    def crossing(name: str) -> float:
-        values = np.minimum.accumulate(tails[name].values)
+    def crossing(exponents: np.ndarray) -> float:
+        values = np.minimum.accumulate(exponents)
         if not values[-1] < 2 < values[0]:
             return math.nan
-        return float(np.interp(-2, -values, rates))
+        return float(np.interp(-2, -values, dataset["tail_rate"].values))
 
-    at, low, high = (crossing(name) for name in ("tail", "tail_low", "tail_high"))
+    at, low, high = map(crossing, tails.values)
     if math.isnan(at):
         return Estimate(math.nan, (-math.inf, math.inf), int(dataset["runs"]))
     interval = (-math.inf if math.isnan(low) else low, math.inf if math.isnan(high) else high)

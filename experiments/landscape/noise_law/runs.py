@@ -20,6 +20,8 @@ RUNS = 500
 _PER_DECADE, _FIRST, _LAST = 40, -10, 15
 EDGES = 10.0 ** (np.arange(_PER_DECADE * _FIRST, _PER_DECADE * _LAST + 1) / _PER_DECADE)
 """Of the bins that sizes are counted in, forty a decade; the first and the last bin have no end."""
+PARTS = ("mean", "low", "high")
+"""Of what is estimated with its 95 % interval."""
 _TOGETHER = 500  # refits made at once: they fit into a core's cache
 _LIMIT = 1e15  # where a run of descent counts as diverged
 _Z = float(ndtri(0.975))

@@ -49,7 +49,7 @@ def test_errors_are_those_of_polyfit(result):
     chosen = np.asarray(sampling.without_replacement(words, 100, axis=0)).T
     found = [np.polynomial.Polynomial.fit(x[s], y[s], 6).deriv()(places) for s in chosen]
     median = np.median(np.square(np.array(found) - slope), 0)
-    cell = result.sel(batch_size=10)
+    cell = result.sel(batch_size=10, part="mean")
     np.testing.assert_allclose(cell["typical_error"], median, rtol=4 * 2 * 0.6 * np.sqrt(1 / 2000 + 1 / 20_000))
     largest = abs(np.array(found) - slope).max()
     assert float(cell["largest_error"]) >= 0.999 * largest
@@ -58,12 +58,12 @@ def test_errors_are_those_of_polyfit(result):
 
 
 def test_typical_error_has_the_law_and_its_constant(result):
-    law, many = result["typical_law"], result.sel(batch_size=40)
+    law, many = result["typical_law"], result["typical_error"].sel(batch_size=40)
     np.testing.assert_allclose(law.sel(batch_size=10) / law.sel(batch_size=40), (0.9 / 2) / (0.6 / 32))
     np.testing.assert_allclose(law.sel(batch_size=40), result["typical_constant"] * 0.6 / 32)
-    np.testing.assert_allclose(many["typical_error"], many["typical_law"], rtol=0.1)
-    assert (result["typical_low"] <= result["typical_error"]).all()
-    assert (many["typical_high"] > many["typical_error"]).all()
+    np.testing.assert_allclose(many.sel(part="mean"), law.sel(batch_size=40), rtol=0.1)
+    assert (many.sel(part="low") < many.sel(part="mean")).all()
+    assert (many.sel(part="mean") < many.sel(part="high")).all()
 
 
 def test_sizes_are_counted_where_they_are():
@@ -99,12 +99,11 @@ def test_median_and_exponent_of_known_samples():
 def test_variances_are_exact_within_four_standard_errors(result):
     light = result["exact_exponent"] > 8
     assert light.sum() == 7
-    z = (result["variance"] - result["exact_variance"]) / result["variance_error"]
+    found = result["variance"].to_dataset("part")
+    z = (found["mean"] - result["exact_variance"]) / result["variance_error"]
     assert (abs(z.where(light, 0)) < 4).all()
-    ratio = result["variance"] / result["exact_variance"]
-    assert (abs(ratio - 1) < 0.03).all()
-    assert (result["variance_low"] < result["variance"]).all()
-    assert (result["variance_high"] > result["variance"]).all()
+    assert (abs(found["mean"] / result["exact_variance"] - 1) < 0.03).all()
+    assert ((found["low"] < found["mean"]) & (found["mean"] < found["high"])).all()
 
 
 def test_exact_variances_by_hand(result):
@@ -132,8 +131,8 @@ def test_a_block_is_what_numpy_finds_of_the_recursion():
 def test_tails_lie_on_both_sides_of_two(result):
     tails = result.isel(regression_size=0)
     np.testing.assert_allclose(tails["exact_tail"], [2.368, 1.571], atol=1e-3)
-    assert (tails["tail_low"] < tails["exact_tail"] * 1.1).all()
-    assert (tails["tail_high"] > tails["exact_tail"] * 0.9).all()
+    assert (tails["tail"].sel(part="low") < tails["exact_tail"] * 1.1).all()
+    assert (tails["tail"].sel(part="high") > tails["exact_tail"] * 0.9).all()
 
 
 def test_averages_over_subsets(result):
@@ -161,28 +160,25 @@ def _tuned(result, **changes):
 
 
 def test_claims_can_fall_either_way(result):
-    error = {f"typical_{part}": xr.where(result["batch_size"] == 10, 1 / 7.4, 1.0) for part in ("error", "low", "high")}
-    usual = _verdicts(_tuned(result, **error))
+    usual = _verdicts(_tuned(result, typical_error=xr.where(result["batch_size"] == 10, 1 / 7.4, 1.0)))
     assert (usual[0].status, usual[2].status) == ("holds", "fails")
     gaussian = np.diff(jax.scipy.special.erf(np.append(0, EDGES[1:]) / np.sqrt(2))) * 20_000
     gaussian = result["error_count"] * 0 + xr.DataArray(gaussian, dims="size")
     unit = result["typical_error"] * 0 + 0.6745**2
     noise = result.assign(error_count=gaussian, typical_error=unit)
-    assert _verdicts(_tuned(noise, error_exponent=9, error_low=9, error_high=9))[5].status == "holds"
+    assert _verdicts(_tuned(noise, error_exponent=9))[5].status == "holds"
     assert _verdicts(noise)[4].effect < 2  # a draw or two in 20,000
     gaps = _verdicts(_tuned(result, plain_gap=1e-12, volume_gap=1e9, largest_error=1e4))
     assert [gaps[place].status for place in (3, 6, 7)] == ["fails", "holds", "fails"]
-    off = dict.fromkeys(("variance", "variance_low", "variance_high"), 1.1)
-    assert _verdicts(_tuned(result, **off))[9].status == "fails"
+    assert _verdicts(_tuned(result, variance=1.1))[9].status == "fails"
     slow = result.assign(diffusion_variance=result["exact_variance"] * 1.0)
-    ends = {"variance": 1.0, "variance_low": 0.999, "variance_high": 1.001}
-    settled = _verdicts(slow.assign({name: result["exact_variance"] * factor for name, factor in ends.items()}))
+    ends = xr.DataArray([1.0, 0.999, 1.001], dims="part")
+    settled = _verdicts(slow.assign(variance=result["exact_variance"] * ends))
     assert (settled[8].status, settled[9].status) == ("holds", "holds")
-    ends = {"tail": 1.0, "tail_low": 0.99, "tail_high": 1.01}
-    exact = _verdicts(result.assign({name: result["exact_tail"] * factor for name, factor in ends.items()}))
+    exact = _verdicts(result.assign(tail=result["exact_tail"] * ends))
     assert [exact[place].status for place in (10, 11, 12)] == ["fails", "holds", "holds"]
     assert exact[11].effect == pytest.approx(1, abs=0.05)
-    light = _verdicts(_tuned(result, tail=3, tail_low=3, tail_high=3))
+    light = _verdicts(_tuned(result, tail=3))
     assert [light[place].status for place in (10, 11, 12)] == ["holds", "undecided", "fails"]
 
 
@@ -195,12 +191,8 @@ def test_claims_that_nothing_was_measured_for_are_undecided(result):
 # --- Figure -----------------------------------------------------------------------------------------------------------
 
 
-def _summary(dataset, name, ends):
-    return dataset.rename({name: "mean", f"{ends}_low": "low", f"{ends}_high": "high"})[["mean", "low", "high"]]
-
-
 def test_typical_errors_are_drawn_over_their_constants_beside_both_laws(panels, dataset):
-    errors = _summary(dataset, "typical_error", "typical") / dataset["typical_constant"]
+    errors = (dataset["typical_error"] / dataset["typical_constant"]).to_dataset("part")
     for place in range(2):  # without an error, nothing on a logarithmic axis
         find_points(panels[0], errors.isel(weight=place, batch_size=slice(2)), [10, 40])
     exact, usual = [line for line in panels[0].lines if len(line.get_xdata()) == 300]
@@ -214,9 +206,9 @@ def test_typical_errors_are_drawn_over_their_constants_beside_both_laws(panels, 
 def test_survival_is_that_of_the_counts(panels, dataset):
     for size in (10, 40):
         cell = dataset.sel(batch_size=size, weight=3.5)
-        multiple = EDGES[:-1] / np.sqrt(float(cell["typical_error"]))
+        multiple = EDGES[:-1] / np.sqrt(float(cell["typical_error"].sel(part="mean")))
         share = cell["error_count"].values[::-1].cumsum()[::-1] / 20_000
-        index, low, high = (float(cell[f"error_{part}"]) for part in ("exponent", "low", "high"))
+        index, low, high = map(float, cell["error_exponent"])
         shown = (multiple >= 0.1) & (share > 0)
         find(panels[1], share[shown], multiple[shown], f"K = {size}, α = {index:.1f} ({low:.1f}–{high:.1f})")
     *_, gaussian = panels[1].lines
@@ -224,13 +216,13 @@ def test_survival_is_that_of_the_counts(panels, dataset):
 
 
 def test_variances_and_tails_are_drawn_beside_the_exact_ones(panels, dataset):
-    ratios = _summary(dataset, "variance", "variance") / dataset["diffusion_variance"]
+    ratios = (dataset["variance"] / dataset["diffusion_variance"]).to_dataset("part")
     for setting in dataset["setting"].values:
         find_points(panels[2], ratios.sel(setting=setting), [0.2, 0.5])
         assert setting in read(panels[2])
     exact = panels[2].lines[0]
     np.testing.assert_allclose(exact.get_ydata(), 1 / (1 - exact.get_xdata()))
-    find_points(panels[3], _summary(dataset, "tail", "tail"), [0.9, 1.15])
+    find_points(panels[3], dataset["tail"].to_dataset("part"), [0.9, 1.15])
     slower, tails = dataset["exact_exponent"].isel(setting=-1), dataset["exact_tail"].isel(regression_size=0)
     find(panels[3], [*slower.values, *tails.values], [0.2, 0.5, 0.9, 1.15])
     assert "10,000 runs" in read(panels[3])
