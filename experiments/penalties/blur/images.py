@@ -13,28 +13,26 @@ from jaxreg.images import gradient_energy
 
 
 def describe_classes(images: np.ndarray, labels: np.ndarray, classes: int) -> xr.Dataset:
-    r"""Mean and median image of each class, which no other prediction from the label beats, and what they keep.
+    """Mean and median image of each class, which no other prediction from the label beats, and what they keep.
 
-    The mean minimizes the squared error and the median the absolute error, in each pixel. Of the gradient energy,
-    $E\|\nabla y\|^2 = E\|\nabla E[y|x]\|^2 + E\,\mathrm{tr\,Var}(\nabla y|x)$.
+    The mean minimizes the squared error and the median the absolute error, in each pixel.
 
     Returns:
         Dataset of `best` over `statistic` ("mean", "median"), `class`, `row`, `column`; of `best_energy`,
-        `best_squared_error`, `best_absolute_error` (both per pixel) over `statistic`; of `data_energy` and
-        `within_energy`, the left side and the last term of the identity; and of `count` over `class`. In float64.
+        `best_squared_error`, `best_absolute_error` (both per pixel) over `statistic`; of `data_energy`, the gradient
+        energy of the images; and of `count` over `class`. In float64.
     """
     counts = np.bincount(labels, minlength=classes)
     weights = counts / counts.sum()
-    best, errors, energies = [], [], []
+    best, errors, energy = [], [], []
     for label in range(classes):  # one class at a time, as all of MNIST is large in float64
         members = images[labels == label].astype(np.float64)
         pair = np.stack([members.mean(0), np.median(members, axis=0)])
         off = members - pair[:, None]
         best.append(pair)
         errors.append([(off**2).mean((1, 2, 3)), abs(off).mean((1, 2, 3))])
-        energies.append([measure_energy(members).mean(), measure_energy(off[0]).mean()])
+        energy.append(measure_energy(members).mean())
     squared, absolute = np.tensordot(weights, errors, 1)
-    data, within = np.tensordot(weights, energies, 1)
     pictures = np.stack(best, 1)
     return xr.Dataset(
         {
@@ -42,8 +40,7 @@ def describe_classes(images: np.ndarray, labels: np.ndarray, classes: int) -> xr
             "best_energy": ("statistic", measure_energy(pictures) @ weights),
             "best_squared_error": ("statistic", squared),
             "best_absolute_error": ("statistic", absolute),
-            "data_energy": data,
-            "within_energy": within,
+            "data_energy": weights @ energy,
             "count": ("class", counts),
         },
         {"statistic": ["mean", "median"], "class": np.arange(classes)},

@@ -83,16 +83,6 @@ def test_population_is_that_of_scikit_learn(result):
                 np.testing.assert_allclose(cell["size_at"], _size(w, ratio), rtol=1e-7)
 
 
-def test_random_losses_are_prefix_stable_and_isotropic_ones_have_no_correlation():
-    with jax.enable_x64(True):
-        X, y = map(np.asarray, draw_loss(jr.seeds(9).key(0), 3, 0.0, 5))
-        other = np.asarray(draw_loss(jr.seeds(9).key(0), 3, 1.0, 5)[0])
-    np.testing.assert_array_equal(X.T @ X, np.diag([1, 1, 1, 0, 0]))
-    np.testing.assert_array_equal(y[3:], 0)
-    assert (other[6:] == 0).all()
-    assert (other[:6, :3] != 0).all()
-
-
 def test_isotropic_losses_meet_the_closed_form(result):
     for name in ("corner", "zero"):
         exact, hit = result[f"{name}_exact"], result[name].sel(loss_kind="isotropic", penalty="L1")

@@ -4,11 +4,10 @@ import jax
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
-from sklearn.linear_model import ElasticNet, Lasso, Ridge
 
 import jaxreg as jr
 from experiments.penalties.soft_threshold import CLAIMS, FAMILIES, FUNCTIONS, Config, find_critical
-from experiments.penalties.soft_threshold.orthonormal import COLUMNS, ESTIMATORS, shrink
+from experiments.penalties.soft_threshold.orthonormal import COLUMNS, ESTIMATORS
 from jaxreg import stats
 from tests.figures.drawn import find, find_band, read
 from tests.populations import population, verdicts
@@ -78,25 +77,6 @@ def test_drawn_minima_are_the_least_of_the_drawn_objectives(result):
     np.testing.assert_allclose(result["minimum"], lowest, atol=0.0051)
     assert float(result["minimum"].sel(function="convex", strength=0.5)) > 0.3
     assert (result["minimum"].sel(strength=2.0) == 0).all()
-
-
-def test_fits_on_orthonormal_designs_are_those_of_scikit_learn_and_of_the_closed_form():
-    """The formulas, on a design of this test's own."""
-    random = np.random.default_rng(0)
-    n, threshold, ridge_part = 12, 0.8, 0.4
-    X = np.linalg.qr(random.normal(size=(n, COLUMNS)))[0]
-    y = X @ [2.0, -0.5, 1.1, 0.0] + 0.3 * random.normal(size=n)
-    with jax.enable_x64(True):
-        expected = np.asarray(shrink(jax.numpy.asarray(X.T @ y), threshold, ridge_part))
-    both = threshold + ridge_part
-    settings = {"fit_intercept": False, "tol": 1e-12}
-    fits = [
-        Ridge(alpha=threshold, fit_intercept=False).fit(X, y).coef_,
-        Lasso(alpha=threshold / n, **settings).fit(X, y).coef_,
-        ElasticNet(alpha=both / n, l1_ratio=threshold / both, **settings).fit(X, y).coef_,
-    ]
-    np.testing.assert_allclose(expected[1:], fits, atol=1e-9)
-    np.testing.assert_array_equal(expected[0], np.where(abs(X.T @ y) > threshold, X.T @ y, 0))
 
 
 def test_simulated_fits_lie_on_the_closed_forms(result):

@@ -59,17 +59,6 @@ def test_random_text_has_the_words_that_were_drawn():
         assert {corpus.names[k] for k in np.flatnonzero(row)} == expected
 
 
-def test_random_text_follows_zipf():
-    """Of independent pairs, a document of L words lacks one with a probability of about (1 - p)^(L - 1)."""
-    corpus = generate_corpus(documents=4000, words=30, length=60, seed=0)
-    weight = 1 / np.arange(1, 31)
-    pair = np.multiply.outer(weight, weight).ravel() / weight.sum() ** 2
-    distinct = np.flatnonzero(np.arange(900) // 30 != np.arange(900) % 30)  # "w1 w1 w1" has two that are not apart
-    expected = 1 - (1 - pair[distinct]) ** 59
-    error = np.sqrt(expected * (1 - expected) / 4000) + 0.01 * expected
-    assert (abs(corpus.contains.mean(0)[distinct] - expected) < 4.5 * error).all()
-
-
 def test_docstrings_are_words_without_code_and_without_the_libraries(corpora):
     texts = read_docstrings("scipy.ndimage")
     assert len(texts) > 30
@@ -157,11 +146,6 @@ def test_at_most_stops_before_the_first_that_keeps_more():
     )
     runs = runs.assign(selected=(("seed", "share"), selected), right=(("seed", "share"), right))
     np.testing.assert_array_equal(at_most(runs, 0.1)["right"], [2, 5])
-
-
-def test_seeds_draw_samples_of_their_own(result):
-    for seed in (1, 2):
-        assert (result["residual"].isel(seed=0) != result["residual"].isel(seed=seed)).all()
 
 
 def _made_up(found=4, selected=4, early=2, right=0.9, first=20):
