@@ -27,7 +27,16 @@ from experiments.benchmarks.recipes import learn as follow
 from experiments.benchmarks.scratch import measure_scratch
 from experiments.benchmarks.settings import PRESETS as PRESETS
 from experiments.benchmarks.settings import Config, Rows, load_data
-from experiments.benchmarks.timing import UPPER_BOUNDS, best_product_rate, compare, installed, rate, row, time_compiled
+from experiments.benchmarks.timing import (
+    UPPER_BOUNDS,
+    best_product_rate,
+    compare,
+    installed,
+    rate,
+    row,
+    tell,
+    time_compiled,
+)
 from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.provenance import describe_environment
 from jaxreg.engine.rehearsal import find_rehearsal
@@ -188,21 +197,6 @@ def _compare_engine(
     ours, theirs, ratio = compare(sweep, by_hand, repeats)
     times = {"seconds": ours, "rival_seconds": theirs, "compile_seconds": first_call - ours}
     return row(f"{name}: engine / hand-written JAX", ratio, "ratio of times", target=1.05, **times)
-
-
-def meets(entry: dict[str, Any]) -> str:
-    """Whether a row meets its target: what is in one of `UPPER_BOUNDS` must not exceed it, all else must reach it."""
-    if entry["target"] is None:
-        return ""
-    value, target = entry["value"], entry["target"]
-    return "met" if (value <= target if entry["unit"] in UPPER_BOUNDS else value >= target) else "missed"
-
-
-def tell(entry: dict[str, Any]) -> str:
-    """A row as a line of the table."""
-    target = "" if entry["target"] is None else f"{entry['target']:g}"
-    note = "; ".join(filter(None, [meets(entry), entry.get("note", "")]))
-    return f"| {entry['name']} | {entry['value']:,.3g} {entry['unit']} | {target} | {note} |"
 
 
 def report(dataset: xr.Dataset) -> str:

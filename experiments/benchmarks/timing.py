@@ -45,6 +45,21 @@ def row(name: str, value: float, unit: str, *, target: float | None = None, **mo
     return {"name": name, "value": float(value), "unit": unit, "target": target, **more}
 
 
+def meets(entry: dict[str, Any]) -> str:
+    """Whether a row meets its target: what is in one of `UPPER_BOUNDS` must not exceed it, all else must reach it."""
+    if entry["target"] is None:
+        return ""
+    value, target = entry["value"], entry["target"]
+    return "met" if (value <= target if entry["unit"] in UPPER_BOUNDS else value >= target) else "missed"
+
+
+def tell(entry: dict[str, Any]) -> str:
+    """A row as a line of the table."""
+    target = "" if entry["target"] is None else f"{entry['target']:g}"
+    note = "; ".join(filter(None, [meets(entry), entry.get("note", "")]))
+    return f"| {entry['name']} | {entry['value']:,.3g} {entry['unit']} | {target} | {note} |"
+
+
 def rate(name: str, work: float, unit: str, times: dict[str, float], **more: Any) -> dict[str, Any]:
     """A row of how much `work` is done a second, by the `seconds` among `times`."""
     return row(name, work / times["seconds"], unit, **times, **more)

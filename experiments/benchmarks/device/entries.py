@@ -19,7 +19,7 @@ from experiments.benchmarks.device.networks import (
     measure_torch_population,
 )
 from experiments.benchmarks.device.sizes import Sizes
-from experiments.benchmarks.kernel_rates import measure_rates
+from experiments.benchmarks.kernel_rates import KERNELS, measure_rates
 from experiments.benchmarks.landscape import NOISY_STEPS, STEPS, fall, make_refit_gradient, wander
 from experiments.benchmarks.nets import measure_bandwidth
 from experiments.benchmarks.settings import Rows
@@ -27,8 +27,6 @@ from experiments.benchmarks.timing import Contest, best_product_rate, measure, r
 from jaxreg.landscape.kernels import Kernel
 from jaxreg.linear import ridge
 
-KERNELS: tuple[Kernel, ...] = ("xla", "pallas")
-"""How populations on landscapes run, where `descend` lets one choose."""
 _LARGE = (262_144, 1_000_000)  # populations whose compiled programs are timed alone
 _CHAIN = 256  # multiply-adds on each number in registers: sixteen times what its way to and from memory takes
 
@@ -45,7 +43,8 @@ def list_entries(sizes: Sizes) -> list[Entry]:
     """All entries, the most telling first: what there is no time for is at the end."""
     has = {name: importlib.util.find_spec(name) is not None for name in ("torch", "sklearn")}
     walks = [("refit descent", measure_refit), ("noisy descent", measure_noisy)]
-    entries = [Entry("machine", 60, measure_machine), Entry("descents", 120, functools.partial(measure_walks, sizes))]
+    large = [runs for runs in sizes.populations if runs in _LARGE] or sizes.populations
+    entries = [Entry("machine", 60, measure_machine), Entry("descents", 120, functools.partial(measure_rates, large))]
     for runs in sorted(sizes.populations, key=lambda n: (n != 262_144, n)):
         for name, walk in walks:
             for kernel in reversed(KERNELS):
@@ -98,18 +97,6 @@ def measure_multiply_adds() -> float:
 
 
 # --- Landscapes -------------------------------------------------------------------------------------------------------
-
-
-def measure_walks(sizes: Sizes) -> Rows:
-    """The compiled programs of both descents alone; what a whole sweep takes beside them is the engine's."""
-    large = [runs for runs in sizes.populations if runs in _LARGE]
-    for told in measure_rates(large or sizes.populations, 5, str):
-        for kernel in KERNELS:
-            speed = told[f"{kernel}_steps_per_s"]
-            if speed is not None:
-                name = f"{told['descent']} descent, {told['runs']:,} runs, {kernel}"
-                note = "" if told["same_fates"] is None else f"same fates in {told['same_fates']:.2%}"
-                yield row(name, speed, "steps/s", compile_seconds=told[f"{kernel}_compile_s"], note=note)
 
 
 def measure_refit(name: str, runs: int, kernel: Kernel) -> Rows:

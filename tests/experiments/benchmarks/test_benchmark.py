@@ -12,7 +12,7 @@ import pytest
 
 import jaxreg as jr
 from experiments.benchmarks import __main__ as command_line
-from experiments.benchmarks import benchmark
+from experiments.benchmarks import benchmark, timing
 from experiments.benchmarks import nets as nets_benchmark
 from experiments.benchmarks.settings import Entry
 from paper_figures.benchmarks import benchmark as figure
@@ -40,7 +40,7 @@ def test_each_entry_is_measured_once(tmp_path, monkeypatch, capsys):
             assert name == "machine" or limit == 2e9
             if name in broken:
                 raise RuntimeError(name)
-            yield benchmark.row(name, 2.0, "x", target=1.0)
+            yield timing.row(name, 2.0, "x", target=1.0)
 
         return measure
 
@@ -85,13 +85,13 @@ def test_rows_are_kept_as_json_and_read_again(measured):
 
 @pytest.mark.slow
 def test_the_table_tells_met_from_missed(measured):
-    assert benchmark.meets(benchmark.row("a", 1.04, "ratio of times", target=1.05)) == "met"
-    assert benchmark.meets(benchmark.row("a", 1.06, "ratio of times", target=1.05)) == "missed"
-    assert benchmark.meets(benchmark.row("a", 299.0, "MB", target=300)) == "met"
-    assert benchmark.meets(benchmark.row("a", 301.0, "MB", target=300)) == "missed"
-    assert benchmark.meets(benchmark.row("a", 7.0, "x", target=6.0)) == "met"
-    assert benchmark.meets(benchmark.row("a", 5.0, "x", target=6.0)) == "missed"
-    assert benchmark.meets(benchmark.row("a", 5.0, "x")) == ""
+    assert timing.meets(timing.row("a", 1.04, "ratio of times", target=1.05)) == "met"
+    assert timing.meets(timing.row("a", 1.06, "ratio of times", target=1.05)) == "missed"
+    assert timing.meets(timing.row("a", 299.0, "MB", target=300)) == "met"
+    assert timing.meets(timing.row("a", 301.0, "MB", target=300)) == "missed"
+    assert timing.meets(timing.row("a", 7.0, "x", target=6.0)) == "met"
+    assert timing.meets(timing.row("a", 5.0, "x", target=6.0)) == "missed"
+    assert timing.meets(timing.row("a", 5.0, "x")) == ""
     table = benchmark.report(measured[1])
     assert table.count("\n| ") == measured[1].sizes["figure"] + 1
     assert "jaxreg" in table.splitlines()[-1]
@@ -104,7 +104,7 @@ def test_the_figure_shows_every_target(measured):
     assert all(patch.get_width() > 0 for patch in axes.patches)
     rows = [entry for entry in json.loads(measured[1].attrs["provenance"])["rows"] if entry["target"] is not None]
     reached = [patch.get_width() >= 1 for patch in axes.patches]
-    assert reached == [benchmark.meets(entry) == "met" for entry in rows]
+    assert reached == [timing.meets(entry) == "met" for entry in rows]
     assert {"ratio of times", "MB"} <= {entry["unit"] for entry in rows}
 
 
