@@ -59,10 +59,9 @@ def run(config: Config, **options: Any) -> xr.Dataset:
 
     Returns:
         Dataset over `seed` (seed 0 stands for the tutorial's run), `learning_rate` and `least_weight` of the `loss`
-        over `step`, the `prediction` for each `example` at the end, the number of `rises`, steps that raised the loss
-        beyond rounding, and `worst_rise`, its largest change in one step; whether a run `solved` the table (all
-        predictions on their target's side of ½), came `close` (all within 0.1 of it) and was `monotone` (no step raised
-        the loss); and of the `target` of each example.
+        over `step`, the `prediction` for each `example` at the end and the number of `rises`, steps that raised the loss
+        beyond rounding; whether a run `solved` the table (all predictions on their target's side of ½), came `close`
+        (all within 0.1 of it) and was `monotone` (no step raised the loss); and of the `target` of each example.
     """
     check_settings(config)
     result = jr.sweep(
@@ -89,12 +88,7 @@ def follow(
     """One training from initial weights between `least_weight` and 1."""
     start = scratch.draw_weights(seed, x.shape[1], units, y.shape[1], least=least_weight)
     end = scratch.train(start, x, y, learning_rate, **settings)
-    return {
-        "loss": end.loss,
-        "prediction": end.predictions[:, 0],
-        "rises": end.rises,
-        "worst_rise": end.worst_rise,
-    }
+    return {"loss": end.loss, "prediction": end.predictions[:, 0], "rises": end.rises}
 
 
 def assess(dataset: xr.Dataset) -> xr.Dataset:

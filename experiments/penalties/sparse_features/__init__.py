@@ -88,13 +88,13 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     Returns:
         Dataset over `task`, `samples` and `seed` of, along `share`: `selected`, how many coefficients are not 0;
         `found`, how many of those are of features that matter; `residual`, the mean squared residual; `right`, the
-        share of held-out documents on whose side of the mean the prediction is; and of `varying`, the number of
-        features that vary in the sample, `gap`, the largest duality gap, and `leading` (`place`), the features of the
-        largest coefficients at about 0.3 of the largest α. `chosen` is the place on `share` of the least extended BIC.
+        share of held-out documents on whose side of the mean the prediction is; and of `gap`, the largest duality gap,
+        and `leading` (`place`), the features of the largest coefficients at about 0.3 of the largest α. `chosen` is the
+        place on `share` of the least extended BIC.
         Of the selection along the path, `recall`, `precision` (no number where nothing is selected) and whether it is
         `exact`; and `threshold`, 2 k log(p - k), the number of Gaussian samples from which the lasso finds k of p
-        features. Over `corpus` and `feature`, `frequency`, the share of documents with it, and its `name`; `support`
-        and `noise`; the attribute `libraries` says which versions were read.
+        features. Over `corpus` and `feature`, `frequency`, the share of documents with it, and its `name`; `support`;
+        the attribute `libraries` says which versions were read.
     """
     check_settings(config)
     features = config.words**2
@@ -129,7 +129,6 @@ def run(config: Config, **options: Any) -> xr.Dataset:
             frequency=(("corpus", "feature"), frequency),
             name=(("corpus", "feature"), np.array(names)),
             support=config.support,
-            noise=config.noise,
             corpus=list(corpora),
         )
     )
@@ -190,7 +189,6 @@ def fit_sample(
         "found": kept[:, matters].sum(-1).astype(jnp.int32),
         "residual": ((fitted - y) ** 2).sum(-1) / count,
         "right": ((predicted > 0) == (y_unseen > 0)).mean(-1, dtype=noise.dtype),
-        "varying": (deviation > 0).sum().astype(jnp.int32),
         "gap": path.gap.max(),
         "leading": jax.lax.top_k(jnp.abs(lead), LEADING)[1].astype(jnp.int32),
     }

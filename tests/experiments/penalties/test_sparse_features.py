@@ -106,7 +106,6 @@ def test_paths_are_those_of_scikit_learn(result, corpora, task):
         X, y, X_new, y_new, matters = _sample(1, samples, task, corpora)
         largest = abs(X.T @ y).max() / samples
         cell = result.sel(task=task, samples=samples, seed=1)
-        assert int(cell["varying"]) == (X.std(0) > 0).sum()
         for share in SMALL.shares:
             fit = Lasso(alpha=share * largest, fit_intercept=False, tol=1e-10, max_iter=100_000).fit(X, y)
             at = cell.sel(share=share)
