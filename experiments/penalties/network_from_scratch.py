@@ -59,9 +59,9 @@ def run(config: Config, **options: Any) -> xr.Dataset:
 
     Returns:
         Dataset over `seed` (seed 0 stands for the tutorial's run), `learning_rate` and `least_weight` of the `loss`
-        over `step`, the `prediction` for each `example` at the end and the number of `rises`, steps that raised the loss
-        beyond rounding; whether a run `solved` the table (all predictions on their target's side of ½), came `close`
-        (all within 0.1 of it) and was `monotone` (no step raised the loss); and of the `target` of each example.
+        over `step`, the `prediction` for each `example` at the end and the number of `rises`, steps that raised the
+        loss beyond rounding; whether a run `solved` the table (all predictions on their target's side of ½), came
+        `close` (all within 0.1 of it) and was `monotone` (no step raised the loss); and the `target` of each example.
     """
     check_settings(config)
     result = jr.sweep(

@@ -12,7 +12,7 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments.penalties.penalty_geometry.own import add_penalty, check_own
-from experiments.penalties.penalty_geometry.pictures import GRAM, OPTIMUM, PATH_WEIGHTS, follow_all
+from experiments.penalties.penalty_geometry.pictures import GRAM, OPTIMUM, PATH_WEIGHTS, draw_pictures
 from experiments.penalties.penalty_geometry.shapes import (
     PENALTIES,
     measure_loss,
@@ -23,6 +23,7 @@ from experiments.penalties.penalty_geometry.shapes import (
 )
 from jaxreg.checks import Domain
 from jaxreg.claims import Quantity
+from jaxreg.linear import elastic_net_path
 from jaxreg.study import Above, Below, Claim, Estimate, at, exactly, gain, mean, share
 from jaxreg.study.settings import Integers, Numbers, Ordered, check_settings
 
@@ -94,25 +95,24 @@ def run(
         progress=progress,
     )
     fine = np.concatenate([np.geomspace(1e-4, 0.02, 20, endpoint=False), np.linspace(0.02, 1, 80)])
-    with jax.enable_x64(True):
-        paths = follow_all(config.path_seed, config.alphas, fine, ratios)
-    points = np.stack(np.meshgrid(_AXIS, _AXIS), -1)
-    away = points - np.array(OPTIMUM)
-    heights = np.stack([measure_size(points, ratio) for ratio in PENALTIES.values()])
-    exact: dict[str, Any] = {
+    drawn = []
+    for ratio in PENALTIES.values():
+        follow = lambda X, y, at, ratio=ratio: elastic_net_path(X, y, at, ratio, fit_intercept=False).coef  # noqa: E731
+        measure = lambda weights, _, ratio=ratio: measure_size(weights, ratio)  # noqa: E731
+        with jax.enable_x64(True):
+            drawn.append(draw_pictures(follow, measure, ratio, np.array(config.alphas), fine, _AXIS, config.path_seed))
+    away = np.stack(np.meshgrid(_AXIS, _AXIS), -1) - np.array(OPTIMUM)
+    exact = {
         f"{name}_exact": (("dimension", "share"), [[form(p, at) for at in config.shares] for p in config.dimensions])
         for name, form in (("corner", share_of_corners), ("zero", share_of_zeros))
     }
     result = population.assign(
-        loss=(("second", "first"), np.einsum("abi,ij,abj->ab", away, GRAM, away) / 2),
-        optimum=("weight", list(OPTIMUM)),
-        height=(("penalty", "alpha", "second", "first"), np.stack([heights] * len(config.alphas), 1)),
-        size=(("penalty", "alpha"), paths["size"]),
-        touch=(("penalty", "alpha", "weight"), paths["touch"]),
-        trace=(("penalty", "fine_share", "weight"), paths["trace"]),
-        path=(("penalty", "fine_share", "path_weight"), paths["path"]),
-        path_size=(("penalty", "fine_share"), paths["path_size"]),
-        **exact,
+        dict(xr.concat(drawn, "penalty").variables)
+        | exact
+        | {
+            "loss": (("second", "first"), np.einsum("abi,ij,abj->ab", away, GRAM, away) / 2),
+            "optimum": ("weight", list(OPTIMUM)),
+        }
     ).assign_coords(
         {"first": _AXIS, "second": _AXIS, "weight": [1, 2], "alpha": list(config.alphas)}
         | {"fine_share": fine, "path_weight": np.arange(1, PATH_WEIGHTS + 1)},

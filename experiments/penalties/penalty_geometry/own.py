@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.penalties.penalty_geometry.pictures import pose_pictures
+from experiments.penalties.penalty_geometry.pictures import draw_pictures
 from experiments.penalties.penalty_geometry.shapes import draw_loss, find_scale, name_axes
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import solve_path
@@ -69,25 +69,11 @@ def add_penalty(
         x64=True,
         progress=progress,
     )
+    measure = jax.jit(jnp.vectorize(partial(_measure, penalty), signature="(p),()->()"))
+    path = jax.jit(lambda *given: _follow(penalty, *given)["coef"])
     with jax.enable_x64(True):
-        designs, targets, least, scales = pose_pictures(path_seed)
-        strengths = np.concatenate(
-            [np.broadcast_to(alphas, (2, len(alphas))), scales[:, None] * fine / (1.001 - fine)], 1
-        )
-        found = jax.jit(jax.vmap(partial(_follow, penalty)))(*map(jnp.asarray, (designs, targets, strengths)))
-        largest = jax.vmap(partial(_measure, penalty, jnp.asarray(least)))(jnp.asarray(strengths[1]))
-        points = np.stack(np.meshgrid(dataset["first"], dataset["second"]), -1).reshape(-1, 2)
-        height = jax.vmap(lambda alpha: jax.vmap(lambda w: _measure(penalty, w, alpha))(points))(jnp.asarray(alphas))
-    coef, size = np.asarray(found["coef"]), np.asarray(found["size"])
-    count, shape = len(alphas), (len(alphas), dataset.sizes["second"], dataset.sizes["first"])
-    one = population.drop_vars("diverged").assign(
-        height=(("alpha", "second", "first"), np.asarray(height).reshape(shape)),
-        size=("alpha", size[0, :count]),
-        touch=(("alpha", "weight"), coef[0, :count, :2]),
-        trace=(("fine_share", "weight"), coef[0, count:, :2]),
-        path=(("fine_share", "path_weight"), coef[1, count:]),
-        path_size=("fine_share", (size[1] / np.asarray(largest))[count:]),
-    )
+        pictures = draw_pictures(path, measure, 0, alphas, fine, dataset["first"].values, path_seed)
+    one = population.drop_vars("diverged").assign(pictures.data_vars)
     further = {
         key: xr.concat([known, one[key].expand_dims(penalty=[name])], "penalty").transpose(*known.dims)
         for key, known in dataset.data_vars.items()

@@ -1,9 +1,9 @@
 """The two losses that the study of penalty geometry draws: one of two weights, in the plane, and paths of five."""
 
-import numpy as np
+from typing import Any
 
-from experiments.penalties.penalty_geometry.shapes import measure_size
-from jaxreg.linear import elastic_net_path
+import numpy as np
+import xarray as xr
 
 GRAM = ((1.0, 0.4), (0.4, 1.0))
 """Gram matrix of the loss that is drawn, ½(w - w*)'G(w - w*)."""
@@ -34,39 +34,28 @@ def pose_pictures(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     return designs, targets, least, abs(np.einsum("knp,kn->kp", designs, targets)).max(1) / rows
 
 
-def follow(X: np.ndarray, y: np.ndarray, alphas: np.ndarray, ratios: np.ndarray) -> np.ndarray:
-    """The solutions (penalties, strengths, p) of the elastic net, at the l1_ratio and the strengths of each penalty."""
-    pairs = zip(alphas, ratios, strict=True)
-    return np.stack([elastic_net_path(X, y, at, ratio, fit_intercept=False).coef for at, ratio in pairs])
+def draw_pictures(
+    follow: Any, measure: Any, l1_ratio: float, alphas: np.ndarray, shares: np.ndarray, axis: np.ndarray, seed: int
+) -> xr.Dataset:
+    """One penalty on the loss that is drawn and on a random one of that seed with five weights, as the study has it.
 
-
-def follow_all(seed: int, drawn: tuple[float, ...], shares: np.ndarray, ratios: np.ndarray) -> dict[str, np.ndarray]:
-    """The penalized solutions of the loss that is drawn and of a random one of that seed with five weights.
-
-    Strengths are those at which the shapes of the first one are drawn, and shares of that from which L1 has no weight
-    left; `ratios` are the l1_ratio of each penalty.
-
-    Returns:
-        `size` (penalties, drawn) of the shapes; `touch` (penalties, drawn, 2), the minimum within each; `trace`
-        (penalties, shares, 2), the first loss' solutions, and `path` (penalties, shares, 5), the second one's, with
-        `path_size`, their sizes relative to that at the minimum.
+    `follow` goes from a design, a target and strengths to the penalized solutions (strengths, p), `measure` from
+    weights (…, p) and strengths (…) to the penalty without its strength. Strengths are `alphas`, at which shapes are
+    drawn along `axis`, and `shares` of that from which L1 has no weight left, where those of other penalties go on.
     """
     designs, targets, least, scales = pose_pictures(seed)
-    # Only L1 has no weight left at a share of 1: the strengths of the others go on.
-    further = np.where(ratios[:, None] == 1, shares, shares / np.maximum(1.001 - shares, ratios[:, None]))
-    fixed = np.broadcast_to(drawn, (len(ratios), len(drawn)))
-    coef = np.stack(
-        [
-            follow(X, y, np.concatenate([fixed, scale * further], -1), ratios)
-            for X, y, scale in zip(designs, targets, scales, strict=True)
-        ]
+    further = shares if l1_ratio == 1 else shares / np.maximum(1.001 - shares, l1_ratio)
+    strengths = [np.concatenate([alphas, scale * further]) for scale in scales]
+    pair, path = (np.asarray(follow(*given)) for given in zip(designs, targets, strengths, strict=True))
+    points, count = np.stack(np.meshgrid(axis, axis), -1), len(alphas)
+    path_size = np.asarray(measure(path, strengths[1])) / np.asarray(measure(least, strengths[1]))
+    return xr.Dataset(
+        {
+            "height": (("alpha", "second", "first"), np.stack([measure(points, alpha) for alpha in alphas])),
+            "size": ("alpha", np.asarray(measure(pair, strengths[0]))[:count]),
+            "touch": (("alpha", "weight"), pair[:count, :2]),
+            "trace": (("fine_share", "weight"), pair[count:, :2]),
+            "path": (("fine_share", "path_weight"), path[count:]),
+            "path_size": ("fine_share", path_size[count:]),
+        }
     )
-    sizes = measure_size(coef, ratios[:, None])
-    count = len(drawn)
-    return {
-        "size": sizes[0, :, :count],
-        "touch": coef[0, :, :count, :2],
-        "trace": coef[0, :, count:, :2],
-        "path": coef[1, :, count:],
-        "path_size": sizes[1, :, count:] / measure_size(least, ratios)[:, None],
-    }
