@@ -79,6 +79,7 @@ _WORDS = {
     "validation_error": ("", "half the mean squared error, rows tuned on"),
     "test_error": ("", "half the mean squared error, new rows"),
     "factor": ("", "strength over the first one"),
+    "found": ("% of data sets", "found"),
 }
 
 

@@ -51,10 +51,7 @@ def _draw_found(axes: Axes, dataset: xr.Dataset) -> None:
 
 def _draw_points(axes: Axes, dataset: xr.Dataset, name: str) -> None:
     """A mean with its interval for each ranking, and the seeds behind it."""
+    plotting.points(axes, dataset, name, {ranking: {"color": color} for ranking, color in _LOOKS.items()}, across=True)
     for place, (ranking, color) in enumerate(_LOOKS.items()):
-        runs = dataset.sel(ranking=ranking)
-        summary = stats.mean(runs, name, "seed")
-        axes.plot(runs[name], np.full(runs.sizes["seed"], place + 0.2), "|", color=color, markersize=4, alpha=0.5)
-        plotting.bars(axes, [place], summary.expand_dims("ranking"), across=True, color=color)
-    axes.set_yticks(range(len(_LOOKS)), list(_LOOKS))
-    axes.set_ylim(len(_LOOKS) - 0.5, -0.5)
+        runs = dataset[name].sel(ranking=ranking)
+        axes.plot(runs, np.full(runs.size, place + 0.2), "|", color=color, markersize=4, alpha=0.5)

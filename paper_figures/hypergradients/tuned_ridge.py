@@ -25,7 +25,7 @@ _GROUPS = (
     ("others", slice(2 * _MATTER, None), "0.75"),
 )
 _RULES = {"gradient": "gradient", "grid": "grid", "decades": "decades"}
-_FITS = {"strengths": "own strengths", "lasso": "lasso", "least squares": "least squares"}
+_FITS = {"strengths": "own\nstrengths", "lasso": "lasso", "least squares": "least\nsquares"}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
@@ -74,20 +74,21 @@ def _draw_strengths(axes: Axes, dataset: xr.Dataset) -> None:
 
 def _draw_found(axes: Axes, dataset: xr.Dataset) -> None:
     """How often the largest are those that matter."""
-    found = stats.proportion(dataset.sel(fit=list(_FITS)), "found", "draw")
-    shares = 100 * found[["proportion", "low", "high"]]
-    plotting.bars(axes, np.arange(len(_FITS)), shares, across=True, color="black")
-    axes.set_yticks(range(len(_FITS)), [label.replace(" ", "\n") for label in _FITS.values()])
-    axes.set(ylim=(len(_FITS) - 0.5, -0.5), xlim=(-3, 103), title="Support")
-    axes.set_xlabel(f"found, % of data sets\n{plotting.count_runs(found, 'data sets')}")
+    looks: plotting.Looks = {fit: {"color": "black", "label": label} for fit, label in _FITS.items()}
+    plotting.points(axes, dataset, "found", looks, across=True, measure=_share, dim="draw", of="data sets")
+    axes.set(xlim=(-3, 103), title="Support")
+
+
+def _share(runs: xr.Dataset, name: str, dim: str) -> xr.Dataset:
+    """In per cent."""
+    found = stats.proportion(runs, name, dim)
+    return found.assign({part: 100 * found[part] for part in ("proportion", "low", "high")})
 
 
 def _draw_errors(axes: Axes, dataset: xr.Dataset) -> None:
     """Errors on the rows tuned on, and on others."""
+    looks: plotting.Looks = {fit: {"color": "black", "label": ""} for fit in _FITS}
     for name, face, shift in (("validation_error", "white", -0.12), ("test_error", "black", 0.12)):
-        summary = stats.mean(dataset.sel(fit=list(_FITS)), name, "draw")
-        places = np.arange(len(_FITS)) + shift
-        plotting.bars(axes, places, summary, across=True, color="black", markerfacecolor=face)
+        plotting.points(axes, dataset, name, looks, shift=shift, across=True, dim="draw", markerfacecolor=face)
     axes.axvline(dataset.attrs["sparse_noise"] ** 2 / 2, color="0.5", linewidth=0.8, linestyle=":")
-    axes.set_yticks(range(len(_FITS)), [""] * len(_FITS))
-    axes.set(ylim=(len(_FITS) - 0.5, -0.5), xlim=(0, None), xlabel="error", title="Error")
+    axes.set(xlim=(0, None), xlabel="error", title="Error")

@@ -233,13 +233,7 @@ def _measure_quadratics(config: Config, stores: list[str | None], progress: bool
             "threshold": ("setting", edges),
             **{name: (cells, values) for name, values in exact.items()},
             "tail": (("part", *tail_cells), np.stack(exponents)),
-            "exact_tail": (
-                tail_cells,
-                [
-                    [theory.tail_index(float(r * one.threshold), size) for r in tail_rates]
-                    for size, one in regression.items()
-                ],
-            ),
+            "exact_tail": (tail_cells, [_tail_indices(size, tail_rates) for size in regression]),
             "runs": both.sizes["block"] * RUNS,
         },
         {"regression_size": list(regression), "tail_rate": tail_rates},
@@ -257,7 +251,11 @@ def _exact_variances(config: Config, rates: np.ndarray) -> dict[str, np.ndarray]
         rows.append((exact, rate / (1 - momentum) * variance / 2, np.full(len(rates), np.inf)))
     for size in config.regression_sizes:
         rate = theory.stability_threshold(size) * rates
-        tails = np.array([theory.tail_index(float(one), size) for one in rate])
-        rows.append((theory.regression_variance(rate, 1.0, size), rate / (2 * size), tails))
+        rows.append((theory.regression_variance(rate, 1.0, size), rate / (2 * size), _tail_indices(size, rates)))
     names = ("exact_variance", "diffusion_variance", "exact_exponent")
     return {name: np.stack(parts) for name, parts in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def _tail_indices(size: int, rates: np.ndarray) -> np.ndarray:
+    """Tail exponents of regression at these rates over the edge of its stability."""
+    return np.array([theory.tail_index(float(rate), size) for rate in theory.stability_threshold(size) * rates])

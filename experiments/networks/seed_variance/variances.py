@@ -20,16 +20,10 @@ _PERCENT = 100
 _GROUPS = 32
 
 
-def name_settings(dataset: xr.Dataset) -> list[str]:
-    """The settings, the baseline first."""
-    return [BASELINE, *(str(name) for name in dataset["setting"].values if name != BASELINE)]
-
-
 def list_runs(dataset: xr.Dataset) -> np.ndarray:
     """Correctness (settings, seeds, examples), the baseline first, of the seeds that diverged at no setting."""
     sound = ~dataset["diverged"].any("setting")
-    runs = dataset["test_correct"].sel(setting=name_settings(dataset), seed=sound)
-    return runs.transpose("setting", "seed", "example").values
+    return dataset["test_correct"].sel(seed=sound).transpose("setting", "seed", "example").values
 
 
 def split_variances(dataset: xr.Dataset) -> xr.Dataset:
@@ -39,10 +33,11 @@ def split_variances(dataset: xr.Dataset) -> xr.Dataset:
     """
     runs = list_runs(dataset)
     parts = [split_accuracy_variance(correct) for correct in runs]
-    names = name_settings(dataset)
     split = {part: ("setting", [_PERCENT**2 * getattr(one, part) for one in parts]) for part in parts[0]._fields}
     degrees = runs.shape[1] - 1
-    result = xr.Dataset(split, {"setting": names}, {"n": runs.shape[1], "interval": f"{100 * LEVEL:g} % χ² interval"})
+    result = xr.Dataset(
+        split, {"setting": dataset["setting"]}, {"n": runs.shape[1], "interval": f"{100 * LEVEL:g} % χ² interval"}
+    )
     low, high = (degrees / chdtri(degrees, tail) for tail in (0.5 - LEVEL / 2, 0.5 + LEVEL / 2))
     return result.assign(low=low * result["total"], high=high * result["total"])
 
@@ -95,14 +90,14 @@ def tabulate_seeds(dataset: xr.Dataset, full: int) -> xr.DataArray:
 
     The baseline, which has no difference from itself, is NaN; so is a variance that the runs make negative.
     """
-    runs, names = list_runs(dataset), name_settings(dataset)
+    runs = list_runs(dataset)
     sizes = list(dict.fromkeys((runs.shape[-1], full)))
     pairs = [runs[[0, k]] for k in range(1, len(runs))]
     variance = np.array([[measure_differences(pair, images) for images in sizes] for pair in pairs])
     variance = np.concatenate([np.full((1, len(sizes), 2), np.nan), variance])
     needed = count_seeds(np.array(DIFFERENCES), np.where(variance < 0, np.nan, variance)[..., None])
     coordinates = {
-        "setting": names,
+        "setting": dataset["setting"].values,
         "test_images": sizes,
         "design": ["paired", "unpaired"],
         "difference": list(DIFFERENCES),

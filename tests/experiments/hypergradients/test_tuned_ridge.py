@@ -20,7 +20,7 @@ from experiments.hypergradients.tuned_ridge import (
     ridge_of,
     run,
 )
-from jaxreg import stats
+from tests.figures.drawn import points
 from tests.populations import population, verdicts
 
 SMALL = Config(seeds=3, draws=2, steps=40, strength_steps=10)
@@ -122,6 +122,5 @@ def test_costs_are_geometric_means_over_the_least(panels, dataset):
 def test_strengths_found_and_errors_are_those_of_the_dataset(panels, dataset):
     drawn = [line.get_ydata() for line in panels[2].lines]
     assert any(np.allclose(line, dataset["factor"][0, :, 3]) for line in drawn)
-    np.testing.assert_allclose(panels[3].containers[0].lines[0].get_xdata(), 100 * dataset["found"].mean("draw"))
-    expected = stats.mean(dataset, "test_error", "draw")["mean"]
-    np.testing.assert_allclose(panels[4].containers[1].lines[0].get_xdata(), expected)
+    np.testing.assert_allclose([drawn.x[0] for drawn in points(panels[3])], 100 * dataset["found"].mean("draw"))
+    np.testing.assert_allclose([drawn.x[0] for drawn in points(panels[4])[3:]], dataset["test_error"].mean("draw"))
