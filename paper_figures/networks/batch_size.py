@@ -34,10 +34,7 @@ def draw(dataset: xr.Dataset) -> Figure:
         for letter, name, number in (("a", "test_accuracy", 0), ("b", "test_accuracy", 1), ("c", "train_loss", 0)):
             axes, runs = panels[letter], dataset.isel(wrong=number)
             plotting.lines(axes, runs, name, "batch_size", looks, marker="o", markersize=2.5)
-            axes.set(
-                title=wrong if number else "Correct labels",
-                ylabel=name.replace("train_", "training ").replace("_", " ") + f", {runs[name].attrs['units']}",
-            )
+            axes.set_title(wrong if number else "Correct labels")
         _draw_error(panels["d"], dataset, wrong)
         _draw_direction(panels["e"], dataset)
         _draw_time(panels["f"], dataset)
@@ -57,8 +54,8 @@ def _draw_error(axes: Axes, dataset: xr.Dataset, wrong: str) -> None:
         expected = part["expected"].mean("network")
         axes.plot(expected["batch_size"], expected, color="0.6", linewidth=3, zorder=1)
         _over_sizes(axes, part, "error", label, color)
-    axes.set(yscale="log", ylabel="squared error of gradient,\nrelative", title="Gradient noise")
-    _write_out(axes)
+    axes.set(ylabel="squared error of gradient,\nrelative", title="Gradient noise")
+    plotting.write_out(axes, "y")
     axes.legend(loc="lower left", fontsize=6)
 
 
@@ -82,17 +79,9 @@ def _draw_time(axes: Axes, dataset: xr.Dataset) -> None:
     seconds = 1000 * dataset["seconds"].transpose("batch_size", "repeat")
     axes.plot(seconds["batch_size"], seconds, "o", color="0.7", markersize=2)
     axes.plot(seconds["batch_size"], seconds.median("repeat"), color="black", marker="o", markersize=2.5)
-    axes.set(yscale="log", ylabel="milliseconds per epoch", title="Time")
-    _write_out(axes)
+    axes.set(ylabel="milliseconds per epoch", title="Time")
+    plotting.write_out(axes, "y")
     axes.set_xlabel(f"images per step\nn = {seconds.sizes['repeat']} repeats")
-
-
-def _write_out(axes: Axes) -> None:
-    """Plain numbers along a logarithmic axis, between powers of ten only where there is less than a decade."""
-    low, high = axes.get_ylim()
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}" if high < 10 * low else "")
-    axes.tick_params(axis="y", which="minor", labelsize=6)
 
 
 def _mark_sizes(axes: Axes, dataset: xr.Dataset) -> None:

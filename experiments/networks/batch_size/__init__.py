@@ -13,7 +13,7 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from experiments.networks.batch_size.gradients import measure, time_epochs
-from experiments.networks.batch_size.runs import count_updates, follow, plan
+from experiments.networks.batch_size.runs import follow, plan
 from jaxreg.checks import NOT_NEGATIVE, Domain, check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.study import Above, Below, Claim, at, gain, ratio
@@ -74,10 +74,10 @@ PRESETS = {
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
     """`train_loss` (on the labels trained on) and `test_accuracy` at the end, by `protocol`, `wrong` and `batch_size`.
 
-    Beside the trainings, the `updates` made, over `protocol` and `batch_size`; what `gradients.measure` finds of single
-    batches, over `network`, `wrong`, `draw` and `batch_size`: `error`, `cosine`, `length` and `expected`; `long`, the
-    per cent of draws whose gradient is longer than three quarters of those of the tutorial's smallest batch; and
-    `seconds` per epoch over `repeat` and `batch_size`.
+    Beside the trainings, what `gradients.measure` finds of single batches, over `network`, `wrong`, `draw` and
+    `batch_size`: `error`, `cosine`, `length` and `expected`; `long`, the per cent of draws whose gradient is longer
+    than three quarters of those of the tutorial's smallest batch; and `seconds` per epoch over `repeat` and
+    `batch_size`.
     """
     check_settings(config)
     data = t5.load_images(config.dataset, train=config.images)
@@ -94,7 +94,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     }
     axes: dict[str, Any] = {"seed": jr.seeds(config.seeds), "wrong": np.array([0.0, config.wrong])}
     settings = network | {"dropout": config.dropout, "rate": config.learning_rate, "reference": reference}
-    shared: dict[str, Any] = {"args": data[:4], "progress": progress}
     protocols = dict(zip(PROTOCOLS, ((0.0, None), (1.0, None), (0.0, updates)), strict=True))
     cells: dict[str, dict[str, Any]] = {}
     for (protocol, (scaling, made)), size in itertools.product(protocols.items(), sizes):
@@ -102,9 +101,15 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         fixed = {"batch_size": size, "images": images, "epochs": passes}
         statics = {key: jr.static(value) for key, value in fixed.items()}
         cells[f"{protocol}, {size}"] = {"scaling": scaling, **statics}
-    trained = jr.sweep(partial(follow, **settings), axes | {"cell": jr.cases(cells)}, store=store, **shared).load()
-    both = ("protocol", "batch_size")
-    levels = xr.Dataset(coords={"protocol": list(protocols), "batch_size": list(sizes)}).stack(cell=both)
+    trained = jr.sweep(
+        partial(follow, **settings),
+        axes | {"cell": jr.cases(cells)},
+        args=data[:4],
+        store=store,
+        progress=progress,
+    ).load()
+    levels = xr.Dataset(coords={"protocol": list(protocols), "batch_size": list(sizes)})
+    levels = levels.stack(cell=("protocol", "batch_size"))
     trained = trained.drop_vars(set(trained.coords) - set(axes)).assign_coords(levels.coords).unstack("cell")
     recorded = {"batch_size": np.array(sizes)}
     gradients = jr.sweep(
@@ -119,15 +124,11 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         **{name: gradients[name] for name in ("error", "cosine", "length", "expected")},
         "long": (100 * (gradients["length"] > limit).mean("draw")).assign_attrs(units="%"),
         "seconds": (("repeat", "batch_size"), time_epochs(*data[:2], sizes, config.repeats, **network)),
-        "updates": (
-            both,
-            [[count_updates(n, size, epochs, made) for size in sizes] for _, made in protocols.values()],
-        ),
     }
-    about = {"images": n, "epochs": epochs, "reference": reference, "tutorial_sizes": (SMALL, t5.BATCH_SIZE, LARGE)}
     runs = add_cost(t5.describe(trained, data, config.dataset).assign(more))
     runs["batch_size"].attrs["long_name"] = "images per step"
-    return runs.assign_attrs(about)
+    runs["train_loss"].attrs["long_name"] = "training loss"
+    return runs.assign_attrs(tutorial_sizes=(SMALL, t5.BATCH_SIZE, LARGE))
 
 
 def _read_sizes(config: Config, n: int) -> tuple[int, ...]:

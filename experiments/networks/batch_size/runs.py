@@ -30,12 +30,6 @@ def plan(n: int, batch_size: int, epochs: int, updates: int | None) -> tuple[int
     return (updates * batch_size, 1) if updates < steps else (n, round(updates / steps))
 
 
-def count_updates(n: int, batch_size: int, epochs: int, updates: int | None) -> int:
-    """The number of updates that a training planned so makes."""
-    images, passes = plan(n, batch_size, epochs, updates)
-    return passes * -(-images // batch_size)
-
-
 def follow(
     x_train: Any,
     y_train: Any,
