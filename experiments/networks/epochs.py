@@ -12,7 +12,7 @@ import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE, Domain
 from jaxreg.errors import ArgumentError
-from jaxreg.study import Above, Below, Claim, Estimate, choose, gain, held_out, mean
+from jaxreg.study import Above, Below, Best, Claim, Estimate, gain, mean
 from jaxreg.study.settings import ChoosingSeeds
 
 TUTORIAL_EPOCHS = (5, 10, 60)
@@ -75,11 +75,6 @@ def add_turns(runs: xr.Dataset) -> xr.Dataset:
     return runs.assign(turns | {"delay": delay}).assign_attrs(tutorial_epochs=TUTORIAL_EPOCHS)
 
 
-def find_best(runs: xr.Dataset, name: str) -> int:
-    """The epoch before the last at which the mean curve of every other seed is best."""
-    return int(choose(runs.isel(epoch=slice(-1)), name, "epoch", least=name.endswith("loss")))
-
-
 def select(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
     """The runs up to the tutorial's 60 epochs."""
     runs = dataset.sel(pixels=pixels, epoch=slice(None, _MANY))
@@ -91,24 +86,14 @@ def select(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
 _raw, _scaled = (partial(select, pixels=pixels) for pixels in ("raw", "scaled"))
 
 
-def _rise_of_loss(dataset: xr.Dataset) -> Estimate | None:
-    """From its turn, chosen on every other seed, to the last epoch, on the rest."""
-    runs = _raw(dataset)
-    return gain("test_loss", "epoch", _MANY, find_best(runs, "test_loss"))(held_out(runs))
-
-
 def _lead_of_ten(dataset: xr.Dataset) -> Estimate:
     return t5.lead(_raw(dataset).sel(epoch=list(TUTORIAL_EPOCHS)), "epoch", _ENOUGH)
-
-
-def _gain_of_stopping(dataset: xr.Dataset, pixels: str) -> Estimate | None:
-    runs = select(dataset, pixels)
-    return gain("test_accuracy", "epoch", find_best(runs, "test_accuracy"), _MANY)(held_out(runs))
 
 
 _from_few, _from_enough = (
     partial(gain, axis="epoch", first=first, second=second) for second, first in pairwise(TUTORIAL_EPOCHS)
 )
+_stopping = partial(gain, "test_accuracy", "epoch", Best.MOST, _MANY)
 
 
 CLAIMS = (
@@ -145,7 +130,7 @@ CLAIMS = (
     Claim(
         "Test loss turns: it is higher after 60 epochs than before (raw pixels)",
         "tutorial T5, of the loss",
-        _rise_of_loss,
+        gain("test_loss", "epoch", _MANY, Best.LEAST, runs=_raw),
         Above(0),
     ),
     Claim(
@@ -163,13 +148,13 @@ CLAIMS = (
     Claim(
         "Stop in time: some number of epochs below 60 is more accurate than 60 (raw pixels)",
         "tutorial T5",
-        partial(_gain_of_stopping, pixels="raw"),
+        _stopping(runs=_raw),
         Above(0),
     ),
     Claim(
         "Stop in time: the same on pixels scaled to 0…1",
         "tutorial T5, carried over to the usual preparation",
-        partial(_gain_of_stopping, pixels="scaled"),
+        _stopping(runs=_scaled),
         Above(0),
     ),
 )

@@ -15,7 +15,7 @@ import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE, POSITIVE, check_integer
 from jaxreg.errors import ArgumentError
-from jaxreg.study import Above, Below, Claim, Estimate, choose, estimate, gain, held_out, mean
+from jaxreg.study import Above, Below, Best, Claim, Estimate, estimate, gain, mean
 from jaxreg.study.settings import ChoosingSeeds, check_settings
 
 CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "weight_norm")
@@ -125,22 +125,6 @@ def _end_by_l2(runs: xr.Dataset) -> xr.Dataset:
     return by_l2(runs).isel(epoch=-1)
 
 
-def _find_least(runs: xr.Dataset, name: str, dim: str) -> Any:
-    """Where the mean of every other seed is least; the last place is left out."""
-    return choose(runs.isel({dim: slice(-1)}), name, dim, least=True).item()
-
-
-def find_well_fitted(runs: xr.Dataset) -> int:
-    """The size, below the largest, of the least mean validation loss after the last epoch, on every other seed."""
-    return int(_find_least(_end_by_units(runs), "validation_loss", "units"))
-
-
-def _rise_after_least(runs: xr.Dataset, name: str, dim: str) -> Estimate | None:
-    """By how much the last value along a dimension lies above the least of the others."""
-    last = runs[dim].values[-1].item()
-    return gain(name, dim, last, _find_least(runs, name, dim))(held_out(runs))
-
-
 def _least_fall(dataset: xr.Dataset) -> Estimate:
     """The step in size at which the training loss falls least; all steps at once at the error level."""
     runs = _end_by_units(dataset)
@@ -154,11 +138,12 @@ def _least_fall(dataset: xr.Dataset) -> Estimate:
 
 
 def _rise_with_size(dataset: xr.Dataset, name: str) -> Estimate | None:
-    return _rise_after_least(_end_by_units(dataset), name, "units")
+    return gain(name, "units", int(dataset["units"].max()), Best.LEAST, runs=_end_by_units)(dataset)
 
 
 def _rise_of_curve(dataset: xr.Dataset, name: str) -> Estimate | None:
-    return _rise_after_least(by_units(dataset).isel(units=-1), name, "epoch")
+    largest = by_units(dataset).isel(units=-1)
+    return gain(name, "epoch", int(dataset["epoch"][-1]), Best.LEAST)(largest)
 
 
 def _norms(dataset: xr.Dataset) -> xr.Dataset:
@@ -167,13 +152,6 @@ def _norms(dataset: xr.Dataset) -> xr.Dataset:
     left = 100 * ends["weight_norm"].isel(l2=-1, drop=True) / ends["weight_norm"].isel(l2=0, drop=True)
     units = "% of the norm without penalty"
     return xr.Dataset({"left": left.assign_attrs(units=units), "diverged": ends["diverged"].any("l2")})
-
-
-def _gain_of_some_l2(dataset: xr.Dataset, name: str) -> Estimate | None:
-    """Validation error or loss at the best λ above 0, chosen by every other seed, minus that without, by the others."""
-    runs = _end_by_l2(dataset)
-    best = choose(runs.isel(l2=slice(1, None)), name, "l2", least=True).item()
-    return gain(name, "l2", best, 0.0)(held_out(runs))
 
 
 CLAIMS = (
@@ -227,13 +205,13 @@ CLAIMS = (
     Claim(
         "Some λ in between makes the largest network err less on validation images",
         "tutorial T3",
-        partial(_gain_of_some_l2, name="validation_error"),
+        gain("validation_error", "l2", Best.LEAST, 0.0, runs=_end_by_l2),
         Below(0),
     ),
     Claim(
         "Some λ in between lowers the largest network's validation loss",
         "tutorial T3, of the loss",
-        partial(_gain_of_some_l2, name="validation_loss"),
+        gain("validation_loss", "l2", Best.LEAST, 0.0, runs=_end_by_l2),
         Below(0),
     ),
 )

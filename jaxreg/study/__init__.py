@@ -13,6 +13,7 @@ from jaxreg.claims import exactly as exactly
 from jaxreg.claims import find_claim as find_claim
 from jaxreg.claims import judge as judge
 from jaxreg.claims import percentage as percentage
+from jaxreg.study.quantities import Best as Best
 from jaxreg.study.quantities import at as at
 from jaxreg.study.quantities import choose as choose
 from jaxreg.study.quantities import gain as gain

@@ -8,6 +8,7 @@ for, the quantity is None, and a claim about it undecided.
 
 import math
 from collections.abc import Callable, Hashable
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,22 @@ Runs = Callable[[xr.Dataset], xr.Dataset]
 Measure = Callable[[xr.Dataset], Estimate]
 Variable = str | Callable[[xr.Dataset], xr.DataArray]
 _COMPUTED = "computed"
+
+
+class Best(Enum):
+    """In place of one of the two values that `gain` and `ratio` compare: the best of all others along the axis.
+
+    That is the one of the largest (`MOST`) or least mean (`LEAST`) on every other seed, as `choose` finds it; the two
+    are compared on the seeds that did not choose, `held_out`.
+
+    >>> accuracy = [[90.0, 93.0, 99.0], [80.0, 84.0, 82.0], [70.0, 72.0, 79.0], [80.0, 84.0, 82.0]]
+    >>> runs = xr.Dataset({"accuracy": (("seed", "rate"), accuracy)}, {"rate": [0.1, 0.3, 1.0]})
+    >>> gain("accuracy", "rate", Best.MOST, 0.1)(runs)  # 1.0 in the mean of the first and the third seed
+    Estimate(effect=2.0, interval=(2.0, 2.0), n=2, unit='')
+    """
+
+    MOST = "most"
+    LEAST = "least"
 
 
 def mean(
@@ -156,8 +173,8 @@ def gain(
     Args:
         name: of the variable $x$, or a function of the runs that computes it.
         axis: the dimension of what is compared.
-        first: value along it.
-        second: another, which is taken away.
+        first: value along it, or the `Best` of all others.
+        second: another, which is taken away, or the `Best` of all others.
         runs: of which runs; by default of all.
         dim: the dimension of the runs, which are paired along it.
         unit: of the difference; by default that of the variable, and percentage points where that is "%".
@@ -177,12 +194,18 @@ def gain(
 
     def quantity(dataset: xr.Dataset) -> Estimate | None:
         chosen, key = _choose_runs(dataset, runs, name)
-        places = _find_places(_read_axis(chosen, axis), np.array([first, second]))
+        pair: list[Hashable] | None = [first, second]
+        if isinstance(first, Best) or isinstance(second, Best):
+            pair = _settle(chosen, key, axis, dim, first, second)
+            chosen = held_out(chosen, dim)
+        if pair is None:
+            return None
+        places = _find_places(_read_axis(chosen, axis), np.array(pair))
         if (places < 0).any():
             return None
         over, baseline = chosen[axis].values[places]
-        pair = chosen.isel({axis: np.unique(places)})  # one place, and no difference, if the two are the same
-        difference = stats.paired_difference(pair, key, dim, axis, baseline, level).sel({axis: over})
+        chosen = chosen.isel({axis: np.unique(places)})  # one place, and no difference, if the two are the same
+        difference = stats.paired_difference(chosen, key, dim, axis, baseline, level).sel({axis: over})
         units = _unit(chosen, key, unit)
         return estimate(difference, "percentage points" if units == "%" else units)
 
@@ -207,8 +230,8 @@ def ratio(
     Args:
         name: of the variable $x$, which is positive, or a function of the runs that computes it.
         axis: the dimension of what is compared.
-        first: value along it.
-        second: another, by which is divided.
+        first: value along it, or the `Best` of all others.
+        second: another, by which is divided, or the `Best` of all others.
         runs: of which runs; by default of all.
         dim: the dimension of the runs, which are paired along it.
         unit: of the ratio.
@@ -314,6 +337,20 @@ def held_out(dataset: xr.Dataset, dim: str = "seed") -> xr.Dataset:
     """
     _read_axis(dataset, dim)
     return dataset.isel({dim: slice(1, None, 2)})
+
+
+def _settle(
+    runs: xr.Dataset, name: str, axis: str, dim: str, first: Hashable, second: Hashable
+) -> list[Hashable] | None:
+    """The two values, the `Best` found; None where there is nothing but the other."""
+    rule, given = (first, second) if isinstance(first, Best) else (second, first)
+    if isinstance(given, Best):
+        raise ArgumentError("second", given, "must be a value of the axis, as first is the best one", "Give one")
+    others = runs.isel({axis: _find_places(np.array([given]), _read_axis(runs, axis)) < 0})
+    if not others.sizes[axis]:
+        return None
+    best = choose(others, name, axis, least=rule is Best.LEAST, dim=dim).item()
+    return [best, given] if rule is first else [given, best]
 
 
 def _choose_runs(dataset: xr.Dataset, runs: Runs | None, name: Variable) -> tuple[xr.Dataset, str]:

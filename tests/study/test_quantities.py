@@ -6,7 +6,7 @@ import scipy.stats
 import xarray as xr
 
 from jaxreg.errors import ArgumentError
-from jaxreg.study import Above, Claim, at, choose, gain, held_out, largest, mean, ratio, share, worst
+from jaxreg.study import Above, Best, Claim, at, choose, gain, held_out, largest, mean, ratio, share, worst
 
 
 def _population(seeds=12, gone=()):
@@ -117,6 +117,23 @@ def test_what_every_other_seed_chooses_is_shown_on_the_others():
     assert shown["seed"].values.tolist() == [1, 3, 5, 7, 9, 11]
     assert float(shown["accuracy"].sel(kind="sgd").mean()) < 75
     np.testing.assert_allclose(choose(dataset, "accuracy", "learning_rate", least=True), [0.01, 0.1])
+
+
+def test_the_best_of_all_others_is_compared_on_the_seeds_that_did_not_choose():
+    one = _population().sel(kind="adam")  # 82, 81 and 90
+    lucky = one["accuracy"].copy()
+    lucky[::2, 1] += 50.0  # at 0.1, on the seeds that choose only
+    one = one.assign(accuracy=lucky)
+    odd = held_out(one)
+    for rule, rate in ((Best.MOST, 0.1), (Best.LEAST, 0.01)):
+        expected = gain("accuracy", "learning_rate", rate, 1.0)(odd)
+        assert gain("accuracy", "learning_rate", rule, 1.0)(one) == expected
+        assert gain("accuracy", "learning_rate", 1.0, rule, runs=lambda runs: runs)(one).effect == -expected.effect
+        assert ratio("accuracy", "learning_rate", rule, 1.0)(one) == ratio("accuracy", "learning_rate", rate, 1.0)(odd)
+    assert gain("accuracy", "learning_rate", Best.MOST, 0.2)(one) is None
+    assert gain("accuracy", "learning_rate", Best.MOST, 1.0)(one.sel(learning_rate=[1.0])) is None
+    with pytest.raises(ArgumentError, match=r"^second = "):
+        gain("accuracy", "learning_rate", Best.MOST, Best.LEAST)(one)
 
 
 def test_a_value_at_which_every_run_diverged_is_never_chosen():

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from experiments.networks.epochs import CLAIMS, CURVES, Config, add_turns, find_best
+from experiments.networks.epochs import CLAIMS, CURVES, Config, add_turns
 from jaxreg import stats
-from jaxreg.claims import find_claim, judge
+from jaxreg.claims import judge
 from jaxreg.errors import ArgumentError
 from tests.experiments.networks.alone import train_alone
 from tests.figures.drawn import find_band
-from tests.populations import along, diverge, lucky, population, verdicts
+from tests.populations import along, diverge, population, verdicts
 
 SMALL = Config(seeds=4, epochs=60, hidden=(4,), batch_size=300)
 DIVERGED = {"pixels": 0, "seed": 3}
@@ -33,7 +33,7 @@ def _valley(at):
     return 0.3 + 0.001 * (_EPOCHS - at) ** 2
 
 
-_RISE, _FALL, _FLAT = 50 + 0.5 * _EPOCHS, 90 - 0.5 * _EPOCHS, np.full(80, 80.0)
+_RISE, _FALL = 50 + 0.5 * _EPOCHS, 90 - 0.5 * _EPOCHS
 
 
 def _population(test_accuracy, test_loss, train_accuracy, scaled=None, spread=0.001):
@@ -75,14 +75,6 @@ def test_turns_are_those_of_runs_that_turned_and_did_not_diverge():
         assert np.isnan(turns[3])
         assert (turns.drop_isel(seed=3) == epoch).all()
     assert made["test_accuracy_turn"].sel(pixels="scaled").isnull().all()
-
-
-def test_the_best_epoch_is_measured_on_other_seeds_than_it_was_chosen_on():
-    made = lucky(_population(_FLAT, _FLAT, _FLAT), "test_accuracy", 50, pixels=0, seed=slice(0, None, 2), epoch=6)
-    assert find_best(made.sel(pixels="raw"), "test_accuracy") == 7
-    verdict = find_claim(CLAIMS, "Stop in time: some number").judge(made)
-    assert verdict.n == 20
-    assert abs(verdict.effect) < 5
 
 
 def test_claims_need_the_epochs_of_the_tutorial():

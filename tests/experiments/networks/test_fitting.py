@@ -8,13 +8,13 @@ import pytest
 import xarray as xr
 
 import jaxreg as jr
-from experiments.networks.fitting import CLAIMS, CURVES, Config, add_errors, by_l2, by_units, find_well_fitted
+from experiments.networks.fitting import CLAIMS, CURVES, Config, add_errors, by_l2, by_units
 from jaxreg import stats
 from jaxreg.claims import judge
 from jaxreg.nets import train
 from tests.experiments.networks.alone import key
 from tests.figures.drawn import find
-from tests.populations import along, lucky, population, verdicts
+from tests.populations import along, population, verdicts
 
 SMALL = Config(seeds=4, units=(1, 2, 3), l2=(1e-3, 10.0), epochs=12, evaluate_every=3, learning_rate=0.1)
 DIVERGED = {"case": 0, "seed": 3}
@@ -93,12 +93,6 @@ def test_effects_are_those_of_the_largest_network_and_strength():
     expected = (70, -0.49, 0.4, 10, 0.3, 6, 0.05, 100, -12, -0.5)
     np.testing.assert_allclose([verdict.effect for verdict in measured], expected, rtol=0.1)
     assert [verdict.n for verdict in measured] == [40, 40, 20, 20, 20, 20, 40, 40, 20, 20]
-
-
-def test_the_well_fitted_size_is_chosen_on_every_other_seed():
-    made = _population(**_TEXTBOOK)
-    assert find_well_fitted(made) == 8
-    assert find_well_fitted(lucky(made, "validation_loss", -1.9, case=0, seed=slice(0, None, 2))) == 1
 
 
 # --- Figure -----------------------------------------------------------------------------------------------------------
