@@ -139,7 +139,7 @@ def measure_networks(config: Config, limit: float) -> Rows:
     against = functools.partial(rivals.row_against, rate=population["value"], accuracy=accuracy)
     if config.torch and installed("torch", "no PyTorch loops"):
         for label, loader, least in (("DataLoader", True, 6.0), ("tensor indexing", False, None)):
-            theirs = rivals.time_torch(recipe, data, members, loader)
+            theirs = rivals.time_torch(recipe, data, members, loader=loader)
             yield against(f"  against a PyTorch loop ({label})", theirs=theirs, target=least)
     if config.keras and all(installed(library, "no Keras loop") for library in ("keras", "tensorflow")):
         theirs = rivals.train_keras(data, members, config.epochs, recipe.learning_rate, recipe.batch_size)

@@ -2,19 +2,19 @@
 
 import functools
 import math
-import time
 from typing import Any
 
 import flax.linen as nn
-import numpy as np
 
 import jaxreg as jr
-from experiments.benchmarks.rivals import Timed, row_against
+from experiments.benchmarks.recipes import Recipe
+from experiments.benchmarks.rivals import row_against, time_torch
 from experiments.benchmarks.settings import Rows
 from experiments.benchmarks.timing import rate, time_compiled
 from jaxreg.datasets import Dataset
 
-_FEATURES, _RATE, _BATCH = (32, 64), 1e-3, 32
+_FEATURES = (32, 64)
+_RECIPE = Recipe(optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=1)
 
 
 class Convolutional(nn.Module):
@@ -39,11 +39,8 @@ def measure_convolutions(data: Dataset, members: int, repeats: int, torch: bool)
     train = functools.partial(
         jr.nets.train,
         model=Convolutional(),
-        optimizer="adam",
-        learning_rate=_RATE,
-        batch_size=_BATCH,
-        epochs=1,
         record=("test_accuracy",),
+        **{name: getattr(_RECIPE, name) for name in ("optimizer", "learning_rate", "batch_size", "epochs")},
     )
     args = (x, data.y_train, x_test, data.y_test)
     ours = functools.partial(jr.sweep, train, {"seed": jr.seeds(members)}, args=args, progress=False)
@@ -51,40 +48,27 @@ def measure_convolutions(data: Dataset, members: int, repeats: int, torch: bool)
     population = rate(f"linen CNN, Adam: population of {members}", members, "runs/s", times)
     yield population
     if torch:
-        theirs = np.array([_train_torch(seed, *map(np.asarray, args)) for seed in range(min(members, 2 * repeats))])
-        timed, accuracy = Timed(theirs[:, 0], theirs[:, 1], 0.0), result.test_accuracy.values[:, -1]
-        yield row_against(
-            "  against a PyTorch loop (tensor indexing)", population["value"], accuracy, timed, target=1.5
+        accuracy, theirs = (
+            result.test_accuracy.values[:, -1],
+            time_torch(_RECIPE, data, min(members, 2 * repeats), build=_build),
         )
+        name = "  against a PyTorch loop (tensor indexing)"
+        yield row_against(name, population["value"], accuracy, theirs, target=1.5)
 
 
-def _train_torch(seed: int, x: Any, y: Any, x_test: Any, y_test: Any) -> tuple[float, float]:
-    """Test accuracy after one epoch, and its seconds; kernels begin as Flax has them, normal with variance 1 / in."""
-    import torch
+def _build(recipe: Recipe, features: int, device: Any) -> Any:
+    """The same network in PyTorch; kernels begin as Flax has them, normal with variance 1 / in."""
     from torch import nn as layers
 
-    torch.manual_seed(seed)
-    images, tested = (torch.from_numpy(np.ascontiguousarray(part.transpose(0, 3, 1, 2))) for part in (x, x_test))
-    labels, tested_labels = (torch.from_numpy(part.astype(np.int64)) for part in (y, y_test))
-    parts, channels = [], 1
-    for features in _FEATURES:
-        parts += [layers.Conv2d(channels, features, 3, padding="same"), layers.ReLU(), layers.MaxPool2d(2)]
-        channels = features
-    pooled = (x.shape[1] // 4) * (x.shape[2] // 4)
-    net = layers.Sequential(*parts, layers.Flatten(), layers.Linear(channels * pooled, 10))
+    side = math.isqrt(features)
+    parts, channels = [layers.Unflatten(1, (1, side, side))], 1
+    for maps in _FEATURES:
+        parts += [layers.Conv2d(channels, maps, 3, padding="same"), layers.ReLU(), layers.MaxPool2d(2)]
+        channels = maps
+    net = layers.Sequential(*parts, layers.Flatten(), layers.Linear(channels * (side // 4) ** 2, 10))
     for part in net:
         if hasattr(part, "weight"):
             deviation = part.weight[0].numel() ** -0.5
             layers.init.trunc_normal_(part.weight, 0.0, deviation / 0.8796, -2 * deviation, 2 * deviation)
             layers.init.zeros_(part.bias)
-    optimizer = torch.optim.Adam(net.parameters(), lr=_RATE)
-    began = time.perf_counter()
-    for index in torch.randperm(len(images)).split(_BATCH):
-        optimizer.zero_grad()
-        layers.functional.cross_entropy(net(images[index]), labels[index]).backward()
-        optimizer.step()
-    with torch.no_grad():
-        right = [
-            (net(a).argmax(1) == b).float() for a, b in zip(tested.split(500), tested_labels.split(500), strict=True)
-        ]
-    return float(torch.cat(right).mean()), time.perf_counter() - began
+    return net.to(device)

@@ -71,12 +71,12 @@ def build_torch(recipe: Recipe, features: int, device: Any) -> Any:
 
 
 def train_torch(
-    recipe: Recipe, data: Dataset, loader: bool = False, device: str = "cpu"
+    recipe: Recipe, data: Dataset, loader: bool = False, device: str = "cpu", build: Callable[..., Any] = build_torch
 ) -> Callable[[int], np.ndarray]:
     """The same recipe as a PyTorch loop on a device of PyTorch: from a seed to the test accuracy after each epoch.
 
     With `loader` the batches come from a DataLoader, as in PyTorch's own quickstart; without, from tensor indexing,
-    which is faster and rarer.
+    which is faster and rarer. `build` makes the network.
     """
     import torch
     from torch import nn
@@ -104,7 +104,7 @@ def train_torch(
 
     def train_one(seed: int) -> np.ndarray:
         torch.manual_seed(seed)
-        model = build_torch(recipe, x.shape[1], device)
+        model = build(recipe, x.shape[1], device)
         kernels = [parameter for parameter in model.parameters() if parameter.ndim == 2]
         optimizer = optimizers[recipe.optimizer](model.parameters(), lr=recipe.learning_rate)
         loss_function = nn.CrossEntropyLoss()
@@ -134,9 +134,9 @@ def train_torch(
     return train_one
 
 
-def time_torch(recipe: Recipe, data: Dataset, seeds: int, loader: bool = False, device: str = "cpu") -> Timed:
+def time_torch(recipe: Recipe, data: Dataset, seeds: int, **how: Any) -> Timed:
     """One PyTorch training per seed; what the first call takes more than the others counts as compiling."""
-    train_one = train_torch(recipe, data, loader, device)
+    train_one = train_torch(recipe, data, **how)
     began = time.perf_counter()
     train_one(-1 % 2**31)
     warm = time.perf_counter() - began

@@ -1,7 +1,6 @@
 """Tutorial T5's networks in the benchmark of an accelerator: populations, precisions of products, PyTorch."""
 
 import dataclasses
-import functools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +10,7 @@ import numpy as np
 
 import jaxreg as jr
 from experiments.benchmarks.device.sizes import Sizes
-from experiments.benchmarks.nets import BASE
-from experiments.benchmarks.recipes import learn
+from experiments.benchmarks.nets import BASE, sweep_of
 from experiments.benchmarks.rivals import time_torch
 from experiments.benchmarks.settings import Rows
 from experiments.benchmarks.timing import rate, row, time_twice
@@ -47,11 +45,9 @@ def load_images(sizes: Sizes) -> Dataset:
     )
 
 
-def sweep_networks(members: int, sizes: Sizes, **more: Any) -> Callable[[], Any]:
+def sweep_networks(members: int, sizes: Sizes) -> Callable[[], Any]:
     """The sweep of tutorial T5's network over seeds."""
-    recipe = dataclasses.replace(BASE, epochs=sizes.epochs)
-    axes = {"seed": jr.seeds(members), "learning_rate": [recipe.learning_rate]}
-    return functools.partial(jr.sweep, learn(recipe, **more), axes, args=tuple(load_images(sizes)[:4]), progress=False)
+    return sweep_of(dataclasses.replace(BASE, epochs=sizes.epochs), load_images(sizes), members)
 
 
 def measure_networks(name: str, members: int, sizes: Sizes) -> Rows:

@@ -114,7 +114,7 @@ import jaxreg as jr
 from experiments.benchmarks import nets, rivals
 
 recipe = dataclasses.replace(nets.BASE, epochs=10, learning_rate=0.5)
-theirs = rivals.time_torch(recipe, jr.datasets.load("digits"), 3, sys.argv[1] == "True")
+theirs = rivals.time_torch(recipe, jr.datasets.load("digits"), 3, loader=sys.argv[1] == "True")
 assert theirs.accuracy.shape == theirs.seconds.shape == (3,)
 assert theirs.accuracy.mean() > 0.6
 """
