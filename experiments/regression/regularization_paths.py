@@ -37,6 +37,7 @@ TRUTH = (0.0, 0.001, 0.001, -0.001)
 LEAST_SQUARES, FIXED = "least squares", "best fixed α"
 """What the rules are compared with: no penalty, and the one alpha of the least mean error over all draws."""
 _OF_PLAIN = "% of least squares' error"
+_PARTS = ("bias2", "variance", "bias2_se", "variance_se")
 
 
 def _grid(low: int, high: int, per_decade: int) -> tuple[float, ...]:
@@ -96,7 +97,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     """
     _check(config)
     alphas = {method: np.array(getattr(config, f"{method}_alphas")) for method in PATHS}
-    powers, norms = np.arange(1, config.degree + 1), np.array(config.norms)
     x = np.linspace(-10, 10, config.points)
     truth = np.polynomial.polynomial.polyval(x, TRUTH)
 
@@ -110,15 +110,14 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     dims: dict[str, Any] = {}
     for method, rules in RULES.items():
         along = {f"{method}_alpha": alphas[method]}
-        dims[f"{method}_coef"] = along | {"power": powers}
-        dims[f"{method}_coef_at_norm"] = {"norm": norms, "power": powers}
+        dims[f"{method}_coef"] = along | {"power": np.arange(1, config.degree + 1)}
         dims[f"{method}_error"] = dims[f"{method}_df"] = along
         dims[f"{method}_index"] = {f"{method}_rule": list(rules)}
     settings: dict[str, Any] = {"x64": True, "progress": progress}
     result = jr.sweep(
         partial(follow, folds=config.folds),
         {"seed": jr.seeds(config.seeds)},
-        args=(X, truth, np.float64(config.noise), alphas, norms),
+        args=(X, truth, np.float64(config.noise), alphas),
         dims=dims,
         store=store,
         **settings,
@@ -126,10 +125,13 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     draws, level = {"draw": np.arange(config.seeds)}, result["level"].values
     for method, strengths in alphas.items():
         along = {f"{method}_alpha": strengths}
-        fits = (unit.X, level, result[f"{method}_coef"].values)
+        coef = result[f"{method}_coef"].values
         with jax.enable_x64(True):  # so that the truth keeps its digits
-            split = decompose_error(predict, draws, truth, dim="draw", dims=along, args=fits, **settings)
-        parts = {f"{method}_{name}": split[name] for name in ("bias2", "variance", "bias2_se", "variance_se")}
+            split = decompose_error(
+                predict, draws, truth, dim="draw", dims=along, args=(unit.X, level, coef), **settings
+            )
+        parts: dict[str, Any] = {f"{method}_{name}": split[name] for name in _PARTS}
+        parts[f"{method}_coef_at_norm"] = (("seed", "norm", "power"), at_norms(coef, np.array(config.norms)))
         result = _compare(result.assign(parts), method)
     true_coef = np.zeros(config.degree)
     true_coef[: len(TRUTH) - 1] = TRUTH[1:]
@@ -137,6 +139,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         ridge_exact_bias2=("ridge_alpha", exact.bias2),
         ridge_exact_variance=("ridge_alpha", exact.variance),
         true_coef=("power", true_coef * unit.scale),
+        norm=list(config.norms),
         noise=config.noise,
     )
 
@@ -153,9 +156,7 @@ def draw_target(truth: Any, noise: Any, seed: Any) -> tuple[Any, Any]:
     return truth + noise * jax.random.normal(streams["noise"], truth.shape, truth.dtype), streams["folds"]
 
 
-def follow(
-    X: Any, truth: Any, noise: Any, alphas: dict[str, Any], norms: Any, *, seed: Any, folds: int
-) -> dict[str, Any]:
+def follow(X: Any, truth: Any, noise: Any, alphas: dict[str, Any], *, seed: Any, folds: int) -> dict[str, Any]:
     """Both paths in one draw, their errors, and the indices of the alphas that each rule chooses."""
     y, fold_key = draw_target(truth, noise, seed)
     scale = standardize(X, "l2").scale
@@ -172,10 +173,8 @@ def follow(
             scores |= {"LOO": fit.loo, "GCV": fit.gcv}
         chosen = {name: choose(score, alphas[method]) for name, score in scores.items()}
         chosen |= {"CV": held_out.best, "CV, 1 SE": held_out.one_standard_error}
-        coef = fit.coef * scale
         result |= {
-            f"{method}_coef": coef,
-            f"{method}_coef_at_norm": at_norms(coef, norms),
+            f"{method}_coef": fit.coef * scale,
             f"{method}_error": ((fit.predict(X) - truth) ** 2).mean(-1),
             f"{method}_df": df,
             f"{method}_gap": fit.gap.max(),
@@ -189,15 +188,16 @@ def predict(X: Any, level: Any, coef: Any, *, draw: Any) -> Any:
     return level[draw] + coef[draw] @ X.T
 
 
-def at_norms(coef: Any, norms: Any) -> Any:
-    """Coefficients (norms, p) where a path (alphas, p), the largest alpha first, first reaches each L1 norm.
+def at_norms(coef: np.ndarray, norms: np.ndarray) -> np.ndarray:
+    """Coefficients (draws, norms, p) where paths (draws, alphas, p), the largest alpha first, first reach each L1 norm.
 
     Between its alphas the path is a straight line, as the lasso's is between knots. From 0 to its first alpha it is one
     too; beyond its largest norm it stays where it is, which is what the bound of a constrained lasso does.
     """
-    coef = jnp.concatenate([jnp.zeros_like(coef[:1]), coef])
-    reached = jax.lax.cummax(jnp.abs(coef).sum(1))
-    return jax.vmap(lambda column: jnp.interp(norms, reached, column), 1, 1)(coef)
+    coef = np.concatenate([np.zeros_like(coef[:, :1]), coef], axis=1)
+    reached = np.maximum.accumulate(abs(coef).sum(-1), axis=1)
+    found = [[np.interp(norms, at, column) for column in path.T] for at, path in zip(reached, coef, strict=True)]
+    return np.array(found).swapaxes(1, 2)
 
 
 def _compare(result: xr.Dataset, method: str) -> xr.Dataset:

@@ -205,8 +205,7 @@ def test_interval_of_the_median_covers():
 
 
 def test_coefficients_at_norms_are_on_the_path():
-    with jax.enable_x64(True):
-        path = np.array([[1.0, 0.0], [2.0, -1.0], [1.0, -1.5], [2.0, -4.0]])
-        found = at_norms(path, np.array([0.0, 0.5, 2.0, 3.0, 6.0, 100.0]))
+    path = np.array([[1.0, 0.0], [2.0, -1.0], [1.0, -1.5], [2.0, -4.0]])
+    (found,) = at_norms(path[None], np.array([0.0, 0.5, 2.0, 3.0, 6.0, 100.0]))
     expected = [[0, 0], [0.5, 0], [1.5, -0.5], [2, -1], [2, -4], [2, -4]]
     np.testing.assert_allclose(np.delete(found, 3, 0), np.delete(expected, 3, 0))
