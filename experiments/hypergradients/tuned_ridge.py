@@ -59,11 +59,11 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
     Returns:
         Dataset over `seed` and `rule` ("gradient"; "grid", of as many fits; "decades", a value for each decade; "best",
-        of the least risk): `alpha`, `loo` in per cent over that of the grid, and `risk`, the mean squared error of the
-        noise-free prediction; `excess` over `seed` and `step`, the gradient's `loo` on its way; `reached`, whether it
-        comes to 0.1 %. Over `draw` and `fit` ("strengths", "lasso" at its best strength of 100, "least squares"):
-        `validation_error`, `test_error`, and whether the largest coefficients are those that matter, `found`; `factor`
-        over `draw`, `strength_step` and `column`; attribute `sparse_noise`.
+        of the least risk): `alpha` and `risk`, the mean squared error of the noise-free prediction; `excess` over
+        `seed` and `step`, the gradient's leave-one-out error on its way, in per cent over that of the grid; `reached`,
+        whether it comes to 0.1 %. Over `draw` and `fit` ("strengths", "lasso" at its best strength of 100, "least
+        squares"): `validation_error`, `test_error`, and whether the largest coefficients are those that matter,
+        `found`; `factor` over `draw`, `strength_step` and `column`; attribute `sparse_noise`.
     """
     check_settings(config)
     result = xr.merge([_tune_ridges(config, store, progress), _tune_strengths(config, store, progress)])
@@ -73,7 +73,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
 
 _WORDS = {
-    "loo": ("%", "leave-one-out error over that of the grid"),
     "excess": ("%", "leave-one-out error over that of the grid"),
     "risk": ("", "mean squared error of the prediction"),
     "validation_error": ("", "half the mean squared error, rows tuned on"),
@@ -134,15 +133,13 @@ def _tune_ridges(config: Config, store: str | Path | None, progress: bool) -> xr
         keys = jax.jit(jax.vmap(seeds.key))(np.arange(config.seeds))
         risk, best = jax.jit(partial(_measure, noise=config.noise))(keys, chosen, values["grid"])
     rules = [*found, "best"]
-    loo = xr.concat([100 * (error / least - 1) for _, error in found.values()], "rule")
     made = {"alpha": np.column_stack([chosen, best]), "risk": np.asarray(risk)}
     return (
         xr.Dataset({name: (("seed", "rule"), part) for name, part in made.items()})
         .assign(
             {
-                "loo": (("rule", "seed"), np.concatenate([loo.values, np.full((1, config.seeds), np.nan)])),
                 "excess": (("seed", "step"), (100 * (tuned["value"] / least - 1)).transpose("seed", "step").values),
-                "reached": ("seed", loo.values[0] <= 0.1),
+                "reached": ("seed", (100 * (found["gradient"][1] / least - 1) <= 0.1).values),
             }
         )
         .assign_coords(rule=rules, seed=np.arange(config.seeds), step=np.arange(config.steps))

@@ -14,10 +14,9 @@ import xarray as xr
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE, check_choice
-from jaxreg.errors import ArgumentError
 from jaxreg.nets import ACTIVATIONS, LOSSES, MLP, optimizers
 from jaxreg.study import Above, Below, Claim, Estimate, estimate, gain, share
-from jaxreg.study.settings import Holds, Seeds
+from jaxreg.study.settings import Holds, Ordered, Seeds
 
 TUTORIAL = ("sigmoid", "relu")
 NONE = "identity"
@@ -39,7 +38,7 @@ class Config(t5.Config):
     """Number of runs of each activation on the images; a seed has the same batches and dropout for each."""
     plane_seeds: Seeds = 64
     """Number of runs of each activation on each pattern of points; a seed has the same points for each."""
-    activations: Annotated[tuple[str, ...], Holds((NONE, *TUTORIAL))] = (
+    activations: Annotated[tuple[str, ...], Holds((NONE, *TUTORIAL)), Ordered()] = (
         NONE,
         "sigmoid",
         "tanh",
@@ -78,8 +77,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     """
     for name in config.activations:
         check_choice("activations", name, sorted(ACTIVATIONS))
-    if len(set(config.activations)) < len(config.activations):
-        raise ArgumentError("activations", config.activations, "must differ", "Name each once")
     data = t5.load_images(config.dataset)
     axes = {"activation": jr.static(list(config.activations))}
     on_images = axes | {"pixels": t5.pixels(data), "seed": jr.seeds(config.seeds)}

@@ -4,7 +4,6 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import jax.numpy as jnp
@@ -13,10 +12,10 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
-from jaxreg.checks import NOT_NEGATIVE, POSITIVE, check_integer
-from jaxreg.errors import ArgumentError
+from jaxreg.checks import NOT_NEGATIVE, POSITIVE, Domain
+from jaxreg.datasets import Dataset
 from jaxreg.study import Above, Below, Best, Claim, Estimate, estimate, gain, mean
-from jaxreg.study.settings import ChoosingSeeds, check_settings
+from jaxreg.study.settings import ChoosingSeeds, Integers, Numbers, Ordered, check_settings
 
 CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "weight_norm")
 _TRAIN = {"mnist": 6000, "digits": None}
@@ -24,17 +23,18 @@ _VANISHED = 0.01
 _STRENGTHS = tuple(float(f"{10 ** (k / 2):.3g}") for k in range(-8, 3))
 
 
-@dataclass(frozen=True)
-class Config:
-    """Settings of the study: few training images and many epochs, so that a network can fit too well."""
+@dataclass(frozen=True, kw_only=True)
+class Config(t5.Config):
+    """Settings of the study: few training images and many epochs, so that a network can fit too well.
 
-    dataset: t5.Images = "digits"
-    """The 8 × 8 digits that come with jaxreg, or the first 6,000 training images of MNIST."""
+    Of MNIST, the first 6,000 training images are divided into those to train on and those to validate on.
+    """
+
     seeds: ChoosingSeeds = 24
     """Number of trainings in each case; a seed has the same batches in all, and the same initial weights at every λ."""
-    units: tuple[int, ...] = (1, 2, 4, 8, 16, 64, 256)
+    units: Annotated[Integers, Domain(1, ends="[)", whole=True), Ordered("rising")] = (1, 2, 4, 8, 16, 64, 256)
     """Units of the one hidden layer, in increasing order; the largest network is trained with L2, too."""
-    l2: Annotated[tuple[float, ...], POSITIVE] = _STRENGTHS
+    l2: Annotated[Numbers, POSITIVE, Ordered("rising")] = _STRENGTHS
     """Strengths of L2, α in ½ α Σw² beside the mean loss, in increasing order; 0 is always there. T3's λ is α m for m
     training images."""
     share: float = 0.8
@@ -54,49 +54,45 @@ class Config:
 PRESETS = {
     "quick": Config(seeds=4, units=(1, 8, 64), l2=(0.01, 1.0), epochs=100, evaluate_every=5),
     "laptop": Config(),
-    "paper": Config("mnist", seeds=64, units=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024), evaluate_every=1),
+    "paper": Config(dataset="mnist", seeds=64, units=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024), evaluate_every=1),
 }
 
 
-def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:
+def run(config: Config, **options: Any) -> xr.Dataset:
     """The `CURVES` over `case`, `seed` and `epoch`: networks of every size, and the largest with L2 of every strength.
 
     Losses are without the penalty, `weight_norm` is the Euclidean norm of all weights, `train_error` and
     `validation_error` the shares of images that are not recognised, in per cent. `units` and `l2` of each case are
     coordinates, by which `by_units` and `by_l2` select.
     """
-    for name, values in (("units", config.units), ("l2", config.l2)):
-        if not values or any(a >= b for a, b in itertools.pairwise(values)):
-            raise ArgumentError(name, values, "must be in increasing order", "Sort the values, and give each once")
-    for units in config.units:
-        check_integer("units", units, 1, math.inf, "Give the hidden layer at least one unit")
     check_settings(config)
     points = [(units, 0.0) for units in config.units] + [(config.units[-1], alpha) for alpha in config.l2]
     bundles = {f"{units} units, l2 {alpha:g}": {"hidden": (units,), "l2": alpha} for units, alpha in points}
     data = jr.datasets.load(config.dataset, train=_TRAIN.get(config.dataset))
     sets = jr.datasets.split(data.x_train, data.y_train, share=config.share, seed=0)
-    names = ("epochs", "evaluate_every", "learning_rate", "batch_size", "activation")
     recorded = {"epoch": np.arange(config.evaluate_every, config.epochs + 1, config.evaluate_every)}
-    result = jr.sweep(
-        partial(follow, **{name: getattr(config, name) for name in names}),
+    runs = t5.train(
+        config,
         {"case": jr.cases(bundles), "seed": jr.seeds(config.seeds)},
-        args=sets,
+        record=CURVES,
+        learn=follow,
+        data=Dataset(*sets, data.about),
         dims=dict.fromkeys(CURVES, recorded),
-        store=store,
-        progress=progress,
+        evaluate_every=config.evaluate_every,
+        **options,
     )
     sizes, strengths = ([point[place] for point in points] for place in (0, 1))
-    runs = add_errors(t5.describe(result, data, config.dataset))
-    images = {"train_images": len(sets[1]), "validation_images": len(sets[3])}
-    return runs.assign_coords(units=("case", sizes), l2=("case", strengths)).assign_attrs(images)
+    runs = add_errors(runs).assign_coords(units=("case", sizes), l2=("case", strengths))
+    return runs.assign_attrs(validation_images=len(sets[3]))
 
 
-def follow(x: Any, y: Any, x_validation: Any, y_validation: Any, **settings: Any) -> dict[str, Any]:
-    """The curves of one training by Adam."""
+def follow(*data: Any, record: Any, **settings: Any) -> dict[str, Any]:
+    """The curves of one training by Adam, on images and labels to train and to validate on."""
+    x, y, x_validation, y_validation = data
     sets = {"x_validation": x_validation, "y_validation": y_validation}
     history = jr.nets.train(x, y, **sets, optimizer="adam", **settings)
     norm = jnp.sqrt((history["weight_norm"] ** 2).sum(-1))
-    return {name: history[name] for name in CURVES} | {"weight_norm": norm}
+    return {name: history[name] for name in record} | {"weight_norm": norm}
 
 
 def by_units(dataset: xr.Dataset) -> xr.Dataset:

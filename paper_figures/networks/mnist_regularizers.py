@@ -1,6 +1,8 @@
 """The case study of tutorial T3: what each regularizer gains over the baseline, seed by seed, and its curves."""
 
+from functools import partial
 from string import ascii_uppercase
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -73,13 +75,11 @@ def _draw_accuracies(axes: Axes, last: xr.Dataset) -> None:
 
 def _draw_gains(axes: Axes, last: xr.Dataset) -> None:
     """Paired differences from the baseline with their intervals."""
-    gain = stats.paired_difference(last, "test_accuracy", "seed", "case", "baseline")
     axes.axvline(0, color="0.6", linewidth=0.8)
-    for place, case in enumerate(gain["case"].values):
-        centre, low, high = (float(gain[part].sel(case=case)) for part in ("difference", "low", "high"))
-        if np.isfinite([low, high]).all():
-            axes.plot([low, high], [place, place], color=_color(case), linewidth=1.6, solid_capstyle="butt")
-        axes.plot(centre, place, "o", color=_color(case), markersize=3.5)
+    looks = {case: {"color": _color(case)} for case in last["case"].values}
+    against = partial(stats.paired_difference, axis="case", baseline="baseline")
+    bars: dict[str, Any] = {"across": True, "markersize": 3.5, "elinewidth": 1.6}
+    gain = plotting.points(axes, last, "test_accuracy", looks, measure=against, **bars)
     pairs = plotting.count_runs(gain.drop_sel(case="baseline"), "pairs")
     axes.set(xlabel=f"gain, percentage points\n{pairs}", title="Against the baseline")
     axes.tick_params(axis="y", length=0, labelleft=False)

@@ -25,7 +25,7 @@ REFUSED = {
         *_each(batch_size=[6, 101], batch_sizes=[(10, 6), (101,), (10.0,)]),
         ({"points": 6}, "degree"),
     ],
-    "activation": [*_each(activations=[(*_THREE, "step"), (*_THREE, "relu")]), _TYPO],
+    "activation": [*_each(activations=[(*_THREE, "step")]), _TYPO],
     "architecture": [*_each(activation=["step"]), *(({"b": hidden}, "hidden") for hidden in ((), (256, 0))), _TYPO],
     "batch_size": _each(batch_sizes=[(1, 32), (64, 16), (0, 16), (16, 65)], epochs=[0], dropout=[1.0]),
     "dropout": [*_each(hidden=[(12,)]), _TYPO],
@@ -35,7 +35,7 @@ REFUSED = {
     ],
     "epochs": [*_each(batch_size=[5000]), _TYPO],
     "fitting": [
-        *_each(units=[(4, 2), (0, 2)], l2=[()], share=[1.0]),
+        *_each(share=[1.0]),
         ({"evaluate_every": 4, "epochs": 6}, "evaluate_every"),
         _TYPO,
     ],

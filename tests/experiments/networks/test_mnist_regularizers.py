@@ -27,7 +27,7 @@ from jaxreg.nets.augmentation import Augmentation
 from jaxreg.nets.stopping import from_keras
 from jaxreg.nets.whitening import fit_whitening
 from tests.experiments.networks.alone import key
-from tests.figures.drawn import find_band
+from tests.figures.drawn import find_band, points
 from tests.populations import along, diverge, population, verdicts
 
 SMALL = Config(seeds=3, hidden=(6,), epochs=6, batch_size=64, patience=1, max_norm=0.5, l2=0.1, l1=0.01)
@@ -181,9 +181,9 @@ def test_accuracies_are_those_of_all_seeds_and_their_means(panels, dataset):
     axes = panels[5]
     last = dataset.isel(epoch=-1)
     means = stats.mean(last, "test_accuracy", dim="seed")["mean"]
-    points = [line for line in axes.lines if line.get_marker() == "."]
+    seeds = [line for line in axes.lines if line.get_marker() == "."]
     bars = [line for line in axes.lines if line.get_marker() == "|"]
-    for place, (dots, bar) in enumerate(zip(points, bars, strict=True)):
+    for place, (dots, bar) in enumerate(zip(seeds, bars, strict=True)):
         values = last["test_accuracy"].isel(case=place).values
         kept = values[~last["diverged"].isel(case=place).values]
         np.testing.assert_allclose(dots.get_xdata(), kept)
@@ -195,12 +195,9 @@ def test_accuracies_are_those_of_all_seeds_and_their_means(panels, dataset):
 
 def test_gains_are_paired_differences_with_their_intervals(panels, dataset):
     gain = stats.paired_difference(dataset.isel(epoch=-1), "test_accuracy", "seed", "case", "baseline")
-    centres = [line for line in panels[6].lines if line.get_marker() == "o"]
-    bars = [line for line in panels[6].lines if line.get_marker() == "None" and len(set(line.get_ydata())) == 1]
-    for place, (centre, bar) in enumerate(zip(centres, bars, strict=True)):
-        np.testing.assert_allclose(centre.get_xdata(), [gain["difference"][place]])
-        np.testing.assert_allclose(bar.get_xdata(), [gain["low"][place], gain["high"][place]])
-        assert set(bar.get_ydata()) == {place}
+    for case, drawn in zip(gain["case"], points(panels[6]), strict=True):
+        expected = gain.sel(case=case)[["difference", "low", "high"]].to_array()
+        np.testing.assert_allclose([end.item() for end in (drawn.x, drawn.low, drawn.high)], expected)
     assert panels[6].get_ylim() == panels[5].get_ylim()
 
 
