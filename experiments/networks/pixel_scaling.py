@@ -14,7 +14,6 @@ from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import ACTIVATIONS, MLP
-from jaxreg.nets.boundary import check_hidden
 from jaxreg.study import Above, Claim, Estimate, Inside, gain, mean, share
 from jaxreg.study.settings import ChoosingSeeds, Holds
 
@@ -55,7 +54,6 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     "raw", "scaled" to 0…1, or "standardised": less the mean of all training pixels, divided by their standard
     deviation. A network that has overflowed says the first class of every image, and counts as doing so.
     """
-    check_hidden(config.hidden)
     if not config.hidden:
         raise ArgumentError("hidden", config.hidden, "must have a layer", "Give the tutorial's (256, 128)")
     data = t5.load_images(config.dataset)

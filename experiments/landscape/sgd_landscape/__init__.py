@@ -12,7 +12,6 @@ import jaxreg as jr
 from experiments.landscape.sgd_landscape import runs as sgd_runs
 from experiments.landscape.sgd_landscape.runs import BIN_EDGES, DEGREE, STEP_KINDS, count_steps, histogram
 from jaxreg.checks import NOT_NEGATIVE, Domain, check_integer
-from jaxreg.errors import ArgumentError
 from jaxreg.landscape import (
     FATES,
     T2_LANDSCAPE,
@@ -21,7 +20,7 @@ from jaxreg.landscape import (
     full_gradient,
     refit_gradient,
 )
-from jaxreg.study import Above, Below, Claim, Estimate, exactly, percentage
+from jaxreg.study import Above, Below, Claim, Estimate, at, exactly, percentage
 from jaxreg.study.settings import Count, Integers, Numbers, Ordered, Seeds, check_settings
 
 TUTORIAL_RATE = 0.3
@@ -194,14 +193,7 @@ def shares(dataset: xr.Dataset, name: str) -> xr.Dataset:
     return jr.stats.proportion(dataset, "fate", dim="seed", value=FATES.index(name), count_diverged=True)
 
 
-def _at_tutorial(summary: xr.Dataset) -> xr.Dataset:
-    try:
-        return summary.sel(learning_rate=TUTORIAL_RATE, method="nearest", tolerance=1e-4)
-    except KeyError:
-        rates = summary["learning_rate"].values
-        remedy = "Add it to the configuration"
-        constraint = f"must hold the tutorial's {TUTORIAL_RATE}"
-        raise ArgumentError("learning_rates", rates, constraint, remedy) from None
+_at_tutorial = partial(at, learning_rate=TUTORIAL_RATE)
 
 
 def _share_of_runs(dataset: xr.Dataset, name: str) -> Estimate:

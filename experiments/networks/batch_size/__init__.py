@@ -1,7 +1,6 @@
 """What does the batch size change, and why: noise or number of steps? From online learning to batch learning (T5)."""
 
 import itertools
-import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -84,7 +83,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     n = len(data.x_train)
     sizes = _read_sizes(config, n)
     epochs = round(_UPDATES / -(-n // t5.BATCH_SIZE)) if config.epochs is None else config.epochs
-    check_integer("epochs", epochs, 1, math.inf, "Give at least one pass through the data")
     reference = t5.BATCH_SIZE if t5.BATCH_SIZE in sizes else SMALL
     updates = epochs * -(-n // reference)
     network: dict[str, Any] = {

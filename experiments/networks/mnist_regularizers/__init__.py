@@ -14,7 +14,6 @@ import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from experiments.networks.mnist_regularizers.claims import CLAIMS as CLAIMS
 from experiments.networks.mnist_regularizers.claims import find_wins
-from jaxreg.checks import check_integer
 from jaxreg.nets import stopping
 from jaxreg.nets.augmentation import Augmentation, augment
 from jaxreg.nets.boundary import read_numbers
@@ -97,7 +96,6 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     rule = stopping.from_keras("val_accuracy", patience=config.patience)
     changes = Augmentation(shift=config.shift * data.about.image_shape[1], rotation=config.rotation, scale=config.scale)
     epochs: Any = _EPOCHS.get(config.dataset) if config.epochs is None else config.epochs
-    check_integer("epochs", epochs, 1, 1_000_000, "Give at least one pass through the data")
     settings: dict[str, Any] = {"hidden": config.hidden, "epochs": epochs, "learning_rate": config.learning_rate}
     settings["batch_size"] = _BATCH.get(config.dataset) if config.batch_size is None else config.batch_size
     recorded = {"epoch": np.arange(1, epochs + 1)}

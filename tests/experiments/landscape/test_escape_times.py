@@ -8,7 +8,6 @@ import pytest
 
 from experiments.landscape.escape_times import BARRIER, CLAIMS, EXITS, LAWS, Config, compare
 from jaxreg.claims import judge
-from jaxreg.errors import ArgumentError
 from jaxreg.landscape import DOUBLE_WELL, PASSAGES, theory
 from paper_figures.landscape.escape_times import draw
 from tests.figures.drawn import find, find_points, read
@@ -128,8 +127,7 @@ def test_claims_of_the_population(result):
     for _, verdict in judged:
         assert verdict.interval[0] < verdict.effect < verdict.interval[1]
         assert 900 < verdict.n <= 1000
-    with pytest.raises(ArgumentError, match=r"0\.1"):
-        judge(CLAIMS, result.isel(cell=[0, 2, 3]))
+    assert judge(CLAIMS, result.isel(cell=[0, 2, 3]))[1][1].status == "undecided"  # no barrier is high enough
 
 
 # --- Figure -----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from experiments.landscape.sgd_landscape import CLAIMS, Config, make_data, run, 
 from experiments.landscape.sgd_landscape.runs import BIN_EDGES, STEP_KINDS, histogram
 from jaxreg import stats
 from jaxreg.claims import judge
-from jaxreg.errors import ArgumentError
 from jaxreg.landscape import FATES, T2_LANDSCAPE, descend, fate, refit_gradient
 from jaxreg.landscape.recurrence import differentiate, fit_recurrence
 from jaxreg.plotting.animation import render
@@ -220,11 +219,6 @@ def test_claims_of_the_control_and_of_costs_can_fall_either_way(result):
     left = result.assign(control=xr.where(result["step"] > 90, 0.05, result["control"]))
     assert verdicts(CLAIMS[:1], left) == "f"
     assert verdicts(CLAIMS[3:], result.assign(operations=("kind", [200, 100, 300]))) == "fh"
-
-
-def test_claims_need_the_tutorials_learning_rate(result):
-    with pytest.raises(ArgumentError, match=r"0\.3"):
-        judge(CLAIMS, result.sel(learning_rate=[0.03]))
 
 
 # --- Figure -----------------------------------------------------------------------------------------------------------

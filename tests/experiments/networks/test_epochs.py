@@ -6,7 +6,6 @@ import pytest
 from experiments.networks.epochs import CLAIMS, CURVES, Config, add_turns
 from jaxreg import stats
 from jaxreg.claims import judge
-from jaxreg.errors import ArgumentError
 from tests.experiments.networks.alone import train_alone
 from tests.figures.drawn import find_band
 from tests.populations import along, diverge, population, verdicts
@@ -75,11 +74,6 @@ def test_turns_are_those_of_runs_that_turned_and_did_not_diverge():
         assert np.isnan(turns[3])
         assert (turns.drop_isel(seed=3) == epoch).all()
     assert made["test_accuracy_turn"].sel(pixels="scaled").isnull().all()
-
-
-def test_claims_need_the_epochs_of_the_tutorial():
-    with pytest.raises(ArgumentError, match="must reach 60"):
-        judge(CLAIMS, _population(_RISE, _FALL, _RISE).sel(epoch=slice(59)))
 
 
 # --- Figure -----------------------------------------------------------------------------------------------------------

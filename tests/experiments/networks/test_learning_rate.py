@@ -6,8 +6,7 @@ from matplotlib.colors import to_hex
 
 from experiments.networks.learning_rate import CLAIMS, REGIMES, TUTORIAL_RATES, Config, find_best
 from jaxreg import stats
-from jaxreg.claims import find_claim, judge
-from jaxreg.errors import ArgumentError
+from jaxreg.claims import find_claim
 from tests.experiments.networks.alone import train_alone
 from tests.figures.drawn import find, find_band
 from tests.populations import lucky, population, verdicts
@@ -89,11 +88,6 @@ def test_the_best_rate_is_measured_on_other_seeds_than_it_was_chosen_on():
     verdict = find_claim(CLAIMS, "No learning rate").judge(made)
     assert verdict.n == 20
     assert abs(verdict.effect) < 5
-
-
-def test_claims_need_the_rates_of_the_tutorial():
-    with pytest.raises(ArgumentError, match="was not tried"):
-        judge(CLAIMS, _population(_PEAK, _PEAK).sel(learning_rate=[0.0316, 0.1]))
 
 
 # --- Figure -----------------------------------------------------------------------------------------------------------
