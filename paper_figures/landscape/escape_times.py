@@ -7,8 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
-from numpy.typing import ArrayLike
+from matplotlib.ticker import NullLocator
 
 from jaxreg import plotting
 from jaxreg.landscape import DOUBLE_WELL
@@ -43,74 +42,53 @@ def draw(dataset: xr.Dataset) -> Figure:
     return figure
 
 
+def _draw_laws(axes: Axes, cells: xr.Dataset, part: str, over: str | None = None) -> None:
+    """Simulated times to both exits with their intervals, and those of the laws; relative to one of these, if given."""
+    times, curves = cells[["time", "low", "high"]].rename(time="mean"), cells[f"{part}_curve"]
+    if over is not None:
+        times, curves = times / cells["theory"].sel(law=over, drop=True), curves / curves.sel(law=over)
+    x, grid = cells["learning_rate"], cells["curve_rate"]
+    if part == "temperature":
+        x, grid = _BARRIER / cells["temperature"], _BARRIER / cells["curve_temperature"]
+        axes.set_xlabel("barrier / temperature, $ΔU/D$")
+    for name, (color, marker) in _EXITS.items():
+        dots: dict[str, Any] = {"marker": marker, "color": color, "markersize": 3.5, "elinewidth": 0.9, "capsize": 2}
+        plotting.bars(axes, x, times.sel(exit=name), **dots)
+        for law, (line, _) in _LAWS.items():
+            curve = curves.sel(exit=name, law=law)
+            axes.plot(grid, curve, line, color="black" if law == over else color, linewidth=1)
+
+
 def _draw_times(axes: Axes, cells: xr.Dataset) -> None:
     """Times over the barrier."""
-    for name, (color, _) in _EXITS.items():
-        _draw_dots(axes, cells.sel(exit=name), _BARRIER / cells["temperature"])
-        for law, (line, _) in _LAWS.items():
-            curve = cells["temperature_curve"].sel(exit=name, law=law)
-            axes.plot(_BARRIER / cells["curve_temperature"], curve, line, color=color, linewidth=1)
-    axes.set(yscale="log", ylabel="mean escape time $t = ηk$", title=f"n = {cells.sizes['seed']:,} runs each")
+    _draw_laws(axes, cells, "temperature")
+    axes.set(ylabel="mean escape time $t = ηk$", title=f"n = {cells.sizes['seed']:,} runs each")
     handles = [
         Line2D([], [], color=color, marker=marker, linestyle="", label=f"to the {name}")
         for name, (color, marker) in _EXITS.items()
     ]
     axes.legend(handles=handles, loc="upper left")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    _label_barrier(axes)
+    plotting.write_out(axes, "y")
 
 
 def _draw_ratios(axes: Axes, cells: xr.Dataset) -> None:
     """The simulated and the approximate over the exact."""
-    for name, (color, _) in _EXITS.items():
-        one = cells.sel(exit=name)
-        _draw_dots(axes, one, _BARRIER / cells["temperature"], one["theory"].sel(law="exact").values)
-        curves = one["temperature_curve"]
-        for law, (line, _) in _LAWS.items():
-            ratio = curves.sel(law=law) / curves.sel(law="exact")
-            axes.plot(
-                _BARRIER / cells["curve_temperature"],
-                ratio,
-                line,
-                color="black" if law == "exact" else color,
-                linewidth=1,
-            )
+    _draw_laws(axes, cells, "temperature", "exact")
     axes.set(ylabel="time / exact", title=f"Relative, η = {float(cells['learning_rate'][0]):g}")
     handles = [Line2D([], [], color="0.3", linestyle=line, linewidth=1, label=text) for line, text in _LAWS.values()]
     axes.legend(handles=handles, handlelength=2, loc="lower right")
-    _label_barrier(axes)
-
-
-def _label_barrier(axes: Axes) -> None:
-    axes.set(xlabel="barrier / temperature, $ΔU/D$")
 
 
 def _draw_rates(axes: Axes, cells: xr.Dataset) -> None:
     """Times over the learning rate, relative to the diffusion's."""
-    rates = cells["learning_rate"].values
-    for name, (color, _) in _EXITS.items():
-        one = cells.sel(exit=name)
-        _draw_dots(axes, one, rates, one["theory"].sel(law="diffusion").values)
-        curves = one["rate_curve"]
-        for law, (line, _) in _LAWS.items():
-            ratio = curves.sel(law=law) / curves.sel(law="diffusion")
-            axes.plot(cells["curve_rate"], ratio, line, color="black" if law == "diffusion" else color, linewidth=1)
+    _draw_laws(axes, cells, "rate", "diffusion")
     axes.set(xscale="log", ylim=(0, 1.3), xlabel="learning rate $η$, batch size $B$")
     temperature = float(cells["temperature"][0])
     axes.set(ylabel="time / diffusion's", title=f"Constant $η/B$, $D$ = {temperature:g}")
-    names, last = [], 0.0
+    rates, names, last = cells["learning_rate"].values, [], 0.0
     for rate, size in sorted(zip(rates.tolist(), cells["batch_size"].values.tolist(), strict=True)):
         is_apart = rate > _APART * last
         names.append(f"{rate:.3g}\n{size}" if is_apart else "")
         last = rate if is_apart else last
     axes.set_xticks(np.sort(rates), names)
     axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _draw_dots(axes: Axes, one: xr.Dataset, x: ArrayLike, scale: float | np.ndarray = 1.0) -> None:
-    """Simulated times of one exit with their intervals."""
-    color, marker = _EXITS[str(one["exit"].values)]
-    times = one[["time", "low", "high"]].rename(time="mean") / scale
-    plotting.bars(axes, x, times, marker=marker, color=color, markersize=3.5, elinewidth=0.9, capsize=2)

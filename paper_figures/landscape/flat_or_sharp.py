@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from jaxreg import plotting, stats
 from jaxreg.landscape import EQUAL_DEPTH_SEXTIC
@@ -85,11 +84,9 @@ def _draw_ratios(axes: Axes, dataset: xr.Dataset) -> None:
     axes.axhline(float(dataset["harmonic"]), color="0.5", linestyle="--", linewidth=1, label="its limit, √5")
     x, odds = _CURVATURE * dataset["learning_rate"], _odds(dataset, ("start", "seed"))
     plotting.bars(axes, x, odds, color=plotting.COLORS.blue, markersize=3.5, capsize=2, label="simulated")
-    axes.set(yscale="log", xlabel="$η h_{\\mathrm{sharp}}$", ylabel="time in flat / time in sharp")
-    axes.set(title=f"n = {_count(dataset, ('start', 'seed'))}")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set(xlabel="$η h_{\\mathrm{sharp}}$", ylabel="time in flat / time in sharp")
+    axes.set_title(plotting.count_runs(stats.mean(dataset, "share", dim=("start", "seed"))))
+    plotting.write_out(axes, "y")
     axes.legend(loc="upper left")
 
 
@@ -102,7 +99,7 @@ def _draw_starts(axes: Axes, dataset: xr.Dataset) -> None:
         x, odds = _CURVATURE * dataset["learning_rate"] + 0.012 * side, _odds(dataset.sel(start=name), "seed")
         plotting.bars(axes, x, odds / dataset["exact"], label=f"start in the {name} one", **look)
     axes.set(xlabel="$η h_{\\mathrm{sharp}}$", ylabel="ratio / exact")
-    axes.set(title=f"n = {_count(dataset, 'seed')}")
+    axes.set_title(plotting.count_runs(stats.mean(dataset, "share")))
     reach = 1.15 * max(abs(np.array(axes.get_ylim()) - 1))
     axes.set_ylim(1 - reach, 1 + 1.6 * reach)
     axes.legend(loc="upper left")
@@ -112,10 +109,3 @@ def _odds(dataset: xr.Dataset, dim: str | tuple[str, ...]) -> xr.Dataset:
     """The ratio of times with its interval, from the mean share of steps."""
     share = stats.mean(dataset, "share", dim=dim)[["mean", "low", "high"]].clip(0, 1 - 1e-12)
     return share / (1 - share)
-
-
-def _count(dataset: xr.Dataset, dim: str | tuple[str, ...]) -> str:
-    """How many runs stand behind each dot, at least and at most."""
-    n = stats.mean(dataset, "share", dim=dim)["n"]
-    low, high = int(n.min()), int(n.max())
-    return f"{low:,} runs each" if low == high else f"{low:,}–{high:,} runs"
