@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 import jaxreg as jr
 from experiments.penalties.blur import CLAIMS, DECODERS, LOSSES, Config
-from experiments.penalties.blur.images import describe_classes, measure_decoders, measure_energy
+from experiments.penalties.blur.images import measure_energy
 from jaxreg import stats
 from jaxreg.claims import find_claim
 from tests.figures.drawn import find, find_band, read
@@ -122,16 +122,6 @@ def test_decoders_reach_the_best_and_are_measured_on_all_images(result, digits):
     np.testing.assert_allclose(measured["psnr"], -10 * np.log10(np.mean(np.square(errors))), rtol=1e-6)
     weights = np.bincount(labels) / len(labels)
     np.testing.assert_allclose(measured["energy"], measure_energy(one).mean(1) @ weights, rtol=1e-6)
-
-
-def test_mean_itself_is_measured_as_the_best(digits):
-    exact = describe_classes(*digits, 10)
-    perfect = exact["best"].values[:, :, None]
-    measured = measure_decoders(perfect, *digits, exact)
-    np.testing.assert_allclose(measured["squared_error"][0], exact["best_squared_error"][0], rtol=1e-12)
-    np.testing.assert_allclose(measured["squared_error"][1], exact["best_squared_error"][1], rtol=1e-12)
-    np.testing.assert_allclose(measured["absolute_error"], exact["best_absolute_error"], rtol=1e-6)
-    np.testing.assert_allclose(measured["energy"], exact["best_energy"], rtol=1e-12)
 
 
 # --- Claims, on datasets whose verdict is known ---
