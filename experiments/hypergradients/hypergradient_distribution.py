@@ -73,6 +73,7 @@ def run(config: Config, **options: Any) -> xr.Dataset:
 
 
 _WORDS = {
+    "learning_rate": ("", "learning rate η"),
     "slope": ("nats", "derivative in log of the rate"),
     "log_slope": ("decades", "size of the derivative"),
     "growth": ("decades", "growth of a disturbance"),

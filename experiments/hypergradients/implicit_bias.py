@@ -126,6 +126,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
 
 
 _WORDS = {
+    "scale": ("", "initial scale α"),
     "fitted": ("times the initial scale", "fitted scale"),
     "foretold": ("times the initial scale", "scale foretold from the losses"),
     "distance": ("%", "distance to the minimum of the closed form"),

@@ -31,7 +31,7 @@ def draw(dataset: xr.Dataset) -> Figure:
     with plotting.page("ab;cd", 4.8) as (figure, panels):
         for letter in "abc":
             _shade(panels[letter], dataset)
-            panels[letter].set(xscale="log", xlabel="learning rate $\\eta$")
+            panels[letter].set_xscale("log")
         _draw_slopes(panels["a"], dataset)
         _draw_growth(panels["b"], dataset)
         _draw_loss(panels["c"], dataset)
@@ -68,7 +68,7 @@ def _draw_slopes(axes: Axes, dataset: xr.Dataset) -> None:
     _points(axes, dataset["learning_rate"], dataset)
     middle = stats.quantiles(dataset, "log_slope", "seed")
     axes.plot(dataset["learning_rate"], middle["median"], color="black", linewidth=1)
-    axes.set_xlabel(f"learning rate $\\eta$\n{plotting.count_runs(middle, 'seeds')}")
+    axes.set_xlabel(f"learning rate η\n{plotting.count_runs(middle, 'seeds')}")
     axes.set_ylabel("$\\log_{10}\\,|\\partial L/\\partial \\log\\eta|$")
     axes.set_title("The derivative")
     axes.legend(loc="upper left")
@@ -76,19 +76,18 @@ def _draw_slopes(axes: Axes, dataset: xr.Dataset) -> None:
 
 def _draw_growth(axes: Axes, dataset: xr.Dataset) -> None:
     """What becomes of a disturbance."""
-    plotting.band(axes, "learning_rate", stats.quantiles(dataset, "growth", "seed"), color=plotting.COLORS.purple)
+    plotting.lines(axes, dataset, "growth", "learning_rate", measure=stats.quantiles, color=plotting.COLORS.purple)
     axes.axhline(2, color="0.4", linewidth=0.8, linestyle="--")
     axes.set(ylabel="growth, decades", title="Growth of a disturbance")
 
 
 def _draw_loss(axes: Axes, dataset: xr.Dataset) -> None:
     """The loss, whose least lies where it lies."""
-    loss = stats.mean(dataset, "loss", "seed")
-    plotting.band(axes, "learning_rate", loss, color="black", marker="o", markersize=2.5)
+    loss = plotting.lines(axes, dataset, "loss", "learning_rate", color="black", marker="o", markersize=2.5)
     best = float(dataset["best_rate"])
     place = float(loss["mean"].sel(learning_rate=best, method="nearest"))
     axes.plot(best, place, "o", markersize=9, markerfacecolor="none", markeredgecolor=plotting.COLORS.vermillion)
-    axes.set(yscale="log", ylabel="validation loss, nats", title="The loss")
+    axes.set(yscale="log", title="The loss")
 
 
 def _draw_both(axes: Axes, dataset: xr.Dataset) -> None:

@@ -1,5 +1,8 @@
 """The penalty that plain descent and SGD act as, fitted to their weights and in closed form."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -18,16 +21,16 @@ CAPTION = (
     "95 % Student t intervals of means over n data sets, which all methods share."
 )
 
-_LOOKS = {
-    "descent": ("descent", plotting.COLORS.black),
-    "sgd": ("SGD", plotting.COLORS.vermillion),
-    "slow sgd": ("SGD, slower", plotting.COLORS.orange),
+_LOOKS: plotting.Looks = {
+    "descent": {"label": "descent", "color": plotting.COLORS.black},
+    "sgd": {"label": "SGD", "color": plotting.COLORS.vermillion},
+    "slow sgd": {"label": "SGD, slower", "color": plotting.COLORS.orange},
 }
-_PLACES = {
-    "error": ("sparse truth", plotting.COLORS.blue),
-    "to_l2": ("least L2 norm", plotting.COLORS.green),
-    "distance": ("closed form", plotting.COLORS.black),
-    "to_fitted": ("fitted penalty", plotting.COLORS.orange),
+_PLACES: plotting.Looks = {
+    "error": {"label": "sparse truth", "color": plotting.COLORS.blue},
+    "to_l2": {"label": "least L2 norm", "color": plotting.COLORS.green},
+    "distance": {"label": "closed form", "color": plotting.COLORS.black},
+    "to_fitted": {"label": "fitted penalty", "color": plotting.COLORS.orange, "linestyle": "--"},
 }
 _SHADES = ("#440154", "#3b528b", "#21918c", "#5ec962", "#b5a31c")
 
@@ -44,26 +47,21 @@ def draw(dataset: xr.Dataset) -> Figure:
 
 def _draw_scales(axes: Axes, dataset: xr.Dataset) -> None:
     """Fitted over initial scale, beside what is foretold."""
-    for name, (label, color) in _LOOKS.items():
-        runs = dataset.sel(algorithm=name)
-        fitted = stats.mean(runs, "fitted", "seed")
-        plotting.band(axes, "scale", fitted, label=label, color=color, marker="o", linestyle="", markersize=3.5)
-        foretold = stats.mean(runs, "foretold", "seed")["mean"]
-        axes.plot(runs["scale"], foretold, "-" if name == "descent" else "--", color=color, linewidth=1)
-    count = plotting.count_runs(fitted, "data sets")
-    axes.set(xscale="log", xlabel=f"initial scale $\\alpha$\n{count}", ylabel="fitted scale / $\\alpha$")
-    axes.set_title("The penalty it acts as")
+    points: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 3.5}
+    plotting.lines(axes, dataset, "fitted", "scale", _LOOKS, of="data sets", **points)
+    foretold = stats.mean(dataset, "foretold", "seed")["mean"]
+    for name, look in _LOOKS.items():
+        line = "-" if name == "descent" else "--"
+        axes.plot(foretold["scale"], foretold.sel(algorithm=name), line, color=look["color"], linewidth=1)
+    axes.set(xscale="log", ylabel="fitted scale / $\\alpha$", title="The penalty it acts as")
     axes.legend(loc="lower right")
 
 
 def _draw_distances(axes: Axes, runs: xr.Dataset) -> None:
     """How far the weights of descent are from what various penalties would have."""
-    for name, (label, color) in _PLACES.items():
-        summary = stats.mean(runs, name, "seed")
-        line = plotting.band(axes, "scale", summary, color=color, linestyle="--" if name == "to_fitted" else "-")
-        line.set_label(label)
-    axes.set(xscale="log", yscale="log", xlabel="initial scale $\\alpha$", ylabel="distance, %")
-    axes.set_title("Where descent ends")
+    for name, look in _PLACES.items():
+        plotting.lines(axes, runs, name, "scale", of="data sets", **look)
+    axes.set(xscale="log", yscale="log", ylabel="distance, %", title="Where descent ends")
     axes.legend(loc="upper center", ncols=2)
 
 
@@ -85,10 +83,8 @@ def _draw_slopes(axes: Axes, run: xr.Dataset) -> None:
 def _draw_errors(axes: Axes, dataset: xr.Dataset) -> None:
     """How much nearer to the truth than descent SGD comes, data set by data set."""
     axes.axhline(0, color=plotting.COLORS.black, linewidth=1)
-    nearer = stats.paired_difference(dataset.assign(error=-dataset["error"]), "error", "seed", "algorithm", "descent")
-    for name in ("sgd", "slow sgd"):
-        label, color = _LOOKS[name]
-        plotting.band(axes, "scale", nearer.sel(algorithm=name), label=label, color=color, marker="o", markersize=2.5)
-    axes.set(xscale="log", xlabel="initial scale $\\alpha$", ylabel="nearer to the truth, points")
-    axes.set_title("Against descent")
+    nearer, against = dataset.assign(error=-dataset["error"]), {name: _LOOKS[name] for name in ("sgd", "slow sgd")}
+    gain = partial(stats.paired_difference, axis="algorithm", baseline="descent")
+    plotting.lines(axes, nearer, "error", "scale", against, measure=gain, of="data sets", marker="o", markersize=2.5)
+    axes.set(xscale="log", ylabel="nearer to the truth, points", title="Against descent")
     axes.legend(loc="best")

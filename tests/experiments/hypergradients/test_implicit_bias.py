@@ -16,7 +16,7 @@ from experiments.hypergradients.implicit_bias import (
     misfit_of,
     slope_of,
 )
-from jaxreg import stats
+from tests.figures.drawn import find
 from tests.populations import along, population, verdicts
 
 SMALL = Config(seeds=2, scales=(0.01, 0.1, 0.5), epochs=100, descent_steps=400)
@@ -95,11 +95,9 @@ def test_claims_can_fall_either_way(changed, expected):
 
 
 def test_scales_stand_beside_what_is_foretold(panels, dataset):
-    lines = panels[0].lines
-    for place, name in enumerate(dataset["algorithm"].values):
-        runs = dataset.isel(algorithm=place)
-        for line, of in zip(lines[2 * place : 2 * place + 2], ("fitted", "foretold"), strict=True):
-            np.testing.assert_allclose(line.get_ydata(), stats.mean(runs, of, "seed")["mean"], err_msg=name)
+    for place in range(3):
+        for name in ("fitted", "foretold"):
+            find(panels[0], dataset[name].isel(algorithm=place).mean("seed"), x=dataset["scale"])
     assert panels[0].get_xlabel().endswith("n = 2 data sets")
 
 
@@ -114,5 +112,4 @@ def test_slopes_stand_on_their_closed_form(panels, dataset):
 
 def test_gains_are_paired(panels, dataset):
     expected = (dataset["error"].isel(algorithm=0) - dataset["error"].isel(algorithm=1)).mean("seed")
-    line = next(line for line in panels[3].lines if line.get_label() == "SGD")
-    np.testing.assert_allclose(line.get_ydata(), expected)
+    find(panels[3], expected, label="SGD")
