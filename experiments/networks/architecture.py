@@ -63,20 +63,11 @@ def run(config: Config, **options: Any) -> xr.Dataset:
         "seed": jr.seeds(config.seeds),
         "learning_rate": list(config.learning_rates),
     }
-    ends = data.x_train.shape[1], len(data.about.classes)
+    sizes = [(data.x_train.shape[1], *hidden, len(data.about.classes)) for hidden in networks.values()]
     return t5.add_best_rate(t5.train(config, axes, data=data, dropout=t5.DROPOUT, **options)).assign(
-        parameters=("network", [count_parameters((ends[0], *hidden, ends[1])) for hidden in networks.values()]),
+        parameters=("network", [sum((before + 1) * after for before, after in pairwise(size)) for size in sizes]),
         layers=("network", ["-".join(map(str, hidden)) for hidden in networks.values()]),
     )
-
-
-def count_parameters(sizes: tuple[int, ...]) -> int:
-    """Weights and biases of a network with so many inputs, hidden units and outputs.
-
-    >>> count_parameters((784, 256, 128, 10))
-    235146
-    """
-    return sum((before + 1) * after for before, after in pairwise(sizes))
 
 
 def _at_tutorials(dataset: xr.Dataset, pixels: str) -> xr.Dataset:

@@ -16,7 +16,7 @@ import xarray as xr
 
 import jaxreg as jr
 from jaxreg.datasets import Dataset
-from jaxreg.study import Estimate, at, choose, estimate, gain, held_out, share
+from jaxreg.study import Estimate, at, choose, gain, held_out, share
 from jaxreg.study.settings import check_settings
 
 HIDDEN = (256, 128)
@@ -218,25 +218,22 @@ def best_rates_of_seeds(runs: xr.Dataset) -> xr.Dataset:
     return log.assign_attrs(units="decades").to_dataset(name="log_rate")
 
 
-def lead(runs: xr.Dataset, dim: str, choice: Any, name: str = "test_accuracy") -> Estimate:
-    """By how much `choice` along `dim` has the highest mean: its accuracy minus that of each other, seed by seed.
+def lead(runs: xr.Dataset, dim: str, choice: Any) -> Estimate:
+    """By how much `choice` along `dim` has the highest accuracy: its gain over each other, of which the least counts.
 
-    The effect is the smallest of the k differences, its ends the smallest of theirs, each taken at 1/k of the error
-    level: the choice is the best if it beats all, and is not if any beats it.
-
-    Args:
-        runs: over `seed` and `dim`.
-        dim: the dimension of what is compared.
-        choice: the value along it that a claim calls the best.
-        name: the variable.
+    The choice is the best if it beats all, and is not if any beats it.
     """
-    level = 1 - 0.05 / max(runs.sizes[dim] - 1, 1)
-    gains = jr.stats.paired_difference(runs, name, "seed", dim, choice, level).drop_sel({dim: choice})
-    rivals = [estimate(gains.isel({dim: place})) for place in range(gains.sizes[dim])]
-    rivals = [one for one in rivals if one.effect == one.effect] or rivals[:1]  # of which all runs diverged, is none
-    lows, highs = zip(*(rival.interval for rival in rivals), strict=True)
-    best = max(rival.effect for rival in rivals)
-    return Estimate(-best, (-max(highs), -max(lows)), min(rival.n for rival in rivals), POINTS)
+    return least_gain(runs, dim, [(choice, other) for other in runs[dim].values.tolist() if other != choice])
+
+
+def least_gain(runs: xr.Dataset, dim: str, pairs: Sequence[tuple[Any, Any]]) -> Estimate:
+    """The smallest gain in accuracy of one value along `dim` over another, its ends the smallest of all at once."""
+    level = 1 - 0.05 / max(len(pairs), 1)
+    gains = [gain("test_accuracy", dim, *pair, unit=POINTS, level=level)(runs) for pair in pairs]
+    found = [one for one in gains if one is not None]
+    known = [one for one in found if one.effect == one.effect] or found[:1]  # of which all runs diverged, is none
+    lows, highs = zip(*(one.interval for one in known), strict=True)
+    return Estimate(min(one.effect for one in known), (min(lows), min(highs)), min(one.n for one in known), POINTS)
 
 
 def share_of_telling_seeds(runs: xr.Dataset, dim: str) -> Estimate:

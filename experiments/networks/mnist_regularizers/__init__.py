@@ -112,9 +112,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     runs["last_epoch"].attrs["units"] = "epochs"
     sample = int(np.random.default_rng(0).integers(len(x)))
     pictures = _show(x[sample], whitening.apply(x[sample : sample + 1])[0], changes, data.about.image_shape)
-    sizes = {"train_images": len(y), "validation_images": len(y_validation), "test_images": len(data.y_test)}
     whole = t5.describe(runs, data, config.dataset).assign(sample=pictures)
-    return whole.assign_attrs(label=data.about.classes[y[sample]], **sizes)
+    return whole.assign_attrs(label=data.about.classes[y[sample]])
 
 
 def learn(images: Any, labels: Any, *, inputs: str, dropout: Any, hidden: tuple[int, ...], **settings: Any) -> Any:
