@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.stats import binom
 from sklearn.linear_model import Lasso, LinearRegression, Ridge
 from sklearn.model_selection import KFold
@@ -17,13 +18,14 @@ from experiments.regression.regularization_paths import (
     at_norms,
     draw_target,
     measure_median,
-    run,
 )
+from jaxreg import stats
 from jaxreg.claims import judge
 from jaxreg.sampling import shuffled_epoch
+from tests.figures.drawn import find, find_band, find_points, read
 from tests.populations import along, population, verdicts
 
-_SMALL = Config(
+SMALL = Config(
     seeds=60,
     ridge_alphas=(1.0, 0.1, 0.01, 0.003, 0.001, 0.0001),
     lasso_alphas=(0.1, 0.01, 0.003, 0.001, 0.0003),
@@ -31,11 +33,6 @@ _SMALL = Config(
 )
 _X = np.linspace(-10, 10, 50)
 _TRUTH = 0.001 * (-(_X**3) + _X**2 + _X)
-
-
-@pytest.fixture(scope="module")
-def result(tmp_path_factory):
-    return run(_SMALL, store=tmp_path_factory.mktemp("paths") / "s.zarr", progress=False).load()
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +56,6 @@ _MODELS = {
 }
 
 
-@pytest.mark.slow
 def test_one_draw_is_scikit_learns(result, first):
     y, _ = first
     draw = result.isel(seed=0)
@@ -74,7 +70,6 @@ def test_one_draw_is_scikit_learns(result, first):
     np.testing.assert_allclose(draw["least_squares_error"], ((plain - _TRUTH) ** 2).mean(), rtol=1e-8)
 
 
-@pytest.mark.slow
 def test_rules_choose_in_one_draw_what_a_loop_chooses(result, first):
     y, order = first
     A = _unit(_DESIGN, _DESIGN)
@@ -101,7 +96,6 @@ def test_rules_choose_in_one_draw_what_a_loop_chooses(result, first):
     assert {rule: float(chosen.sel(ridge_rule=rule)) for rule in RULES["ridge"]} == expected
 
 
-@pytest.mark.slow
 def test_population_is_labelled_exact_and_priced(result):
     assert not result["diverged"].any()
     assert float(result["lasso_gap"].max()) < 1e-10
@@ -123,7 +117,6 @@ def test_population_is_labelled_exact_and_priced(result):
     np.testing.assert_array_equal(result["lasso_df"], (result["lasso_coef"] != 0).sum("power").mean("seed"))
 
 
-@pytest.mark.slow
 def test_errors_split_into_bias_and_variance(result):
     for method in RULES:
         total = result[f"{method}_bias2"] + result[f"{method}_variance"]
@@ -133,7 +126,6 @@ def test_errors_split_into_bias_and_variance(result):
         assert float(abs(z).max()) < 4
 
 
-@pytest.mark.slow
 def test_claims_of_the_population(result):
     verdicts = [verdict for _, verdict in judge(CLAIMS, result)]
     assert len(verdicts) == 10
@@ -209,3 +201,62 @@ def test_coefficients_at_norms_are_on_the_path():
     (found,) = at_norms(path[None], np.array([0.0, 0.5, 2.0, 3.0, 6.0, 100.0]))
     expected = [[0, 0], [0.5, 0], [1.5, -0.5], [2, -1], [2, -4], [2, -4]]
     np.testing.assert_allclose(np.delete(found, 3, 0), np.delete(expected, 3, 0))
+
+
+# --- Figure ---
+
+
+def test_paths_are_medians_with_bands_and_the_truth_and_degrees_stand_where_they_are_reached(panels, dataset):
+    names = ("ridge_coef", "ridge_coef_at_norm", "lasso_coef", "lasso_coef_at_norm")
+    for axes, name in zip(panels[:4], names, strict=True):
+        for power in dataset["power"].values:
+            label = f"$x^{power}$" if power <= 3 else None
+            find_band(axes, stats.quantiles(dataset.sel(power=power), name, dim="seed"), label=label)
+        for truth in dataset["true_coef"].values[:3]:
+            find(axes, [truth, truth])
+    for axes, method in ((panels[0], "ridge"), (panels[2], "lasso")):
+        alphas, df, (top,) = dataset[f"{method}_alpha"].values, dataset[f"{method}_df"].values, axes.child_axes
+        labels = [int(text.get_text()) for text in top.get_xticklabels()]
+        assert len(labels) > 1
+        np.testing.assert_array_equal(top.get_xticks(), [alphas[df >= degree].max() for degree in labels])
+    assert panels[0].get_xlim() == (1, pytest.approx(1e-4))
+
+
+@pytest.mark.parametrize(("letter", "method"), [("(c)", "ridge"), ("(d)", "lasso")])
+def test_errors_are_monte_carlo_on_the_closed_form(panels, dataset, letter, method):
+    axes = next(axes for axes in panels if axes.get_title(loc="left").startswith(letter))
+    alphas = dataset[f"{method}_alpha"].values
+    for part, label in (("bias2", "bias²"), ("variance", "variance")):
+        value, half = dataset[f"{method}_{part}"], 1.96 * dataset[f"{method}_{part}_se"]
+        ends = xr.Dataset({"mean": value, "low": value - half, "high": value + half})
+        find_points(axes, ends.isel({f"{method}_alpha": slice(None, None, 3)}), alphas[::3], label)
+        find(axes, dataset[f"ridge_exact_{part}"] if method == "ridge" else value, alphas)
+    find(axes, dataset[f"{method}_bias2"] + dataset[f"{method}_variance"] + 0.0025, label="sum")
+    find(axes, [0.0025, 0.0025], label="noise")
+    find(axes, x=2 * [{"ridge": 0.5, "lasso": 0.001}[method]])
+
+
+def _spreads(axes):
+    """Label of each row, and its five numbers: ends of its thin and of its thick line, and its median."""
+    labels = {place: text.get_text() for place, text in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)}
+    for lines in zip(*[iter(axes.lines)] * 3, strict=True):
+        yield labels[lines[0].get_ydata()[0]], np.concatenate([np.ravel(line.get_xdata()) for line in lines])
+
+
+def test_choices_and_prices_are_the_quantiles_of_the_draws(panels, dataset):
+    choices = [axes for axes in panels if "best of draw" in read(axes)]
+    prices = _spreads(next(axes for axes in panels if axes.get_title(loc="left") == "(e) Price, n = 60 draws"))
+    for axes, method in zip(choices, RULES, strict=True):
+        rules = [rule for rule in RULES[method] if rule != "AIC"]
+        chosen = {rule: dataset[f"{method}_chosen"].sel({f"{method}_rule": rule}) for rule in rules}
+        for (name, values), row in zip(
+            {"best of draw": dataset[f"{method}_best"], **chosen}.items(), _spreads(axes), strict=True
+        ):
+            assert row[0] == name
+            np.testing.assert_allclose(row[1], np.quantile(values, [0.05, 0.95, 0.25, 0.75, 0.5]))
+        for name in [LEAST_SQUARES, FIXED, *rules]:
+            price = 100 * dataset[f"{method}_price"].sel({f"{method}_contender": name})
+            label, spread = next(prices)
+            assert label == name
+            np.testing.assert_allclose(spread, np.quantile(np.maximum(price, 0.1), [0.05, 0.95, 0.25, 0.75, 0.5]))
+    assert not list(prices)
