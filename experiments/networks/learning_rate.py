@@ -10,6 +10,7 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
+from experiments.networks.tutorial_network import powers_of_ten
 from jaxreg.checks import POSITIVE, Domain
 from jaxreg.study import Above, Below, Claim, Estimate, at, choose, exactly, gain, held_out, share
 from jaxreg.study.settings import ChoosingSeeds, Holds
@@ -22,18 +23,13 @@ _SHOWN = (0.1, 0.8, 1.9, 2.1)  # a rate of each regime, in units of 1/h
 _ARRIVED = 0.01  # of the first distance from the minimum
 
 
-def _grid(steps: range, per_decade: int) -> tuple[float, ...]:
-    """Powers of ten, to four digits."""
-    return tuple(float(f"{10 ** (k / per_decade):.4g}") for k in steps)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Config(t5.Network):
     """Settings of the study; network and training are those of the tutorial, with a population in place of one run."""
 
     seeds: ChoosingSeeds = 32
     """Number of runs at each learning rate; a seed has the same initial weights, batches and dropout at every rate."""
-    learning_rates: Annotated[tuple[float, ...], POSITIVE, Holds(TUTORIAL_RATES)] = _grid(range(-7, 4), per_decade=3)
+    learning_rates: Annotated[tuple[float, ...], POSITIVE, Holds(TUTORIAL_RATES)] = powers_of_ten(-7, 3, 3)
     """Learning rates; by default three a decade, with the tutorial's 0.01, 0.1 and 1.0 among them."""
     curvature: Annotated[float, POSITIVE] = 4.0
     """Second derivative h of the parabola on which the regimes are exact."""
@@ -42,9 +38,9 @@ class Config(t5.Network):
 
 
 PRESETS = {
-    "quick": Config(seeds=8, learning_rates=_grid(range(-4, 3), per_decade=2)),
+    "quick": Config(seeds=8, learning_rates=powers_of_ten(-4, 2)),
     "laptop": Config(),
-    "paper": Config(dataset="mnist", seeds=128, learning_rates=_grid(range(-24, 9), per_decade=8)),
+    "paper": Config(dataset="mnist", seeds=128, learning_rates=powers_of_ten(-24, 8, 8)),
 }
 
 
@@ -116,18 +112,10 @@ def _tutorial_runs(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
     return at(t5.last(dataset.sel(pixels=pixels)), learning_rate=rates)
 
 
-def _lead(dataset: xr.Dataset, pixels: str) -> Estimate:
-    return t5.lead(_tutorial_runs(dataset, pixels), "learning_rate", t5.LEARNING_RATE)
-
-
 def _gain_of_best(dataset: xr.Dataset) -> Estimate | None:
     """Gain in accuracy of the best learning rate of all over the tutorial's, seed by seed."""
     runs = held_out(t5.last(dataset.sel(pixels="raw")))
     return gain("test_accuracy", "learning_rate", find_best(dataset, "raw"), t5.LEARNING_RATE)(runs)
-
-
-def _share_of_telling_runs(dataset: xr.Dataset) -> Estimate:
-    return t5.share_of_telling_seeds(_tutorial_runs(dataset, "raw"), "learning_rate")
 
 
 def _share_of_right_regimes(dataset: xr.Dataset) -> Estimate:
@@ -152,13 +140,13 @@ CLAIMS = (
     Claim(
         "Of the learning rates 0.01, 0.1 and 1.0, 0.1 gives the highest test accuracy (raw pixels)",
         "tutorial T5",
-        partial(_lead, pixels="raw"),
+        t5.lead("learning_rate", t5.LEARNING_RATE, runs=partial(_tutorial_runs, pixels="raw")),
         Above(0),
     ),
     Claim(
         "Of 0.01, 0.1 and 1.0, 0.1 gives the highest test accuracy on pixels scaled to 0…1, too",
         "tutorial T5, carried over to the usual preparation",
-        partial(_lead, pixels="scaled"),
+        t5.lead("learning_rate", t5.LEARNING_RATE, runs=partial(_tutorial_runs, pixels="scaled")),
         Above(0),
     ),
     Claim(
@@ -170,7 +158,7 @@ CLAIMS = (
     Claim(
         "One run at each of the three shows which is best (in more than 95 % of seeds; raw pixels)",
         "tutorial T5, which shows one",
-        _share_of_telling_runs,
+        t5.share_of_telling_seeds("learning_rate", runs=partial(_tutorial_runs, pixels="raw")),
         Above(95),
     ),
     Claim(

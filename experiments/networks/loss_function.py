@@ -12,7 +12,7 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
-from experiments.networks.tutorial_network import half_decades
+from experiments.networks.tutorial_network import powers_of_ten
 from jaxreg.checks import NOT_NEGATIVE
 from jaxreg.nets.evaluation import LOSSES
 from jaxreg.study import Above, Below, Claim, Estimate, exactly, gain
@@ -35,14 +35,14 @@ class Config(t5.Network):
 
     seeds: ChoosingSeeds = 32
     """Trainings with each setting: half of them to choose the best rate on, half to measure it on."""
-    learning_rates: Annotated[tuple[float, ...], NOT_NEGATIVE, Holds((t5.LEARNING_RATE,))] = half_decades(-4, 3)
+    learning_rates: Annotated[tuple[float, ...], NOT_NEGATIVE, Holds((t5.LEARNING_RATE,))] = powers_of_ten(-4, 3)
     """Learning rates, with the tutorial's 0.1 among them."""
 
 
 PRESETS = {
     "quick": Config(seeds=8, epochs=5),
     "laptop": Config(),
-    "paper": Config(dataset="mnist", seeds=128, learning_rates=half_decades(-6, 4)),
+    "paper": Config(dataset="mnist", seeds=128, learning_rates=powers_of_ten(-6, 4)),
 }
 
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
-from experiments.networks.tutorial_network import half_decades
+from experiments.networks.tutorial_network import powers_of_ten
 from jaxreg.checks import NOT_NEGATIVE, check_choice
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.optimizers import OPTIMIZERS
@@ -26,7 +26,7 @@ class Config(t5.Network):
 
     optimizers: tuple[str, ...] = tuple(DEFAULTS)
     """Optimizers to compare."""
-    learning_rates: Annotated[tuple[float, ...], NOT_NEGATIVE] = half_decades(-8, 0)
+    learning_rates: Annotated[tuple[float, ...], NOT_NEGATIVE] = powers_of_ten(-8, 0)
     """Learning rates that each of them is tried at, with the defaults among them."""
     seeds: ChoosingSeeds = 16
     """Trainings with each setting: half of them to choose the best rate on, half to measure it on."""
@@ -39,9 +39,9 @@ class Config(t5.Network):
 
 
 PRESETS = {
-    "quick": Config(optimizers=("sgd", "adam"), seeds=8, learning_rates=half_decades(-7, -1), epochs=5),
+    "quick": Config(optimizers=("sgd", "adam"), seeds=8, learning_rates=powers_of_ten(-7, -1), epochs=5),
     "laptop": Config(),
-    "paper": Config(dataset="mnist", learning_rates=half_decades(-12, 2), seeds=64),
+    "paper": Config(dataset="mnist", learning_rates=powers_of_ten(-12, 2), seeds=64),
 }
 
 

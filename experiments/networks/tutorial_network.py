@@ -17,6 +17,7 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg.datasets import Dataset
 from jaxreg.study import Estimate, at, choose, gain, held_out, share
+from jaxreg.study.quantities import Measure, Runs
 from jaxreg.study.settings import check_settings
 
 HIDDEN = (256, 128)
@@ -160,13 +161,13 @@ def count_overflow(accuracy: Any, labels: Any) -> Any:
     return jnp.where(jnp.isnan(accuracy), (labels == 0).mean(), accuracy)
 
 
-def half_decades(first: int, last: int) -> tuple[float, ...]:
-    """Learning rates, two a decade, from $10^{first/2}$ to $10^{last/2}$, to four digits.
+def powers_of_ten(first: int, last: int, per_decade: int = 2) -> tuple[float, ...]:
+    """Learning rates, so many a decade, to four digits: $10^{k/n}$ for k from the first to the last.
 
-    >>> half_decades(-3, 0)
+    >>> powers_of_ten(-3, 0)
     (0.03162, 0.1, 0.3162, 1.0)
     """
-    return tuple(float(f"{10 ** (k / 2):.4g}") for k in range(first, last + 1))
+    return tuple(float(f"{10 ** (k / per_decade):.4g}") for k in range(first, last + 1))
 
 
 def last(runs: xr.Dataset) -> xr.Dataset:
@@ -218,12 +219,18 @@ def best_rates_of_seeds(runs: xr.Dataset) -> xr.Dataset:
     return log.assign_attrs(units="decades").to_dataset(name="log_rate")
 
 
-def lead(runs: xr.Dataset, dim: str, choice: Any) -> Estimate:
+def lead(dim: str, choice: Any, *, runs: Runs) -> Measure:
     """By how much `choice` along `dim` has the highest accuracy: its gain over each other, of which the least counts.
 
     The choice is the best if it beats all, and is not if any beats it.
     """
-    return least_gain(runs, dim, [(choice, other) for other in runs[dim].values.tolist() if other != choice])
+
+    def quantity(dataset: xr.Dataset) -> Estimate:
+        chosen = runs(dataset)
+        pairs = [(choice, other) for other in chosen[dim].values.tolist() if other != choice]
+        return least_gain(chosen, dim, pairs)
+
+    return quantity
 
 
 def least_gain(runs: xr.Dataset, dim: str, pairs: Sequence[tuple[Any, Any]]) -> Estimate:
@@ -236,9 +243,14 @@ def least_gain(runs: xr.Dataset, dim: str, pairs: Sequence[tuple[Any, Any]]) -> 
     return Estimate(min(one.effect for one in known), (min(lows), min(highs)), min(one.n for one in known), POINTS)
 
 
-def share_of_telling_seeds(runs: xr.Dataset, dim: str) -> Estimate:
+def share_of_telling_seeds(dim: str, *, runs: Runs) -> Measure:
     """Share of seeds in which the one along `dim` that is the most accurate in the mean beats each of the others."""
-    accuracy, mean = runs["test_accuracy"], jr.stats.mean(runs, "test_accuracy", dim="seed")["mean"]
-    best = mean[dim].values[int(mean.fillna(-np.inf).argmax(dim))]  # where all runs diverged, nothing is best
-    wins = (accuracy.sel({dim: best}) > accuracy.drop_sel({dim: best})).all(dim)
-    return share("wins")(xr.Dataset({"wins": wins, "diverged": runs["diverged"].any(dim)}))
+
+    def wins(dataset: xr.Dataset) -> xr.Dataset:
+        chosen = runs(dataset)
+        accuracy, mean = chosen["test_accuracy"], jr.stats.mean(chosen, "test_accuracy", dim="seed")["mean"]
+        best = mean[dim].values[int(mean.fillna(-np.inf).argmax(dim))]  # where all runs diverged, nothing is best
+        wins = (accuracy.sel({dim: best}) > accuracy.drop_sel({dim: best})).all(dim)
+        return xr.Dataset({"wins": wins, "diverged": chosen["diverged"].any(dim)})
+
+    return share("wins", runs=wins)

@@ -12,7 +12,7 @@ from tests.figures.drawn import find
 from tests.populations import along, population, verdicts
 
 SMALL = Config(seeds=4, learning_rates=(0.1, 1.0), epochs=2, hidden=(6,))
-_RATES = t5.half_decades(-4, 3)
+_RATES = t5.powers_of_ten(-4, 3)
 
 
 def test_a_run_is_the_training_it_says(result):

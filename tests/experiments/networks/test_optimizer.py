@@ -16,7 +16,7 @@ SMALL = Config(
 )
 DIVERGED = {"optimizer": 1, "seed": 0, "learning_rate": 0}
 _NAMES = {"nesterov": "Nesterov", "adamw": "AdamW"}
-_RATES = t5.half_decades(-8, 0)
+_RATES = t5.powers_of_ten(-8, 0)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from experiments.networks import tutorial_network as t5
 from jaxreg.study import gain
@@ -34,7 +35,7 @@ def test_digits_take_as_many_steps_as_the_tutorial():
 def _population(first, second):
     """Two kinds, each over seeds and the rates 0.1, 0.3162 and 1 at the end, at chance before."""
     accuracy = np.stack([np.broadcast_to(first, (6, 3)), np.broadcast_to(second, (6, 3))])
-    dims = {"kind": ["a", "b"], "seed": 6, "learning_rate": t5.half_decades(-2, 0), "epoch": [1, 2]}
+    dims = {"kind": ["a", "b"], "seed": 6, "learning_rate": t5.powers_of_ten(-2, 0), "epoch": [1, 2]}
     return population(
         dims, {"test_accuracy": np.stack([accuracy * 0 + 10, accuracy], -1)}, units={"test_accuracy": "%"}
     )
@@ -71,11 +72,11 @@ def test_best_rates_of_single_seeds_and_their_ratio():
 def test_the_lead_is_that_over_the_best_of_the_others(accuracy, effect):
     dims = {"kind": ["a", "b", "c"], "seed": 40}
     runs = population(dims, {"test_accuracy": np.array(accuracy)[:, None]}, spread=0.5, shared=5)
-    found = t5.lead(runs, "kind", "b")
+    found = t5.lead("kind", "b", runs=xr.Dataset.copy)(runs)
     assert abs(found.effect - effect) < 0.3
     assert found.interval[0] < effect < found.interval[1]
-    assert t5.lead(diverge(runs, "test_accuracy", kind=2), "kind", "b").effect > 9
-    assert t5.share_of_telling_seeds(runs, "kind").effect == 100
+    assert t5.lead("kind", "b", runs=xr.Dataset.copy)(diverge(runs, "test_accuracy", kind=2)).effect > 9
+    assert t5.share_of_telling_seeds("kind", runs=xr.Dataset.copy)(runs).effect == 100
 
 
 def test_no_difference_is_rarely_called_one():
@@ -83,5 +84,5 @@ def test_no_difference_is_rarely_called_one():
     dims, called = {"kind": 3, "seed": 40}, 0
     for root in range(200):
         runs = population(dims, {"test_accuracy": 80}, spread=5, shared=5, root=root)
-        called += t5.lead(runs, "kind", 1).interval[0] > 0
+        called += t5.lead("kind", 1, runs=xr.Dataset.copy)(runs).interval[0] > 0
     assert called <= 6
