@@ -109,12 +109,8 @@ def make_designs(datasets: int) -> tuple[np.ndarray, np.ndarray]:
     return X, X[..., :5].sum(-1) + 2 * random.normal(size=(datasets, _SAMPLES))
 
 
-def _ridge_of(X: Any, y: Any, *, problem: Any) -> LinearCriterion:
-    return LinearCriterion(X[problem], y[problem], penalty=L2(1.0), criterion="loo")
-
-
-def _lasso_of(X: Any, y: Any, *, problem: Any) -> LinearCriterion:
-    return LinearCriterion(X[problem], y[problem], penalty=L1(1.0), criterion="loo")
+def _left_out(penalty: Any, X: Any, y: Any, *, problem: Any) -> LinearCriterion:
+    return LinearCriterion(X[problem], y[problem], penalty=penalty, criterion="loo")
 
 
 def measure_tuning(config: Config, limit: float) -> Rows:
@@ -126,10 +122,11 @@ def measure_tuning(config: Config, limit: float) -> Rows:
     datasets = config.linear
     loop = min(2 * config.loop, datasets)
     X, Y = make_designs(datasets)
-    for name, make, start, model, scale in (
-        ("ridge", _ridge_of, (0.1, 0.2), RidgeCV(np.geomspace(1e-2, 1e4, 100)), _SAMPLES),
-        ("lasso", _lasso_of, (1.0, 0.1), LassoCV(cv=5), 1),
+    for name, penalty, start, model, scale in (
+        ("ridge", L2(1.0), (0.1, 0.2), RidgeCV(np.geomspace(1e-2, 1e4, 100)), _SAMPLES),
+        ("lasso", L1(1.0), (1.0, 0.1), LassoCV(cv=5), 1),
     ):
+        make = functools.partial(_left_out, penalty)
         given: dict[str, Any] = {"axes": {"problem": np.arange(datasets)}, "args": (X, Y), "x64": True}
         given["progress"] = False
         ours = functools.partial(tune, make, {"alpha": start[0]}, optax.adam(start[1]), steps=_STEPS, **given)
