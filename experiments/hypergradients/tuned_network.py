@@ -100,7 +100,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         },
         {
             **{"seed": np.arange(config.seeds), "method": list(METHODS), "search": list(METHODS[:2])},
-            **{"trained": np.arange(1, trials + 1), "name": list(NAMES)},
+            "trained": ("trained", np.arange(1, trials + 1), {"long_name": "trainings"}),
+            "name": list(NAMES),
         },
         {"provenance": tuned.attrs["provenance"]},
     )

@@ -1,5 +1,7 @@
 """A network tuned by gradients, by random search and by halving, at as many steps of training."""
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -15,12 +17,11 @@ CAPTION = (
     "intervals of means over the seeds."
 )
 
-_LOOKS = {
-    "gradient": plotting.COLORS.vermillion,
-    "random search": plotting.COLORS.blue,
-    "halving": plotting.COLORS.green,
+_LOOKS: plotting.Looks = {
+    "gradient": {"color": plotting.COLORS.vermillion},
+    "random search": {"color": plotting.COLORS.blue, "label": "random"},
+    "halving": {"color": plotting.COLORS.green},
 }
-_SHORT = {"gradient": "gradient", "random search": "random", "halving": "halving"}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
@@ -34,28 +35,24 @@ def draw(dataset: xr.Dataset) -> Figure:
 
 def _draw_way(axes: Axes, dataset: xr.Dataset) -> None:
     """The least loss so far."""
-    for name in dataset["search"].values:
-        summary = stats.mean(dataset.sel(search=name), "on_the_way", "seed")
-        plotting.band(axes, "trained", summary, label=_SHORT[name], color=_LOOKS[name])
+    plotting.lines(axes, dataset, "on_the_way", "trained", _LOOKS)
     halving = stats.mean(dataset.sel({"method": "halving"}), "validation_loss", "seed")
     last = int(dataset["trained"][-1])
-    axes.plot(last, float(halving["mean"]), "o", color=_LOOKS["halving"], label="halving, at its end", clip_on=False)
-    count = plotting.count_runs(halving, "seeds")
-    axes.set(xlabel=f"trainings\n{count}", ylabel="least validation loss, nats", title="On the way")
+    axes.plot(last, float(halving["mean"]), "o", label="halving, at its end", clip_on=False, **_LOOKS["halving"])
+    axes.set(ylabel="least validation loss, nats", title="On the way")
     axes.legend(loc="upper right")
 
 
 def _draw_worth(axes: Axes, dataset: xr.Dataset) -> None:
     """Test loss against random search."""
-    names = ["gradient", "halving"]
-    differences = stats.paired_difference(dataset, "test_loss", "seed", "method", "random search")
-    axes.axvline(0, color=_LOOKS["random search"], linewidth=1)
-    for place, name in enumerate(names):
+    looks = {name: _LOOKS[name] for name in ("gradient", "halving")}
+    against = partial(stats.paired_difference, axis="method", baseline="random search")
+    plotting.points(axes, dataset, "test_loss", looks, across=True, measure=against)
+    for place, (name, look) in enumerate(looks.items()):
         runs = dataset["test_loss"].sel({"method": name}) - dataset["test_loss"].sel({"method": "random search"})
-        axes.plot(runs, np.full(runs.size, place + 0.15), "|", color=_LOOKS[name], markersize=4, alpha=0.5)
-        plotting.bars(axes, [place], differences.sel({"method": [name]}), across=True, color=_LOOKS[name])
-    axes.set_yticks(range(len(names)), names)
-    axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="test loss less that of\nrandom search, nats", title="Worth")
+        axes.plot(runs, np.full(runs.size, place + 0.15), "|", markersize=4, alpha=0.5, **look)
+    axes.axvline(0, linewidth=1, **_LOOKS["random search"])
+    axes.set(xlabel="test loss less that of\nrandom search, nats", title="Worth")
 
 
 def _draw_found(axes: Axes, dataset: xr.Dataset) -> None:
@@ -63,10 +60,10 @@ def _draw_found(axes: Axes, dataset: xr.Dataset) -> None:
     names = [str(name) for name in dataset["name"].values]
     start = dataset["hyperparameter"].sel({"method": "untuned"}, drop=True)
     logs = dataset.assign(log=np.log10(dataset["hyperparameter"] / start))
-    for shift, name in zip((-0.2, 0, 0.2), _LOOKS, strict=True):
+    for shift, (name, look) in zip((-0.2, 0, 0.2), _LOOKS.items(), strict=True):
         summary = stats.mean(logs.sel({"method": name}), "log", "seed")
         places = np.arange(len(names)) + shift
-        plotting.bars(axes, places, summary, across=True, color=_LOOKS[name], markersize=3, elinewidth=0.8)
+        plotting.bars(axes, places, summary, across=True, markersize=3, elinewidth=0.8, **look)
     axes.axvline(0, color="0.5", linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(names)), names, fontsize=6)
     axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="decades over the start", title="What is found")

@@ -1,4 +1,4 @@
-"""The figure that a test's module is named after, drawn once from the made-up `dataset` of that module.
+"""The figure that a test's module is named after, drawn once from the `dataset` of that module.
 
 Here it is told of every figure: panels have letters, one each from (a) on, and say what is along them; some number of
 runs is said; no legend covers data, and nothing leaves the page.

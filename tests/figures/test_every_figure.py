@@ -3,7 +3,6 @@
 import re
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
@@ -55,10 +54,8 @@ def _draw(name, dataset):
 
 @cache
 def _population(name):
-    """What the figure is tested on: made up, or its study's at the small settings of that one's test."""
+    """Its study's, at the small settings of that one's test."""
     subject = _FIGURES[name].path.split(".")[1]
-    if (Path(__file__).parent / subject / f"test_{name}.py").exists():
-        return import_module(f"tests.figures.{subject}.test_{name}").dataset.__wrapped__()
     small = import_module(f"tests.experiments.{subject}.test_{name}").SMALL
     return import_module(f"experiments.{subject}.{name}").run(small, progress=False).load()
 
