@@ -13,7 +13,7 @@ import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE
 from jaxreg.nets import stopping
-from jaxreg.study import Above, Below, Claim, Estimate, Inside, choose, gain, held_out, mean, share
+from jaxreg.study import Above, Below, Best, Claim, Estimate, Inside, choose, gain, held_out, mean, share
 from jaxreg.study.settings import ChoosingSeeds, Holds, check_settings
 
 TUTORIAL_PATIENCE = 2
@@ -108,11 +108,6 @@ def _apply(history: xr.Dataset, rules: dict[tuple[Any, ...], jr.nets.EarlyStoppi
     return history.assign(epochs | {"kept_accuracy": every})
 
 
-def find_turn(runs: xr.Dataset) -> int:
-    """The epoch of the lowest mean validation loss of every other seed."""
-    return int(choose(runs, "validation_loss", "epoch", least=True))
-
-
 def find_best(runs: xr.Dataset) -> dict[str, Any]:
     """The rule whose last weights are the most accurate, in the mean of every other seed."""
     rules = runs[["kept_accuracy", "diverged"]].sel(kept="last").stack(rule=_AXES)
@@ -130,8 +125,8 @@ def _near_five(runs: xr.Dataset) -> xr.Dataset:
 
 
 def _rise_of_validation(runs: xr.Dataset) -> Estimate | None:
-    """Rise of the validation loss from its turn to the end, on the seeds that did not choose the turn."""
-    return gain("validation_loss", "epoch", int(runs["epoch"][-1]), find_turn(runs), runs=held_out)(runs)
+    """From its least to its end."""
+    return gain("validation_loss", "epoch", int(runs["epoch"][-1]), Best.LEAST)(runs)
 
 
 def _gain_of_best_rule(runs: xr.Dataset) -> Estimate | None:

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from experiments.networks.learning_rate import CLAIMS, REGIMES, TUTORIAL_RATES, Config, find_best
+from experiments.networks.learning_rate import CLAIMS, REGIMES, TUTORIAL_RATES, Config
 from jaxreg import stats
-from jaxreg.claims import find_claim
 from tests.experiments.networks.alone import train_alone
 from tests.figures.drawn import find, find_band
-from tests.populations import lucky, population, verdicts
+from tests.populations import population, verdicts
 
 SMALL = Config(steps=60, seeds=4, learning_rates=TUTORIAL_RATES, epochs=2, hidden=(12, 8))
 DIVERGED = {"pixels": 0, "seed": 0, "learning_rate": 1}
@@ -80,14 +79,6 @@ _FLAT = [80] * 5
 )
 def test_claims(raw, scaled, given, expected):
     assert verdicts(CLAIMS, _population(raw, scaled, **given)) == expected
-
-
-def test_the_best_rate_is_measured_on_other_seeds_than_it_was_chosen_on():
-    made = lucky(_population(_FLAT, _FLAT), "test_accuracy", 50, pixels=0, seed=slice(0, None, 2), learning_rate=3)
-    assert find_best(made, "raw") == 0.316
-    verdict = find_claim(CLAIMS, "No learning rate").judge(made)
-    assert verdict.n == 20
-    assert abs(verdict.effect) < 5
 
 
 # --- Figure -----------------------------------------------------------------------------------------------------------
