@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from experiments.benchmarks.timing import (
     row,
     tell,
     time_compiled,
+    timed,
 )
 from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.provenance import describe_environment
@@ -176,9 +176,7 @@ def _compare_engine(
 ) -> dict[str, Any]:
     """Time of a sweep over time of the same chunks by hand, second calls of both; results compared."""
     sweep = functools.partial(jr.sweep, function, axes, args=args, chunk_size=chunk, progress=False)
-    began = time.perf_counter()
-    result = sweep()
-    first_call = time.perf_counter() - began
+    result, first_call = timed(sweep)
     box = json.loads(result.attrs["provenance"])["chunk"]
     keys = jax.vmap(lambda n: axes["seed"].key(n))(jnp.arange(axes["seed"].count, dtype=jnp.uint32))
     rates = jnp.asarray(axes["learning_rate"], jnp.float32)

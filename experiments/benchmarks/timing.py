@@ -71,18 +71,21 @@ def median_seconds(call: Callable[[], Any], repeats: int) -> float:
     return float(np.median([seconds(call) for _ in range(repeats)]))
 
 
+def timed(call: Callable[[], Any]) -> tuple[Any, float]:
+    """The result of one call, and the seconds until it is ready."""
+    began = time.perf_counter()
+    result = jax.block_until_ready(call())
+    return result, time.perf_counter() - began
+
+
 def seconds(call: Callable[[], Any]) -> float:
     """Time of one call until its result is ready."""
-    began = time.perf_counter()
-    jax.block_until_ready(call())
-    return time.perf_counter() - began
+    return timed(call)[1]
 
 
 def time_compiled(call: Callable[[], Any], repeats: int) -> tuple[Any, dict[str, float]]:
     """The result of a call, its median `seconds`, and `compile_seconds`, by which the first one took longer."""
-    began = time.perf_counter()
-    result = jax.block_until_ready(call())
-    first, taken = time.perf_counter() - began, median_seconds(call, repeats)
+    (result, first), taken = timed(call), median_seconds(call, repeats)
     return result, {"seconds": taken, "compile_seconds": max(0.0, first - taken)}
 
 
@@ -104,19 +107,15 @@ def best_product_rate(repeats: int, precision: str | None = "highest", dtype: An
 
 def time_twice(call: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     """The same with the least of up to three calls that need not compile; of one, if that takes seconds."""
-    first = seconds(call)
-    kept: list[Any] = []
-    taken = seconds(lambda: kept.append(call()))
+    first, (result, taken) = seconds(call), timed(call)
     for _ in range(2 if taken < 2 else 0):
         taken = min(taken, seconds(call))
-    return kept[0], {"seconds": taken, "compile_seconds": max(0.0, first - taken)}
+    return result, {"seconds": taken, "compile_seconds": max(0.0, first - taken)}
 
 
 def measure(contest: Contest, repeats: int) -> dict[str, Any]:
     """Run both sides once, check that they agree, and compare their times, second calls and later ones."""
-    began = time.perf_counter()
-    result = contest.ours()
-    first = time.perf_counter() - began
+    result, first = timed(contest.ours)
     notes = [contest.agree(result, contest.theirs())]
     ours, theirs, ratio = compare(contest.ours, contest.theirs, repeats)
     scale = contest.datasets / contest.sample
