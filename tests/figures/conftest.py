@@ -39,8 +39,8 @@ def check_page(figure):
     with style():  # in which ticks are made, too
         assert arrange(figure) == []
         figure.canvas.draw()
-    renderer, page = figure.canvas.get_renderer(), figure.bbox
-    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
+        renderer, page = figure.canvas.get_renderer(), figure.bbox
+        boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
     assert [box for box in boxes if box.x0 < -1 or box.y0 < -1 or box.x1 > page.x1 + 1 or box.y1 > page.y1 + 1] == []
     beside = [legend for axes in figure.axes for legend in _legends(axes) if not _is_within(legend, axes)]
     assert [legend.get_texts()[0].get_text() for legend in beside] == []
