@@ -1,4 +1,4 @@
-"""Two CPU devices and strict dtype promotion for every test; warnings are errors (pyproject.toml).
+"""Two CPU devices, strict dtype promotion and no rank promotion for every test; warnings are errors (pyproject.toml).
 
 Programs here run for moments and compile for seconds, so XLA compiles them quickly: LLVM without optimizing, fusions by
 the older emitters, each in one piece (5 to 8 times less time on a CPU). `XLA_FLAGS= pytest` compiles as users do.
@@ -50,6 +50,7 @@ settings.register_profile("checks", derandomize=True)  # the same draws each tim
 settings.load_profile("checks")
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it to what it starts in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -69,8 +69,8 @@ def test_group_steps_are_minima_and_duals_feasible(penalty):
         w = jnp.asarray(2 * random.normal(size=5))
         z = penalty.prox(w, 0.8)
         here = 0.5 * ((z - w) ** 2).sum() + 0.8 * penalty.value(z)
-        near = z + 0.1 * random.normal(size=(200, 5)) * random.choice([0, 1], size=(200, 5))
-        there = 0.5 * ((near - w) ** 2).sum(1) + 0.8 * jax.vmap(penalty.value)(near)
+        near = z[None] + 0.1 * random.normal(size=(200, 5)) * random.choice([0, 1], size=(200, 5))
+        there = 0.5 * ((near - w[None]) ** 2).sum(1) + 0.8 * jax.vmap(penalty.value)(near)
         assert float(here) <= float(there.min()) + 1e-12
         v = w * penalty.shrink(w) * (1 - 1e-12)
         assert float(penalty.conjugate(v)) == 0

@@ -170,9 +170,9 @@ def fall_by_least_squares(nodes: Array, residuals: Array, slope: Array, keys: Ar
     def step(w: Array, chosen: Array) -> tuple[Array, None]:
         design = jax.vmap(lambda t: jnp.vander(t, DEGREE + 1, increasing=True))(nodes[chosen])
         coef = solve(design, residuals[chosen])
-        raised = (w / scale)[:, None] ** (powers - jnp.float32(1))
-        correction = (coef[:, 1:] * powers * raised).sum(1) / scale
-        w = w - jnp.float32(RATE) * ((raised * slope).sum(1) + correction)
+        raised = (w / scale)[:, None] ** (powers - jnp.float32(1))[None]
+        correction = (coef[:, 1:] * powers[None] * raised).sum(1) / scale
+        w = w - jnp.float32(RATE) * ((raised * slope[None]).sum(1) + correction)
         return jnp.where(jnp.abs(w) < LIMIT, w, jnp.inf), None
 
     drawn = draw_points(keys, STEPS).swapaxes(0, 1)

@@ -207,8 +207,8 @@ def least_penalty(X: Any, y: Any, scale: Any, start: Any) -> Any:
 
     def step(nu: Any, _: None) -> tuple[Any, None]:
         slope, bend = 2 * scale**2 * jnp.sinh(X.T @ nu), 2 * scale**2 * jnp.cosh(X.T @ nu)
-        move = jnp.linalg.solve((X * bend) @ X.T, y - X @ slope)
-        tried = nu + sizes[:, None] * move
+        move = jnp.linalg.solve((X * bend[None]) @ X.T, y - X @ slope)
+        tried = nu[None] + sizes[:, None] * move[None]
         return tried[jnp.nan_to_num(jax.vmap(dual)(tried), nan=jnp.inf).argmin()], None
 
     nu, _ = jax.lax.scan(step, jnp.linalg.solve(X @ X.T, X @ slope_of(start, scale)), None, length=_NEWTON_STEPS)

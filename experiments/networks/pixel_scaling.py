@@ -114,7 +114,7 @@ def measure_flatness(params: Any, x: Any, hidden: tuple[int, ...], activation: s
     flat = []
     for number in range(len(hidden)):
         layer = params["params"][f"hidden_{number}"]
-        z = x @ layer["weight"].T + layer["bias"]
+        z = x @ layer["weight"].T + layer["bias"][None]
         flat.append((~(slope(z) >= limit)).mean())  # nor does a unit let a gradient through that has overflowed
         x = function(z)
     return jnp.stack(flat)

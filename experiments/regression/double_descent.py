@@ -121,7 +121,7 @@ def fit_draw(
     n, p = (jnp.asarray(count, int) for count in (n, p))
     used, present = jnp.arange(columns) < p, (jnp.arange(rows) < n)[:, None]
     b = jnp.where(used, each, 0)
-    A = jnp.where(used & present, X[:, :columns], 0)
+    A = jnp.where(used[None] & present, X[:, :columns], 0)
     y = each * X.sum(1) + noise * jax.random.normal(streams["noise"], (rows,), float)
     y = jnp.where(present[:, 0], y, 0)
     left = noise**2 + each**2 * jnp.asarray(features - p, float)  # variance that the best model with p features leaves
@@ -140,7 +140,7 @@ def fit_draw(
         "test rows": seen.T @ (plain - b),
         "residual": in_class - b,
     }
-    shrunk = solve(spectrum, A, y, factors * left / each**2, False).coef - b
+    shrunk = solve(spectrum, A, y, factors * left / each**2, False).coef - b[None]
     error = jnp.stack([(off[name] ** 2).sum() for name in ABLATIONS])
     return {"error": error + left, "ridge_error": (shrunk**2).sum(1) + left}
 

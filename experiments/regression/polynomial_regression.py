@@ -107,8 +107,8 @@ def fit_draw(
             "coef": fit.coef,
             "intercept": fit.intercept,
             "curve": curve,
-            "train_error": _root_mean_square(fit.predict(X) - y),
-            "test_error": _root_mean_square(curve - truth_test),
+            "train_error": _root_mean_square(fit.predict(X) - y[None]),
+            "test_error": _root_mean_square(curve - truth_test[None]),
             "gap": fit.gap,
         }
 

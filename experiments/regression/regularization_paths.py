@@ -174,8 +174,8 @@ def follow(X: Any, truth: Any, noise: Any, alphas: dict[str, Any], *, seed: Any,
         chosen = {name: choose(score, alphas[method]) for name, score in scores.items()}
         chosen |= {"CV": held_out.best, "CV, 1 SE": held_out.one_standard_error}
         result |= {
-            f"{method}_coef": fit.coef * scale,
-            f"{method}_error": ((fit.predict(X) - truth) ** 2).mean(-1),
+            f"{method}_coef": fit.coef * scale[None],
+            f"{method}_error": ((fit.predict(X) - truth[None]) ** 2).mean(-1),
             f"{method}_df": df,
             f"{method}_gap": fit.gap.max(),
             f"{method}_index": jnp.stack([chosen[rule].index for rule in RULES[method]]),

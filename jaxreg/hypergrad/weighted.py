@@ -88,7 +88,7 @@ def prepare_weighted(
     mean = y.mean() if form.fit_intercept else jnp.zeros_like(y[0])
     A, y = design.X, y - mean
     if held is not None:
-        held = (held[0] - design.center) / design.scale, held[1] - mean
+        held = (held[0] - design.center[None]) / design.scale[None], held[1] - mean
     return Part(A, y, jnp.einsum("ni,nj->ij", A, A, precision="highest"), correlate(A, y), held)
 
 

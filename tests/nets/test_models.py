@@ -205,7 +205,7 @@ def test_statistics_of_a_short_last_batch_are_those_of_its_examples():
     still = {"learning_rate": 0.0, "batch_size": 4, "epochs": 1, "return_params": True, "record_steps": 1}
     run = _train(_X[:5], _Y[:5], None, None, model=Normal(), input_noise=0.0, **still)
     mean = run["params"]["batch_stats"]["BatchNorm_0"]["mean"]
-    assert np.abs(_X[:5] - mean).max(1).min() < 1e-6
+    assert np.abs(_X[:5] - mean[None]).max(1).min() < 1e-6
     assert run["step_loss"].shape == (2,)
     assert np.isfinite(run["step_loss"]).all()
 
@@ -237,7 +237,7 @@ def test_flags_that_are_attributes_are_set_and_what_is_frozen_stays():
 
 # --- Losses, targets, metrics -----------------------------------------------------------------------------------------
 
-_LINE = (lambda key, x: {"w": jnp.zeros((x.shape[1], 1)), "b": jnp.zeros(1)}, lambda p, x: x @ p["w"] + p["b"])
+_LINE = (lambda key, x: {"w": jnp.zeros((x.shape[1], 1)), "b": jnp.zeros(1)}, lambda p, x: x @ p["w"] + p["b"][None])
 
 
 def test_regression_reaches_least_squares():
@@ -387,7 +387,8 @@ def test_several_outputs_and_a_loss_of_them():
 def test_a_loss_of_all_pairs_is_refused():
     """Outputs in a column, targets in a row: their difference is a matrix."""
     settings = {"seed": _KEY, "learning_rate": 0.1, "model": _LINE, "batch_size": 8}
-    with pytest.raises(ArgumentError, match="must return a float for each of the examples"):
+    refused = pytest.raises(ArgumentError, match="must return a float for each of the examples")
+    with jax.numpy_rank_promotion("allow"), refused:
         train(_X, _X[:, 0], loss=lambda out, y: (out - y) ** 2, **settings)
 
 
@@ -504,7 +505,7 @@ def test_layouts_paths_and_copies():
     _same(_train(**own, penalties=jr.penalties.MaxNorm(0.5)), _train(**own, max_norm=0.5))
     pair = (
         lambda key, x: {"params": jnp.zeros((6, 3)), "w": jnp.ones((3,))},
-        lambda p, x, key, train, /: x @ p["params"] + p["w"],
+        lambda p, x, key, train, /: x @ p["params"] + p["w"][None],
     )
 
     def ends(path, leaf, end="params"):
@@ -696,7 +697,7 @@ _REFUSED = {
         "input_noise = 0.1: is for floating-point inputs, and x_train is uint8",
     ),
     "no kernel": (
-        {"model": (lambda key, x: {"w": jnp.ones(6)}, lambda p, x: x * p["w"]), "l2": 0.1},
+        {"model": (lambda key, x: {"w": jnp.ones(6)}, lambda p, x: x * p["w"][None]), "l2": 0.1},
         "must have a kernel to act on",
     ),
     "no class that counts": ({"class_weight": [0, 0, 0]}, "must not leave all examples without weight"),
@@ -758,7 +759,7 @@ _REFUSED = {
 @pytest.mark.parametrize(("settings", "message"), _REFUSED.values(), ids=_REFUSED)
 def test_refused(settings, message, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it
-    with pytest.raises(ArgumentError) as refusal:
+    with jax.numpy_rank_promotion("allow"), pytest.raises(ArgumentError) as refusal:
         _train(**settings)
     assert message in str(refusal.value)
 

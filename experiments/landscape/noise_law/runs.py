@@ -35,7 +35,7 @@ def count_errors(gradients: Mapping[int, RefitGradient], weights: Any, *, block:
         counts, largest = so_far
         refits = gradient.draw(block, part * _TOGETHER, _TOGETHER)
         found = jax.vmap(gradient.at, (0, None))(refits, weights)
-        error = jnp.abs(found - gradient.full.at(None, weights))
+        error = jnp.abs(found - gradient.full.at(None, weights)[None])
         return counts + jax.vmap(count_sizes, 1)(error), jnp.maximum(largest, error.max())
 
     nothing = jnp.zeros((len(weights), len(EDGES) - 1), jnp.int32), jnp.zeros((), weights.dtype)

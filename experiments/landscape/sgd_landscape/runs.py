@@ -65,7 +65,7 @@ def count_fates(
 
     def tally(count: Array, keys: Array) -> tuple[Array, None]:
         met = fate(jax.vmap(end)(keys), T2_LANDSCAPE)
-        return count + (met[..., None] == jnp.arange(len(FATES))).sum(0, dtype=jnp.int32), None
+        return count + (met[..., None] == jnp.arange(len(FATES))[None, None]).sum(0, dtype=jnp.int32), None
 
     none = jnp.zeros((len(rates) * len(weights), len(FATES)), jnp.int32)
     keys = jax.random.split(block, BLOCK).reshape(-1, _TOGETHER)
@@ -100,11 +100,11 @@ def expand(fit: Recurrence) -> Array:
     """
     constant = fit.coefficient[0]
     p = jnp.stack([jnp.ones_like(constant)] + [jnp.zeros_like(constant)] * len(fit.alpha))
-    before, total = jnp.zeros_like(p), constant * p
+    before, total = jnp.zeros_like(p), constant[None] * p
     for alpha, beta, coefficient in zip(fit.alpha, fit.beta, fit.coefficient[1:], strict=True):
         raised = jnp.concatenate([jnp.zeros_like(p[:1]), p[:-1]])  # t times p
-        before, p = p, raised - alpha * p - beta * before
-        total = total + coefficient * p
+        before, p = p, raised - alpha[None] * p - beta[None] * before
+        total = total + coefficient[None] * p
     return total
 
 

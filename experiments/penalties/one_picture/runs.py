@@ -47,7 +47,7 @@ def calibrate(X: np.ndarray, wanted: np.ndarray, learning_rate: float) -> Streng
 
 def scale_columns(X: Any) -> Any:
     """Columns of norm 1: dropout is ridge on these, with α = (1 - p)/p."""
-    return X / (X**2).sum(0) ** 0.5
+    return X / (X**2).sum(0, keepdims=True) ** 0.5
 
 
 def smooth(X: np.ndarray, strengths: Strengths, learning_rate: float) -> np.ndarray:
@@ -93,10 +93,10 @@ def fit_all(
         mask_key, noise_key, counted = moment
         uniform = jax.random.uniform(mask_key, (n, p), jnp.float32).astype(X.dtype)
         normal = jax.random.normal(noise_key, (n, p), jnp.float32).astype(X.dtype)
-        masked = jnp.where(uniform < keep[:, None, None], X, 0) / keep[:, None, None]
-        noisy = X + jnp.sqrt(variance)[:, None, None] * normal
+        masked = jnp.where(uniform[None] < keep[:, None, None], X[None], 0) / keep[:, None, None]
+        noisy = X[None] + jnp.sqrt(variance)[:, None, None] * normal[None]
         inputs = jnp.concatenate([masked, noisy])
-        slope = jnp.swapaxes(inputs, 1, 2) @ (inputs @ theta - targets) / n
+        slope = jnp.swapaxes(inputs, 1, 2) @ (inputs @ theta - targets[None]) / n
         theta = theta - rates[:, None, None] * slope
         return (theta, total + counted * theta), None
 
@@ -133,7 +133,7 @@ def compare_risks(times: Any, counts: Any, fractions: Any, *, seed: Any, samples
     sizes = (samples * columns, columns, columns)
     drawn = jax.random.normal(randomness.split(seed, "problem")["problem"], (sum(sizes) + 1,), jnp.result_type(float))
     features, scales, coef, strength = jnp.split(drawn, np.cumsum(sizes))
-    X = features.reshape(samples, columns) * 10 ** (_SPREAD / 2 * scales)
+    X = features.reshape(samples, columns) * 10 ** (_SPREAD / 2 * scales)[None]
     U, d, _ = svd(X)
     X, eigenvalues = X * jnp.sqrt(samples) / d[0], (d / d[0]) ** 2
     mean = X @ coef
@@ -142,19 +142,19 @@ def compare_risks(times: Any, counts: Any, fractions: Any, *, seed: Any, samples
 
     def risk(left: Any) -> Any:
         """In-sample risk for noise of variance 1 of filters 1 - left (times, p)."""
-        return ((left * projected) ** 2 + (1 - left) ** 2).sum(1) / samples
+        return ((left * projected[None]) ** 2 + (1 - left) ** 2).sum(1) / samples
 
     def spend(squares: Any, alphas: Any) -> Any:
         """The degrees of freedom of ridge."""
-        return (squares / (squares + alphas[:, None])).sum(1)
+        return (squares[None] / (squares[None] + alphas[:, None])).sum(1)
 
     every, first = jnp.concatenate([times, counts]), len(times)
     scaled = scale_columns(X)
     ridge = jax.vmap(lambda design, alphas: ridge_risk(design, mean, 1.0, alphas, fit_intercept=False).total)
     of_ridge, of_dropout = ridge(jnp.stack([X, scaled]), jnp.stack([samples / every, 1 / every]))
     df_ridge, df_dropout = spend(eigenvalues, 1 / times), spend(svd(scaled)[1] ** 2, 1 / times)
-    flow = jnp.exp(-times[:, None] * eigenvalues)
-    descent = (1 - eigenvalues) ** counts[:, None]
+    flow = jnp.exp(-times[:, None] * eigenvalues[None])
+    descent = (1 - eigenvalues[None]) ** counts[:, None]
 
     def at(df: Any, risk: Any) -> Any:
         return jnp.interp(fractions * columns, df, jnp.log(risk))

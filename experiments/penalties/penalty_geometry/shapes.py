@@ -44,7 +44,7 @@ def draw_loss(seed: Any, dimension: Any, spread: Any, widest: int) -> tuple[Any,
     used = jnp.arange(widest) < dimension
     X = jax.random.normal(streams["design"], (2 * widest, widest), dtype)
     X = jnp.where(spread > 0, X, jnp.eye(2 * widest, widest, dtype=dtype))
-    X = jnp.where(used & (jnp.arange(2 * widest) < 2 * dimension)[:, None], X, 0)
+    X = jnp.where(used[None] & (jnp.arange(2 * widest) < 2 * dimension)[:, None], X, 0)
     optimum = jax.random.normal(streams["optimum"], (widest,), dtype)
     return X, jnp.einsum("np,p->n", X, jnp.where(used, optimum, 0), precision="highest")
 

@@ -68,7 +68,7 @@ def choose_subset(X: Any, y: Any, threshold: Any) -> Any:
     r"""Coefficients of the subset that minimizes $\|y - Xb\|^2 + t^2 |S|$: least squares on all subsets, compared."""
 
     def fit(chosen: Any) -> tuple[Any, Any]:
-        coef = least_squares(X * chosen, y, fit_intercept=False).coef * chosen
+        coef = least_squares(X * chosen[None], y, fit_intercept=False).coef * chosen
         return ((y - X @ coef) ** 2).sum() + threshold**2 * chosen.sum(), coef
 
     cost, coef = jax.vmap(fit)(jnp.asarray(_SUBSETS, y.dtype))

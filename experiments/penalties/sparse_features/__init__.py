@@ -162,14 +162,14 @@ def fit_sample(
     def standardize(values: Any) -> tuple[Any, Any]:
         """Values of the sample, and of the held-out documents, less the sample's mean; scaled by its deviation."""
         mean = jnp.where(inside.reshape(-1, *[1] * (values.ndim - 1)), values[:widest], 0).sum(0) / count
-        centred = values - mean
+        centred = values - mean[None]
         seen = jnp.where(inside.reshape(-1, *[1] * (values.ndim - 1)), centred[:widest], 0)
         return seen, centred[widest:]
 
     seen, unseen = standardize(contains[rows].astype(noise.dtype))
     deviation = jnp.sqrt((seen * seen).sum(0) / count)
     scale = jnp.where(deviation > 0, 1 / jnp.where(deviation > 0, deviation, 1), 0)
-    seen, unseen = seen * scale, unseen * scale
+    seen, unseen = seen * scale[None], unseen * scale[None]
 
     common = (frequency[corpus] >= COMMON[0]) & (frequency[corpus] <= COMMON[1]) & (deviation > 0)
     lot = jnp.where(common, jax.random.uniform(streams["support"], common.shape), -1.0)
@@ -187,8 +187,8 @@ def fit_sample(
     return {
         "selected": kept.sum(-1).astype(jnp.int32),
         "found": kept[:, matters].sum(-1).astype(jnp.int32),
-        "residual": ((fitted - y) ** 2).sum(-1) / count,
-        "right": ((predicted > 0) == (y_unseen > 0)).mean(-1, dtype=noise.dtype),
+        "residual": ((fitted - y[None]) ** 2).sum(-1) / count,
+        "right": ((predicted > 0) == (y_unseen > 0)[None]).mean(-1, dtype=noise.dtype),
         "gap": path.gap.max(),
         "leading": jax.lax.top_k(jnp.abs(lead), LEADING)[1].astype(jnp.int32),
     }

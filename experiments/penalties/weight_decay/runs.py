@@ -109,10 +109,10 @@ def follow_strengths(problem: Problem, strengths: Any, learning_rate: Any, steps
     theta = run(Decay(zero, coupled, zero))
     _, singular, transposed = svd(X)
     values, vectors = singular**2 / samples, transposed.T
-    fixed = (vectors.T @ X.T @ y)[:, 0] / samples / (values + coupled[:, None])
-    factor = 1 - learning_rate * (values + coupled[:, None])
-    powers = factor[:, None] ** jnp.arange(steps + 1, dtype=factor.dtype)[:, None]
-    expected = fixed[:, None] + powers * ((vectors.T @ start)[:, 0] - fixed)[:, None]
+    fixed = ((vectors.T @ X.T @ y)[:, 0] / samples)[None] / (values[None] + coupled[:, None])
+    factor = 1 - learning_rate * (values[None] + coupled[:, None])
+    powers = factor[:, None] ** jnp.arange(steps + 1, dtype=factor.dtype)[None, :, None]
+    expected = fixed[:, None] + powers * ((vectors.T @ start)[None, :, 0] - fixed)[:, None]
     found = theta @ vectors
     distance = jnp.linalg.norm(found - expected, axis=-1) / jnp.linalg.norm(expected, axis=-1)
     without = theta[:, 1:] + learning_rate * coupled[:, None, None] * theta[:, :-1]  # the same step, without decay
@@ -132,7 +132,7 @@ def compare_forms(problem: Problem, decay: Any, learning_rates: Any, rows: Any) 
     apart = []
     for name, rate in zip(OPTIMIZERS, learning_rates, strict=True):
         theta = jax.vmap(partial(_descend_on, name, problem, rate, rows))(decays)
-        distance = jnp.linalg.norm(theta - theta[0], axis=-1) / jnp.linalg.norm(theta[0], axis=-1)
+        distance = jnp.linalg.norm(theta - theta[:1], axis=-1) / jnp.linalg.norm(theta[:1], axis=-1)
         apart.append(distance[:, 1:])
     return jnp.stack(apart)
 
@@ -159,7 +159,7 @@ def reach_ends(
     both = Decay(jnp.stack([zero, zero]), jnp.stack([coupled, zero]), jnp.stack([zero, decay]))
     adam = jax.vmap(lambda each: descend("adam", problem, each, rates[1], moments, False))(both)
     momentum = descend("momentum", problem, Decay(zero, zero, coupled), rates[0], moments, False)
-    nearest = ridge[2:][jnp.linalg.norm(ridge[2:] - adam[1], axis=-1).argmin()]
+    nearest = ridge[2:][jnp.linalg.norm(ridge[2:] - adam[1:2], axis=-1).argmin()]
     return {
         "end": jnp.concatenate([adam, momentum[None]]),
         "ridge": jnp.stack([ridge[0], ridge[1], nearest]),
