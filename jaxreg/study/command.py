@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Annotated, Any, Literal
 
 import jaxreg
+from jaxreg.accelerators.targets import TARGETS
 from jaxreg.claims import format_ledger, judge, ledger
 from jaxreg.errors import JaxregError
 from jaxreg.study.catalogue import Listed, list_modules, load, name_subject, open_folder
@@ -68,8 +69,8 @@ def run_module(arguments: Sequence[str], module: ModuleType, prog: str) -> int:
         command = _parse(study, prog, arguments)
         check_settings(command.config)
         with keep_programs() as programs:
-            if command.plan:
-                print(plan_study(study, command.config))
+            if command.plan or command.target:
+                print(plan_study(study, command.config, command.target))
                 return 0
             dataset = study.run(command.config, store=_read_store(command.store), progress=is_watched())
             judged = judge(getattr(study, "CLAIMS", ()), dataset)
@@ -110,6 +111,7 @@ def _parse(module: Experiment, prog: str, arguments: Sequence[str]) -> Any:
     first.add_argument("--preset", default="laptop")
     chosen = first.parse_known_args(arguments)[0].preset
     presets = module.PRESETS
+    long = "".join(f"; {preset}: {takes}" for preset, takes in getattr(module, "PLANS", {}).items())
 
     def option(kind: Any, default: Any, explanation: str) -> tuple[Any, Any]:
         return Annotated[kind, tyro.conf.arg(help=explanation)], dataclasses.field(default=default)
@@ -117,8 +119,9 @@ def _parse(module: Experiment, prog: str, arguments: Sequence[str]) -> Any:
     command = dataclasses.make_dataclass(
         "Command",
         [
-            ("preset", *option(Literal[tuple(presets)], "laptop", "where the values of the fields start from")),
+            ("preset", *option(Literal[tuple(presets)], "laptop", f"where the values of the fields start from{long}")),
             ("plan", *option(bool, False, "say what it will take, and compute no more than a chunk of each program")),
+            ("target", *option(str | None, None, f"plan for a chip that need not be here: {', '.join(TARGETS)}")),
             (
                 "store",
                 *option(str | None, None, "folder or URL that keeps the result; the next call goes on from it"),

@@ -18,7 +18,8 @@ class Experiment(Protocol):
     """A study: a module whose docstring is its question.
 
     It may have `CLAIMS` too, a tuple of `jaxreg.study.Claim`, `report(dataset) -> str`, printed in place of the
-    dataset, and `TOLERANCE`, the relative difference that `jaxreg check` takes for rounding in its runs.
+    dataset, `TOLERANCE`, the relative difference that `jaxreg check` takes for rounding in its runs, and `PLANS`, from
+    presets that are no matter of minutes to what they take, which the help says.
     """
 
     Config: type

@@ -156,7 +156,11 @@ def _order(command: argparse.Namespace, known: Mapping[str, Listed], studies: St
     for name in names:
         as_figure(load(studies.figures, name, known))
         preset = command.preset or tour.get(name, "quick")
-        config = _configure(command, name, preset, as_experiment(load(studies.experiments, name, runs)))
+        study = as_experiment(load(studies.experiments, name, runs))
+        config = _configure(command, name, preset, study)
+        takes = getattr(study, "PLANS", {}).get(preset)
+        if takes and config == study.PRESETS[preset] and not command.plan:
+            print(f"{name}, {preset}: {takes}")
         orders[name] = Order(
             name=name,
             figure=known[name],

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxreg.accelerators.targets import find_target
+from jaxreg.engine.entry import plan
 from jaxreg.engine.forecast import Plan, byte_count, duration
 from jaxreg.engine.rehearsal import rehearsing
 from jaxreg.study.experiment import Experiment
@@ -30,6 +32,11 @@ class StudyPlan:
         return sum(plan.runs for plan in self.sweeps)
 
     @property
+    def problems(self) -> tuple[str, ...]:
+        """Why the study would fail on the chip that it is planned for."""
+        return tuple(problem for plan in self.sweeps for problem in plan.problems)
+
+    @property
     def seconds(self) -> float:
         """Estimated time of the study here, compiling included."""
         return self.beside + sum(plan.seconds + plan.compile_seconds for plan in self.sweeps)
@@ -42,33 +49,46 @@ class StudyPlan:
         line = (
             f"{self.runs:,} runs in {len(self.sweeps)} sweep{'s' * (len(self.sweeps) != 1)} of {programs}"
             f" program{'s' * (programs != 1)}; {byte_count(peak)} at the peak, and"
-            f" {byte_count(sum(plan.result_bytes for plan in self.sweeps))} of results; about"
-            f" {duration(self.seconds)} here, of which {compiling:.1f} s compiling"
-            f" and {self.beside:.1f} s outside of sweeps"
+            f" {byte_count(sum(plan.result_bytes for plan in self.sweeps))} of results; "
         )
+        if self.sweeps and self.sweeps[0].target:
+            calls = sum(plan.calls for plan in self.sweeps)
+            line += f"{calls:,} call{'s' * (calls != 1)} on one {self.sweeps[0].target}, "
+            line += f"PROBLEMS: {'; '.join(self.problems)}" if self.problems else "where all of it fits"
+        else:
+            line += f"about {duration(self.seconds)} here, of which {compiling:.1f} s compiling"
+            line += f" and {self.beside:.1f} s outside of sweeps"
         return f"{line}; not planned to its end: {self.problem}" if self.problem else line
 
 
-def plan_study(study: Experiment, config: Any) -> StudyPlan:
+def plan_study(study: Experiment, config: Any, target: str | None = None) -> StudyPlan:
     """Rehearse a study: compile all its programs and time a chunk of each; nothing is stored.
 
     Args:
         study: the module.
         config: its settings.
+        target: a chip to plan for that need not be here, as for `jaxreg.plan`.
 
     Raises:
+        AcceleratorError: there is no such target, or its compiler is not installed.
         Exception: what the study itself stumbles over before its first sweep.
     """
+    if target is not None:
+        find_target(target)
     began = time.perf_counter()
     problem = ""
-    with rehearsing() as rehearsal:
+    with rehearsing(is_alone=target is not None) as rehearsal:
         try:
             study.run(config, store=None, progress=False)
         except Exception as error:
             if not rehearsal.plans:
                 raise
             problem = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-    return StudyPlan(tuple(rehearsal.plans), time.perf_counter() - began - rehearsal.seconds, problem)
+    beside = time.perf_counter() - began - rehearsal.seconds
+    plans = rehearsal.plans
+    if target is not None:
+        plans = [plan(call.run, call.axes, args=call.args, x64=call.x64, target=target) for call in rehearsal.calls]
+    return StudyPlan(tuple(plans), beside, problem)
 
 
 def sum_up(plans: Sequence[StudyPlan]) -> str:

@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,7 @@ from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.grid import choose_box
 from jaxreg.engine.reading import read_axes
 from jaxreg.engine.tracing import build_programs
+from jaxreg.study.planning import plan_study
 from tests.marks import slow
 
 pytestmark = pytest.mark.aot
@@ -116,6 +118,20 @@ def test_the_chunk_that_fits_is_found(target):
     assert math.isnan(fitting.seconds)
     assert 0.5 * TARGETS[target].memory < fitting.peak_bytes <= 0.9 * TARGETS[target].memory
     assert f"one {target}" in str(fitting)
+
+
+@pytest.mark.slow
+def test_a_study_is_planned_sweep_by_sweep(target):
+    def draw(*, seed, scale):
+        return {"draw": scale * jax.random.normal(seed)}
+
+    def run(config, store, progress):
+        drawn = [jr.sweep(draw, {"seed": jr.seeds(n), "scale": [1.0]}, progress=False) for n in (100, 200)]
+        return drawn[0]
+
+    plan = plan_study(SimpleNamespace(run=run), None, target)
+    assert (plan.runs, plan.problems, plan.problem) == (300, (), "")
+    assert str(plan).endswith(f"2 calls on one {target}, where all of it fits")
 
 
 def images(train, test):

@@ -1,5 +1,6 @@
 """A study is planned by a rehearsal: its sweeps as they would be, one after the other, and nothing kept."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -90,3 +91,19 @@ def test_the_command_lines_plan(folder, capsys, tmp_path):
     assert "\nAll 1: " in said
     assert not [*tmp_path.rglob("*.zarr")]
     assert not [*tmp_path.rglob("index.html")]
+
+
+def test_there_is_no_plan_for_a_chip_that_nobody_knows(folder, capsys):
+    assert main(["run", folder, "first", "--target", "h10"]) == 2
+    assert "target = 'h10': must be one of v5e" in capsys.readouterr().err
+
+
+def test_presets_that_are_no_matter_of_minutes_say_what_they_take(folder, capsys):
+    module = Path(folder, "first.py")
+    module.write_text(module.read_text() + 'PLANS = {"quick": "a day on two cores"}\n')
+    with pytest.raises(SystemExit):
+        main(["run", folder, "first", "--help"])
+    assert "quick: a day on two cores" in " ".join(capsys.readouterr().out.replace("│", "").split())
+    for more, said in (([], True), (["--seeds", "5"], False), (["--plan"], False)):
+        assert main(["figures", folder, "--preset", "quick", "--jobs", "1", *more]) == 0
+        assert ("first, quick: a day on two cores" in capsys.readouterr().out) == said
