@@ -54,7 +54,7 @@ def test_total_is_data_loss_plus_penalties_and_both_are_reported():
     data = (np.log(np.exp(logits).sum(1)) - logits[np.arange(len(y)), np.asarray(y)]).mean()
     hidden, out = (np.asarray(params[layer]["kernel"], np.float64) for layer in ("hidden", "out"))
     ridge = 0.05 * ((hidden**2).sum() + (out**2).sum())
-    lasso = 0.01 * (np.abs(hidden).sum() + np.abs(np.asarray(params["hidden"]["bias"][None])).sum())
+    lasso = 0.01 * (np.abs(hidden).sum() + np.abs(np.asarray(params["hidden"]["bias"])).sum())
     assert float(parts.data) == pytest.approx(data, rel=1e-5)
     assert float(parts.penalty) == pytest.approx(ridge + lasso, rel=1e-5)
     assert float(total) == float(parts.data + parts.penalty)

@@ -229,7 +229,7 @@ def differ_by_skglm(X: np.ndarray, y: np.ndarray, strengths: np.ndarray) -> np.n
 def measure_gauge(config: Config, limit: float) -> Rows:
     """Of random settings that the gauge calls reliable, how many have a derivative that differences deny."""
     settings, root = config.gauged, config.root
-    block = min(50, settings // 2)
+    block = max(1, min(50, settings // 2))
     random = np.random.default_rng(root)
     x, y = random.normal(size=(40, 8)), random.integers(0, 3, 40)
     data = (x[:24], y[:24], x[24:], y[24:])

@@ -76,7 +76,7 @@ def run(config: Config, **options: Any) -> xr.Dataset:
 _WORDS = {
     "looked_at": "digits looked at",
     "found": "mislabelled digits found",
-    "precision": "mislabelled among them",
+    "precision": "mislabelled among the first",
     "test_accuracy": "test accuracy without the first",
     "accuracy_of_all": "test accuracy with all",
 }

@@ -125,7 +125,7 @@ def _rise_of_validation(runs: xr.Dataset) -> Estimate | None:
 def _gain_of_best_rule(runs: xr.Dataset) -> Estimate | None:
     """Accuracy of the best of the other rules, by its last weights, minus that of the tutorial's."""
     rules = runs[["kept_accuracy", "diverged"]].sel(kept="last").stack(rule=_AXES)
-    tutorial = rules["rule"].values.tolist().index(tuple(TUTORIAL.values()))
+    tutorial = rules["rule"].values.tolist().index(tuple(TUTORIAL[axis] for axis in _AXES))
     numbered = rules.drop_vars(["rule", *_AXES]).assign_coords(rule=np.arange(rules.sizes["rule"]))
     return gain("kept_accuracy", "rule", Best.MOST, tutorial)(numbered)
 

@@ -222,25 +222,30 @@ def best_rates_of_seeds(runs: xr.Dataset) -> xr.Dataset:
 def lead(dim: str, choice: Any, *, runs: Runs) -> Measure:
     """By how much `choice` along `dim` has the highest accuracy: its gain over each other, of which the least counts.
 
-    The choice is the best if it beats all, and is not if any beats it.
+    The choice is the best if it beats all, and is not if any beats it; what diverged in every run is no rival.
     """
 
     def quantity(dataset: xr.Dataset) -> Estimate:
         chosen = runs(dataset)
-        pairs = [(choice, other) for other in chosen[dim].values.tolist() if other != choice]
-        return least_gain(chosen, dim, pairs)
+        others = [other for other in chosen[dim].values.tolist() if other != choice]
+        known = jr.stats.mean(chosen, "test_accuracy", dim="seed")["mean"].notnull()
+        rivals = [other for other in others if known.sel({dim: other})]
+        return least_gain(chosen, dim, [(choice, other) for other in rivals or others])
 
     return quantity
 
 
 def least_gain(runs: xr.Dataset, dim: str, pairs: Sequence[tuple[Any, Any]]) -> Estimate:
-    """The smallest gain in accuracy of one value along `dim` over another, its ends the smallest of all at once."""
+    """The smallest gain in accuracy of one value along `dim` over another, its ends the smallest of all at once.
+
+    It is no number where all runs of one of the values diverged.
+    """
     level = 1 - 0.05 / max(len(pairs), 1)
     gains = [gain("test_accuracy", dim, *pair, unit=POINTS, level=level)(runs) for pair in pairs]
     found = [one for one in gains if one is not None]
-    known = [one for one in found if one.effect == one.effect] or found[:1]  # of which all runs diverged, is none
-    lows, highs = zip(*(one.interval for one in known), strict=True)
-    return Estimate(min(one.effect for one in known), (min(lows), min(highs)), min(one.n for one in known), POINTS)
+    found = [one for one in found if np.isnan(one.effect)][:1] or found
+    lows, highs = zip(*(one.interval for one in found), strict=True)
+    return Estimate(min(one.effect for one in found), (min(lows), min(highs)), min(one.n for one in found), POINTS)
 
 
 def share_of_telling_seeds(dim: str, *, runs: Runs) -> Measure:

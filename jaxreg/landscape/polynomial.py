@@ -109,7 +109,7 @@ class Polynomial:
         """The polynomial p'."""
         c = self.coefficients
         powers = np.arange(1, c.shape[-1], dtype=c.dtype)
-        slope = c[..., 1:] * np.broadcast_to(powers, (*c.shape[:-1], len(powers))) if len(powers) else c * 0
+        slope = c[..., 1:] * np.expand_dims(powers, tuple(range(c.ndim - 1))) if len(powers) else c * 0
         if not isinstance(self.scale, float):
             slope = slope / jnp.asarray(self.scale, slope.dtype)[..., None]
         elif self.scale != 1:

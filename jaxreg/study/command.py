@@ -70,8 +70,9 @@ def run_module(arguments: Sequence[str], module: ModuleType, prog: str) -> int:
         check_settings(command.config)
         with keep_programs() as programs:
             if command.plan or command.target:
-                print(plan_study(study, command.config, command.target))
-                return 0
+                plan = plan_study(study, command.config, command.target)
+                print(plan)
+                return 2 if plan.problems else 0
             dataset = study.run(command.config, store=_read_store(command.store), progress=is_watched())
             judged = judge(getattr(study, "CLAIMS", ()), dataset)
     except JaxregError as error:

@@ -20,11 +20,13 @@ class StudyPlan:
         sweeps: the plan of each of its sweeps.
         beside: seconds that it took for all else, such as its data and its theory; the study will take them, too.
         problem: what it stumbled over after these sweeps, where results that are none led it astray; or "".
+        target: the chip that it is planned for, if that is not here.
     """
 
     sweeps: tuple[Plan, ...]
     beside: float
     problem: str = ""
+    target: str | None = None
 
     @property
     def runs(self) -> int:
@@ -51,10 +53,10 @@ class StudyPlan:
             f" program{'s' * (programs != 1)}; {byte_count(peak)} at the peak, and"
             f" {byte_count(sum(plan.result_bytes for plan in self.sweeps))} of results; "
         )
-        if self.sweeps and self.sweeps[0].target:
+        if self.target:
             calls = sum(plan.calls for plan in self.sweeps)
-            line += f"{calls:,} call{'s' * (calls != 1)} on one {self.sweeps[0].target}, "
-            line += f"PROBLEMS: {'; '.join(self.problems)}" if self.problems else "where all of it fits"
+            line += f"{calls:,} call{'s' * (calls != 1)} on one {self.target}, "
+            line += f"PROBLEMS: {'; '.join(self.problems)}" if self.problems else "where these fit"
         else:
             line += f"about {duration(self.seconds)} here, of which {compiling:.1f} s compiling"
             line += f" and {self.beside:.1f} s outside of sweeps"
@@ -88,7 +90,7 @@ def plan_study(study: Experiment, config: Any, target: str | None = None) -> Stu
     plans = rehearsal.plans
     if target is not None:
         plans = [plan(call.run, call.axes, args=call.args, x64=call.x64, target=target) for call in rehearsal.calls]
-    return StudyPlan(tuple(plans), beside, problem)
+    return StudyPlan(tuple(plans), beside, problem, target)
 
 
 def sum_up(plans: Sequence[StudyPlan]) -> str:

@@ -131,7 +131,7 @@ def test_a_study_is_planned_sweep_by_sweep(target):
 
     plan = plan_study(SimpleNamespace(run=run), None, target)
     assert (plan.runs, plan.problems, plan.problem) == (300, (), "")
-    assert str(plan).endswith(f"2 calls on one {target}, where all of it fits")
+    assert str(plan).endswith(f"2 calls on one {target}, where these fit")
 
 
 def images(train, test):

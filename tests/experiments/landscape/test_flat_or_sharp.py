@@ -29,9 +29,37 @@ SMALL = Config(seeds=100, learning_rates=(0.28, 0.2), temperature=0.07, burn_in=
 _HEIGHT = np.polynomial.Polynomial(EQUAL_DEPTH_SEXTIC.coefficients)
 
 
+@pytest.fixture(scope="module", params=[0, 1], ids=["0.28", "0.2"])
+def chain(request, result):
+    """SGD at one learning rate on an even grid: its number, the grid, its law there, and its relaxation time."""
+    rate = SMALL.learning_rates[request.param]
+    grid = np.linspace(-2.4, 2.4, 481)
+    spread = math.sqrt(2 * SMALL.temperature * rate)
+    kernel = np.exp(-0.5 * ((grid - (grid - rate * _HEIGHT.deriv()(grid))[:, None]) / spread) ** 2)
+    kernel *= (grid[1] - grid[0]) / spread / math.sqrt(2 * math.pi)  # runs that leave the grid are lost
+    apart, starts = [], [abs(grid - SHARP).argmin(), abs(grid - FLAT).argmin()]
+    for _ in range(13):  # the law after 2, 4, 8, … steps
+        kernel = kernel @ kernel
+        one, other = (kernel[start] / kernel[start].sum() for start in starts)
+        apart.append(abs(one - other).sum())
+    return request.param, grid, one, 64 / math.log(apart[5] / apart[6])
+
+
 def test_minima_and_bins_are_where_they_should_be(result):
     np.testing.assert_allclose((SHARP, FLAT), (-1, 1), atol=1e-9)
     np.testing.assert_allclose(result["bin"], (BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2)
+
+
+def test_laws_are_those_of_an_even_grid(result, chain):
+    number, grid, law, relaxation = chain
+    one = result.isel(learning_rate=number)
+    width = grid[1] - grid[0]
+    flat = law @ np.clip((grid + width / 2 - SADDLE) / width, 0, 1)  # part of a node's cell lies beyond the saddle
+    assert float(one["exact"]) == pytest.approx(flat / (1 - flat), rel=0.01)
+    density = np.interp(result["bin"], grid, law / width)
+    np.testing.assert_allclose(one["exact_density"], density, atol=0.01)
+    # Ways from minimum to minimum take somewhat longer than to forget the start.
+    assert 0.95 * relaxation < float(one["relaxation"]) < 1.5 * relaxation
 
 
 def test_law_of_the_diffusion(result):
