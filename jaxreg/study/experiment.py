@@ -57,12 +57,14 @@ def as_experiment(module: ModuleType) -> Experiment:
     """The module as a study.
 
     Raises:
-        ArgumentError: a name that a study must have is not there.
+        ArgumentError: a name that a study must have is not there, or a plan of no preset.
     """
     _check("Experiment", module)
     presets = module.PRESETS
     if "laptop" not in presets or not all(isinstance(preset, module.Config) for preset in presets.values()):
         raise ArgumentError("PRESETS", presets, "must be values of Config with 'laptop' among them", "Add it")
+    if unknown := sorted(getattr(module, "PLANS", {}).keys() - presets.keys()):
+        raise ArgumentError("PLANS", unknown, f"must be of presets, {', '.join(presets)}", "Name one of them")
     return cast(Experiment, module)
 
 

@@ -1,5 +1,6 @@
 """A study is planned by a rehearsal: its sweeps as they would be, one after the other, and nothing kept."""
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -107,3 +108,7 @@ def test_presets_that_are_no_matter_of_minutes_say_what_they_take(folder, capsys
     for more, said in (([], True), (["--seeds", "5"], False), (["--plan"], False)):
         assert main(["figures", folder, "--preset", "quick", "--jobs", "1", *more]) == 0
         assert ("first, quick: a day on two cores" in capsys.readouterr().out) == said
+    module.write_text(module.read_text().replace('PLANS = {"quick"', 'PLANS = {"quik"'))
+    del sys.modules[f"{folder}.first"]
+    assert main(["run", folder, "first", "--plan"]) == 2
+    assert "PLANS = ['quik']: must be of presets, quick" in capsys.readouterr().err

@@ -48,7 +48,7 @@ def draw_pictures(
     strengths = [np.concatenate([alphas, scale * further]) for scale in scales]
     pair, path = (np.asarray(follow(*given)) for given in zip(designs, targets, strengths, strict=True))
     points, count = np.stack(np.meshgrid(axis, axis), -1), len(alphas)
-    path_size = np.asarray(measure(path, strengths[1])) / np.asarray(measure(least, strengths[1]))
+    path_size = np.asarray(measure(path, strengths[1])) / np.asarray(measure(least[None], strengths[1]))
     return xr.Dataset(
         {
             "height": (("alpha", "second", "first"), np.stack([measure(points, alpha) for alpha in alphas])),
