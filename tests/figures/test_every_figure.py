@@ -9,8 +9,8 @@ import pytest
 
 from jaxreg.study.catalogue import list_modules, load
 from jaxreg.study.experiment import as_figure
-from tests.figures.conftest import check_page
 from tests.figures.drawn import legend_words, read
+from tests.figures.page import check_page
 
 _FIGURES = {
     name: listed

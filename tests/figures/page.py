@@ -1,37 +1,27 @@
-"""The figure that a test's module is named after, drawn once from the `dataset` of that module.
+"""What is told of every figure.
 
-Here it is told of every figure: panels have letters, one each from (a) on, and say what is along them; some number of
-runs is said; no legend covers data, and nothing leaves the page.
+Panels have letters, one each from (a) on, and say what is along them; some number of runs is said; no legend covers
+data, and nothing leaves the page.
 """
 
 import re
 from itertools import combinations
 
-import matplotlib.pyplot as plt
-import pytest
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from jaxreg.plotting import arrange, style
-from jaxreg.study.catalogue import list_modules, load
-from jaxreg.study.experiment import as_figure
 from tests.figures.drawn import read
 
 
-@pytest.fixture(scope="module")
-def panels(request, dataset):
-    """Its axes, all that is drawn in them in place."""
-    name = request.path.stem.removeprefix("test_")
-    figure = as_figure(load("paper_figures", name, list_modules("paper_figures", "draw"))).draw(dataset)
-    check_page(figure)
+def check_panels(figure):
+    """Letters from (a) on, what is along each panel, and a number of runs."""
     titles = {axes: found[0] for axes in figure.axes if (found := re.findall(r"^\([a-z]\)", read(axes)[:3]))}
     assert sorted(titles.values()) == [f"({letter})" for letter in "abcdefghijklm"[: len(titles)]]
     assert [title for axes, title in titles.items() if not _is_named(axes)] == []
     said = " ".join([figure.get_suptitle(), *map(read, figure.axes)])
     assert re.search(r"n = \d|\d (data sets|functions|runs)", said), said
-    yield figure.axes
-    plt.close(figure)
 
 
 def check_page(figure):
