@@ -25,7 +25,13 @@ _TRAIN, _VALIDATION, _TEST, _CLASSES, _BATCH = 256, 200, 500, 10, 32
 _LAYERS = ("hidden_0", "hidden_1", "output")
 _STRENGTHS, _DROPOUTS, _FACTORS = (1e-6, 0.3), (0.01, 0.7), (0.05, 20.0)
 _PARTS = 4
-NAMES = (*(f"L2 of {layer}" for layer in _LAYERS), "dropout", *(f"rate, quarter {i}" for i in range(1, _PARTS + 1)))
+NAMES = (
+    "L2 of layer 1",
+    "L2 of layer 2",
+    "L2 of output",
+    "dropout",
+    *(f"rate, quarter {i + 1}" for i in range(_PARTS)),
+)
 """What is tuned: strengths, dropout, and factors of the rate."""
 METHODS = ("gradient", "random search", "halving", "untuned")
 

@@ -77,7 +77,7 @@ _WORDS = {
     "risk": ("", "mean squared error of the prediction"),
     "validation_error": ("", "half the mean squared error, rows tuned on"),
     "test_error": ("", "half the mean squared error, new rows"),
-    "factor": ("", "strength over the first one"),
+    "factor": ("", f"strength over {_BASE}"),
     "found": ("% of data sets", "found"),
 }
 

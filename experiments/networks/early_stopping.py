@@ -55,7 +55,7 @@ PRESETS = {
     "laptop": Config(),
     "paper": Config("mnist", seeds=128),
 }
-PLANS = {"paper": "2 to 4 hours on two cores; --target h100 plans it for a chip"}
+PLANS = {"paper": "2 to 4 hours on two cores"}
 
 
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:

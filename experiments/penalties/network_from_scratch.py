@@ -10,7 +10,7 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg.checks import NOT_NEGATIVE, Domain
 from jaxreg.nets import scratch
-from jaxreg.study import Above, Below, Claim, Estimate, choose, gain, held_out, share
+from jaxreg.study import Above, Below, Best, Claim, Estimate, ratio, share
 from jaxreg.study.report import describe
 from jaxreg.study.settings import ChoosingSeeds, Holds, Numbers, Ordered, check_settings
 
@@ -129,17 +129,8 @@ def _least_share_monotone(dataset: xr.Dataset) -> Estimate:
     return share("monotone", of=_RUNS, level=level)(fewest)
 
 
-def _ratio_at_another_rate(dataset: xr.Dataset) -> Estimate | None:
-    """Chosen on every other seed, measured on the rest: the geometric mean of final losses over those at rate 1."""
-    runs = _over_rates(dataset)
-    last = np.log(np.maximum(runs["loss"].isel(step=-1), np.finfo(np.float32).tiny))
-    runs = runs[["diverged"]].assign(log_loss=last)
-    others = runs.isel(learning_rate=abs(runs["learning_rate"].values - TUTORIAL_RATE) > 1e-6)
-    if not others.sizes["learning_rate"]:
-        return None
-    best = choose(others, "log_loss", "learning_rate", least=True).item()
-    found = gain("log_loss", "learning_rate", best, TUTORIAL_RATE)(held_out(runs))
-    return None if found is None else found.exponential("× the loss at rate 1")
+def _last_loss(runs: xr.Dataset) -> xr.DataArray:
+    return np.maximum(runs["loss"].isel(step=-1), np.finfo(np.float32).tiny)
 
 
 def _over_rates(dataset: xr.Dataset) -> xr.Dataset:
@@ -181,7 +172,7 @@ CLAIMS = (
     Claim(
         "Another learning rate than 1, chosen on other seeds, ends at a lower loss (geometric mean over runs)",
         "tutorial T4, which names a learning rate as an improvement",
-        _ratio_at_another_rate,
+        ratio(_last_loss, "learning_rate", Best.LEAST, TUTORIAL_RATE, runs=_over_rates, unit="× the loss at rate 1"),
         Below(1),
     ),
 )

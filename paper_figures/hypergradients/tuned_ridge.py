@@ -91,4 +91,4 @@ def _draw_errors(axes: Axes, dataset: xr.Dataset) -> None:
     for name, face, shift in (("validation_error", "white", -0.12), ("test_error", "black", 0.12)):
         plotting.points(axes, dataset, name, looks, shift=shift, across=True, dim="draw", markerfacecolor=face)
     axes.axvline(dataset.attrs["sparse_noise"] ** 2 / 2, color="0.5", linewidth=0.8, linestyle=":")
-    axes.set(xlim=(0, None), xlabel="error", title="Error")
+    axes.set(xlim=(0, None), xlabel="half the mean\nsquared error", title="Error")

@@ -74,7 +74,7 @@ def _draw_times(axes: Axes, cells: xr.Dataset) -> None:
 def _draw_ratios(axes: Axes, cells: xr.Dataset) -> None:
     """The simulated and the approximate over the exact."""
     _draw_laws(axes, cells, "temperature", "exact")
-    axes.set(ylabel="time / exact", title=f"Relative, η = {float(cells['learning_rate'][0]):g}")
+    axes.set(ylabel="time / exact", title=f"Relative, $\\eta$ = {float(cells['learning_rate'][0]):g}")
     handles = [Line2D([], [], color="0.3", linestyle=line, linewidth=1, label=text) for line, text in _LAWS.values()]
     axes.legend(handles=handles, handlelength=2, loc="lower right")
 

@@ -83,7 +83,9 @@ def _draw_shapes(axes: Axes, one: xr.Dataset, title: str) -> None:
     axes.plot(*one["optimum"].values, "x", color="black", markersize=5)
     axes.set(xlim=(-2.2, 2.8), ylim=(-2.2, 2.7), xlabel="weight $w_1$", ylabel="weight $w_2$", title=title)
     axes.set_aspect("equal")
-    axes.legend(title="$\\alpha$", title_fontsize=7, loc="lower right", labelspacing=0.2, borderaxespad=0)
+    axes.legend(
+        title="$\\alpha$", title_fontsize=7, loc="lower right", handlelength=1, labelspacing=0.2, borderaxespad=0
+    )
 
 
 def _interpolate(loss: xr.DataArray, at: np.ndarray) -> float:

@@ -51,7 +51,7 @@ PRESETS = {
     "laptop": Config(),
     "paper": Config(seeds=40_000, dimensions=(2, 3, 5, 8, 16, 32)),
 }
-PLANS = {"paper": "an hour on two cores; --target h100 plans it for a chip"}
+PLANS = {"paper": "an hour on two cores"}
 
 
 def run(

@@ -76,7 +76,7 @@ PRESETS = {
     "laptop": Config(),
     "paper": Config(seeds=200, samples=(50, 75, 100, 150, 200, 300, 400)),
 }
-PLANS = {"paper": "an hour on two cores; --target h100 plans it for a chip"}
+PLANS = {"paper": "an hour on two cores"}
 
 
 def run(config: Config, **options: Any) -> xr.Dataset:
