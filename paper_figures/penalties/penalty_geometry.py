@@ -51,6 +51,7 @@ def draw(dataset: xr.Dataset) -> Figure:
         for shape, path, penalty in zip(shapes, paths, penalties, strict=True):
             _draw_shapes(panels[shape], dataset.sel(penalty=penalty), penalty)
             _draw_path(panels[path], dataset.sel(penalty=penalty), f"{penalty}, $w_1$ to $w_5$")
+        panels["a"].legend(title="$\\alpha$", title_fontsize=7, loc="lower right", handlelength=1, labelspacing=0.2)
         _draw_corners(panels[last[0]], dataset)
         _draw_dimensions(panels[last[1]], dataset, "corner", "Corner")
         _draw_dimensions(panels[last[2]], dataset, "zero", "Any 0")
@@ -83,9 +84,6 @@ def _draw_shapes(axes: Axes, one: xr.Dataset, title: str) -> None:
     axes.plot(*one["optimum"].values, "x", color="black", markersize=5)
     axes.set(xlim=(-2.2, 2.8), ylim=(-2.2, 2.7), xlabel="weight $w_1$", ylabel="weight $w_2$", title=title)
     axes.set_aspect("equal")
-    axes.legend(
-        title="$\\alpha$", title_fontsize=7, loc="lower right", handlelength=1, labelspacing=0.2, borderaxespad=0
-    )
 
 
 def _interpolate(loss: xr.DataArray, at: np.ndarray) -> float:
