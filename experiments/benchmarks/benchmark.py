@@ -36,6 +36,7 @@ from experiments.benchmarks.timing import (
     tell,
     time_compiled,
     timed,
+    write_record,
 )
 from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.provenance import describe_environment
@@ -72,7 +73,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         record["rows"].sort(key=lambda entry: list(_ENTRIES).index(entry["entry"]))
         record["history"] = [describe_environment(run, jax.local_devices(), {"threefry2x32"})]
         if kept is not None:
-            _write(kept, record)
+            write_record(kept, record)
     return _to_dataset(record)
 
 
@@ -86,14 +87,6 @@ def _open(config: Config, kept: Path | None) -> dict[str, Any]:
         constraint = "holds measurements with other settings"
         raise StoreError("store", str(kept), constraint, "Name another, or measure anew with --fresh")
     return record
-
-
-def _write(kept: Path, record: dict[str, Any]) -> None:
-    """The record as one file, replaced whole."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    draft = kept.with_name(f".{kept.name}")
-    draft.write_text(json.dumps(record, indent=1))
-    draft.replace(kept)
 
 
 def _limit(record: dict[str, Any]) -> float:

@@ -2,9 +2,11 @@
 
 import functools
 import importlib.util
+import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -58,6 +60,14 @@ def tell(entry: dict[str, Any]) -> str:
     target = "" if entry["target"] is None else f"{entry['target']:g}"
     note = "; ".join(filter(None, [meets(entry), entry.get("note", "")]))
     return f"| {entry['name']} | {entry['value']:,.3g} {entry['unit']} | {target} | {note} |"
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """What is measured as one file of JSON, replaced whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(json.dumps(record, indent=1))
+    draft.replace(path)
 
 
 def rate(name: str, work: float, unit: str, times: dict[str, float], **more: Any) -> dict[str, Any]:

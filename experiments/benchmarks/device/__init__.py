@@ -7,38 +7,39 @@ does not end costs one entry. The same command goes on where an earlier one stop
 
 import argparse
 import json
-import os
-import subprocess
+import multiprocessing
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import jax
+
+import jaxreg
+from experiments.benchmarks.device.entries import Entry, list_entries
+from experiments.benchmarks.device.sizes import TINY, Sizes
 from experiments.benchmarks.device.summary import sum_up
+from experiments.benchmarks.timing import write_record
+from jaxreg.engine.provenance import describe_environment
 from jaxreg.errors import ArgumentError
 
-LOG_NAME, JSON_NAME = "entries.jsonl", "device_benchmark.json"
-_POLL = 0.2
-_STARTING = 90.0  # seconds in which a process must have begun its first entry
+JSON_NAME = "device_benchmark.json"
+_STARTING = 90.0  # seconds in which a process must say that it is there
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what is missing, print the table, and return 0 if every entry was measured."""
     options = _parse(arguments)
-    if options.worker:
-        work(options.out, options.tiny, options.only)
-        return 0
     try:
-        _check_names(options.only)
+        entries = _choose(list_entries(TINY if options.tiny else Sizes()), options.only)
     except ArgumentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    options.out.mkdir(parents=True, exist_ok=True)
-    supervise(options.out, options.tiny, 60 * options.minutes, options.retry, options.only)
-    record = read(options.out)
+    record = supervise(options.out, entries, 60 * options.minutes, tiny=options.tiny, retry=options.retry)
     print(report(record))
-    return int(any(entry.get("error") for entry in record["entries"]) or not record["complete"])
+    return int(any(entry["error"] for entry in record["entries"]) or not record["complete"])
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -50,172 +51,128 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--tiny", action="store_true", help="smallest sizes, to see that all entries run")
     parser.add_argument("--retry", action="store_true", help="measure again what failed before")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
-def _check_names(only: Sequence[str]) -> None:
-    """Refuse the beginning of a name that no entry has."""
-    if only:
-        from experiments.benchmarks.device.entries import list_entries
-        from experiments.benchmarks.device.sizes import Sizes
-
-        known = [entry.name for entry in list_entries(Sizes())]
-        for name in only:
-            if not any(entry.startswith(name) for entry in known):
-                raise ArgumentError("--only", name, "begins no entry's name", f"Known: {'; '.join(known)}")
+def _choose(entries: Sequence[Entry], only: Sequence[str]) -> list[Entry]:
+    """Those whose names begin so, all if nothing is said; the beginning of a name that no entry has is refused."""
+    for name in only:
+        if not any(entry.name.startswith(name) for entry in entries):
+            known = "; ".join(entry.name for entry in entries)
+            raise ArgumentError("--only", name, "begins no entry's name", f"Known: {known}")
+    return [entry for entry in entries if entry.name.startswith(tuple(only) or "")]
 
 
 # --- The process that measures ----------------------------------------------------------------------------------------
 
 
-def work(out: Path, tiny: bool, only: Sequence[str] = ()) -> None:
-    """Measure, one after the other, the entries that the log does not have; note the beginning and end of each.
-
-    Args:
-        out: folder of the log.
-        tiny: whether to measure the smallest sizes.
-        only: beginnings of the entries' names; all entries, if there are none.
-    """
-    import jax
-
-    import jaxreg
-    from experiments.benchmarks.device.entries import list_entries
-    from experiments.benchmarks.device.sizes import TINY, Sizes
-    from jaxreg.engine.provenance import describe_environment
-
+def serve(line: Connection, tiny: bool) -> None:
+    """Say which machine this is; then measure, one after the other, the entries that are named."""
     jaxreg.use_all_cores()  # changes nothing on an accelerator
-    entries = [entry for entry in list_entries(TINY if tiny else Sizes()) if entry.name.startswith(tuple(only) or "")]
-    names = [entry.name for entry in entries]
-    environment = describe_environment(work, jax.local_devices(), {"threefry2x32"})
-    environment["memory"] = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
-    _append(out, {"names": names, "only": list(only), "environment": environment})
-    done = {line["entry"] for line in _lines(out) if "rows" in line}
-    for entry in entries:
-        if entry.name in done:
-            continue
-        _append(out, {"begin": entry.name, "box": entry.box})
-        began = time.perf_counter()
-        try:
-            rows, error = [*entry.measure()], None
-        except Exception as failure:  # one entry's failure, an assertion included, is its result
-            rows, error = [], f"{type(failure).__name__}: {str(failure)[:1000]}"
-        jax.clear_caches()
-        taken = time.perf_counter() - began
-        _append(out, {"entry": entry.name, "rows": rows, "taken": taken, "error": error})
+    environment = describe_environment(serve, jax.local_devices(), {"threefry2x32"})
+    line.send(environment | {"memory": (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")})
+    entries = {entry.name: entry for entry in list_entries(TINY if tiny else Sizes())}
+    while True:
+        line.send(measure_entry(entries[line.recv()]))
+
+
+def measure_entry(entry: Entry) -> dict[str, Any]:
+    """Its rows and the seconds that they took; one entry's failure, an assertion included, is its result."""
+    began = time.perf_counter()
+    try:
+        rows, error = [*entry.measure()], None
+    except Exception as failure:
+        rows, error = [], f"{type(failure).__name__}: {str(failure)[:1000]}"
+    jax.clear_caches()
+    return {"entry": entry.name, "rows": rows, "taken": time.perf_counter() - began, "error": error}
 
 
 # --- The process that watches -----------------------------------------------------------------------------------------
 
 
-def supervise(out: Path, tiny: bool, seconds: float, retry: bool, only: Sequence[str] = ()) -> None:
-    """Keep a measuring process at work until all entries are in the log, or the time is over."""
+def supervise(
+    out: Path,
+    entries: Sequence[Entry],
+    seconds: float,
+    *,
+    tiny: bool,
+    retry: bool = False,
+    serve: Callable[[Connection, bool], None] = serve,
+) -> dict[str, Any]:
+    """Have what is missing measured until all of it is in the record, or the time is over; return the record.
+
+    `serve` is what the measuring process does.
+    """
     deadline = time.monotonic() + seconds
-    if retry:
-        kept = [line for line in _lines(out) if not line.get("error")]
-        (out / LOG_NAME).write_text("".join(json.dumps(line) + "\n" for line in kept))
-    command = [sys.executable, "-m", "experiments.benchmarks.device", "--worker", "--out", str(out.resolve())]
-    command += ["--tiny"] * tiny + ["--only", *only] * bool(only)
-    root = str(Path(__file__).parents[3])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))}
-    failures = 0
-    while not _is_complete(out, list(only)) and time.monotonic() < deadline and failures < 3:
-        process = subprocess.Popen(command, cwd=root, env=environment)
-        failures = 0 if _watch(process, out, deadline) else failures + 1
-    _write(out)
+    record = read(out)
+    record["entries"] = [found for found in record["entries"] if not (retry and found["error"])]
+    done = {found["entry"] for found in record["entries"]}
+    waiting = [entry for entry in entries if entry.name not in done]
+    record["complete"], failures = not waiting, 0
+    while waiting and time.monotonic() < deadline and failures < 3:
+        line, end = multiprocessing.Pipe()
+        process = multiprocessing.get_context("spawn").Process(target=serve, args=(end, tiny), daemon=True)
+        process.start()
+        end.close()
+        heard = _hear(line, min(_STARTING, deadline - time.monotonic()))
+        failures = 0 if heard else failures + 1
+        record["environment"] = heard or record["environment"]
+        while heard and waiting and time.monotonic() < deadline:
+            entry, began = waiting.pop(0), time.monotonic()
+            line.send(entry.name)
+            heard = _hear(line, min(entry.box, deadline - began))
+            if not heard:
+                _end(process)
+                taken = time.monotonic() - began
+                is_late = time.monotonic() > deadline
+                reason = "the time was over" if is_late else f"ended after {taken:.0f} s with code {process.exitcode}"
+            found = heard or {"entry": entry.name, "rows": [], "taken": taken, "error": reason}
+            told = found["error"] or "; ".join(f"{row['value']:,.4g} {row['unit']}" for row in found["rows"])
+            print(f"{found['taken']:6.1f} s  {entry.name}: {told}", file=sys.stderr, flush=True)
+            record["entries"].append(found)
+            record["complete"] = not waiting
+            record["summary"] = sum_up(_rows(record))
+            write_record(out / JSON_NAME, record)
+        _end(process)
+    return record
 
 
-def _watch(process: subprocess.Popen[bytes], out: Path, deadline: float) -> bool:
-    """Follow one measuring process; end it when an entry outlasts its box. Whether it began any entry."""
-    started = len(_lines(out))
-    since, seen, running = time.monotonic(), started, None
-    while process.poll() is None:
-        time.sleep(_POLL)
-        lines = _lines(out)
-        if len(lines) != seen:
-            for line in lines[seen:]:
-                _say(line)
-            since, seen = time.monotonic(), len(lines)
-            running = lines[-1] if "begin" in lines[-1] else None
-            _write(out)
-        now = time.monotonic()
-        if now > deadline or now - since > (running["box"] if running else _STARTING):
-            process.kill()
-            process.wait()
-    lines = _lines(out)
-    if lines and "begin" in lines[-1]:
-        late = time.monotonic() > deadline
-        taken = time.monotonic() - since
-        reason = "the time was over" if late else f"ended after {taken:.0f} s with code {process.returncode}"
-        _append(out, {"entry": lines[-1]["begin"], "rows": [], "taken": taken, "error": reason})
-        _say(_lines(out)[-1])
-    return any("begin" in line for line in lines[started:])
+def _hear(line: Connection, seconds: float) -> Any:
+    """What the measuring process says within that time; None if it says nothing, or has ended."""
+    try:
+        return line.recv() if line.poll(seconds) else None
+    except EOFError:
+        return None
 
 
-def _say(line: dict[str, Any]) -> None:
-    if "entry" in line:
-        told = line["error"] or "; ".join(f"{row['value']:,.4g} {row['unit']}" for row in line["rows"])
-        print(f"{line['taken']:6.1f} s  {line['entry']}: {told}", file=sys.stderr, flush=True)
+def _end(process: multiprocessing.process.BaseProcess) -> None:
+    process.kill()
+    process.join()
 
 
-# --- The files --------------------------------------------------------------------------------------------------------
-
-
-def _append(out: Path, line: dict[str, Any]) -> None:
-    with (out / LOG_NAME).open("a") as log:
-        log.write(json.dumps(line) + "\n")
-        log.flush()
-        os.fsync(log.fileno())
-
-
-def _lines(out: Path) -> list[dict[str, Any]]:
-    """The log, without a last line that is not whole yet."""
-    path = out / LOG_NAME
-    whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
-    return [json.loads(line) for line in whole.splitlines()]
-
-
-def _is_complete(out: Path, only: Sequence[str] | None = None) -> bool:
-    """Whether all that the latest process was to measure is there, and that was what `only` says, if it is given."""
-    lines = _lines(out)
-    named = [line["names"] for line in lines if "names" in line and only in (None, line.get("only", []))]
-    return bool(named) and {line["entry"] for line in lines if "rows" in line} >= set(named[-1])
+# --- The record -------------------------------------------------------------------------------------------------------
 
 
 def read(out: Path) -> dict[str, Any]:
     """Everything measured so far: entries, their rows, rows that compare rows, and the machine."""
-    lines = _lines(out)
-    entries = [line for line in lines if "rows" in line]
-    rows = [row for entry in entries for row in entry["rows"]]
-    environments = [line["environment"] for line in lines if "environment" in line]
-    return {
-        "complete": _is_complete(out),
-        "environment": environments[-1] if environments else {},
-        "entries": entries,
-        "summary": sum_up(rows),
-    }
-
-
-def _write(out: Path) -> None:
-    """The same as one JSON file, replaced whole."""
-    draft = out / f".{JSON_NAME}"
-    draft.write_text(json.dumps(read(out), indent=1))
-    draft.replace(out / JSON_NAME)
+    path = out / JSON_NAME
+    empty = {"complete": False, "environment": {}, "entries": [], "summary": []}
+    return json.loads(path.read_text()) if path.exists() else empty
 
 
 def report(record: dict[str, Any]) -> str:
     """The table, the entries that failed, and which machine it is of."""
     lines = ["| figure | measured | target | seconds, compiling | |", "| --- | ---: | ---: | ---: | --- |"]
-    for entry in [*_rows(record["entries"]), *record["summary"]]:
+    for entry in [*_rows(record), *record["summary"]]:
         times = ", ".join(f"{entry[key]:.3g}" if key in entry else "" for key in ("seconds", "compile_seconds"))
         target = "" if entry["target"] is None else f"{entry['target']:g}"
         value = f"{entry['value']:,.4g} {entry['unit']}"
         lines.append(f"| {entry['name']} | {value} | {target} | {times} | {entry.get('note', '')} |")
-    lines += [f"not measured: {entry['entry']}: {entry['error']}" for entry in record["entries"] if entry.get("error")]
+    lines += [f"not measured: {entry['entry']}: {entry['error']}" for entry in record["entries"] if entry["error"]]
     made = record["environment"]
     versions = ", ".join(f"{name} {version}" for name, version in made.get("versions", {}).items())
     return "\n".join([*lines, "", f"{made.get('device')}, {made.get('machine')}, {versions}, {made.get('time')}"])
 
 
-def _rows(entries: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    return (row for entry in entries for row in entry["rows"])
+def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for entry in record["entries"] for row in entry["rows"]]

@@ -1,8 +1,5 @@
 """The benchmark of an accelerator keeps what it measured, goes on where it stopped, outlives what hangs."""
 
-import json
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -16,53 +13,44 @@ from experiments.benchmarks.device.entries import Entry
 from experiments.benchmarks.device.sizes import TINY, Sizes
 from experiments.benchmarks.device.summary import sum_up
 from experiments.benchmarks.timing import row
+from tests.experiments.benchmarks.serving import serve
 
 
-def _entries(calls):
-    def measure(name, value):
-        calls.append(name)
-        if value is None:
-            raise AssertionError("ours and theirs differ")
-        return [row(name, value, "steps/s", seconds=1.0)]
+def test_an_entry_that_fails_says_how():
+    def measure():
+        yield row("half", 1.0, "x")
+        raise AssertionError("ours and theirs differ")
 
-    values = {"first": 1.0, "bad": None, "last": 3.0}
-    return lambda sizes: [Entry(n, 5.0, lambda n=n, v=v: measure(n, v)) for n, v in values.items()]
+    found = device_benchmark.measure_entry(Entry("bad", 60.0, measure))
+    assert (found["rows"], found["error"]) == ([], "AssertionError: ours and theirs differ")
 
 
-def test_every_entry_is_kept_and_none_is_measured_twice(tmp_path, monkeypatch):
-    calls = []
-    monkeypatch.setattr(device_entries, "list_entries", _entries(calls))
-    monkeypatch.setattr(jr, "use_all_cores", lambda: 1)
-    device_benchmark.work(tmp_path, tiny=True)
-    device_benchmark.work(tmp_path, tiny=True)
-    assert calls == ["first", "bad", "last"]
-    record = device_benchmark.read(tmp_path)
+def test_every_entry_is_kept_and_none_is_measured_twice(tmp_path):
+    """One ends its process, one outlasts its box; the others are measured, and the same call goes on."""
+
+    def supervise(boxes, **more):
+        entries = [Entry(name, box, list) for name, box in boxes.items()]
+        return device_benchmark.supervise(tmp_path, entries, 300, tiny=True, serve=serve, **more)
+
+    began = time.monotonic()
+    record = supervise({"first": 60.0, "abort": 60.0, "endless": 0.5, "last": 60.0})
+    assert time.monotonic() - began < 60
+    errors = {entry["entry"]: entry["error"] for entry in record["entries"]}
+    assert list(errors) == ["first", "abort", "endless", "last"]
+    assert errors["first"] is errors["last"] is None
+    assert "with code 7" in errors["abort"]
+    assert "with code -9" in errors["endless"]
     assert record["complete"]
-    assert record["environment"]["device"].endswith("cpu")
-    assert [entry["entry"] for entry in record["entries"]] == ["first", "bad", "last"]
-    assert record["entries"][1]["error"] == "AssertionError: ours and theirs differ"
+    assert record["environment"]["device"] == "cpu"
+    assert device_benchmark.read(tmp_path) == record
     table = device_benchmark.report(record)
     assert "| last | 3 steps/s |" in table
-    assert "not measured: bad: AssertionError" in table
-
-
-def test_a_line_that_is_not_whole_yet_is_not_read(tmp_path):
-    (tmp_path / device_benchmark.LOG_NAME).write_text('{"names": ["a"], "environment": {}}\n{"entry": "a", "ro')
-    assert len(device_benchmark._lines(tmp_path)) == 1
-    assert not device_benchmark.read(tmp_path)["complete"]
-
-
-def test_an_entry_that_outlasts_its_box_is_ended_and_said_so(tmp_path):
-    line = json.dumps({"begin": "endless", "box": 0.5})
-    script = f"import time; open({str(tmp_path / device_benchmark.LOG_NAME)!r}, 'a').write({line!r} + chr(10))"
-    process = subprocess.Popen([sys.executable, "-c", f"{script}; time.sleep(60)"])
-    began = time.monotonic()
-    assert device_benchmark._watch(process, tmp_path, time.monotonic() + 60)
-    assert time.monotonic() - began < 30
-    (entry,) = device_benchmark.read(tmp_path)["entries"]
-    assert entry["rows"] == []
-    assert "with code -9" in entry["error"]
-    assert json.loads((tmp_path / device_benchmark.JSON_NAME).read_text())["complete"] is False
+    assert "not measured: abort: ended after" in table
+    assert supervise(dict.fromkeys(errors, 0.0)) == record
+    again = supervise({"abort": 60.0}, retry=True)
+    assert [entry["entry"] for entry in again["entries"]] == ["first", "last", "abort"]
+    late = device_benchmark.supervise(tmp_path, [Entry("late", 60.0, list)], 0.0, tiny=True, serve=serve)
+    assert not late["complete"]
 
 
 def test_rows_are_compared():
