@@ -28,14 +28,13 @@ from experiments.benchmarks.settings import PRESETS as PRESETS
 from experiments.benchmarks.settings import Config, Rows, load_data
 from experiments.benchmarks.timing import (
     UPPER_BOUNDS,
+    Contest,
     best_product_rate,
-    compare,
     installed,
+    measure,
     rate,
     row,
     tell,
-    time_compiled,
-    timed,
     write_record,
 )
 from jaxreg.engine.execute import make_mesh
@@ -63,11 +62,11 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     record = _open(config, kept)
     say = functools.partial(print, file=sys.stderr) if progress else lambda *_: None
     done = {entry["entry"] for entry in record["rows"]}
-    for name, measure in _ENTRIES.items():
+    for name, find_rows in _ENTRIES.items():
         if name in done or name not in ("machine", *config.only):
             continue
         say(f"measuring: {name} ...")
-        for found in measure(config, _limit(record)):
+        for found in find_rows(config, _limit(record)):
             say(tell(found))
             record["rows"].append({"entry": name} | found)
         record["rows"].sort(key=lambda entry: list(_ENTRIES).index(entry["entry"]))
@@ -109,8 +108,7 @@ def measure_landscape(config: Config, limit: float) -> Rows:
         end = descend(gradient, START, learning_rate, STEPS, seed=seed)
         return {"weight": jnp.clip(end.weight, -1e9, 1e9)}
 
-    axes = {"seed": jr.seeds(config.runs), "learning_rate": rates}
-    engine = _compare_engine("refit descent", fall, (), axes, 8 * 1024, config.repeats, nested=True)
+    engine = measure(_contest_engine("refit descent", fall, (), config.runs, rates, 1024), config.repeats)
     yield engine
     yield rate("refit descent: population", config.runs * len(rates) * STEPS, "steps/s", {"seconds": engine["seconds"]})
 
@@ -119,24 +117,19 @@ def measure_networks(config: Config, limit: float) -> Rows:
     """The base network of tutorial T5: engine against hand-written JAX, products per second, PyTorch, Keras."""
     data, members = load_data(config), config.seeds
     recipe = dataclasses.replace(BASE, epochs=config.epochs)
-    axes = {"seed": jr.seeds(members), "learning_rate": [recipe.learning_rate]}
-    name, one_each = f"{data.x_train.shape[1]}-256-128-10 network", jax.local_device_count()
-    yield _compare_engine(name, follow(recipe), tuple(data[:4]), axes, one_each, config.repeats, nested=False)
-    result, times = time_compiled(sweep_of(recipe, data, members), config.repeats)
-    population = rate(f"{name}: population of {members}", members, "runs/s", times)
-    yield population
-    work = recipe.operations(data.x_train.shape[1], 10, len(data.x_train), len(data.x_test))
-    yield row("  of the best matrix-product rate", work * population["value"] / limit, "share", target=0.55)
-
-    accuracy = result.accuracy.values[:, 0, -1]
-    against = functools.partial(rivals.row_against, rate=population["value"], accuracy=accuracy)
+    name, rates = f"{data.x_train.shape[1]}-256-128-10 network", [recipe.learning_rate]
+    contest = _contest_engine(name, follow(recipe), tuple(data[:4]), members, rates, jax.local_device_count())
+    yield measure(contest, config.repeats)
+    loops: rivals.Loops = {}
     if config.torch and installed("torch", "no PyTorch loops"):
-        for label, loader, least in (("DataLoader", True, 6.0), ("tensor indexing", False, None)):
-            theirs = rivals.time_torch(recipe, data, members, loader=loader)
-            yield against(f"  against a PyTorch loop ({label})", theirs=theirs, target=least)
+        train = functools.partial(rivals.time_torch, recipe, data, members)
+        loops["PyTorch loop (DataLoader)"] = (6.0, functools.partial(train, loader=True))
+        loops["PyTorch loop (tensor indexing)"] = (None, train)
     if config.keras and all(installed(library, "no Keras loop") for library in ("keras", "tensorflow")):
-        theirs = rivals.train_keras(data, members, config.epochs, recipe.learning_rate, recipe.batch_size)
-        yield against("  against a Keras loop", theirs=theirs, target=13.0)
+        loops["Keras loop"] = (13.0, functools.partial(rivals.train_keras, recipe, data, members))
+    products = (recipe.operations(data), limit, 0.55)
+    call = sweep_of(recipe, data, members)
+    yield from rivals.measure_population(name, call, members, config.repeats, loops, products)
 
 
 _ENTRIES: dict[str, Callable[[Config, float], Rows]] = {
@@ -157,37 +150,30 @@ _ENTRIES: dict[str, Callable[[Config, float], Rows]] = {
 """What is measured, in the order of the table: from the settings and the rate of the best matrix product to rows."""
 
 
-def _compare_engine(
-    name: str,
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    axes: dict[str, Any],
-    chunk: int,
-    repeats: int,
-    *,
-    nested: bool,
-) -> dict[str, Any]:
-    """Time of a sweep over time of the same chunks by hand, second calls of both; results compared."""
+def _contest_engine(
+    name: str, function: Callable[..., Any], args: tuple[Any, ...], runs: int, rates: Any, at_once: int
+) -> Contest:
+    """A sweep over seeds and learning rates, so many seeds in a chunk, and the same chunks by hand."""
+    seeds = jr.seeds(runs)
+    axes, chunk = {"seed": seeds, "learning_rate": rates}, at_once * len(rates)
     sweep = functools.partial(jr.sweep, function, axes, args=args, chunk_size=chunk, progress=False)
-    result, first_call = timed(sweep)
-    box = json.loads(result.attrs["provenance"])["chunk"]
-    keys = jax.vmap(lambda n: axes["seed"].key(n))(jnp.arange(axes["seed"].count, dtype=jnp.uint32))
-    rates = jnp.asarray(axes["learning_rate"], jnp.float32)
+    keys = jax.vmap(seeds.key)(jnp.arange(runs, dtype=jnp.uint32))
+    learning_rates = jnp.asarray(rates, jnp.float32)
     mesh = make_mesh(jax.local_devices())
-    program = rivals.map_by_hand(function, jax.device_put(args), nested=nested, mesh=mesh)
+    program = rivals.map_by_hand(function, jax.device_put(args), nested=len(rates) > 1, mesh=mesh)
 
     def by_hand() -> dict[str, np.ndarray]:
-        parts = [program(keys[i : i + box[0]], rates) for i in range(0, len(keys), box[0])]
+        parts = [program(keys[i : i + at_once], learning_rates) for i in range(0, runs, at_once)]
         return {key: np.concatenate([np.asarray(part[key]) for part in parts]) for key in parts[0]}
 
-    assert len(keys) % box[0] == 0, "the comparison is of whole chunks"
-    hand = by_hand()
-    for key, value in hand.items():
-        agree = np.isclose(value.ravel(), result[key].values.ravel(), rtol=1e-3, atol=2e-3)
-        assert agree.mean() > 0.99, f"{name}: {key} of the sweep and of the same by hand differ"
-    ours, theirs, ratio = compare(sweep, by_hand, repeats)
-    times = {"seconds": ours, "rival_seconds": theirs, "compile_seconds": first_call - ours}
-    return row(f"{name}: engine / hand-written JAX", ratio, "ratio of times", target=1.05, **times)
+    def agree(ours: xr.Dataset, theirs: dict[str, np.ndarray]) -> str:
+        assert json.loads(ours.attrs["provenance"])["chunk"][0] == at_once, "the comparison is of the same chunks"
+        for key, value in theirs.items():
+            same = np.isclose(value.ravel(), ours[key].values.ravel(), rtol=1e-3, atol=2e-3)
+            assert same.mean() > 0.99, f"{name}: {key} of the sweep and of the same by hand differ"
+        return ""
+
+    return Contest(f"{name}: engine / hand-written JAX", 1.05, sweep, by_hand, agree, is_cost=True)
 
 
 def report(dataset: xr.Dataset) -> str:

@@ -1,20 +1,19 @@
-"""A convolutional network of Flax as a population, against a PyTorch loop over the same network."""
+"""A convolutional network of Flax, and the same network in PyTorch."""
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
+import xarray as xr
 
 import jaxreg as jr
 from experiments.benchmarks.recipes import Recipe
-from experiments.benchmarks.rivals import row_against, time_torch
-from experiments.benchmarks.settings import Rows
-from experiments.benchmarks.timing import rate, time_compiled
 from jaxreg.datasets import Dataset
 
 _FEATURES = (32, 64)
-_RECIPE = Recipe(optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=1)
+RECIPE = Recipe(optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=1)
 
 
 class Convolutional(nn.Module):
@@ -28,35 +27,25 @@ class Convolutional(nn.Module):
         return nn.Dense(10)(x.reshape(x.shape[0], -1))
 
 
-def measure_convolutions(data: Dataset, members: int, repeats: int, torch: bool) -> Rows:
-    """Runs per second of one epoch with Adam, and how many of a PyTorch loop's that is.
+def sweep_of(data: Dataset, members: int) -> Callable[[], xr.Dataset]:
+    """One epoch with Adam, over seeds.
 
     XLA's convolutions are slow within a loop on a CPU; `nets.train` has them as matrix products. About half of a step
     goes into these products, the rest into laying out what they multiply, pooling and Adam.
     """
     side = math.isqrt(data.x_train.shape[1])
     x, x_test = (part.reshape(-1, side, side, 1) for part in (data.x_train, data.x_test))
-    train = functools.partial(
-        jr.nets.train,
-        model=Convolutional(),
-        record=("test_accuracy",),
-        **{name: getattr(_RECIPE, name) for name in ("optimizer", "learning_rate", "batch_size", "epochs")},
-    )
+    settings = {name: getattr(RECIPE, name) for name in ("optimizer", "learning_rate", "batch_size", "epochs")}
+
+    def run(*data: Any, seed: Any) -> dict[str, Any]:
+        history = jr.nets.train(*data, seed=seed, model=Convolutional(), record=("test_accuracy",), **settings)
+        return {"accuracy": history["test_accuracy"]}
+
     args = (x, data.y_train, x_test, data.y_test)
-    ours = functools.partial(jr.sweep, train, {"seed": jr.seeds(members)}, args=args, progress=False)
-    result, times = time_compiled(ours, repeats)
-    population = rate(f"linen CNN, Adam: population of {members}", members, "runs/s", times)
-    yield population
-    if torch:
-        accuracy, theirs = (
-            result.test_accuracy.values[:, -1],
-            time_torch(_RECIPE, data, min(members, 2 * repeats), build=_build),
-        )
-        name = "  against a PyTorch loop (tensor indexing)"
-        yield row_against(name, population["value"], accuracy, theirs, target=1.5)
+    return functools.partial(jr.sweep, run, {"seed": jr.seeds(members)}, args=args, progress=False)
 
 
-def _build(recipe: Recipe, features: int, device: Any) -> Any:
+def build(recipe: Recipe, features: int, device: Any) -> Any:
     """The same network in PyTorch; kernels begin as Flax has them, normal with variance 1 / in."""
     from torch import nn as layers
 

@@ -13,11 +13,11 @@ import xarray as xr
 from jax.sharding import NamedSharding, PartitionSpec
 
 import jaxreg as jr
-from experiments.benchmarks.convolutions import measure_convolutions
+from experiments.benchmarks import convolutions
 from experiments.benchmarks.recipes import Recipe, learn
-from experiments.benchmarks.rivals import row_against, time_torch, train_torch
+from experiments.benchmarks.rivals import Loops, measure_population, time_torch, train_torch
 from experiments.benchmarks.settings import Config, Rows, load_data
-from experiments.benchmarks.timing import compare, installed, median_seconds, rate, row, seconds, time_compiled
+from experiments.benchmarks.timing import Contest, installed, measure, median_seconds, row
 from jaxreg.datasets import Dataset
 from jaxreg.engine.execute import make_mesh
 from jaxreg.nets import Augmentation, EarlyStopping, fit_whitening, stopping
@@ -51,41 +51,27 @@ def measure_nets(config: Config, limit: float) -> Rows:
     `limit` is the rate of operations of the fastest matrix product.
     """
     data, repeats = load_data(config), config.repeats
-    torch = config.torch and installed("torch", "no loops beside populations")
     few = data._replace(x_train=data.x_train[:_ONLINE_IMAGES], y_train=data.y_train[:_ONLINE_IMAGES])
+    torch = config.torch and installed("torch", "no loops beside populations")
+
+    def loop(target: float, recipe: Recipe, data: Dataset, members: int, **how: Any) -> Loops:
+        train = functools.partial(time_torch, recipe, data, min(members, 2 * repeats), **how)
+        return {"PyTorch loop (tensor indexing)": (target, train)} if torch else {}
+
     yield from measure_costs(data, repeats)
-    yield from measure_population("5 × 500 network, Adam", DEEP, data, config.deep, repeats, (limit, 0.40), 2.5, torch)
-    yield from measure_population("online learning", ONLINE, few, config.online, repeats, None, 5.0, torch)
-    yield from measure_convolutions(data, _CONVOLUTIONAL, repeats, torch)
+    for name, recipe, images, members, target, least in (
+        ("5 × 500 network, Adam", DEEP, data, config.deep, 2.5, 0.40),
+        ("online learning", ONLINE, few, config.online, 5.0, None),
+    ):
+        call, loops = sweep_of(recipe, images, members), loop(target, recipe, images, members)
+        products = None if least is None else (recipe.operations(images), limit, least)
+        yield from measure_population(name, call, members, repeats, loops, products, recipe.steps(images))
+    call, members = convolutions.sweep_of(data, _CONVOLUTIONAL), _CONVOLUTIONAL
+    loops = loop(1.5, convolutions.RECIPE, data, members, build=convolutions.build)
+    yield from measure_population("linen CNN, Adam", call, members, repeats, loops)
     if torch:
         for name, recipe in CASES.items():
             yield from compare_accuracies(name, recipe, data, config.seeds)
-
-
-def measure_population(
-    name: str,
-    recipe: Recipe,
-    data: Dataset,
-    members: int,
-    repeats: int,
-    limit: tuple[float, float] | None,
-    target: float,
-    torch: bool,
-) -> Rows:
-    """Steps per second of a population, its share of the fastest matrix product, and a PyTorch loop's steps."""
-    result, times = time_compiled(sweep_of(recipe, data, members), repeats)
-    steps = recipe.epochs * -(-len(data.x_train) // recipe.batch_size)
-    population = rate(f"{name}: population of {members}", members * steps, "steps/s", times)
-    yield population
-    if limit is not None:
-        rate_of_products, least = limit
-        work = recipe.operations(data.x_train.shape[1], 10, len(data.x_train), len(data.x_test))
-        share = members * work / times["seconds"] / rate_of_products
-        yield row("  of the best matrix-product rate", share, "share", target=least)
-    if torch:
-        theirs = time_torch(recipe, data, min(members, 2 * repeats))
-        name, accuracy = "  against a PyTorch loop (tensor indexing)", result.accuracy.values[:, 0, -1]
-        yield row_against(name, population["value"], accuracy, theirs, target=target, work=steps)
 
 
 def measure_costs(data: Dataset, repeats: int) -> Rows:
@@ -100,14 +86,10 @@ def measure_costs(data: Dataset, repeats: int) -> Rows:
     }
     members = 2 * jax.local_device_count()
     reference = sweep_of(plain, data, members)
-    reference()
     for name, (target, recipe, more) in options.items():
-        call = sweep_of(recipe, data, members, **more)
-        first = seconds(call)
-        taken, _, ratio = compare(call, reference, 2 * repeats + 1)
-        times = {"seconds": taken, "compile_seconds": first - taken}
         name = f"784-256-128-10 network: {name} / plain step"
-        yield row(name, ratio, "ratio of times", target=target, **times)
+        call = sweep_of(recipe, data, members, **more)
+        yield measure(Contest(name, target, call, reference, is_cost=True), 2 * repeats + 1)
 
 
 def compare_accuracies(name: str, recipe: Recipe, data: Dataset, seeds: int) -> Rows:

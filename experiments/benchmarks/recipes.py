@@ -1,5 +1,6 @@
 """Recipes for training a network, told once for jaxreg and for the rivals that follow them too."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxreg as jr
+from jaxreg.datasets import Dataset
 from jaxreg.nets import Augmentation
 
 
@@ -34,12 +36,19 @@ class Recipe:
         """Whether images are turned or shifted."""
         return bool(self.rotation or self.shift)
 
-    def operations(self, features: int, classes: int, n: int, tested: int) -> float:
+    def layers(self, data: Dataset) -> list[tuple[int, int]]:
+        """Inputs and units of each layer, the last of which tells ten classes apart."""
+        return list(itertools.pairwise((data.x_train.shape[1], *self.hidden, 10)))
+
+    def steps(self, data: Dataset) -> int:
+        """Steps of one training."""
+        return self.epochs * -(-len(data.x_train) // self.batch_size)
+
+    def operations(self, data: Dataset) -> float:
         """Multiply-adds times two that one training needs: no gradient for the inputs of the first layer."""
-        layers = list(zip((features, *self.hidden), (*self.hidden, classes), strict=True))
-        forward = sum(a * b for a, b in layers)
-        step = 2 * forward + sum(a * b for a, b in layers[1:])
-        return 2.0 * self.epochs * (step * n + forward * tested)
+        forward, *later = (a * b for a, b in self.layers(data))
+        whole = forward + sum(later)
+        return 2.0 * self.epochs * ((2 * whole + sum(later)) * len(data.x_train) + whole * len(data.x_test))
 
 
 def learn(recipe: Recipe, **more: Any) -> Callable[..., dict[str, Any]]:

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import scipy.stats
+import xarray as xr
 from jax.sharding import Mesh, PartitionSpec
 
 from experiments.benchmarks.recipes import Recipe
-from experiments.benchmarks.timing import row
+from experiments.benchmarks.settings import Rows
+from experiments.benchmarks.timing import rate, row, time_compiled
 from jaxreg.datasets import Dataset
 
 
@@ -24,15 +26,39 @@ class Timed(NamedTuple):
     compile_seconds: float
 
 
-def row_against(
-    name: str, rate: float, accuracy: np.ndarray, theirs: Timed, *, target: float | None, work: float = 1
-) -> dict[str, Any]:
-    """How many times as fast ours are, at this rate in the `work` of a training, and whether both learn as well."""
-    taken = float(np.median(theirs.seconds))
-    p = scipy.stats.mannwhitneyu(accuracy, theirs.accuracy).pvalue
-    note = f"test accuracy {accuracy.mean():.4f} and {theirs.accuracy.mean():.4f}, p = {p:.2f}"
-    more = {"rival_seconds": taken, "rival_compile_seconds": theirs.compile_seconds}
-    return row(name, rate * taken / work, "x", target=target, note=note, **more)
+Loops = dict[str, tuple[float | None, Callable[[], Timed]]]
+"""What each rival is called, how many times as fast the population is to be, and its trainings."""
+
+
+def measure_population(
+    name: str,
+    call: Callable[[], xr.Dataset],
+    members: int,
+    repeats: int,
+    loops: Loops,
+    products: tuple[float, float, float] | None = None,
+    steps: int | None = None,
+) -> Rows:
+    """How many networks `call` trains a second, how many times that is a loop's, and whether both learn as well.
+
+    With `steps` of one training, these are counted; with `products`, the share of the fastest matrix product that is
+    reached: operations of one training, those a second of the product, and the least share.
+    """
+    result, times = time_compiled(call, repeats)
+    accuracy = result.accuracy.values.reshape(members, -1)[:, -1]
+    speed = members / times["seconds"]
+    unit = "runs/s" if steps is None else "steps/s"
+    yield rate(f"{name}: population of {members}", members * (steps or 1), unit, times)
+    if products is not None:
+        work, limit, least = products
+        yield row("  of the best matrix-product rate", speed * work / limit, "share", target=least)
+    for rival, (target, train) in loops.items():
+        theirs = train()
+        taken = float(np.median(theirs.seconds))
+        p = scipy.stats.mannwhitneyu(accuracy, theirs.accuracy).pvalue
+        note = f"test accuracy {accuracy.mean():.4f} and {theirs.accuracy.mean():.4f}, p = {p:.2f}"
+        more = {"rival_seconds": taken, "rival_compile_seconds": theirs.compile_seconds}
+        yield row(f"  against a {rival}", speed * taken, "x", target=target, note=note, **more)
 
 
 def map_by_hand(run: Callable[..., Any], args: tuple[Any, ...], *, nested: bool, mesh: Mesh) -> Callable[..., Any]:
@@ -148,7 +174,7 @@ def time_torch(recipe: Recipe, data: Dataset, seeds: int, **how: Any) -> Timed:
     return Timed(np.array(curves)[:, -1], np.array(seconds), max(0.0, warm - float(np.median(seconds))))
 
 
-def train_keras(data: Dataset, seeds: int, epochs: int, rate: float, batch: int) -> Timed:
+def train_keras(recipe: Recipe, data: Dataset, seeds: int) -> Timed:
     """One Keras training per seed, the same network; tracing of each new model is counted as compiling."""
     import os
 
@@ -157,6 +183,7 @@ def train_keras(data: Dataset, seeds: int, epochs: int, rate: float, batch: int)
     import keras
 
     x, y, x_test, y_test = (np.asarray(part) for part in data[:4])
+    epochs = recipe.epochs
     accuracies, seconds, compiling = [], [], 0.0
 
     class Clock(keras.callbacks.Callback):  # type: ignore[misc]
@@ -181,10 +208,18 @@ def train_keras(data: Dataset, seeds: int, epochs: int, rate: float, batch: int)
                 keras.layers.Dense(10, "softmax"),
             ]
         )
-        model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.compile(
+            keras.optimizers.SGD(recipe.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
         clock = Clock()
         history = model.fit(
-            x, y, batch_size=batch, epochs=epochs, verbose=0, validation_data=(x_test, y_test), callbacks=[clock]
+            x,
+            y,
+            batch_size=recipe.batch_size,
+            epochs=epochs,
+            verbose=0,
+            validation_data=(x_test, y_test),
+            callbacks=[clock],
         )
         whole = time.perf_counter() - began
         steady = float(np.median(np.diff(clock.ends)[1:])) * epochs if epochs > 1 else whole

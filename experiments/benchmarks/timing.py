@@ -22,16 +22,18 @@ SAME = 1e-8
 class Contest(NamedTuple):
     """One computation for all `datasets` by us, and for the first `sample` of them by a rival's loop.
 
-    `agree` refuses results that are not the same, to the stated tolerance, and returns what is to be said of them.
+    `agree` refuses results that are not the same, to the stated tolerance, and returns what is to be said of them. The
+    row tells how many times as fast ours is; or, with `is_cost`, the share of their time that it takes.
     """
 
     name: str
     target: float | None
     ours: Callable[[], Any]
     theirs: Callable[[], Any]
-    agree: Callable[[Any, Any], str]
+    agree: Callable[[Any, Any], str] = lambda ours, theirs: ""
     datasets: int = 1
     sample: int = 1
+    is_cost: bool = False
 
 
 def installed(module: str, without: str) -> bool:
@@ -126,7 +128,7 @@ def time_twice(call: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
 def measure(contest: Contest, repeats: int) -> dict[str, Any]:
     """Run both sides once, check that they agree, and compare their times, second calls and later ones."""
     result, first = timed(contest.ours)
-    notes = [contest.agree(result, contest.theirs())]
+    notes = [contest.agree(result, timed(contest.theirs)[0])]
     ours, theirs, ratio = compare(contest.ours, contest.theirs, repeats)
     scale = contest.datasets / contest.sample
     if scale > 1:
@@ -134,15 +136,16 @@ def measure(contest: Contest, repeats: int) -> dict[str, Any]:
     speedup = scale / ratio
     if contest.target is None and speedup < 1:
         notes.append("they win")
+    value, unit = (ratio, "ratio of times") if contest.is_cost else (speedup, "x")
     return row(
         contest.name,
-        speedup,
-        "x",
+        value,
+        unit,
         target=contest.target,
         seconds=ours,
         rival_seconds=scale * theirs,
         compile_seconds=max(0.0, first - ours),
-        note="; ".join(notes),
+        note="; ".join(filter(None, notes)),
     )
 
 

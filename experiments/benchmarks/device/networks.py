@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -45,34 +44,27 @@ def load_images(sizes: Sizes) -> Dataset:
     )
 
 
-def sweep_networks(members: int, sizes: Sizes) -> Callable[[], Any]:
-    """The sweep of tutorial T5's network over seeds."""
-    return sweep_of(dataclasses.replace(BASE, epochs=sizes.epochs), load_images(sizes), members)
-
-
 def measure_networks(name: str, members: int, sizes: Sizes) -> Rows:
     """A population of tutorial T5's networks: runs and steps per second, shares of products and of bandwidth.
 
     The bytes counted are those that no program can spare once a population has left the caches: every weight is read
     for the forward and the backward pass, and read and written by the step.
     """
-    result, times = time_twice(sweep_networks(members, sizes))
-    layers = list(zip((_PIXELS**2, *BASE.hidden), (*BASE.hidden, 10), strict=True))
-    weights = sum(a * b + b for a, b in layers)
-    steps = sizes.epochs * -(-sizes.examples // BASE.batch_size)
-    recipe = dataclasses.replace(BASE, epochs=sizes.epochs)
-    speed = members / times["seconds"]
-    work = recipe.operations(_PIXELS**2, 10, sizes.examples, sizes.tested)
+    recipe, data = dataclasses.replace(BASE, epochs=sizes.epochs), load_images(sizes)
+    result, times = time_twice(sweep_of(recipe, data, members))
+    weights = sum(a * b + b for a, b in recipe.layers(data))
+    steps, speed = recipe.steps(data), members / times["seconds"]
     accuracy = result["accuracy"].values[:, 0, -1]
-    more = {"operations_per_second": work * speed, "bytes_per_second": 16 * weights * steps * speed}
+    more = {"operations_per_second": recipe.operations(data) * speed, "bytes_per_second": 16 * weights * steps * speed}
     note = f"{steps * speed:,.0f} steps/s; accuracy {accuracy.mean():.4f} ± {accuracy.std():.4f}"
     yield rate(name, members, "runs/s", times, note=note, **more)
 
 
 def measure_precision(precision: str, sizes: Sizes) -> Rows:
     """The accuracy of the same networks with products of less precision, and their rate."""
+    recipe = dataclasses.replace(BASE, epochs=sizes.epochs)
     with jax.default_matmul_precision(PRECISIONS[precision]):
-        result, times = time_twice(sweep_networks(sizes.compared, sizes))
+        result, times = time_twice(sweep_of(recipe, load_images(sizes), sizes.compared))
     accuracy = 100 * result["accuracy"].values[:, 0, -1]
     note = f"test accuracy {accuracy.mean():.3f} % ± {accuracy.std(ddof=1):.3f} over {sizes.compared} seeds"
     name = f"T5 networks, {sizes.compared}, {precision} products"

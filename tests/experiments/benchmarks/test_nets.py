@@ -8,6 +8,7 @@ import pytest
 
 import jaxreg as jr
 from experiments.benchmarks import nets as nets_benchmark
+from experiments.benchmarks import rivals
 from experiments.benchmarks.recipes import Recipe, learn
 
 _TINY = Recipe((6, 5), "relu", (0.25, 0.0), "adam", 1e-2, batch_size=50, epochs=1, l1=1e-3, l2=1e-3, max_norm=2.0)
@@ -27,10 +28,10 @@ def test_a_recipe_is_what_it_says(data):
     np.testing.assert_array_equal(run, same)
 
 
-def test_operations_are_counted_by_hand():
+def test_operations_are_counted_by_hand(data):
     recipe = dataclasses.replace(_TINY, hidden=(3,), epochs=2)
-    forward, back = 4 * 3 + 3 * 2, 4 * 3 + 3 * 2 + 3 * 2  # the inputs of the first layer need no gradient
-    assert recipe.operations(features=4, classes=2, n=10, tested=5) == 2 * 2 * ((forward + back) * 10 + forward * 5)
+    forward, back = 64 * 3 + 3 * 10, 64 * 3 + 3 * 10 + 3 * 10  # the inputs of the first layer need no gradient
+    assert recipe.operations(data) == 2 * 2 * ((forward + back) * 100 + forward * 50)
 
 
 def test_every_case_differs_from_the_baseline_in_one_thing():
@@ -46,11 +47,19 @@ def test_early_stopping_ends_at_the_second_epoch_without_progress():
 
 
 def test_rows_of_a_population(data):
-    rows = [*nets_benchmark.measure_population("tiny", _TINY, data, 2, 1, limit=(1e11, 0.4), target=2.5, torch=False)]
-    assert [(row["name"], row["unit"], row["target"]) for row in rows] == [
+    """Of four steps in two trainings; the rival takes half a second for each."""
+    call = nets_benchmark.sweep_of(_TINY, data, 2)
+    work, theirs = _TINY.operations(data), rivals.Timed(np.array([0.1, 0.2, 0.3]), np.full(3, 0.5), 0.0)
+    population, share, against = rivals.measure_population(
+        "tiny", call, 2, 1, {"loop": (2.5, lambda: theirs)}, (work, 1e11, 0.4), _TINY.steps(data)
+    )
+    assert [(row["name"], row["unit"], row["target"]) for row in (population, share, against)] == [
         ("tiny: population of 2", "steps/s", None),
         ("  of the best matrix-product rate", "share", 0.4),
+        ("  against a loop", "x", 2.5),
     ]
-    work = 2 * _TINY.operations(64, 10, 100, 50)
-    assert rows[1]["value"] == pytest.approx(work / rows[0]["seconds"] / 1e11)
-    assert rows[0]["value"] == pytest.approx(2 * 2 / rows[0]["seconds"])
+    speed = 2 / population["seconds"]
+    assert population["value"] == pytest.approx(2 * speed)
+    assert share["value"] == pytest.approx(speed * work / 1e11)
+    assert against["value"] == pytest.approx(speed * 0.5)
+    assert "and 0.2000, p = " in against["note"]
