@@ -130,7 +130,7 @@ def _least_share_monotone(dataset: xr.Dataset) -> Estimate:
 
 
 def _last_loss(runs: xr.Dataset) -> xr.DataArray:
-    return np.maximum(runs["loss"].isel(step=-1), np.finfo(np.float32).tiny)
+    return runs["loss"].isel(step=-1).clip(min=np.finfo(np.float32).tiny)
 
 
 def _over_rates(dataset: xr.Dataset) -> xr.Dataset:
