@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from scipy.stats import binom
 
 import jaxreg as jr
 from jaxreg.checks import NOT_NEGATIVE, Domain, check_integer
@@ -22,7 +21,7 @@ from jaxreg.linear.monte_carlo import decompose_error
 from jaxreg.linear.ridge import ridge_path
 from jaxreg.linear.risk import ridge_risk
 from jaxreg.linear.selection import choose, cross_validate, information_criteria, lasso_df, residual_variance
-from jaxreg.study import Above, Below, Claim, Estimate, exactly, held_out, mean, share
+from jaxreg.study import Above, Below, Claim, Estimate, estimate, exactly, held_out, mean, share
 from jaxreg.study.quantities import Measure
 from jaxreg.study.settings import ChoosingSeeds, Numbers, Ordered, check_settings
 
@@ -219,22 +218,6 @@ def _compare(result: xr.Dataset, method: str) -> xr.Dataset:
     return result.drop_vars(f"{method}_index").assign(added).assign_coords(coordinates)
 
 
-def measure_median(values: np.ndarray, unit: str = "", level: float = 0.95) -> Estimate:
-    """Median of independent draws with the interval between two of them that covers it at least at this level.
-
-    The number of draws below the median is binomial, whatever their distribution.
-
-    >>> measure_median(np.arange(1.0, 21.0))
-    Estimate(effect=10.5, interval=(6.0, 15.0), n=20, unit='')
-    """
-    ordered, n = np.sort(values), len(values)
-    below_low = int(binom.ppf((1 - level) / 2, n, 0.5))  # the largest rank (from 1) with enough draws above it
-    if below_low < 1:
-        return Estimate(float(np.median(ordered)), (-math.inf, math.inf), n, unit)
-    interval = (float(ordered[below_low - 1]), float(ordered[n - below_low]))
-    return Estimate(float(np.median(ordered)), interval, n, unit)
-
-
 def _alike(first: str, second: str) -> Measure:
     """Share of the draws in which the alphas of two rules for ridge are within a factor of two."""
 
@@ -250,12 +233,12 @@ def _price(dataset: xr.Dataset, method: str, contender: str) -> np.ndarray:
 
 
 def _price_of_validation(dataset: xr.Dataset, method: str) -> Estimate:
-    return measure_median(_price(dataset, method, "CV"), "% above the least error")
+    return estimate(jr.stats.median(_price(dataset, method, "CV")), "% above the least error")
 
 
 def _price_of_simplicity(dataset: xr.Dataset, method: str) -> Estimate:
     more = _price(dataset, method, "CV, 1 SE") - _price(dataset, method, "CV")
-    return measure_median(more, "percentage points of the least error")
+    return estimate(jr.stats.median(more), "percentage points of the least error")
 
 
 def _distance_from_closed_form(dataset: xr.Dataset) -> Estimate:

@@ -21,6 +21,7 @@ from jaxreg.stats.resampling import iqm as iqm
 from jaxreg.stats.resampling import performance_profile as performance_profile
 from jaxreg.stats.resampling import probability_of_improvement as probability_of_improvement
 from jaxreg.stats.summaries import mean as mean
+from jaxreg.stats.summaries import median as median
 from jaxreg.stats.summaries import proportion as proportion
 from jaxreg.stats.summaries import quantiles as quantiles
 from jaxreg.stats.tables import table as table

@@ -104,7 +104,7 @@ def test_diverged_marks_hold_along_trailing_dimensions():
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_without_marks_a_value_that_is_not_finite_counts_as_diverged(bad):
     data = xr.Dataset({"loss": ("seed", [1.0, bad, 3.0])})
-    for summary in (stats.mean(data, "loss", "seed"), stats.quantiles(data, "loss", "seed")):
+    for summary in (stats.mean(data, "loss"), stats.median(data, "loss"), stats.quantiles(data, "loss")):
         assert int(summary["n"]) == 2
         assert int(summary["diverged"]) == 1
         assert float(summary[next(iter(summary))]) == 2.0
@@ -133,7 +133,7 @@ def test_what_does_not_exist_is_neither_used_nor_counted():
 
 def test_too_few_runs_give_an_infinite_interval_never_nan():
     data = xr.Dataset({"loss": (("seed", "rate"), [[1.0, np.nan, 2.0], [3.0, np.nan, np.nan]])})
-    for summary in (stats.mean(data, "loss", "seed"), stats.quantiles(data, "loss", "seed")):
+    for summary in (stats.mean(data, "loss"), stats.quantiles(data, "loss")):
         centre, low, high, n = parts(summary, next(iter(summary)), "low", "high", "n")
         np.testing.assert_array_equal(n, [2, 0, 1])
         np.testing.assert_array_equal(np.isinf(low), [False, True, True])
@@ -142,6 +142,29 @@ def test_too_few_runs_give_an_infinite_interval_never_nan():
     share = stats.proportion(data, "loss", "seed", value=1.0)
     np.testing.assert_array_equal(share["proportion"], [0.5, np.nan, 0.0])
     assert (float(share["low"][1]), float(share["high"][1])) == (0.0, 1.0)
+
+
+# ------------------------------------------------------------------ median
+
+
+def test_interval_of_the_median_lies_between_the_runs_that_cover_it():
+    """The widest of fewer ranks: one run further in, it would miss its level."""
+    for n in (6, 20, 101):
+        summary = stats.median(np.append(np.arange(n), np.nan))
+        middle, low, high, size, left_out = parts(summary, "median", "low", "high", "n", "diverged")
+        assert (middle, low + high, size, left_out) == ((n - 1) / 2, n - 1, n, 1)
+        assert 2 * scipy.stats.binom.cdf(int(low), n, 0.5) <= 0.05 < 2 * scipy.stats.binom.cdf(int(low) + 1, n, 0.5)
+    runs = xr.Dataset({"loss": (("seed", "trial"), np.random.default_rng(1).exponential(size=(40, 500)))})
+    summary = stats.median(runs, "loss")
+    assert summary["median"].dims == ("trial",)
+    assert ((summary["low"] < np.log(2)) & (np.log(2) < summary["high"])).mean() > 0.94
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_of_too_few_runs_the_median_has_no_interval(n):
+    summary = stats.median(xr.Dataset({"loss": ("seed", np.arange(float(n)))}), "loss")
+    assert parts(summary, "low", "high") == [-np.inf, np.inf]
+    assert float(summary["median"]) == (n - 1) / 2 if n else np.isnan(summary["median"])
 
 
 # ------------------------------------------------------------------ quantiles
@@ -384,6 +407,7 @@ def test_holes_cost_as_few_levels_as_can_be(rows, columns, data):
         (lambda d: stats.mean(d, "loss", "seed", level=float("nan")), "level = nan"),
         (lambda d: stats.mean(d, "label", "seed"), "real numbers"),
         (lambda d: stats.quantiles(d, "loss", "seed", band=(0.9, 0.1)), "band"),
+        (lambda d: stats.median(d, "loss", "seed", level=1.0), "level"),
         (lambda d: stats.proportion(d, "loss", "seed", level=0.0), "level"),
         (lambda d: stats.paired_difference(d, "loss", "seed", axis="seed", baseline=0), "axis = 'seed'.*Known: rate"),
         (lambda d: stats.paired_difference(d, "loss", "seed", axis="rate", baseline=0.2), r"0\.2.*Known: 0\.1, 0\.3"),
