@@ -58,7 +58,7 @@ PRESETS = {
         seeds=20_000, learning_rates=(0.03, 0.05, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.22, 0.24, 0.26, 0.28)
     ),
 }
-PLANS = {"paper": "40 minutes on two cores"}
+PLANS = {"paper": "40 minutes on two cores; one H100 takes it in 13 calls (16 MiB)"}
 
 
 def run(config: Config, **options: Any) -> xr.Dataset:

@@ -44,7 +44,7 @@ PRESETS = {
         dataset="mnist", seeds=128, learning_rates=(0.01, 0.0316, 0.1, 0.178, 0.316, 0.562, 1.0, 1.78, 3.16)
     ),
 }
-PLANS = {"paper": "45 minutes on two cores"}
+PLANS = {"paper": "45 minutes on two cores; one H100 takes it in 6 calls (40 GiB)"}
 
 
 def run(config: Config, **options: Any) -> xr.Dataset:

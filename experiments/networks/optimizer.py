@@ -43,7 +43,7 @@ PRESETS = {
     "laptop": Config(),
     "paper": Config(dataset="mnist", learning_rates=powers_of_ten(-12, 2), seeds=64),
 }
-PLANS = {"paper": "1 h 40 on two cores"}
+PLANS = {"paper": "1 h 40 on two cores; one H100 takes it in 8 calls (4 GiB)"}
 
 
 def run(config: Config, **options: Any) -> xr.Dataset:

@@ -74,7 +74,7 @@ PRESETS = {
     "laptop": Config(),
     "paper": Config("mnist", 64, train=60_000, test=10_000, hidden=(500,) * 5, batch_size=128),
 }
-PLANS = {"paper": "hours on two cores, where a chunk alone takes minutes"}
+PLANS = {"paper": "hours on two cores, where a chunk alone takes minutes; one H100 takes it in 5 calls (4 GiB)"}
 
 
 def run(config: Config, store: str | Path | None = None, progress: bool = True) -> xr.Dataset:

@@ -51,7 +51,7 @@ PRESETS = {
     "laptop": Config(),
     "paper": Config(seeds=40_000, dimensions=(2, 3, 5, 8, 16, 32)),
 }
-PLANS = {"paper": "an hour on two cores"}
+PLANS = {"paper": "an hour on two cores; one H100 takes it in 2 calls (49 GiB)"}
 
 
 def run(

@@ -76,7 +76,7 @@ PRESETS = {
     "laptop": Config(),
     "paper": Config(seeds=200, samples=(50, 75, 100, 150, 200, 300, 400)),
 }
-PLANS = {"paper": "an hour on two cores"}
+PLANS = {"paper": "an hour on two cores; one H100 takes it in 10 calls (52 GiB)"}
 
 
 def run(config: Config, **options: Any) -> xr.Dataset:
