@@ -19,13 +19,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from platform import python_version
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import jax
-from jax.sharding import Mesh
 
-from experiments.compile.kernels import RUNS, Kernel, find_axes, list_kernels
+import jaxreg as jr
+from experiments.compile.kernels import Kernel, list_kernels
 from jaxreg.accelerators import CompiledProgram
 from jaxreg.accelerators.compiling import export_chunk
 from jaxreg.accelerators.processes import compile_files
@@ -45,6 +45,7 @@ from jaxreg.study.catalogue import list_modules, load
 _NOT_STUDIES = {"benchmark"}
 KERNELS = "kernels"
 PRECISIONS = ("float32", "float64")
+_RUNS = 64  # of a kernel
 RESULTS, MANIFEST, JSON_NAME = "results.jsonl", "programs.jsonl", "compile.json"
 Item = dict[str, Any]
 
@@ -106,41 +107,53 @@ def collect(
     name: str, out: Path, platforms: Sequence[str], x64: bool, wanted: Callable[[str, str], bool] = lambda *_: True
 ) -> None:
     """Export the `wanted` programs, by label and precision, of a study or of the public kernels, for every platform."""
-    found = collect_kernels() if name == KERNELS else collect_study(name, x64)
     folder = out / "programs"
     folder.mkdir(exist_ok=True)
-    for number, (label, precision, export) in enumerate(found):
+    for number, found in enumerate(collect_kernels() if name == KERNELS else collect_study(name, x64)):
+        label, precision, _ = found
         if not wanted(label, precision):
             continue
         for platform in platforms:
             file = folder / f"{name}-{number}-{platform}"
             item = {"source": name, "done": False, "label": label, "precision": precision, "platform": platform}
             try:
-                file.write_bytes(export(platform))
+                file.write_bytes(found.export(platform))
                 _append(out / MANIFEST, item | {"file": file.name})
             except Exception as error:  # that it cannot be lowered is a result
                 _append(out / MANIFEST, item | {"error": f"{type(error).__name__}: {str(error)[:500]}"})
     _append(out / MANIFEST, {"source": name, "done": True})
 
 
-Found = tuple[str, str, Callable[[str], bytes]]
-"""A label, a precision, and from a platform to the exported program."""
+class Found(NamedTuple):
+    """A program: its label, its precision, and from a platform to the exported program."""
+
+    label: str
+    precision: str
+    make: Callable[[str], bytes]
+
+    def export(self, platform: str) -> bytes:
+        """The program for a platform, in its precision; no rank is promoted unsaid."""
+        with jax.enable_x64(self.precision == "float64"), jax.numpy_rank_promotion("raise"):
+            return self.make(platform)
 
 
 def collect_kernels() -> Iterator[Found]:
-    """Every public kernel in single and double precision, as the program of a sweep; no rank is promoted unsaid."""
-    mesh = make_mesh(jax.local_devices()[:1])
+    """Every public kernel in each precision, as the program of a sweep."""
     for name, kernel in list_kernels().items():
-        for x64 in (False, True):
-            with jax.enable_x64(x64), jax.numpy_rank_promotion("raise"):
-                yield name, "float64" if x64 else "float32", functools.partial(_export_kernel, kernel, mesh)
+        for precision in PRECISIONS:
+            yield Found(name, precision, functools.partial(_export_kernel, kernel))
 
 
-def _export_kernel(kernel: Kernel, mesh: Mesh, platform: str) -> bytes:
-    axes = read_axes(kernel.run, find_axes(kernel), kernel.args)
+def _export_kernel(kernel: Kernel, platform: str) -> bytes:
+    def run(*args: Any, **axes: Any) -> dict[str, Any]:
+        leaves = jax.tree.leaves(kernel.call(*args, **axes))
+        return {f"value_{number}": value for number, value in enumerate(leaves)}
+
+    mesh = make_mesh(jax.local_devices()[:1])
+    axes = read_axes(run, {"seed": jr.seeds(_RUNS), **kernel.axes}, kernel.args)
     args = replicate(read_args(kernel.args), mesh)
-    (program,) = build_programs(kernel.run, axes, args)
-    return export_chunk(program, args, choose_box(axes, RUNS, 1), mesh, platform)
+    (program,) = build_programs(run, axes, args)
+    return export_chunk(program, args, choose_box(axes, _RUNS, 1), mesh, platform)
 
 
 class _EnoughError(BaseException):
@@ -156,24 +169,10 @@ def collect_study(name: str, x64: bool, most: float = math.inf) -> Iterator[Foun
     mesh = make_mesh(jax.local_devices()[:1])
 
     def keep(program: Program, args: Any, box: Box, own_mesh: Any) -> Any:
-        label = program.label
-        precision = "float64" if read_setting("jax_enable_x64") else "float32"
+        precision = PRECISIONS[bool(read_setting("jax_enable_x64"))]
         code = f"{program.member.fingerprint.digest} {precision}"
         if code not in seen:
-            blobs: dict[str, bytes | Exception] = {}
-            for platform in ("cuda", "tpu"):
-                try:
-                    blobs[platform] = export_chunk(program, args, box, mesh, platform)
-                except Exception as error:
-                    blobs[platform] = error
-
-            def export(platform: str) -> bytes:
-                found = blobs[platform]
-                if isinstance(found, Exception):
-                    raise found
-                return found
-
-            seen[code] = (label, precision, export)
+            seen[code] = Found(program.label, precision, functools.partial(export_chunk, program, args, box, mesh))
             if len(seen) >= most:
                 raise _EnoughError
         return compile_chunk(program, args, box, own_mesh)

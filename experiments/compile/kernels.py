@@ -1,5 +1,6 @@
 """Every public function of jaxreg that computes on a device, as the run of a small sweep: what `compile` compiles."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -7,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import jaxreg as jr
 from jaxreg import hypergrad, linear, losses, nets, penalties, randomness, sampling
 from jaxreg.landscape import (
     DOUBLE_WELL,
@@ -21,18 +21,17 @@ from jaxreg.landscape import (
     regression_gradient,
 )
 from jaxreg.nets import scratch
-from jaxreg.randomness import random_normals
 
-RUNS = 64
-_ROWS, _COLUMNS = 24, 6
-_PIXELS = 8
+_RANDOM = np.random.default_rng(0)
+_DESIGN = _RANDOM.normal(size=(24, 6))
+_IMAGES, _LABELS = _RANDOM.uniform(size=(96, 64)).astype(np.float32), np.arange(96, dtype=np.int32) % 10
+_DATA = (_IMAGES, _LABELS, _IMAGES[:32], _LABELS[:32])
 
 
 class Kernel(NamedTuple):
-    """A run and its shared data; `subject` is the package of what it calls."""
+    """A call, its shared data, and axes beside the seeds."""
 
-    subject: str
-    run: Callable[..., dict[str, Any]]
+    call: Callable[..., Any]
     args: tuple[Any, ...] = ()
     axes: Mapping[str, Any] = {}
 
@@ -42,24 +41,15 @@ def list_kernels() -> dict[str, Kernel]:
     return {**_linear(), **_landscape(), **_nets(), **_hypergrad(), **_rest()}
 
 
-def find_axes(kernel: Kernel) -> dict[str, Any]:
-    """The axes of its sweep: seeds, and its own."""
-    return {"seed": jr.seeds(RUNS), **kernel.axes}
+def _draw_target(X: Any, seed: Any) -> Any:
+    return X[:, 0] + jax.random.normal(seed, (X.shape[0],), X.dtype)
 
 
 def _linear() -> dict[str, Kernel]:
-    X = np.random.default_rng(0).normal(size=(_ROWS, _COLUMNS))
     alphas = np.geomspace(1e-3, 1, 8)
 
-    def target(X: Any, seed: Any) -> Any:
-        return X[:, 0] + jax.random.normal(seed, (X.shape[0],), X.dtype)
-
     def of(call: Callable[[Any, Any], Any]) -> Kernel:
-        def run(X: Any, *, seed: Any) -> dict[str, Any]:
-            found = jax.tree.leaves(call(X, target(X, seed)))
-            return {f"value_{number}": value for number, value in enumerate(found)}
-
-        return Kernel("linear", run, (X,))
+        return Kernel(lambda X, *, seed: call(X, _draw_target(X, seed)), (_DESIGN,))
 
     fits: dict[str, Callable[[Any, Any], Any]] = {
         "least_squares": linear.least_squares,
@@ -106,32 +96,29 @@ def _landscape() -> dict[str, Kernel]:
     }
     rates = {"learning_rate": np.array([0.01, 0.1], np.float32)}
 
-    def fall(gradient: Any, *, seed: Any, learning_rate: Any) -> dict[str, Any]:
+    def fall(gradient: Any, *, seed: Any, learning_rate: Any) -> Any:
         end = descend(gradient, 0.5, learning_rate, 100, seed=seed, record_every=50)
-        return {"path": end.path, "fate": fate(end.weight, DOUBLE_WELL)}
+        return end.path, fate(end.weight, DOUBLE_WELL)
 
-    def roll(gradient: Any, *, seed: Any, learning_rate: Any) -> dict[str, Any]:
-        return {"weight": descend(gradient, 0.5, learning_rate, 100, seed=seed, momentum=0.9).weight}
+    def roll(gradient: Any, *, seed: Any, learning_rate: Any) -> Any:
+        return descend(gradient, 0.5, learning_rate, 100, seed=seed, momentum=0.9).weight
 
-    def escape(gradient: Any, *, seed: Any, learning_rate: Any) -> dict[str, Any]:
-        return first_passage(gradient, -1.0, learning_rate, 100, seed=seed, target=0.0)._asdict()
+    def escape(gradient: Any, *, seed: Any, learning_rate: Any) -> Any:
+        return first_passage(gradient, -1.0, learning_rate, 100, seed=seed, target=0.0)
 
-    def stay(gradient: Any, *, seed: Any, learning_rate: Any) -> dict[str, Any]:
-        return occupancy(gradient, -1.0, learning_rate, 100, seed=seed, low=-2.0, high=2.0, bins=16)._asdict()
+    def stay(gradient: Any, *, seed: Any, learning_rate: Any) -> Any:
+        return occupancy(gradient, -1.0, learning_rate, 100, seed=seed, low=-2.0, high=2.0, bins=16)
 
-    kernels = {f"landscape.descend on {name}": Kernel("landscape", fall, (g,), rates) for name, g in gradients.items()}
     noise = (gradients["noise"],)
-    return kernels | {
-        "landscape.descend with momentum": Kernel("landscape", roll, noise, rates),
-        "landscape.first_passage": Kernel("landscape", escape, noise, rates),
-        "landscape.occupancy": Kernel("landscape", stay, noise, rates),
+    return {
+        **{f"landscape.descend on {name}": Kernel(fall, (of,), rates) for name, of in gradients.items()},
+        "landscape.descend with momentum": Kernel(roll, noise, rates),
+        "landscape.first_passage": Kernel(escape, noise, rates),
+        "landscape.occupancy": Kernel(stay, noise, rates),
     }
 
 
 def _nets() -> dict[str, Kernel]:
-    random = np.random.default_rng(0)
-    x, y = random.uniform(size=(96, _PIXELS**2)).astype(np.float32), np.arange(96, dtype=np.int32) % 10
-    data = (x, y, x[:32], y[:32])
     rates = {"learning_rate": np.array([0.05, 0.1], np.float32)}
     small: dict[str, Any] = {"hidden": (16, 8), "batch_size": 32, "epochs": 2}
     moves = nets.Augmentation(rotation=10.0, shift=1.0, scale=0.1, shear=5.0)
@@ -149,78 +136,66 @@ def _nets() -> dict[str, Kernel]:
     options |= {f"schedule {name}": {"schedule": name} for name in nets.SCHEDULES}
     options |= {f"activation {name}": {"activation": name} for name in nets.ACTIVATIONS}
 
-    def training(more: dict[str, Any]) -> Callable[..., dict[str, Any]]:
-        def learn(*data: Any, seed: Any, learning_rate: Any) -> dict[str, Any]:
-            settings: dict[str, Any] = {"seed": seed, "learning_rate": learning_rate, **small, **more}
-            return nets.train(*data, **settings)
+    def from_scratch(*, seed: Any) -> Any:
+        return scratch.train(scratch.draw_weights(seed), jnp.eye(3), jnp.ones((3, 1)), steps=100).rises
 
-        return learn
-
-    def change(x: Any, *, seed: Any) -> dict[str, Any]:
-        return {"images": nets.augment(seed, x, moves)}
-
-    def from_scratch(*, seed: Any) -> dict[str, Any]:
-        x, y = jnp.eye(3), jnp.ones((3, 1))
-        return {"rises": scratch.train(scratch.draw_weights(seed), x, y, steps=100).rises}
-
-    kernels = {f"nets.train, {name}": Kernel("nets", training(more), data, rates) for name, more in options.items()}
-    return kernels | {"nets.augment": Kernel("nets", change, (x,)), "nets.scratch": Kernel("nets", from_scratch)}
+    return {
+        **{
+            f"nets.train, {name}": Kernel(functools.partial(nets.train, **small, **more), _DATA, rates)
+            for name, more in options.items()
+        },
+        "nets.augment": Kernel(lambda x, *, seed: nets.augment(seed, x, moves), (_IMAGES,)),
+        "nets.scratch": Kernel(from_scratch),
+    }
 
 
 def _hypergrad() -> dict[str, Kernel]:
-    random = np.random.default_rng(0)
-    x, y = random.uniform(size=(96, _PIXELS**2)).astype(np.float32), np.arange(96, dtype=np.int32) % 10
-    X = random.normal(size=(_ROWS, _COLUMNS))
     options = {"hidden": (16, 8), "batch_size": 32, "epochs": 2, "optimizer": "momentum", "learning_rate": 0.1}
     at = {"learning_rate": jnp.float32(0.1), "l2": jnp.float32(1e-4)}
 
-    def told(found: Any) -> dict[str, Any]:
-        return {f"value_{number}": value for number, value in enumerate(jax.tree.leaves(found))}
-
     def training(call: Callable[[Any, Any], Any]) -> Kernel:
-        def run(x: Any, y: Any, x_after: Any, y_after: Any, *, seed: Any) -> dict[str, Any]:
-            return told(call(hypergrad.Training(x, y, x_after, y_after, seed=seed, options=options), seed))
+        def run(x: Any, y: Any, x_after: Any, y_after: Any, *, seed: Any) -> Any:
+            return call(hypergrad.Training(x, y, x_after, y_after, seed=seed, options=options), seed)
 
-        return Kernel("hypergrad", run, (x, y, x[:32], y[:32]))
+        return Kernel(run, _DATA)
 
     def linear_model(penalty: Any, criterion: str, *, prepared: bool = False) -> Kernel:
-        def run(X: Any, *, seed: Any) -> dict[str, Any]:
-            target = X[:, 0] + jax.random.normal(seed, (X.shape[0],), X.dtype)
-            of: Any = hypergrad.LinearCriterion(X, target, penalty=penalty, criterion=criterion)
+        def run(X: Any, *, seed: Any) -> Any:
+            of: Any = hypergrad.LinearCriterion(X, _draw_target(X, seed), penalty=penalty, criterion=criterion)
             of = of.prepare(("alpha",)) if prepared else of  # as tune and the searches do
-            return told(hypergrad.gradient(of, {"alpha": jnp.asarray(0.1, X.dtype)}))
+            return hypergrad.gradient(of, {"alpha": jnp.asarray(0.1, X.dtype)})
 
-        return Kernel("hypergrad", run, (X,))
+        return Kernel(run, (_DESIGN,))
 
-    def curve(X: Any, *, seed: Any) -> dict[str, Any]:
-        of = hypergrad.LinearCriterion(X, X[:, 0] + jax.random.normal(seed, (X.shape[0],), X.dtype), criterion="loo")
-        strength = {"alpha": jnp.asarray(0.1, X.dtype)}
-        return told(hypergrad.hessian_vector_product(of, strength, {"alpha": jnp.asarray(1.0, X.dtype)}))
+    def curve(X: Any, *, seed: Any) -> Any:
+        of = hypergrad.LinearCriterion(X, _draw_target(X, seed), criterion="loo")
+        strength, along = ({"alpha": jnp.asarray(value, X.dtype)} for value in (0.1, 1.0))
+        return hypergrad.hessian_vector_product(of, strength, along)
 
-    def leave_out(X: Any, *, seed: Any) -> dict[str, Any]:
-        target = X[:, 0] + jax.random.normal(seed, (X.shape[0],), X.dtype)
+    def leave_out(X: Any, *, seed: Any) -> Any:
+        target = _draw_target(X, seed)
         of = hypergrad.LinearCriterion(X, target, X_validation=X[:4], y_validation=target[:4])
         found = hypergrad.influence(of)
-        return told((found, hypergrad.refit_without(of, [0, 1, 2], influence=found.influence)))
+        return found, hypergrad.refit_without(of, [0, 1, 2], influence=found.influence)
 
     def evolve(training: Any, seed: Any) -> Any:
         return hypergrad.persistent_gradient(training, at, seed=seed, particles=2)
 
-    def passage(*, seed: Any) -> dict[str, Any]:
+    def passage(*, seed: Any) -> Any:
         walk = noisy_gradient(DOUBLE_WELL, 1.0)
-        return told(hypergrad.passage_gradient(walk, -1.0, 0.1, 100, seed=seed, target=0.0, samples=16))
+        return hypergrad.passage_gradient(walk, -1.0, 0.1, 100, seed=seed, target=0.0, samples=16)
 
     return {
         "hypergrad.gradient, forward": training(lambda of, _: hypergrad.gradient(of, at, mode="forward")),
         "hypergrad.gradient, reverse": training(lambda of, _: hypergrad.gradient(of, at, mode="reverse")),
         "hypergrad.gauge": training(lambda of, _: hypergrad.gauge(of, at)),
         "hypergrad.lyapunov": training(lambda of, _: hypergrad.lyapunov(of, at, count=2)),
-        "hypergrad.hessian_vector_product": Kernel("hypergrad", curve, (X,)),
-        "hypergrad.refit_without": Kernel("hypergrad", leave_out, (X,)),
+        "hypergrad.hessian_vector_product": Kernel(curve, (_DESIGN,)),
+        "hypergrad.refit_without": Kernel(leave_out, (_DESIGN,)),
         "hypergrad.influence": training(lambda of, _: hypergrad.influence(of)),
         "hypergrad.smooth_gradient": training(lambda of, seed: hypergrad.smooth_gradient(of, at, seed=seed, samples=2)),
         "hypergrad.persistent_gradient": training(evolve),
-        "hypergrad.passage_gradient": Kernel("hypergrad", passage),
+        "hypergrad.passage_gradient": Kernel(passage),
         "hypergrad.LinearCriterion, ridge loo": linear_model(penalties.L2(0.1), "loo"),
         "hypergrad.LinearCriterion, lasso cv": linear_model(penalties.L1(0.1), "cv"),
         "hypergrad.LinearCriterion, lasso loo": linear_model(penalties.L1(0.1), "loo", prepared=True),
@@ -231,43 +206,42 @@ def _hypergrad() -> dict[str, Kernel]:
 def _rest() -> dict[str, Kernel]:
     values = np.linspace(-2, 2, 12, dtype=np.float32)
 
-    def shuffle(*, seed: Any) -> dict[str, Any]:
-        batches = sampling.shuffled_epoch(seed, 1000, 32)
-        return {"index": batches.index, "chosen": sampling.choose(seed, 100, 10)}
+    def shuffle(*, seed: Any) -> Any:
+        return sampling.shuffled_epoch(seed, 1000, 32).index, sampling.choose(seed, 100, 10)
 
-    def draw(*, seed: Any) -> dict[str, Any]:
-        return {"words": randomness.random_words(seed, 10, 4), "normals": random_normals(seed, 10, 4)}
+    def draw(*, seed: Any) -> Any:
+        return randomness.random_words(seed, 10, 4), randomness.random_normals(seed, 10, 4)
 
-    def lose(values: Any, *, seed: Any) -> dict[str, Any]:
+    def lose(values: Any, *, seed: Any) -> Any:
         guess = jax.random.normal(seed, values.shape, values.dtype)
-        return {
-            "squared": losses.squared(guess, values),
-            "huber": losses.huber(guess, values, 1.0),
-            "laplace": losses.laplace(guess, values, 1.0),
-            "gaussian": losses.gaussian(guess, values, 1.0),
-            "logistic": losses.binary_cross_entropy_from_logits(guess, (values > 0).astype(values.dtype)),
-            "softmax": losses.softmax_cross_entropy(guess.reshape(3, 4), jnp.arange(3)),
-        }
+        return (
+            losses.squared(guess, values),
+            losses.huber(guess, values, 1.0),
+            losses.laplace(guess, values, 1.0),
+            losses.gaussian(guess, values, 1.0),
+            losses.binary_cross_entropy_from_logits(guess, (values > 0).astype(values.dtype)),
+            losses.softmax_cross_entropy(guess.reshape(3, 4), jnp.arange(3)),
+        )
 
-    def penalize(values: Any, *, seed: Any) -> dict[str, Any]:
+    def penalize(values: Any, *, seed: Any) -> Any:
         w = jax.random.normal(seed, (6, 4), values.dtype)
-        kinds = {
-            "l1": penalties.L1(0.1),
-            "l2": penalties.L2(0.1),
-            "elastic_net": penalties.ElasticNet(0.1, 0.5),
-            "group": penalties.GroupLasso(0.1),
-            "max_norm": penalties.MaxNorm(1.0),
-            "sparse_group": penalties.SparseGroupLasso(0.1, 0.5),
-            "mcp": penalties.MCP(0.1),
-            "scad": penalties.SCAD(0.1),
-            "weighted": penalties.Weighted(penalties.L1(0.1), 2.0),
-            "positive": penalties.positive(penalties.L1(0.1)),
-        }
-        return {name: kind.prox(w, 0.5) for name, kind in kinds.items()}
+        kinds = (
+            penalties.L1(0.1),
+            penalties.L2(0.1),
+            penalties.ElasticNet(0.1, 0.5),
+            penalties.GroupLasso(0.1),
+            penalties.MaxNorm(1.0),
+            penalties.SparseGroupLasso(0.1, 0.5),
+            penalties.MCP(0.1),
+            penalties.SCAD(0.1),
+            penalties.Weighted(penalties.L1(0.1), 2.0),
+            penalties.positive(penalties.L1(0.1)),
+        )
+        return [kind.prox(w, 0.5) for kind in kinds]
 
     return {
-        "sampling": Kernel("random", shuffle),
-        "random words and normals": Kernel("random", draw),
-        "losses": Kernel("losses", lose, (values,)),
-        "penalties": Kernel("penalties", penalize, (values,)),
+        "sampling": Kernel(shuffle),
+        "random words and normals": Kernel(draw),
+        "losses": Kernel(lose, (values,)),
+        "penalties": Kernel(penalize, (values,)),
     }

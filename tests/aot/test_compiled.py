@@ -89,10 +89,10 @@ def test_double_precision_compiles_where_it_is_emulated(study, tmp_path):
 
 
 def compile_first(target, study, tmp_path):
-    ((_, precision, export),) = listing.collect_study(study, x64=False, most=1)
-    assert precision == SUBJECTS[study]
+    (found,) = listing.collect_study(study, x64=False, most=1)
+    assert found.precision == SUBJECTS[study]
     file = tmp_path / "program"
-    file.write_bytes(export(TARGETS[target].platform))
+    file.write_bytes(found.export(TARGETS[target].platform))
     program = compile_files(TARGETS[target], [(study, file)], TIMEOUT)[0]
     assert program.fits, str(program)
 
