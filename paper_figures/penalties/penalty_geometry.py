@@ -51,7 +51,9 @@ def draw(dataset: xr.Dataset) -> Figure:
         for shape, path, penalty in zip(shapes, paths, penalties, strict=True):
             _draw_shapes(panels[shape], dataset.sel(penalty=penalty), penalty)
             _draw_path(panels[path], dataset.sel(penalty=penalty), f"{penalty}, $w_1$ to $w_5$")
-        panels["a"].legend(title="$\\alpha$", title_fontsize=7, loc="lower right", handlelength=1, labelspacing=0.2)
+        panels["a"].legend(
+            title="$\\alpha$", title_fontsize=7, loc="lower right", handlelength=1, labelspacing=0.2, borderaxespad=0
+        )
         _draw_corners(panels[last[0]], dataset)
         _draw_dimensions(panels[last[1]], dataset, "corner", "Corner")
         _draw_dimensions(panels[last[2]], dataset, "zero", "Any 0")
