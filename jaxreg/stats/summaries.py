@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
-from scipy.special import ndtri
-from scipy.stats import binom
+from scipy.special import bdtr, bdtrik, ndtri
 
 from jaxreg.checks import FINITE, SHARE, check_kind, check_pair
 from jaxreg.errors import ArgumentError
@@ -73,7 +72,9 @@ def median(dataset: Table, name: str | None = None, dim: Dim = "seed", level: fl
     level = read_level(level)
     runs = collect(dataset, name, dim)
     n, at = runs.valid.sum(-1), _order(runs)
-    rank = binom.ppf((1 - level) / 2, n, 0.5)  # the largest with runs enough below it
+    tail, trials = (1 - level) / 2, np.maximum(n, 1)
+    rank = np.ceil(bdtrik(tail, trials, 0.5))  # the least k with P(K <= k) of the tail or more, but for rounding
+    rank -= (rank > 0) & (bdtr(np.maximum(rank - 1, 0), trials, 0.5) >= tail)
     low, high = (np.where(rank >= 1, at(place), bound) for place, bound in ((rank - 1, -np.inf), (n - rank, np.inf)))
     interval = f"{100 * level:g} % interval of the median between two runs"
     return label(runs, interval, median=at((n - 1) / 2), low=low, high=high, n=n, diverged=runs.left_out)

@@ -599,6 +599,7 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
         "counter": jnp.arange(3, dtype=jnp.uint32),
     },
     "stats.mean": lambda: OF | {"level": 0.9},
+    "stats.median": lambda: OF | {"level": 0.9},
     "stats.quantiles": lambda: OF | {"band": (0.1, 0.9)},
     "stats.proportion": lambda: OF | {"name": "hit", "level": 0.9, "value": 1, "count_diverged": False},
     "stats.paired_difference": lambda: OF | {"axis": "case", "baseline": "a", "level": 0.9},
