@@ -110,12 +110,12 @@ def collect(
     folder = out / "programs"
     folder.mkdir(exist_ok=True)
     for number, found in enumerate(collect_kernels() if name == KERNELS else collect_study(name, x64)):
-        label, precision, _ = found
-        if not wanted(label, precision):
+        if not wanted(found.label, found.precision):
             continue
+        about = {"source": name, "done": False, "label": found.label, "precision": found.precision}
         for platform in platforms:
             file = folder / f"{name}-{number}-{platform}"
-            item = {"source": name, "done": False, "label": label, "precision": precision, "platform": platform}
+            item = about | {"platform": platform}
             try:
                 file.write_bytes(found.export(platform))
                 _append(out / MANIFEST, item | {"file": file.name})

@@ -119,8 +119,7 @@ def supervise(
         record["environment"] = heard or record["environment"]
         while heard and waiting and time.monotonic() < deadline:
             entry, began = waiting.pop(0), time.monotonic()
-            line.send(entry.name)
-            heard = _hear(line, min(entry.box, deadline - began))
+            heard = _hear(line, min(entry.box, deadline - began), asking=entry.name)
             if not heard:
                 _end(process)
                 taken = time.monotonic() - began
@@ -137,11 +136,13 @@ def supervise(
     return record
 
 
-def _hear(line: Connection, seconds: float) -> Any:
-    """What the measuring process says within that time; None if it says nothing, or has ended."""
+def _hear(line: Connection, seconds: float, asking: str | None = None) -> Any:
+    """What the measuring process says within that time, `asking` for an entry; None if nothing, or it has ended."""
     try:
+        if asking is not None:
+            line.send(asking)
         return line.recv() if line.poll(seconds) else None
-    except EOFError:
+    except (EOFError, OSError):  # a line whose other end is gone
         return None
 
 

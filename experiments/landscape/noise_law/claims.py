@@ -40,9 +40,8 @@ def _ratio_to_law(dataset: xr.Dataset) -> Estimate | None:
 
 
 def _farthest(ratios: xr.DataArray, count: xr.DataArray) -> Estimate | None:
-    """Of all ratios to exact numbers, but those that are NaN, the one that is farthest from 1, and its interval."""
+    """Of all ratios to exact numbers, the one that is farthest from 1, and its interval."""
     cells = ratios.transpose("part", ...).values.reshape(len(ratios["part"]), -1)
-    cells = cells[:, ~np.isnan(cells).any(0)]
     if not cells.size:
         return None
     return _estimate(cells[:, np.argmax(abs(np.log(cells[0])))], count, "times the law, at worst")
@@ -81,13 +80,13 @@ def _largest_gap(dataset: xr.Dataset, gap: str) -> Estimate:
 def _ratio_of_variances(dataset: xr.Dataset, exact: str) -> Estimate | None:
     """The ratio of a simulated to a predicted stationary variance, at worst of all settings that have light tails."""
     ratios = (dataset["variance"] / dataset[exact]).where(dataset["exact_exponent"] > _LIGHT)
-    return _farthest(ratios, dataset["runs"])
+    return _farthest(ratios.stack(cell=("setting", "relative_rate")).dropna("cell"), dataset["runs"])
 
 
 def _ratio_of_tails(dataset: xr.Dataset) -> Estimate | None:
     """At worst of all cells that settle in a run: the nearer the exponent is to 0, the longer it takes."""
     ratios = (dataset["tail"] / dataset["exact_tail"]).where(dataset["exact_tail"] > _HEAVY)
-    return _farthest(ratios, dataset["runs"])
+    return _farthest(ratios.stack(cell=("regression_size", "tail_rate")).dropna("cell"), dataset["runs"])
 
 
 def _tail_exponent_at_edge(dataset: xr.Dataset) -> Estimate | None:

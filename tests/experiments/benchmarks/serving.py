@@ -15,3 +15,5 @@ def serve(line, tiny):
             time.sleep(600)
         row = {"name": name, "value": 3.0, "unit": "steps/s", "target": None, "seconds": 1.0}
         line.send({"entry": name, "rows": [row], "taken": 1.0, "error": None})
+        if name == "leave":
+            os._exit(7)

@@ -53,6 +53,16 @@ def test_every_entry_is_kept_and_none_is_measured_twice(tmp_path):
     assert not late["complete"]
 
 
+def test_a_process_that_ends_between_two_entries_costs_no_more_than_one(tmp_path):
+    entries = [Entry(name, 60.0, list) for name in ("leave", "next", "last")]
+    record = device_benchmark.supervise(tmp_path, entries, 300, tiny=True, serve=serve)
+    errors = {entry["entry"]: entry["error"] for entry in record["entries"]}
+    assert list(errors) == ["leave", "next", "last"]
+    assert errors["leave"] is errors["last"] is None
+    assert "with code 7" in errors["next"]
+    assert record["complete"]
+
+
 def test_rows_are_compared():
     rows = [
         row("best matrix product, default", 2.0, "TFLOP/s"),
