@@ -208,6 +208,23 @@ def check_kind(name: str, value: Any, kind: type | tuple[type, ...], remedy: str
         raise ArgumentError(name, value, f"must be {article} {names}", remedy)
 
 
+def is_flag(value: Any) -> bool:
+    """Whether a value is true or false, of Python or of NumPy: no number, no array, nothing traced."""
+    return isinstance(value, bool | np.bool_)
+
+
+def check_flag(name: str, value: Any, remedy: str = "Say which") -> None:
+    """Refuse what is neither true nor false.
+
+    >>> check_flag("paired", "no")
+    Traceback (most recent call last):
+        ...
+    jaxreg.errors.ArgumentError: paired = 'no': must be True or False. Say which.
+    """
+    if not is_flag(value):
+        raise ArgumentError(name, value, "must be True or False", remedy)
+
+
 def check_function(name: str, value: Any, arguments: int, remedy: str) -> None:
     """Refuse what cannot be called with so many positional arguments; what it raises when called is its own.
 

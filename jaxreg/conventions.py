@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Num
 
-from jaxreg.checks import NOT_NEGATIVE, POSITIVE, Domain, check_kind
+from jaxreg.checks import NOT_NEGATIVE, POSITIVE, Domain, check_flag, check_kind
 from jaxreg.errors import ArgumentError
 from jaxreg.penalties import L1, L2, MCP, SCAD, ElasticNet, GroupLasso, Scalar, Weighted
 from jaxreg.penalties.groups import Groups
@@ -24,7 +24,7 @@ _FACTORS = "Give one factor of 0 or more per coefficient, not all 0"
 
 def _factor(half: bool) -> int:
     """What a strength beside half of the mean square is worth beside the mean square."""
-    check_kind("half", half, (bool, np.bool_), "True for jaxreg.linear, False for losses.squared")
+    check_flag("half", half, "True for jaxreg.linear, False for losses.squared")
     return 1 if half else 2
 
 

@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int32, Integer, Key, UInt32
 
-from jaxreg.checks import check_integer, check_key, check_kind, check_words
+from jaxreg.checks import check_flag, check_integer, check_key, check_words
 
 _WORD_BITS = 32
 _TIES = 1e-4  # expected pairs of examples in an epoch whose order is not drawn
@@ -53,7 +52,7 @@ def shuffled_epoch(key: Key[Array, ""], size: int, batch_size: int, *, drop_last
     check_key("key", key)
     check_integer("size", size, 1, 2 ** (_WORD_BITS - 1) - 1, "Give the number of examples")
     check_integer("batch_size", batch_size, 1, size, f"There are {size} examples: give a smaller batch")
-    check_kind("drop_last", drop_last, (bool, np.bool_), "Give True or False")
+    check_flag("drop_last", drop_last)
     steps = size // batch_size if drop_last else -(-size // batch_size)
     slot = jnp.arange(steps * batch_size, dtype=jnp.int32)
     order = _shuffle(key, size)

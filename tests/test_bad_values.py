@@ -25,6 +25,12 @@ def test_a_few_hundred_bad_arguments_are_refused():
     _spoil("--examples", "300")
 
 
+@pytest.mark.slow
+def test_frames_are_refused_wherever_no_table_is_read():
+    """Above all as flags: the truth of a frame is an error of pandas."""
+    _spoil("--each", "pd.DataFrame({'a': [1.0, 2.0], 'b': [3, 4]})")
+
+
 @pytest.mark.campaign
 def test_five_thousand_bad_arguments_are_refused():
     _spoil("--examples", "5000", "--valid", "--random")

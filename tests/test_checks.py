@@ -59,6 +59,14 @@ def test_what_is_no_finite_number_is_refused(value):
         checks.check_choice("rate", value, ("left", "right"))
 
 
+@pytest.mark.parametrize("name", [name for name in ODD if name not in ("truth", "NumPy truth")])
+def test_what_is_no_flag_is_refused(name):
+    checks.check_flag("paired", True)
+    checks.check_flag("paired", np.False_)
+    with pytest.raises(ArgumentError, match=r"(?s)^paired = .*must be True or False\. Say which\.$"):
+        checks.check_flag("paired", ODD[name])
+
+
 @pytest.mark.parametrize("name", [name for name in ODD if name != "new key"])
 def test_what_is_no_key_is_refused(name):
     with pytest.raises(ArgumentError, match=r"must be a typed PRNG key\. Give jax\.random\.key\(0\)"):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxreg.checks import LEVEL, check_integer, check_kind
+from jaxreg.checks import LEVEL, check_flag, check_integer
 from jaxreg.datasets.dataset import About, Dataset
 from jaxreg.datasets.idx import read_path
 from jaxreg.datasets.prepare import Raw, prepare
@@ -81,7 +81,7 @@ def load_folder(
     True
     """
     for flag, value in (("scale", scale), ("one_hot", one_hot), ("flatten", flatten)):
-        check_kind(flag, value, bool, "Give True or False")
+        check_flag(flag, value)
     LEVEL.check("validation", validation, "0.3 is common")
     check_integer("background", background, 0, 255, "Give 255 for white paper, 0 for black")
     if seed is not None:

@@ -2,7 +2,7 @@
 
 import os
 
-from jaxreg.checks import check_choice, check_kind
+from jaxreg.checks import check_choice, check_flag
 from jaxreg.datasets.archives import ARCHIVES, read_archive
 from jaxreg.datasets.catalogue import COLLECTIONS
 from jaxreg.datasets.dataset import Dataset
@@ -76,7 +76,7 @@ def load(
     known = ("digits", *COLLECTIONS, *ARCHIVES)
     check_choice("name", name, known, "Use load_folder or Dataset.from_arrays for data of your own")
     for flag, value in (("scale", scale), ("one_hot", one_hot), ("flatten", flatten)):
-        check_kind(flag, value, bool, "Give True or False")
+        check_flag(flag, value)
     if name == "digits":
         if directory is not None:
             raise ArgumentError("directory", str(directory), "has no meaning for the embedded digits", "Leave it out")

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
-
+from jaxreg.checks import is_flag
 from jaxreg.errors import SweepError
 
 if find_spec("ipywidgets"):
@@ -24,7 +23,7 @@ class Report:
     """
 
     def __init__(self, is_on: bool) -> None:
-        if not isinstance(is_on, bool | np.bool_):
+        if not is_flag(is_on):
             raise SweepError("progress", is_on, "must be True or False", "Leave it out to see it")
         stream = sys.stderr
         self.is_on = is_on and stream is not None and not getattr(stream, "closed", False)

@@ -9,6 +9,7 @@ import numpy as np
 from jax.extend.core import unsafe_am_i_under_a_jit_DO_NOT_USE as is_within_jit  # type: ignore[attr-defined]
 from jax.extend.core import unsafe_am_i_under_a_vmap_DO_NOT_USE as is_within_vmap  # type: ignore[attr-defined]
 
+from jaxreg.checks import is_flag
 from jaxreg.engine.nesting import refuse_nested
 from jaxreg.engine.provenance import matmul_precision, read_flags, read_setting
 from jaxreg.errors import SweepError
@@ -31,7 +32,7 @@ def settled(x64: bool) -> Iterator[None]:
     Raises:
         SweepError: `x64` is neither true nor false, or JAX is tracing a function that calls this.
     """
-    if not isinstance(x64, bool | np.bool_):
+    if not is_flag(x64):
         raise SweepError("x64", x64, "must be True or False", "Leave it out for 32 bits")
     if is_within_jit() or is_within_vmap():
         raise SweepError(

@@ -12,7 +12,7 @@ import xarray as xr
 from jax import lax
 from jaxtyping import Array, Key
 
-from jaxreg.checks import check_integer, check_key, check_kind, read_array
+from jaxreg.checks import check_flag, check_integer, check_key, check_kind, read_array
 from jaxreg.engine import sweep
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.coordinates import Coordinates, flatten, read_coordinates, read_hyperparameters
@@ -111,6 +111,7 @@ def random_search(
     """
     check_integer("trials", trials, 1, 2**31 - 1, "Give 20")
     check_key("seed", seed)
+    check_flag("x64", x64)
     with jax.enable_x64(x64 or jnp.result_type(float) == jnp.float64):
         read_ranges(read_hyperparameters(init), transforms, bounds)
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
-from jaxreg.checks import check_integer, check_key, check_kind, read_array
+from jaxreg.checks import check_flag, check_integer, check_key, check_kind, read_array
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.objective import Outcome
 from jaxreg.hypergrad.status import Status
@@ -106,7 +106,7 @@ class Training:
             raise ArgumentError("x_validation", None, "is what the loss is measured on", "Give validation data")
         check_integer("batch_size", self.options.get("batch_size", 32), 1, y.shape[0], "Give n for the full batch")
         check_integer("epochs", self.epochs, 1, math.inf, "Give at least one pass through the data")
-        check_kind("average", self.average, (bool, np.bool_), "Give True or False")
+        check_flag("average", self.average)
         check_key("seed", self.seed)
         check_kind("objective", self.objective, str, "Give validation_loss")
         for name in (*_FIXED[:1], *_TAKEN):

@@ -13,7 +13,7 @@ import xarray as xr
 from jax import lax
 from jaxtyping import Array, Key, PyTree
 
-from jaxreg.checks import NOT_NEGATIVE, check_choice, check_function, check_integer, check_key, check_kind
+from jaxreg.checks import NOT_NEGATIVE, check_choice, check_flag, check_function, check_integer, check_key, check_kind
 from jaxreg.engine import sweep
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.coordinates import Coordinates, flatten, read_coordinates, read_hyperparameters
@@ -85,7 +85,7 @@ def tune(
     """
     make = read_maker(objective, axes, args)
     check_choice("mode", mode, MODES)
-    check_kind("x64", x64, (bool, np.bool_), "Give True or False")
+    check_flag("x64", x64)
     optimizer = optax.adam(0.1) if optimizer is None else optimizer
     check_kind("optimizer", optimizer, optax.GradientTransformation, "Give optax.adam(0.1)")
     check_integer("steps", steps, 1, 2**31 - 1, "Give 50")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxreg.checks import NOT_NEGATIVE, Domain, check_choice, check_kind, read_array
+from jaxreg.checks import NOT_NEGATIVE, Domain, check_choice, check_flag, read_array
 from jaxreg.checks import check_integer as check_integer
 from jaxreg.errors import ArgumentError
 
@@ -91,4 +91,4 @@ def read_alphas(alphas: Any) -> Array:
 def check_form(normalize: Any, fit_intercept: Any, names: tuple[str, str] = ("normalize", "fit_intercept")) -> None:
     """Refuse a way of scaling columns that there is not, and a choice to centre them or not that is none."""
     check_choice(names[0], normalize, NORMALIZE)
-    check_kind(names[1], fit_intercept, (bool, np.bool_), "Give True or False")
+    check_flag(names[1], fit_intercept)

@@ -236,6 +236,7 @@ def information_criteria(
 
     Source: Mallows, Technometrics 15 (1973) 661-675; Zou, Hastie and Tibshirani, Ann. Stat. 35 (2007) 2173-2192.
     """
+    boundary.check_form(None, fit_intercept)
     X, y = boundary.read_data(X, y)
     if noise_variance is None:
         variance = residual_variance(X, y, fit_intercept=fit_intercept)

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from jaxreg.checks import describe_cause
+from jaxreg.checks import describe_cause, is_flag
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.model import UNIT_AXIS
 from jaxreg.nets.networks import name_leaves, parameters_of, widen
@@ -115,7 +114,7 @@ def _read_term(on: On, params: PyTree, unit_axis: int | None) -> Term:
         _check_units(penalty, params, mask)
         if penalty.unit_axis is None and unit_axis == UNIT_AXIS:  # elsewhere the last, as None has it
             penalty = dataclasses.replace(penalty, unit_axis=unit_axis)
-    if on.proximal is not None and not isinstance(on.proximal, bool | np.bool_):
+    if on.proximal is not None and not is_flag(on.proximal):
         raise ArgumentError("proximal", on.proximal, "must be True, False or None", "True makes exact zeros")
     proximal = is_constraint if on.proximal is None else bool(on.proximal)
     term = Term(penalty, mask, proximal, is_constraint, len(inspect.signature(penalty.value).parameters) > 1)
@@ -173,7 +172,7 @@ def _read_mask(where: Any, params: PyTree) -> PyTree[bool]:
     except Exception as error:  # whatever a function of somebody else's raises
         constraint = f"must say of each path and the shape of its leaf whether it is meant ({describe_cause(error)})"
         raise ArgumentError("penalties", where, constraint, "Return True or False") from error
-    if not all(isinstance(acts, bool | np.bool_) for acts in jax.tree.leaves(prefix)):
+    if not all(map(is_flag, jax.tree.leaves(prefix))):
         raise ArgumentError("penalties", where, "must be a mask of truth values", _REMEDY)
     try:
         return jax.tree.map(lambda acts, part: jax.tree.map(lambda _: bool(acts), part), prefix, params)

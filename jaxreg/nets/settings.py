@@ -8,10 +8,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Key, PyTree
 
-from jaxreg.checks import NOT_NEGATIVE, check_choice, check_kind, check_same_shape, read_array
+from jaxreg.checks import NOT_NEGATIVE, check_choice, check_flag, check_same_shape, read_array
 from jaxreg.engine.known import find_values
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import boundary, optimizers, targets
@@ -171,7 +170,7 @@ def _check_counts(n: int, batch_size: Any, epochs: Any, chosen: Mapping[str, Any
     boundary.check_integer("epochs", epochs, 1, math.inf, "Give at least one pass through the data")
     boundary.check_record(chosen["evaluate_every"], epochs)
     for name in ("drop_last", "evaluate_train", "return_params"):
-        check_kind(name, chosen[name], (bool, np.bool_), "Give True or False")
+        check_flag(name, chosen[name])
     steps = epochs * (n // batch_size if chosen["drop_last"] else -(-n // batch_size))
     if chosen["record_steps"] is not None:
         boundary.check_integer("record_steps", chosen["record_steps"], 1, steps, "Give 1 for each step")

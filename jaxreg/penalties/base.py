@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num, PyTree
 
-from jaxreg.checks import NOT_NEGATIVE, SHARE, Domain, check_choice, read_floats
+from jaxreg.checks import NOT_NEGATIVE, SHARE, Domain, check_choice, is_flag, read_floats
 from jaxreg.errors import ArgumentError
 
 Mask: TypeAlias = Any  # a pytree prefix of bool, a function that makes it from the parameters, or None
@@ -250,7 +250,7 @@ def _spread(mask: Mask, params: PyTree) -> PyTree[bool]:
     except ValueError as error:
         remedy = "Give None, kernels_only, or truth values for whole branches"
         raise ArgumentError("mask", prefix, f"must be a prefix of the parameters ({error})", remedy) from error
-    if not all(isinstance(acts, bool | np.bool_) for acts in jax.tree.leaves(full)):
+    if not all(map(is_flag, jax.tree.leaves(full))):
         raise ArgumentError("mask", prefix, "must hold truth values only", "Give True where the penalty acts")
     return full
 

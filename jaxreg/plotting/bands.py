@@ -10,7 +10,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from jaxreg.checks import FINITE, check_kind, read_array
+from jaxreg.checks import FINITE, check_flag, check_kind, read_array
 from jaxreg.errors import ArgumentError
 
 _CENTRES = ("mean", "median", "proportion", "difference")
@@ -99,7 +99,7 @@ def bars(axes: Axes, x: ArrayLike, summary: xr.Dataset, *, across: bool = False,
     >>> plt.close(figure)
     """
     check_kind("axes", axes, Axes, "Give matplotlib's Axes")
-    check_kind("across", across, bool, "Say whether values go from left to right")
+    check_flag("across", across, "Say whether values go from left to right")
     _check_color(look.get("color"))
     centre = _find_centre(summary)
     positions = _read_positions(x, summary, centre)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
 from matplotlib.contour import QuadContourSet
 
-from jaxreg.checks import FINITE, check_integer, check_kind, check_pair
+from jaxreg.checks import FINITE, check_flag, check_integer, check_kind, check_pair
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape.space import Landscape
 
@@ -60,7 +60,7 @@ def draw_contours(
         check_pair(name, ends, FINITE, "must be two finite ends, the lower first", "Give (-2, 2)", apart=True)
     if ceiling is not None:
         FINITE.check("ceiling", ceiling, "Give a height, or leave it out")
-    check_kind("filled", filled, bool, "Give True or False")
+    check_flag("filled", filled)
     check_integer("levels", levels, 2, 500, "Give some tens")
     check_integer("points", points, 2, 5000, "Give some hundreds")
     across, up = np.linspace(*x, points), np.linspace(*y, points)

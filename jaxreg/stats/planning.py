@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import nctdtr, stdtrit
 
-from jaxreg.checks import FINITE, LEVEL, POSITIVE, Domain, check_choice, check_integer, check_kind, read_array
+from jaxreg.checks import FINITE, LEVEL, POSITIVE, Domain, check_choice, check_flag, check_integer, read_array
 from jaxreg.errors import ArgumentError
 from jaxreg.stats.runs import read_level
 from jaxreg.stats.student import Alternative
@@ -129,7 +129,7 @@ def seeds_needed(
 
 def _read_settings(paired: Any, alternative: Any, level: Any, comparisons: Any) -> tuple[bool, Any, float]:
     """Whether paired, the alternative and the error of the first kind of each comparison."""
-    check_kind("paired", paired, (bool, np.bool_), "Give True where both share their seeds, else False")
+    check_flag("paired", paired, "Give True where both share their seeds, else False")
     check_choice("alternative", alternative, get_args(Alternative))
     check_integer("comparisons", comparisons, 1, math.inf, "Give how many share the level")
     return bool(paired), alternative, (1 - read_level(level)) / comparisons

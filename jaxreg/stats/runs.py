@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from jaxreg.checks import LEVEL, check_kind, read_array
+from jaxreg.checks import LEVEL, check_flag, check_kind, read_array
 from jaxreg.errors import ArgumentError
 
 Dim = str | tuple[str, ...]
@@ -77,7 +77,7 @@ def collect_two(
         paired: whether run i of one belongs to run i of the other.
         shared: dimensions among `dim` that both have, with the same labels, also where runs are not paired.
     """
-    check_kind("paired", paired, (bool, np.bool_), "Give True where both share their seeds, else False")
+    check_flag("paired", paired, "Give True where both share their seeds, else False")
     (one, dims), (other, _) = _read("first", first, name, dim), _read("second", second, name, dim)
     apart = () if paired else tuple(d for d in dims if d not in shared)
     try:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import bdtr, bdtrik, ndtri
 
-from jaxreg.checks import FINITE, SHARE, check_kind, check_pair
+from jaxreg.checks import FINITE, SHARE, check_flag, check_pair
 from jaxreg.errors import ArgumentError
 from jaxreg.stats.runs import Dim, Runs, Table, collect, label, read_level
 from jaxreg.stats.student import student_interval
@@ -170,7 +170,7 @@ def proportion(
     level = read_level(level)
     if value is not None:
         FINITE.check("value", value, "Give the number of a category")
-    check_kind("count_diverged", count_diverged, (bool, np.bool_), "Give True or False")
+    check_flag("count_diverged", count_diverged)
     runs = collect(dataset, name, dim)
     kept = runs.exist if count_diverged else runs.valid
     recorded = kept & np.isfinite(runs.values)

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from jaxreg.checks import FINITE, POSITIVE, Domain, check_kind, check_pair
+from jaxreg.checks import FINITE, POSITIVE, Domain, check_flag, check_pair
 from jaxreg.stats.runs import Dim, Table, collect_two, label, scale_two, subtract
 from jaxreg.stats.student import Alternative, Outcome, find_moments, student_test, two_sample_test
 
@@ -53,7 +53,7 @@ def equivalence(
     Source: Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657-680.
     """
     HALF.check("level", level, "Give 0.95 for a 90 % interval inside the margin")
-    check_kind("pooled", pooled, (bool, np.bool_), "Give True or False")
+    check_flag("pooled", pooled)
     if isinstance(margin, tuple | list):
         check_pair("margin", margin, FINITE, "must be two finite numbers in order", "Give (-0.1, 0.1)", apart=True)
         low, high = map(float, margin)

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from jaxreg import stats
-from jaxreg.checks import check_kind
+from jaxreg.checks import check_flag, check_kind
 from jaxreg.claims import Estimate, Quantity, estimate, exactly, percentage
 from jaxreg.errors import ArgumentError
 from jaxreg.stats.runs import listed
@@ -312,7 +312,7 @@ def choose(dataset: xr.Dataset, name: str, along: str, *, least: bool = False, d
     >>> choose(runs, "loss", "rate", least=True).values
     array([1.])
     """
-    check_kind("least", least, bool, "Say whether the variable should be small")
+    check_flag("least", least, "Say whether the variable should be small")
     known = _read_axis(dataset, along)
     _read_axis(dataset, dim)
     runs, _ = _choose_runs(dataset, None, name)

@@ -6,6 +6,7 @@ In a process of its own, because the type checker of the tests would refuse most
 import argparse
 import contextlib
 import io
+import itertools
 import os
 import signal
 import sys
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=300)
     parser.add_argument("--only", default="", help="a part of the functions' names")
     parser.add_argument("--random", action="store_true", help="draw others each time: the same arguments by default")
+    parser.add_argument("--each", nargs="+", metavar="VALUE", help="give every argument these, as 2**63, and draw none")
     parser.add_argument("--valid", action="store_true", help="make the valid calls first")
     options = parser.parse_args()
     signal.signal(signal.SIGALRM, _stop)
@@ -105,6 +107,14 @@ def main() -> None:
     places = [(name, argument) for name in names for argument in call_of(name)[1]]
     tried = 0
 
+    def spoil(place: tuple[str, str], recipe: str) -> None:
+        nonlocal tried
+        tried += 1
+        wrong = judge(*place, recipe)
+        if wrong is not None and (kind := (*place, wrong.split(":")[0])) not in failures:
+            failures[kind] = f"{recipe}: {wrong}"
+            print(f"{place[0]}({place[1]} = {recipe}: {wrong}", flush=True)
+
     @settings(
         max_examples=options.examples,
         deadline=None,
@@ -114,15 +124,14 @@ def main() -> None:
         suppress_health_check=list(HealthCheck),
     )
     @given(st.sampled_from(places), recipes)
-    def spoil(place: tuple[str, str], recipe: str) -> None:
-        nonlocal tried
-        tried += 1
-        wrong = judge(*place, recipe)
-        if wrong is not None and (kind := (*place, wrong.split(":")[0])) not in failures:
-            failures[kind] = f"{recipe}: {wrong}"
-            print(f"{place[0]}({place[1]} = {recipe}: {wrong}", flush=True)
+    def draw(place: tuple[str, str], recipe: str) -> None:
+        spoil(place, recipe)
 
-    spoil()
+    if options.each:
+        for place, recipe in itertools.product(places, options.each):
+            spoil(place, recipe)
+    else:
+        draw()
     print(f"{tried} bad arguments of {len(names)} functions, {len(failures)} failures")
     sys.exit(bool(failures))
 
