@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.benchmarks import hypergradients, rivals
+from experiments.benchmarks import hypergradients, rivals, timing
 from experiments.benchmarks.landscape import START, STEPS, make_refit_gradient, measure_landscape_kernels
 from experiments.benchmarks.linear import measure_linear
 from experiments.benchmarks.nets import BASE, measure_nets, sweep_of
@@ -26,17 +26,6 @@ from experiments.benchmarks.recipes import learn as follow
 from experiments.benchmarks.scratch import measure_scratch
 from experiments.benchmarks.settings import PRESETS as PRESETS
 from experiments.benchmarks.settings import Config, Rows, load_data
-from experiments.benchmarks.timing import (
-    UPPER_BOUNDS,
-    Contest,
-    best_product_rate,
-    installed,
-    measure,
-    rate,
-    row,
-    tell,
-    write_record,
-)
 from jaxreg.engine.execute import make_mesh
 from jaxreg.engine.provenance import describe_environment
 from jaxreg.engine.rehearsal import find_rehearsal
@@ -67,12 +56,12 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
             continue
         say(f"measuring: {name} ...")
         for found in find_rows(config, _limit(record)):
-            say(tell(found))
+            say(timing.tell(found))
             record["rows"].append({"entry": name} | found)
         record["rows"].sort(key=lambda entry: list(_ENTRIES).index(entry["entry"]))
         record["history"] = [describe_environment(run, jax.local_devices(), {"threefry2x32"})]
         if kept is not None:
-            write_record(kept, record)
+            timing.write_record(kept, record)
     return _to_dataset(record)
 
 
@@ -95,8 +84,8 @@ def _limit(record: dict[str, Any]) -> float:
 
 def measure_machine(config: Config, limit: float) -> Rows:
     """Its best matrix product."""
-    best = best_product_rate(config.repeats)
-    yield row("best float32 matrix product", best / 1e9, "GFLOP/s", note="the fastest of several sizes")
+    best = timing.best_product_rate(config.repeats)
+    yield timing.row("best float32 matrix product", best / 1e9, "GFLOP/s", note="the fastest of several sizes")
 
 
 def measure_landscape(config: Config, limit: float) -> Rows:
@@ -108,9 +97,11 @@ def measure_landscape(config: Config, limit: float) -> Rows:
         end = descend(gradient, START, learning_rate, STEPS, seed=seed)
         return {"weight": jnp.clip(end.weight, -1e9, 1e9)}
 
-    engine = measure(_contest_engine("refit descent", fall, (), config.runs, rates, 1024), config.repeats)
+    engine = timing.measure(_contest_engine("refit descent", fall, (), config.runs, rates, 1024), config.repeats)
     yield engine
-    yield rate("refit descent: population", config.runs * len(rates) * STEPS, "steps/s", {"seconds": engine["seconds"]})
+    yield timing.rate(
+        "refit descent: population", config.runs * len(rates) * STEPS, "steps/s", {"seconds": engine["seconds"]}
+    )
 
 
 def measure_networks(config: Config, limit: float) -> Rows:
@@ -119,13 +110,13 @@ def measure_networks(config: Config, limit: float) -> Rows:
     recipe = dataclasses.replace(BASE, epochs=config.epochs)
     name, rates = f"{data.x_train.shape[1]}-256-128-10 network", [recipe.learning_rate]
     contest = _contest_engine(name, follow(recipe), tuple(data[:4]), members, rates, jax.local_device_count())
-    yield measure(contest, config.repeats)
+    yield timing.measure(contest, config.repeats)
     loops: rivals.Loops = {}
-    if config.torch and installed("torch", "no PyTorch loops"):
+    if config.torch and timing.installed("torch", "no PyTorch loops"):
         train = functools.partial(rivals.time_torch, recipe, data, members)
         loops["PyTorch loop (DataLoader)"] = (6.0, functools.partial(train, loader=True))
         loops["PyTorch loop (tensor indexing)"] = (None, train)
-    if config.keras and all(installed(library, "no Keras loop") for library in ("keras", "tensorflow")):
+    if config.keras and all(timing.installed(library, "no Keras loop") for library in ("keras", "tensorflow")):
         loops["Keras loop"] = (13.0, functools.partial(rivals.train_keras, recipe, data, members))
     products = (recipe.operations(data), limit, 0.55)
     call = sweep_of(recipe, data, members)
@@ -152,7 +143,7 @@ _ENTRIES: dict[str, Callable[[Config, float], Rows]] = {
 
 def _contest_engine(
     name: str, function: Callable[..., Any], args: tuple[Any, ...], runs: int, rates: Any, at_once: int
-) -> Contest:
+) -> timing.Contest:
     """A sweep over seeds and learning rates, so many seeds in a chunk, and the same chunks by hand."""
     seeds = jr.seeds(runs)
     axes, chunk = {"seed": seeds, "learning_rate": rates}, at_once * len(rates)
@@ -173,14 +164,14 @@ def _contest_engine(
             assert same.mean() > 0.99, f"{name}: {key} of the sweep and of the same by hand differ"
         return ""
 
-    return Contest(f"{name}: engine / hand-written JAX", 1.05, sweep, by_hand, agree, is_cost=True)
+    return timing.Contest(f"{name}: engine / hand-written JAX", 1.05, sweep, by_hand, agree, is_cost=True)
 
 
 def report(dataset: xr.Dataset) -> str:
     """The table, and which machine it is of."""
     record = json.loads(dataset.attrs["provenance"])
     lines = ["| figure | measured | target | |", "| --- | ---: | ---: | --- |"]
-    lines += map(tell, record["rows"])
+    lines += map(timing.tell, record["rows"])
     made = record["history"][-1]
     versions = ", ".join(f"{k} {v}" for k, v in made["versions"].items() if k in ("python", "jax", "jaxreg"))
     return "\n".join([*lines, "", f"{made['device']}, {made['machine']}, {versions}, {made['time']}"])
@@ -189,7 +180,7 @@ def report(dataset: xr.Dataset) -> str:
 def _to_dataset(record: dict[str, Any]) -> xr.Dataset:
     rows = record["rows"]
     columns = {key: ("figure", [entry[key] for entry in rows]) for key in ("value", "unit")}
-    less = ("figure", [entry["unit"] in UPPER_BOUNDS for entry in rows])
+    less = ("figure", [entry["unit"] in timing.UPPER_BOUNDS for entry in rows])
     targets = ("figure", [np.nan if entry["target"] is None else entry["target"] for entry in rows])
     return xr.Dataset(
         {**columns, "target": targets, "less_is_better": less},

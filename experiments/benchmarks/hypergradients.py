@@ -15,20 +15,10 @@ import numpy as np
 import optax
 import xarray as xr
 
+import jaxreg.hypergrad as hg
 from experiments.benchmarks.nets import BASE
 from experiments.benchmarks.settings import Config, Rows, load_data
 from experiments.benchmarks.timing import Contest, compare, installed, measure, row
-from jaxreg.hypergrad import (
-    LinearCriterion,
-    Training,
-    Trust,
-    gauge,
-    gradient,
-    grid,
-    influence,
-    refit_without,
-    tune,
-)
 from jaxreg.penalties import L1, L2, Weighted
 
 _START = {
@@ -46,11 +36,11 @@ _MOST_SECONDS = 600.0  # for the settings of the gauge
 _MATTER = 5  # columns with coefficient 1
 
 
-def make_training(config: Config, **own: Any) -> Training:
+def make_training(config: Config, **own: Any) -> hg.Training:
     """The network of tutorial T5, with momentum."""
     options = {"batch_size": BASE.batch_size, "epochs": config.epochs, "hidden": BASE.hidden, "optimizer": "momentum"}
     options["learning_rate"] = BASE.learning_rate
-    return Training(*load_data(config)[:4], seed=jax.random.key(0), options=options, **own)
+    return hg.Training(*load_data(config)[:4], seed=jax.random.key(0), options=options, **own)
 
 
 def measure_forward(config: Config, limit: float) -> Rows:
@@ -60,7 +50,7 @@ def measure_forward(config: Config, limit: float) -> Rows:
     for k in (1, 4, 8):
         at = {name: jnp.float32(value) for name, value in list(_START.items())[:k]}
         plain = jax.jit(functools.partial(whole, at))
-        pushed = jax.jit(lambda at=at: gradient(training, at, mode="forward"))
+        pushed = jax.jit(lambda at=at: hg.gradient(training, at, mode="forward"))
         jax.block_until_ready((plain(), pushed()))
         ratio = compare(pushed, plain, config.repeats)[2]
         name = f"forward mode, {k} numbers: time over the plain run"
@@ -74,7 +64,7 @@ def measure_reverse(config: Config, limit: float) -> Rows:
     at = {"learning_rate": jnp.float32(0.1), "sample_weight": jnp.ones(len(training.x_train), jnp.float32)}
     plain = jax.jit(lambda at: whole(at)).lower(at).compile()
     pulled, kept = (
-        jax.jit(lambda at, of=of: gradient(of, at, mode="reverse")).lower(at).compile() for of in (training, whole)
+        jax.jit(lambda at, of=of: hg.gradient(of, at, mode="reverse")).lower(at).compile() for of in (training, whole)
     )
     jax.block_until_ready((plain(at), pulled(at)))
     ratio = compare(lambda: pulled(at), lambda: plain(at), config.repeats)[2]
@@ -89,14 +79,14 @@ def measure_influence(config: Config, limit: float) -> Rows:
     """One reverse pass for all examples against a refit for each, and what refits say."""
     training = make_training(config)
     one = jnp.ones(len(training.x_train), jnp.float32)
-    all_of_them = jax.jit(lambda: influence(training).influence)
+    all_of_them = jax.jit(lambda: hg.influence(training).influence)
     refit = jax.jit(lambda weights: training({"sample_weight": weights}))
     found = np.asarray(all_of_them())
     jax.block_until_ready(refit(one))
     ours, theirs, _ = compare(all_of_them, lambda: refit(one), config.repeats)
     yield row(f"influence of {len(one):,} digits against leaving each out", len(one) * theirs / ours, "x", target=500.0)
     some = np.random.default_rng(0).choice(len(one), config.refits, replace=False)
-    said = jax.jit(lambda found: refit_without(training, some, influence=found))(found)
+    said = jax.jit(lambda found: hg.refit_without(training, some, influence=found))(found)
     note = f"slope {float(said.slope):.2f} of {len(some)} refits, single precision"
     rank = float(said.rank_correlation)
     yield row("  Spearman's correlation with refits", rank, "of 1", target=0.9, note=note)
@@ -109,8 +99,8 @@ def make_designs(datasets: int) -> tuple[np.ndarray, np.ndarray]:
     return X, X[..., :5].sum(-1) + 2 * random.normal(size=(datasets, _SAMPLES))
 
 
-def _left_out(penalty: Any, X: Any, y: Any, *, problem: Any) -> LinearCriterion:
-    return LinearCriterion(X[problem], y[problem], penalty=penalty, criterion="loo")
+def _left_out(penalty: Any, X: Any, y: Any, *, problem: Any) -> hg.LinearCriterion:
+    return hg.LinearCriterion(X[problem], y[problem], penalty=penalty, criterion="loo")
 
 
 def measure_tuning(config: Config, limit: float) -> Rows:
@@ -129,7 +119,7 @@ def measure_tuning(config: Config, limit: float) -> Rows:
         make = functools.partial(_left_out, penalty)
         given: dict[str, Any] = {"axes": {"problem": np.arange(datasets)}, "args": (X, Y), "x64": True}
         given["progress"] = False
-        ours = functools.partial(tune, make, {"alpha": start[0]}, optax.adam(start[1]), steps=_STEPS, **given)
+        ours = functools.partial(hg.tune, make, {"alpha": start[0]}, optax.adam(start[1]), steps=_STEPS, **given)
 
         def theirs(model: Any = model) -> list[float]:
             with warnings.catch_warnings():
@@ -156,9 +146,9 @@ def make_sparse(datasets: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     return X, signal + 0.7 * random.normal(size=signal.shape)
 
 
-def _held_out(penalty: Any, X: Any, y: Any, *, problem: Any) -> LinearCriterion:
+def _held_out(penalty: Any, X: Any, y: Any, *, problem: Any) -> hg.LinearCriterion:
     X, y = X[problem], y[problem]
-    return LinearCriterion(X[:100], y[:100], penalty=penalty, X_validation=X[100:], y_validation=y[100:])
+    return hg.LinearCriterion(X[:100], y[:100], penalty=penalty, X_validation=X[100:], y_validation=y[100:])
 
 
 def measure_strengths(config: Config, limit: float) -> Rows:
@@ -171,7 +161,7 @@ def measure_strengths(config: Config, limit: float) -> Rows:
     weighted = functools.partial(_held_out, Weighted(L1(base), ones))
     start = {"factors": 0.2 * ones}
     bounds = {"factors": (1e-3, 1e3)}
-    ours = functools.partial(tune, weighted, start, optax.adam(0.2), bounds=bounds, steps=_STEPS, **given)
+    ours = functools.partial(hg.tune, weighted, start, optax.adam(0.2), bounds=bounds, steps=_STEPS, **given)
 
     def theirs() -> list[np.ndarray]:
         return [differ_by_skglm(X[i], y[i], 0.2 * base * ones) for i in range(loop)]
@@ -180,7 +170,7 @@ def measure_strengths(config: Config, limit: float) -> Rows:
         with jax.enable_x64(True):
             data = jnp.asarray(X), jnp.asarray(y)
             of = lambda i: weighted(*data, problem=i).prepare(("factors",))  # noqa: E731
-            slope = jax.jit(lambda i: gradient(of(i), start, mode="reverse", transforms={}).gradient)
+            slope = jax.jit(lambda i: hg.gradient(of(i), start, mode="reverse", transforms={}).gradient)
             exact = [np.asarray(slope(i)["factors"]) for i in range(loop)]
         off = max(float(np.abs(a - b).max() / np.abs(a).max()) for a, b in zip(exact, theirs, strict=True))
         return f"gradients agree to {off:.0e}"
@@ -190,7 +180,7 @@ def measure_strengths(config: Config, limit: float) -> Rows:
         contest = Contest(name, 20.0, ours, theirs, agree, datasets * _STEPS, loop)
         yield measure(contest, 1)  # it lasts long enough
     tuned = ours()
-    lasso = grid(functools.partial(_held_out, L1(base)), {"alpha": np.geomspace(1e-2, 1, 40)}, **given)
+    lasso = hg.grid(functools.partial(_held_out, L1(base)), {"alpha": np.geomspace(1e-2, 1, 40)}, **given)
     strengths = np.stack([base * tuned["best/factors"].values[0], lasso["best/alpha"].values[:, None] * ones], 1)
 
     def find(part: tuple[Any, Any, Any]) -> Any:
@@ -241,9 +231,9 @@ def measure_gauge(config: Config, limit: float) -> Rows:
             options = {"hidden": (8, 8), "classes": 3, "activation": activation, "batch_size": 4, "epochs": 10}
 
             def check(seed: Any, u: Any, options: Any = options) -> Any:
-                training = Training(*data, seed=seed, options=options | {"optimizer": "momentum"})
+                training = hg.Training(*data, seed=seed, options=options | {"optimizer": "momentum"})
                 at = {"learning_rate": jnp.exp(u[0]), "l2": jnp.exp(u[1]), "momentum": u[2]}
-                found = gauge(training, at, transforms={"momentum": "identity"})
+                found = hg.gauge(training, at, transforms={"momentum": "identity"})
                 slopes = found.hypergradient.gradient
 
                 def along(name: str) -> Any:
@@ -268,10 +258,10 @@ def measure_gauge(config: Config, limit: float) -> Rows:
         while tried < settings and time.monotonic() - began < _MOST_SECONDS:
             part = slice(tried, tried + block)
             trust, error = checks[tried // block % 2]((keys[part], spread[part]))
-            good = np.asarray(trust) == Trust.RELIABLE
+            good = np.asarray(trust) == hg.Trust.RELIABLE
             tried += block
             reliable += int(good.sum())
-            chaotic += int((np.asarray(trust) == Trust.CHAOTIC).sum())
+            chaotic += int((np.asarray(trust) == hg.Trust.CHAOTIC).sum())
             wrong += int((np.asarray(error)[good] > 1e-6).sum())
     note = f"{wrong} wrong of {reliable} called reliable among {tried} from seed {root}; {chaotic} chaotic"
     name = "derivatives called reliable that are right to 1e-6"

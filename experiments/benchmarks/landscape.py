@@ -17,16 +17,7 @@ import jaxreg as jr
 from experiments.benchmarks.settings import Config, Rows
 from experiments.benchmarks.timing import Contest, compare, installed, measure, rate, row
 from experiments.landscape.operations import count_operations
-from jaxreg import randomness, sampling
-from jaxreg.landscape import (
-    DOUBLE_WELL,
-    T2_LANDSCAPE,
-    RefitGradient,
-    descend,
-    fate,
-    noisy_gradient,
-    refit_gradient,
-)
+from jaxreg import landscape, randomness, sampling
 from jaxreg.landscape.kernels import Kernel
 from jaxreg.randomness import random_normals
 
@@ -45,12 +36,12 @@ _MEGABYTE = 1e6
 def make_points() -> tuple[np.ndarray, np.ndarray]:
     """The data of tutorial T2, made anew: 100 points of its landscape with noise."""
     x = np.linspace(-10, 10, POINTS)
-    return x, np.asarray(T2_LANDSCAPE.value(x)) + np.random.default_rng(0).normal(0, 0.2, POINTS)
+    return x, np.asarray(landscape.T2_LANDSCAPE.value(x)) + np.random.default_rng(0).normal(0, 0.2, POINTS)
 
 
-def make_refit_gradient() -> RefitGradient:
+def make_refit_gradient() -> landscape.RefitGradient:
     """The gradient of tutorial T2 on that data."""
-    return refit_gradient(*make_points(), DEGREE, BATCH)
+    return landscape.refit_gradient(*make_points(), DEGREE, BATCH)
 
 
 def measure_landscape_kernels(config: Config, limit: float) -> Rows:
@@ -70,10 +61,10 @@ def measure_landscape_kernels(config: Config, limit: float) -> Rows:
 # --- Refit descent ----------------------------------------------------------------------------------------------------
 
 
-def fall(gradient: RefitGradient, *, seed: Any, kernel: Kernel = "auto") -> dict[str, Any]:
+def fall(gradient: landscape.RefitGradient, *, seed: Any, kernel: Kernel = "auto") -> dict[str, Any]:
     """One run of tutorial T2: its fate."""
-    end = descend(gradient, START, RATE, STEPS, seed=seed, limit=LIMIT, kernel=kernel)
-    return {"fate": fate(end.weight, T2_LANDSCAPE)}
+    end = landscape.descend(gradient, START, RATE, STEPS, seed=seed, limit=LIMIT, kernel=kernel)
+    return {"fate": landscape.fate(end.weight, landscape.T2_LANDSCAPE)}
 
 
 def _sweep(run: Callable[..., Any], runs: int, *args: Any, devices: Any = None) -> Callable[[], Any]:
@@ -137,7 +128,7 @@ def contest_tutorial(runs: int, loop: int) -> Contest:
     def agree(ours: Any, theirs: list[float]) -> str:
         chosen = np.asarray(draw_points(make_keys(loop), STEPS))
         weights = np.array([follow_tutorial(x, y, points.__getitem__) for points in chosen])
-        return check_fates(ours["fate"].values[:loop], np.asarray(fate(weights, T2_LANDSCAPE)))
+        return check_fates(ours["fate"].values[:loop], np.asarray(landscape.fate(weights, landscape.T2_LANDSCAPE)))
 
     name = f"refit descent, {runs:,} runs, against the tutorial's NumPy and scikit-learn loop"
     return Contest(name, 1500.0, _sweep(fall, runs, make_refit_gradient()), theirs, agree, runs, loop)
@@ -194,7 +185,7 @@ def contest_least_squares(runs: int, batched: int) -> Contest:
     keys = jax.device_put(make_keys(batched), one[0])
 
     def agree(ours: Any, theirs: Array) -> str:
-        same = check_fates(ours["fate"].values[:batched], np.asarray(fate(theirs, T2_LANDSCAPE)))
+        same = check_fates(ours["fate"].values[:batched], np.asarray(landscape.fate(theirs, landscape.T2_LANDSCAPE)))
         return f"{same}; both on one device"
 
     name = "  against vmapped jnp.linalg.lstsq"
@@ -250,8 +241,8 @@ def measure_shares(runs: int, repeats: int) -> Rows:
 
 def wander(*, seed: Any, kernel: Kernel = "auto") -> dict[str, Any]:
     """One run in the double well with noise added: the last weight."""
-    gradient = noisy_gradient(DOUBLE_WELL, 1.0)
-    return {"weight": descend(gradient, -1.0, _NOISY_RATE, NOISY_STEPS, seed=seed, kernel=kernel).weight}
+    gradient = landscape.noisy_gradient(landscape.DOUBLE_WELL, 1.0)
+    return {"weight": landscape.descend(gradient, -1.0, _NOISY_RATE, NOISY_STEPS, seed=seed, kernel=kernel).weight}
 
 
 def draw_normals(*, seed: Any) -> dict[str, Any]:

@@ -8,18 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxreg import hypergrad, linear, losses, nets, penalties, randomness, sampling
-from jaxreg.landscape import (
-    DOUBLE_WELL,
-    descend,
-    fate,
-    first_passage,
-    location_gradient,
-    noisy_gradient,
-    occupancy,
-    refit_gradient,
-    regression_gradient,
-)
+from jaxreg import hypergrad, landscape, linear, losses, nets, penalties, randomness, sampling
 from jaxreg.nets import scratch
 
 _RANDOM = np.random.default_rng(0)
@@ -87,27 +76,27 @@ def _criteria(X: Any, y: Any, alphas: Any) -> Any:
 
 def _landscape() -> dict[str, Kernel]:
     x = np.linspace(-10, 10, 40)
-    refit = refit_gradient(x, 0.01 * x**4 - x**2, 6, 10)
+    refit = landscape.refit_gradient(x, 0.01 * x**4 - x**2, 6, 10)
     gradients = {
-        "noise": noisy_gradient(DOUBLE_WELL, 1.0),
+        "noise": landscape.noisy_gradient(landscape.DOUBLE_WELL, 1.0),
         "refits": refit,
-        "regression": regression_gradient(0.1, 4),
-        "samples": location_gradient(x.astype(np.float32), 4),
+        "regression": landscape.regression_gradient(0.1, 4),
+        "samples": landscape.location_gradient(x.astype(np.float32), 4),
     }
     rates = {"learning_rate": np.array([0.01, 0.1], np.float32)}
 
     def fall(gradient: Any, *, seed: Any, learning_rate: Any) -> Any:
-        end = descend(gradient, 0.5, learning_rate, 100, seed=seed, record_every=50)
-        return end.path, fate(end.weight, DOUBLE_WELL)
+        end = landscape.descend(gradient, 0.5, learning_rate, 100, seed=seed, record_every=50)
+        return end.path, landscape.fate(end.weight, landscape.DOUBLE_WELL)
 
     def roll(gradient: Any, *, seed: Any, learning_rate: Any) -> Any:
-        return descend(gradient, 0.5, learning_rate, 100, seed=seed, momentum=0.9).weight
+        return landscape.descend(gradient, 0.5, learning_rate, 100, seed=seed, momentum=0.9).weight
 
     def escape(gradient: Any, *, seed: Any, learning_rate: Any) -> Any:
-        return first_passage(gradient, -1.0, learning_rate, 100, seed=seed, target=0.0)
+        return landscape.first_passage(gradient, -1.0, learning_rate, 100, seed=seed, target=0.0)
 
     def stay(gradient: Any, *, seed: Any, learning_rate: Any) -> Any:
-        return occupancy(gradient, -1.0, learning_rate, 100, seed=seed, low=-2.0, high=2.0, bins=16)
+        return landscape.occupancy(gradient, -1.0, learning_rate, 100, seed=seed, low=-2.0, high=2.0, bins=16)
 
     noise = (gradients["noise"],)
     return {
@@ -182,7 +171,7 @@ def _hypergrad() -> dict[str, Kernel]:
         return hypergrad.persistent_gradient(training, at, seed=seed, particles=2)
 
     def passage(*, seed: Any) -> Any:
-        walk = noisy_gradient(DOUBLE_WELL, 1.0)
+        walk = landscape.noisy_gradient(landscape.DOUBLE_WELL, 1.0)
         return hypergrad.passage_gradient(walk, -1.0, 0.1, 100, seed=seed, target=0.0, samples=16)
 
     return {

@@ -11,13 +11,7 @@ import numpy as np
 
 import jaxreg as jr
 from experiments.benchmarks import linear as linear_benchmark
-from experiments.benchmarks.device.networks import (
-    PRECISIONS,
-    measure_networks,
-    measure_precision,
-    measure_torch_loop,
-    measure_torch_population,
-)
+from experiments.benchmarks.device import networks
 from experiments.benchmarks.device.sizes import Sizes
 from experiments.benchmarks.kernel_rates import KERNELS, measure_rates
 from experiments.benchmarks.landscape import NOISY_STEPS, STEPS, fall, make_refit_gradient, wander
@@ -52,12 +46,14 @@ def list_entries(sizes: Sizes) -> list[Entry]:
                 entries.append(Entry(label, 60, functools.partial(walk, label, runs, kernel)))
     for members in sorted(sizes.networks, reverse=True):
         name = f"T5 networks, {members:,}"
-        entries.append(Entry(name, 150, functools.partial(measure_networks, name, members, sizes)))
+        entries.append(Entry(name, 150, functools.partial(networks.measure_networks, name, members, sizes)))
     if has["torch"]:
-        entries.append(Entry("PyTorch loop", 60, functools.partial(measure_torch_loop, sizes)))
-        entries.append(Entry("torch.func.vmap", 60, functools.partial(measure_torch_population, sizes)))
-    for precision in PRECISIONS:
-        entries.append(Entry(f"precision {precision}", 60, functools.partial(measure_precision, precision, sizes)))
+        entries.append(Entry("PyTorch loop", 60, functools.partial(networks.measure_torch_loop, sizes)))
+        entries.append(Entry("torch.func.vmap", 60, functools.partial(networks.measure_torch_population, sizes)))
+    for precision in networks.PRECISIONS:
+        entries.append(
+            Entry(f"precision {precision}", 60, functools.partial(networks.measure_precision, precision, sizes))
+        )
     entries.append(Entry("ridge, float64", 60, functools.partial(measure_ridge, sizes.fits)))
     if has["sklearn"]:
         contests: dict[str, Callable[[int, int], Contest]] = {

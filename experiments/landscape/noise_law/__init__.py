@@ -14,16 +14,8 @@ from experiments.landscape.noise_law import runs as noise_runs
 from experiments.landscape.noise_law.claims import CLAIMS as CLAIMS
 from experiments.landscape.noise_law.claims import LARGE_SIZE, TUTORIAL_SIZE, TUTORIAL_WEIGHT
 from experiments.landscape.noise_law.runs import DRAWS, EDGES, PARTS, RUNS, Quadratic
+from jaxreg import landscape
 from jaxreg.checks import FINITE, LEVEL, POSITIVE, Domain, check_integer
-from jaxreg.landscape import (
-    QUADRATIC,
-    T2_POINTS,
-    location_gradient,
-    noisy_gradient,
-    refit_gradient,
-    regression_gradient,
-    theory,
-)
 from jaxreg.landscape.theory.refit import average_refits, refit_law, typical_refit_error
 from jaxreg.stats import mean
 from jaxreg.study.settings import Count, Holds, Integers, Numbers, Ordered, check_settings
@@ -140,7 +132,7 @@ def _measure_refits(config: Config, store: str | Path | None, progress: bool) ->
     counted = jr.sweep(
         noise_runs.count_errors,
         {"block": jr.seeds(-(-config.draws // DRAWS)), "batch_size": jr.static(sizes.tolist())},
-        args=({size: refit_gradient(x, y, DEGREE, size) for size in sizes.tolist()}, weights),
+        args=({size: landscape.refit_gradient(x, y, DEGREE, size) for size in sizes.tolist()}, weights),
         dims={"error_count": {"weight": weights, "size": EDGES[:-1]}},
         store=store,
         x64=True,  # the draws are the same, and the wild refits exact
@@ -169,7 +161,7 @@ def _measure_refits(config: Config, store: str | Path | None, progress: bool) ->
 
 def _enumerate() -> xr.Dataset:
     """The averages over all refits to the points of the tutorial, for every number of them."""
-    x, y = (np.array(part) for part in T2_POINTS)
+    x, y = (np.array(part) for part in landscape.T2_POINTS)
     sizes = np.arange(SMALL_DEGREE + 1, len(x) + 1)
     averages = [average_refits(x, y, SMALL_DEGREE, int(size)) for size in sizes]
 
@@ -187,15 +179,15 @@ def _enumerate() -> xr.Dataset:
 def _measure_quadratics(config: Config, stores: list[str | None], progress: bool) -> xr.Dataset:
     samples = np.random.default_rng(config.data_seed).normal(size=config.samples)
     samples = (samples - samples.mean()) / samples.std()
-    noisy = noisy_gradient(QUADRATIC, noise=1.0)
+    noisy = landscape.noisy_gradient(landscape.QUADRATIC, noise=1.0)
     edge = 2 * (1 + config.momentum)
     additive = {"additive noise": Quadratic(noisy, 2.0, None)}
     additive |= {f"heavy ball, β = {config.momentum:g}": Quadratic(noisy, edge, config.momentum)}
     for size in config.sample_sizes:
-        gradient = location_gradient(samples, size)
+        gradient = landscape.location_gradient(samples, size)
         additive[f"{size} of {config.samples} samples"] = Quadratic(gradient, 2.0, None)
     regression = {
-        size: Quadratic(regression_gradient(1.0, size), theory.stability_threshold(size), None)
+        size: Quadratic(landscape.regression_gradient(1.0, size), landscape.theory.stability_threshold(size), None)
         for size in config.regression_sizes
     }
     rates, tail_rates = np.unique(config.relative_rates), np.unique(config.tail_rates)
@@ -244,18 +236,22 @@ def _exact_variances(config: Config, rates: np.ndarray) -> dict[str, np.ndarray]
     """Of every setting: the stationary variance in discrete time, that of the diffusion, and the tail exponent."""
     rows = []
     for momentum, variance in [(0.0, 1.0), (config.momentum, 1.0)] + [
-        (0.0, float(theory.gradient_variance(1.0, size, config.samples))) for size in config.sample_sizes
+        (0.0, float(landscape.theory.gradient_variance(1.0, size, config.samples))) for size in config.sample_sizes
     ]:
         rate = 2 * (1 + momentum) * rates
-        exact = theory.stationary_variance(rate, 1.0, variance, momentum)
+        exact = landscape.theory.stationary_variance(rate, 1.0, variance, momentum)
         rows.append((exact, rate / (1 - momentum) * variance / 2, np.full(len(rates), np.inf)))
     for size in config.regression_sizes:
-        rate = theory.stability_threshold(size) * rates
-        rows.append((theory.regression_variance(rate, 1.0, size), rate / (2 * size), _tail_indices(size, rates)))
+        rate = landscape.theory.stability_threshold(size) * rates
+        rows.append(
+            (landscape.theory.regression_variance(rate, 1.0, size), rate / (2 * size), _tail_indices(size, rates))
+        )
     names = ("exact_variance", "diffusion_variance", "exact_exponent")
     return {name: np.stack(parts) for name, parts in zip(names, zip(*rows, strict=True), strict=True)}
 
 
 def _tail_indices(size: int, rates: np.ndarray) -> np.ndarray:
     """Tail exponents of regression at these rates over the edge of its stability."""
-    return np.array([theory.tail_index(float(rate), size) for rate in theory.stability_threshold(size) * rates])
+    return np.array(
+        [landscape.theory.tail_index(float(rate), size) for rate in landscape.theory.stability_threshold(size) * rates]
+    )

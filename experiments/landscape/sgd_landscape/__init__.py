@@ -11,20 +11,13 @@ import xarray as xr
 import jaxreg as jr
 from experiments.landscape.sgd_landscape import runs as sgd_runs
 from experiments.landscape.sgd_landscape.runs import BIN_EDGES, DEGREE, STEP_KINDS, count_steps, histogram
+from jaxreg import landscape
 from jaxreg.checks import NOT_NEGATIVE, Domain, check_integer
-from jaxreg.landscape import (
-    FATES,
-    T2_LANDSCAPE,
-    FullGradient,
-    RefitGradient,
-    full_gradient,
-    refit_gradient,
-)
 from jaxreg.study import Above, Below, Claim, Estimate, at, exactly, percentage
 from jaxreg.study.settings import Count, Integers, Numbers, Ordered, Seeds, check_settings
 
 TUTORIAL_RATE = 0.3
-LOCAL_MINIMUM = float(T2_LANDSCAPE.minima[2])
+LOCAL_MINIMUM = float(landscape.T2_LANDSCAPE.minima[2])
 _EDGE = 10.0  # of the data
 _LIMIT = 1e6  # where a run counts as diverged
 
@@ -111,14 +104,14 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         partial(sgd_runs.count_fates, steps=config.steps),
         {"block": jr.seeds(-(-config.seeds // sgd_runs.BLOCK)), "batch_size": jr.static(list(config.batch_sizes))},
         args=(gradients, np.array(config.learning_rates, np.float32), weights.astype(np.float32)),
-        dims={"fate_count": {"rate": None, "initial_weight": weights, "outcome": np.array(FATES)}},
+        dims={"fate_count": {"rate": None, "initial_weight": weights, "outcome": np.array(landscape.FATES)}},
         store=jr.study.beside(store, "fates"),
         progress=progress,
     )
     count = counts["fate_count"].sum("block", dtype=np.int64).rename(rate="learning_rate")
     names = {
-        "flag_values": list(range(len(FATES))),
-        "flag_meanings": " ".join(name.replace(" ", "_") for name in FATES),
+        "flag_values": list(range(len(landscape.FATES))),
+        "flag_meanings": " ".join(name.replace(" ", "_") for name in landscape.FATES),
     }
     return population.assign(
         fate=population["fate"].assign_attrs(names),
@@ -134,25 +127,27 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     ).assign_coords(kind=list(STEP_KINDS), bin=(BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2)
 
 
-def _prepare(config: Config) -> tuple[RefitGradient, FullGradient, dict[int, RefitGradient]]:
+def _prepare(
+    config: Config,
+) -> tuple[landscape.RefitGradient, landscape.FullGradient, dict[int, landscape.RefitGradient]]:
     """The gradients that the runs follow; whatever a setting makes impossible is refused by its name."""
     check_settings(config)
     x, y = make_data(config)
-    gradient, control = refit_gradient(x, y, DEGREE, config.batch_size), full_gradient(x, y, DEGREE)
+    gradient, control = landscape.refit_gradient(x, y, DEGREE, config.batch_size), landscape.full_gradient(x, y, DEGREE)
     for size in config.batch_sizes:
         remedy = f"A refit of degree {DEGREE} needs {DEGREE + 1} points, of {config.points} that there are"
         check_integer("batch_sizes", size, DEGREE + 1, config.points, remedy)
-    return gradient, control, {size: refit_gradient(x, y, DEGREE, size) for size in config.batch_sizes}
+    return gradient, control, {size: landscape.refit_gradient(x, y, DEGREE, size) for size in config.batch_sizes}
 
 
 def make_data(config: Config) -> tuple[np.ndarray, np.ndarray]:
     """The data of the tutorial: its landscape on an even grid, with Gaussian noise."""
     x = np.linspace(-_EDGE, _EDGE, config.points)
     noise = np.random.default_rng(config.data_seed).normal(scale=config.noise, size=config.points)
-    return x, np.polynomial.polynomial.polyval(x, T2_LANDSCAPE.coefficients) + noise
+    return x, np.polynomial.polynomial.polyval(x, landscape.T2_LANDSCAPE.coefficients) + noise
 
 
-def _record_tutorial(config: Config, gradient: RefitGradient) -> dict[str, Any]:
+def _record_tutorial(config: Config, gradient: landscape.RefitGradient) -> dict[str, Any]:
     """Runs at the tutorial's learning rate, step by step: many as histograms, and one with its refits."""
     step = np.arange(1, config.steps + 1)
     paths = jr.sweep(
@@ -190,7 +185,7 @@ def shares(dataset: xr.Dataset, name: str) -> xr.Dataset:
     >>> shares(runs, "diverged")["proportion"].values.round(3)
     array([0.333])
     """
-    return jr.stats.proportion(dataset, "fate", dim="seed", value=FATES.index(name), count_diverged=True)
+    return jr.stats.proportion(dataset, "fate", dim="seed", value=landscape.FATES.index(name), count_diverged=True)
 
 
 _at_tutorial = partial(at, learning_rate=TUTORIAL_RATE)

@@ -12,24 +12,13 @@ from scipy.special import ndtri
 
 import jaxreg as jr
 from experiments.networks import tutorial_network as t5
-from experiments.networks.seed_variance.variances import (
-    BASELINE,
-    LEVEL,
-    SOURCES,
-    count_seeds,
-    jackknife,
-    list_runs,
-    measure_differences,
-    split_sources,
-    split_variances,
-    tabulate_seeds,
-)
+from experiments.networks.seed_variance import variances
 from jaxreg.checks import Domain
 from jaxreg.study import Above, Below, Claim, Estimate, Inside
 from jaxreg.study.settings import Seeds
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    BASELINE: {"learning_rate": 0.1, "dropout": 0.5, "l2": 0.0},
+    variances.BASELINE: {"learning_rate": 0.1, "dropout": 0.5, "l2": 0.0},
     "learning rate 0.08": {"learning_rate": 0.08, "dropout": 0.5, "l2": 0.0},
     "dropout 0.4": {"learning_rate": 0.1, "dropout": 0.4, "l2": 0.0},
     "L2 0.001": {"learning_rate": 0.1, "dropout": 0.5, "l2": 1e-3},
@@ -71,10 +60,12 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     shared: dict[str, Any] = {"data": data, "record": (), "progress": progress}
     axes = {"setting": jr.cases(SETTINGS), "seed": jr.seeds(config.seeds)}
     runs = t5.train(config, axes, store, learn=learn, dims={"test_correct": ("example",)}, **shared)
-    crossing = {source: jr.seeds(config.levels) for source in SOURCES}
-    crossed = t5.train(config, crossing, jr.study.beside(store, "crossed"), learn=score, **SETTINGS[BASELINE], **shared)
+    crossing = {source: jr.seeds(config.levels) for source in variances.SOURCES}
+    shared |= SETTINGS[variances.BASELINE]
+    crossed = t5.train(config, crossing, jr.study.beside(store, "crossed"), learn=score, **shared)
     result = runs.load().assign(crossed_accuracy=crossed["test_accuracy"].where(~crossed["diverged"]))
-    return result.assign(split_variances(result)).assign(seeds_needed=tabulate_seeds(result, FULL_TEST_SET))
+    needed = variances.tabulate_seeds(result, FULL_TEST_SET)
+    return result.assign(variances.split_variances(result)).assign(seeds_needed=needed)
 
 
 def learn(x_train: Any, y_train: Any, x_test: Any, y_test: Any, *, record: Any, **settings: Any) -> dict[str, Any]:
@@ -94,16 +85,16 @@ def score(*data: Any, **settings: Any) -> dict[str, Any]:
 
 
 def _ratio_to_coins(dataset: xr.Dataset) -> Estimate:
-    parts = split_variances(dataset).sel(setting=BASELINE)
+    parts = variances.split_variances(dataset).sel(setting=variances.BASELINE)
     ratio, low, high = (float(parts[part] / parts["bernoulli"]) for part in ("total", "low", "high"))
     return Estimate(ratio, (low, high), parts.attrs["n"], "of the coins' variance")
 
 
 def _seeds_needed(dataset: xr.Dataset, difference: float, images: int | None = None) -> Estimate:
     def needed(runs: np.ndarray) -> float:
-        return float(count_seeds(difference, measure_differences(runs, images)[1]))
+        return float(variances.count_seeds(difference, variances.measure_differences(runs, images)[1]))
 
-    return jackknife(needed, list_runs(dataset), "seeds")
+    return variances.jackknife(needed, variances.list_runs(dataset), "seeds")
 
 
 def _seeds_for_a_tenth(dataset: xr.Dataset) -> Estimate:
@@ -115,31 +106,31 @@ def _seeds_for_a_tenth(dataset: xr.Dataset) -> Estimate:
 
 def _share_when_paired(dataset: xr.Dataset) -> Estimate:
     def share(runs: np.ndarray) -> float:
-        paired, unpaired = measure_differences(runs)
+        paired, unpaired = variances.measure_differences(runs)
         return 100 * paired / unpaired
 
-    return jackknife(share, list_runs(dataset), "% of the seeds")
+    return variances.jackknife(share, variances.list_runs(dataset), "% of the seeds")
 
 
 def _ratio_of_sources(dataset: xr.Dataset) -> Estimate:
     """Ratio of two components, with the interval of its logarithm; where one is not seen, nothing can be said."""
-    parts = split_sources(dataset)
-    pair = parts.sel(component=list(SOURCES[:2]))
+    parts = variances.split_sources(dataset)
+    pair = parts.sel(component=list(variances.SOURCES[:2]))
     n = int(parts["n"])
     if not (pair["variance"] > 0).all():
         return Estimate(math.nan, (-math.inf, math.inf), n)
     first, second = (float(variance) for variance in pair["variance"])
-    half = float(ndtri(0.5 + LEVEL / 2)) * math.sqrt(((pair["standard_error"] / pair["variance"]) ** 2).sum())
+    half = float(ndtri(0.5 + variances.LEVEL / 2)) * math.sqrt(((pair["standard_error"] / pair["variance"]) ** 2).sum())
     ratio = first / second
     return Estimate(ratio, (ratio * math.exp(-half), ratio * math.exp(half)), n)
 
 
 def _share_of_weights(dataset: xr.Dataset) -> Estimate:
     """Share of the component of the initial weights; its error is that of the component."""
-    parts = split_sources(dataset)
-    mine = parts.sel(component=SOURCES[0])
+    parts = variances.split_sources(dataset)
+    mine = parts.sel(component=variances.SOURCES[0])
     total = float(np.maximum(parts["variance"], 0).sum())
-    half = 100 * float(ndtri(0.5 + LEVEL / 2) * mine["standard_error"]) / total if total > 0 else math.inf
+    half = 100 * float(ndtri(0.5 + variances.LEVEL / 2) * mine["standard_error"]) / total if total > 0 else math.inf
     share = 100 * float(mine["share"])
     return Estimate(share, (share - half, share + half), int(parts["n"]), "% of the variance")
 

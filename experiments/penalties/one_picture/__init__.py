@@ -9,15 +9,7 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.penalties.one_picture.runs import (
-    METHODS,
-    calibrate,
-    compare_risks,
-    find_bound,
-    measure_filters,
-    predict_draw,
-    smooth,
-)
+from experiments.penalties.one_picture import runs as picture_runs
 from jaxreg.checks import Domain, check_integer
 from jaxreg.study import Below, Claim, Estimate, Inside, exactly, largest, mean, worst
 from jaxreg.study.quantities import Measure
@@ -89,14 +81,14 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     check_integer("points", config.points, config.columns + 1, 10_000, "Give more samples than columns")
     X, mean = make_data(config)
     wanted = np.array(config.fractions) * config.columns
-    strengths = calibrate(X, wanted, config.learning_rate)
+    strengths = picture_runs.calibrate(X, wanted, config.learning_rate)
     U, d, _ = np.linalg.svd(X, full_matrices=False)
     rate = np.float64(config.learning_rate)
     settings: dict[str, Any] = {"steps": tuple(map(int, strengths.steps)), "sgd_steps": config.sgd_steps}
     options: dict[str, Any] = {"x64": True, "progress": progress}
-    over = {"method": list(METHODS), "df": wanted}
+    over = {"method": list(picture_runs.METHODS), "df": wanted}
     risk = jr.linear.decompose_error(
-        partial(predict_draw, **settings),
+        partial(picture_runs.predict_draw, **settings),
         {"seed": jr.seeds(config.seeds)},
         mean,
         dims=over,
@@ -106,14 +98,14 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     )
     eigen, column = {"eigen": np.arange(config.columns)}, {"column": np.arange(config.columns)}
     filters = jr.sweep(
-        partial(measure_filters, **settings),
+        partial(picture_runs.measure_filters, **settings),
         {"seed": jr.seeds(config.draws)},
         args=(X, U, mean, strengths, rate),
         dims={"filter": over | eigen, "coef": over | column},
         **options,
     ).rename(seed="draw")
     problems = jr.sweep(
-        partial(compare_risks, samples=config.points, columns=config.columns),
+        partial(picture_runs.compare_risks, samples=config.points, columns=config.columns),
         {"seed": jr.seeds(config.problems)},
         args=(_TIMES, _COUNTS, _FRACTIONS),
         dims={
@@ -124,12 +116,12 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     ).rename(seed="problem", diverged="problem_diverged")
     exact = _work_out(config, X, mean, strengths, wanted, "exact_", "df")
     fine = np.linspace(0.03, max(0.95, *config.fractions), 60) * config.columns
-    path = _work_out(config, X, mean, calibrate(X, fine, config.learning_rate), fine, "path_", "fine_df")
+    path = _work_out(config, X, mean, picture_runs.calibrate(X, fine, config.learning_rate), fine, "path_", "fine_df")
     parts = [risk.drop_vars("diverged"), filters, problems, exact, path]
     return xr.merge(parts, join="exact", combine_attrs="override").assign(
         eigenvalue=("eigen", d**2 / config.points),
         least_squares=("column", np.linalg.pinv(X) @ mean),
-        bound=find_bound(),
+        bound=picture_runs.find_bound(),
     )
 
 
@@ -148,7 +140,7 @@ def _work_out(
     config: Config, X: np.ndarray, mean: np.ndarray, strengths: Any, df: np.ndarray, prefix: str, name: str
 ) -> xr.Dataset:
     """The closed forms for those strengths."""
-    matrices = smooth(X, strengths, config.learning_rate)
+    matrices = picture_runs.smooth(X, strengths, config.learning_rate)
     U = np.linalg.svd(X, full_matrices=False)[0]
     fitted = matrices @ mean
     times = [
@@ -167,7 +159,7 @@ def _work_out(
             f"{prefix}coef": ((*cells, "column"), fitted @ np.linalg.pinv(X).T),
             f"{prefix}time": (cells, np.array(times)),
         },
-        {"method": list(METHODS), name: df, "eigen": np.arange(config.columns), "column": np.arange(config.columns)},
+        {"method": list(picture_runs.METHODS), name: df},
     )
 
 
@@ -178,7 +170,7 @@ def _farthest(method: str) -> Measure:
 
 
 def _distance_from_closed_form(runs: xr.Dataset) -> xr.DataArray:
-    return abs(runs["filter"] - runs["exact_filter"]).sel({"method": list(METHODS[:2])})
+    return abs(runs["filter"] - runs["exact_filter"]).sel({"method": list(picture_runs.METHODS[:2])})
 
 
 def _problems(dataset: xr.Dataset) -> xr.Dataset:
@@ -226,13 +218,13 @@ CLAIMS = (
         "Gradient flow at time t has at most 1.69 times the risk of ridge at λ = 1/t (every problem, every t)",
         _ALI,
         _largest_ratio("flow"),
-        Below(find_bound() * (1 + _EXACT)),
+        Below(picture_runs.find_bound() * (1 + _EXACT)),
     ),
     Claim(
         "So have k steps of gradient descent, as large as the inverse of the largest eigenvalue (every problem and k)",
         "taken from gradient flow, which the proof is about",
         _largest_ratio("descent"),
-        Below(find_bound() * (1 + _EXACT)),
+        Below(picture_runs.find_bound() * (1 + _EXACT)),
     ),
     Claim(
         "At equal degrees of freedom, early stopping and ridge have the same risk (10 %, mean of the worst df)",

@@ -11,16 +11,9 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
+from experiments.penalties.penalty_geometry import shapes
 from experiments.penalties.penalty_geometry.own import add_penalty, check_own
 from experiments.penalties.penalty_geometry.pictures import GRAM, OPTIMUM, PATH_WEIGHTS, draw_pictures
-from experiments.penalties.penalty_geometry.shapes import (
-    PENALTIES,
-    measure_loss,
-    measure_size,
-    name_axes,
-    share_of_corners,
-    share_of_zeros,
-)
 from jaxreg.checks import Domain
 from jaxreg.claims import Quantity
 from jaxreg.linear import elastic_net_path
@@ -81,15 +74,15 @@ def run(
           `zero_exact`, how often it drops one, in closed form.
     """
     check_settings(config)
-    own = check_own(own, PENALTIES)
-    shares, ratios = np.array(config.shares), np.array(list(PENALTIES.values()))
+    own = check_own(own, shapes.PENALTIES)
+    shares, ratios = np.array(config.shares), np.array(list(shapes.PENALTIES.values()))
     population = jr.sweep(
-        partial(measure_loss, widest=max(config.dimensions)),
-        name_axes(config.dimensions, config.seeds),
+        partial(shapes.measure_loss, widest=max(config.dimensions)),
+        shapes.name_axes(config.dimensions, config.seeds),
         args=(shares, ratios),
         dims={
-            **{name: {"penalty": list(PENALTIES), "share": shares} for name in ("kept", "size_at")},
-            "gap": {"penalty": list(PENALTIES)},
+            **{name: {"penalty": list(shapes.PENALTIES), "share": shares} for name in ("kept", "size_at")},
+            "gap": {"penalty": list(shapes.PENALTIES)},
         },
         store=store,
         x64=True,
@@ -97,15 +90,15 @@ def run(
     )
     fine = np.concatenate([np.geomspace(1e-4, 0.02, 20, endpoint=False), np.linspace(0.02, 1, 80)])
     drawn = []
-    for ratio in PENALTIES.values():
+    for ratio in shapes.PENALTIES.values():
         follow = lambda X, y, at, ratio=ratio: elastic_net_path(X, y, at, ratio, fit_intercept=False).coef  # noqa: E731
-        measure = lambda weights, _, ratio=ratio: measure_size(weights, ratio)  # noqa: E731
+        measure = lambda weights, _, ratio=ratio: shapes.measure_size(weights, ratio)  # noqa: E731
         with jax.enable_x64(True):
             drawn.append(draw_pictures(follow, measure, ratio, np.array(config.alphas), fine, _AXIS, config.path_seed))
     away = np.stack(np.meshgrid(_AXIS, _AXIS), -1) - np.array(OPTIMUM)
     exact = {
         f"{name}_exact": (("dimension", "share"), [[form(p, at) for at in config.shares] for p in config.dimensions])
-        for name, form in (("corner", share_of_corners), ("zero", share_of_zeros))
+        for name, form in (("corner", shapes.share_of_corners), ("zero", shapes.share_of_zeros))
     }
     result = population.assign(
         dict(xr.concat(drawn, "penalty").variables)

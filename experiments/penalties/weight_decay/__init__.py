@@ -11,25 +11,14 @@ import numpy as np
 import xarray as xr
 
 import jaxreg as jr
-from experiments.penalties.weight_decay.runs import (
-    ENDS,
-    FORMS,
-    OPTIMIZERS,
-    SOLUTIONS,
-    Decay,
-    Problem,
-    descend,
-    follow_problem,
-    minimize_in_box,
-    reach_ends,
-)
+from experiments.penalties.weight_decay import runs as decay_runs
 from jaxreg.checks import Domain, check_integer
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.optimizers import make_schedule
 from jaxreg.study import Above, Below, Claim, Inside, largest, mean, share
 from jaxreg.study.settings import Count, Numbers, Ordered, Seeds, check_settings
 
-PICTURE = Problem(np.array([[2.0, 0.6], [0.6, 0.8]]), np.array([[4.4], [2.6]]), np.array([[-0.6], [-1.0]]))
+PICTURE = decay_runs.Problem(np.array([[2.0, 0.6], [0.6, 0.8]]), np.array([[4.4], [2.6]]), np.array([[-0.6], [-1.0]]))
 """The regression of two weights that is drawn, and where its runs start."""
 PICTURE_STRENGTH, PICTURE_DECAY = 1.5, 0.8
 """Of the runs on it: λ through Adam, and the decay w past Adam, whose box is ‖θ‖∞ ≤ 1/w."""
@@ -112,7 +101,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     over = {"strength": strengths, "step": steps}
     comparison_rates = tuple(np.float64(rate) for rate in config.comparison_rates)
     followed = jr.sweep(
-        partial(follow_problem, steps=config.steps, batch_size=config.batch_size, **sizes),
+        partial(decay_runs.follow_problem, steps=config.steps, batch_size=config.batch_size, **sizes),
         {"seed": jr.seeds(config.seeds)},
         args=(strengths, np.float64(config.learning_rate), np.float64(config.strength), comparison_rates),
         dims={
@@ -122,7 +111,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
             "direction": over | eigen,
             "direction_exact": over | eigen,
             "eigenvalue": eigen,
-            "apart": {"optimizer": list(OPTIMIZERS), "form": list(FORMS), "made": made},
+            "apart": {"optimizer": list(decay_runs.OPTIMIZERS), "form": list(decay_runs.FORMS), "made": made},
         },
         store=store,
         x64=True,
@@ -132,7 +121,7 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         falls=falls(followed),
         **_draw_picture(),
         critical=critical,
-        rule=list(ENDS[:2]),
+        rule=list(decay_runs.ENDS[:2]),
     )
 
 
@@ -144,7 +133,7 @@ def _check(config: Config) -> None:
     if config.strengths[-1] >= critical:
         constraint = f"must be below m (2/α - 1) = {critical:g}"
         raise ArgumentError("strengths", config.strengths, constraint, "Leave out what is beyond")
-    for name, number in (("comparison_rates", len(OPTIMIZERS)), ("end_rates", 2)):
+    for name, number in (("comparison_rates", len(decay_runs.OPTIMIZERS)), ("end_rates", 2)):
         if len(getattr(config, name)) != number:
             constraint = f"must be {number} learning rates"
             raise ArgumentError(name, getattr(config, name), constraint, "Give one for each optimizer")
@@ -155,16 +144,19 @@ def _reach_ends(config: Config, sizes: dict[str, int], progress: bool) -> xr.Dat
     rates = tuple(np.float64(rate) for rate in config.end_rates)
     over = {"end_weight": np.arange(config.columns)}
     ends = jr.sweep(
-        partial(reach_ends, steps=config.end_steps, **sizes),
+        partial(decay_runs.reach_ends, steps=config.end_steps, **sizes),
         {"seed": jr.seeds(config.ends)},
         args=(np.float64(config.strength), np.float64(config.box), rates),
-        dims={"end": {"method": list(ENDS)} | over, "ridge": {"solution": list(SOLUTIONS)} | over},
+        dims={
+            "end": {"method": list(decay_runs.ENDS)} | over,
+            "ridge": {"solution": list(decay_runs.SOLUTIONS)} | over,
+        },
         x64=True,
         progress=progress,
     ).rename(seed="problem")
     data = zip(ends["X"].values, ends["y"].values, ends["bound"].values, strict=True)
     first = ends["end"].isel(method=0, drop=True)
-    in_box = first.copy(data=[minimize_in_box(X, y, float(bound)) for X, y, bound in data])
+    in_box = first.copy(data=[decay_runs.minimize_in_box(X, y, float(bound)) for X, y, bound in data])
     distances = []
     for method, solution in PAIRS:
         wanted = in_box if solution == "box" else ends["ridge"].sel(solution=solution, drop=True)
@@ -182,18 +174,18 @@ def norm(weights: xr.DataArray) -> xr.DataArray:
 def _draw_picture() -> dict[str, Any]:
     """Two weights: the paths of Adam with L2 and of AdamW, and where they should end."""
     samples = len(PICTURE.X)
-    decay = Decay(np.zeros(2), np.array([PICTURE_STRENGTH / samples, 0]), np.array([0, PICTURE_DECAY]))
+    decay = decay_runs.Decay(np.zeros(2), np.array([PICTURE_STRENGTH / samples, 0]), np.array([0, PICTURE_DECAY]))
     X, y = PICTURE.X, PICTURE.y[:, 0]
     with jax.enable_x64(True):
         problem, decay = jax.tree.map(jnp.asarray, (PICTURE, decay))
         rate = make_schedule("cosine", jnp.asarray(_PICTURE_RATE), _PICTURE_STEPS)
         moments = (jnp.arange(_PICTURE_STEPS), None)
-        both = jax.jit(jax.vmap(lambda each: descend("adam", problem, each, rate, moments, True)))
+        both = jax.jit(jax.vmap(lambda each: decay_runs.descend("adam", problem, each, rate, moments, True)))
         paths = np.asarray(both(decay))[:, _PICTURE_KEPT]
     ridge = np.linalg.solve(X.T @ X + PICTURE_STRENGTH * np.eye(2), X.T @ y)
     return {
         "picture_path": (("rule", "picture_step", "weight"), paths),
-        "picture_end": (("rule", "weight"), np.stack([ridge, minimize_in_box(X, y, 1 / PICTURE_DECAY)])),
+        "picture_end": (("rule", "weight"), np.stack([ridge, decay_runs.minimize_in_box(X, y, 1 / PICTURE_DECAY)])),
         "picture_gram": (("weight", "other_weight"), X.T @ X),
         "picture_optimum": ("weight", np.linalg.solve(X, y)),
         "picture_box": 1 / PICTURE_DECAY,

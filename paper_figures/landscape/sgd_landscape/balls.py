@@ -10,20 +10,11 @@ from numpy.polynomial import polynomial
 
 from jaxreg import plotting
 from jaxreg.plotting.animation import Animation
-from paper_figures.landscape.sgd_landscape.looks import (
-    HEIGHT_AT,
-    HEIGHTS,
-    NAMES,
-    PALETTE,
-    RATE,
-    WINDOW,
-    mark_minima,
-    shade_basins,
-)
+from paper_figures.landscape.sgd_landscape import looks
 
 _SIZE = (6.2, 3.5)
 _DOTS_PER_INCH = 100
-_SEEN = (HEIGHTS[0] + 0.3, HEIGHTS[1] - 0.3)  # where a whole mark is
+_SEEN = (looks.HEIGHTS[0] + 0.3, looks.HEIGHTS[1] - 0.3)  # where a whole mark is
 _FLOOR = 0.5  # of the logarithmic axis, below one run
 
 
@@ -39,12 +30,12 @@ def animate_run(dataset: xr.Dataset) -> Animation:
     refits, drawn = dataset["member_refit"].values, dataset["member_points"].values
     x, y = dataset["x"].values, dataset["y"].values
     steps, seed = len(after), int(dataset["member"])
-    grid = np.linspace(*WINDOW, 281)
+    grid = np.linspace(*looks.WINDOW, 281)
     with plotting.style():
         figure = _make_figure()
         axes = figure.add_subplot()
-        shade_basins(axes)
-        axes.plot(grid, HEIGHT_AT(grid), color="0.6", linestyle="--", linewidth=1, label="landscape")
+        looks.shade_basins(axes)
+        axes.plot(grid, looks.HEIGHT_AT(grid), color="0.6", linestyle="--", linewidth=1, label="landscape")
         axes.plot(x, y, ".", color="0.6", markersize=4, label="data")
         (chosen,) = axes.plot([], [], "s", color="none", markeredgecolor="0.3", markersize=6, label="drawn points")
         (curve,) = axes.plot([], [], color=plotting.COLORS.green, linewidth=1.8, label="curve refitted to them")
@@ -52,7 +43,7 @@ def animate_run(dataset: xr.Dataset) -> Animation:
         (origin,) = axes.plot([], [], "o", color="white", markeredgecolor="black", markersize=7, label="$w$ before")
         (ball,) = axes.plot([], [], "o", color="black", markersize=8, zorder=4, label="$w$ after the step")
         axes.set_xlabel("weight $w$")
-        axes.set_title(f"Tutorial T2: seed {seed}, α = {RATE}, {drawn.shape[1]} of {len(x)} points a step")
+        axes.set_title(f"Tutorial T2: seed {seed}, α = {looks.RATE}, {drawn.shape[1]} of {len(x)} points a step")
         axes.legend(loc="upper center", ncols=3)
         text = axes.text(1, 1.02, "", transform=axes.transAxes, ha="right", fontsize=8)
 
@@ -78,23 +69,25 @@ def animate_population(dataset: xr.Dataset) -> Animation:
     centres = dataset["bin"].values
     width = centres[1] - centres[0]
     edges = np.append(centres - width / 2, centres[-1] + width / 2)
-    grid = np.linspace(*WINDOW, 281)
+    grid = np.linspace(*looks.WINDOW, 281)
     with plotting.style():
         figure = _make_figure()
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.3))
-        shade_basins(top)
-        top.plot(grid, HEIGHT_AT(grid), color="black")
-        mark_minima(top)
-        top.set_title(f"{n:,} runs of SGD as in tutorial T2, α = {RATE}")
+        looks.shade_basins(top)
+        top.plot(grid, looks.HEIGHT_AT(grid), color="black")
+        looks.mark_minima(top)
+        top.set_title(f"{n:,} runs of SGD as in tutorial T2, α = {looks.RATE}")
         top.tick_params(labelbottom=False)
-        bars = [bottom.stairs(centres, edges, baseline=0, fill=True, color=color) for color in PALETTE[:3]]
-        bottom.set(yscale="log", ylim=(_FLOOR, 2 * n), xlim=WINDOW, xlabel="weight $w$", ylabel="runs per bin")
+        bars = [bottom.stairs(centres, edges, baseline=0, fill=True, color=color) for color in looks.PALETTE[:3]]
+        bottom.set(yscale="log", ylim=(_FLOOR, 2 * n), xlim=looks.WINDOW, xlabel="weight $w$", ylabel="runs per bin")
         bottom.set_title(" ", fontsize=10)  # room for the counts
         clock = bottom.text(0.01, 0.96, "", transform=bottom.transAxes, va="top", fontsize=8)
         rest = bottom.text(0.01, 0.84, "", transform=bottom.transAxes, va="top", fontsize=7, color="0.35")
         counts = [
             bottom.text(place, 1.04, "", transform=bottom.transAxes, ha=side, fontsize=8, color=color)
-            for place, side, color in zip((0.24, 0, 0.58, 1), ("left", "left", "left", "right"), PALETTE, strict=True)
+            for place, side, color in zip(
+                (0.24, 0, 0.58, 1), ("left", "left", "left", "right"), looks.PALETTE, strict=True
+            )
         ]
 
     def draw_frame(k: int) -> Sequence[Artist]:
@@ -103,7 +96,7 @@ def animate_population(dataset: xr.Dataset) -> Animation:
             bar.set_data(values=top, baseline=bottoms)
         totals = [*(balls[k, :3].sum(-1) + beyond[k, :3]), lost[k]]
         clock.set_text(f"step {k} of {len(balls) - 1}")
-        for text, name, total in zip(counts, NAMES, totals, strict=True):
+        for text, name, total in zip(counts, looks.NAMES, totals, strict=True):
             text.set_text(f"{name}: {total:,}")
         rest.set_text(f"{beyond[k].sum():,} beyond the edges" if beyond[k].any() else "")
         return *bars, clock, rest, *counts

@@ -7,26 +7,16 @@ import time
 import numpy as np
 import pytest
 
+from experiments.benchmarks import linear as bench
 from experiments.benchmarks import linear as linear_benchmark
 from experiments.benchmarks import timing
-from experiments.benchmarks.linear import (
-    contest_lars,
-    contest_lasso,
-    contest_one,
-    contest_ridge,
-    contest_ridge_at_once,
-    make_gaussian,
-    make_legendre,
-    measure_linear,
-    relative_gaps,
-)
 from experiments.benchmarks.settings import PRESETS
 from experiments.benchmarks.timing import Contest, check_same, measure
 
 needs_sklearn = pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="needs scikit-learn")
 
 
-@pytest.mark.parametrize("make", [make_legendre, make_gaussian])
+@pytest.mark.parametrize("make", [bench.make_legendre, bench.make_gaussian])
 def test_data_are_centred_with_columns_of_unit_length(make):
     X, Y = make(3)
     assert X.shape[-2:] == (50, 30)
@@ -39,9 +29,9 @@ def test_data_are_centred_with_columns_of_unit_length(make):
 
 
 def test_every_dataset_is_another():
-    for _, Y in (make_legendre(4), make_gaussian(4)):
+    for _, Y in (bench.make_legendre(4), bench.make_gaussian(4)):
         assert len({row.tobytes() for row in Y}) == 4
-    X, _ = make_gaussian(4)
+    X, _ = bench.make_gaussian(4)
     assert X.shape == (4, 50, 30)
     assert not np.allclose(X[0], X[1])
 
@@ -58,11 +48,11 @@ def test_gaps_are_zero_at_the_minimum_only_and_bound_the_objective():
     def objective(coefs):
         return ((y - coefs @ X.T) ** 2).sum(-1) / 80 + alphas * np.abs(coefs).sum(-1)
 
-    np.testing.assert_allclose(relative_gaps(X, y, alphas, best), 0, atol=1e-14)
+    np.testing.assert_allclose(bench.relative_gaps(X, y, alphas, best), 0, atol=1e-14)
     for scale in (1e-3, 1e-1, 1.0):
         other = best + scale * random.normal(size=best.shape)
         excess = (objective(other) - objective(best)) / ((y**2).sum() / 80)
-        assert (relative_gaps(X, y, alphas, other) >= excess).all()
+        assert (bench.relative_gaps(X, y, alphas, other) >= excess).all()
         assert (excess > 0).all()
 
 
@@ -77,13 +67,13 @@ def test_answers_that_differ_are_refused():
 def small():
     """Each contest on three datasets, both sides run once."""
     contests = {
-        "shared": contest_lars(3, 2, shared=True),
-        "different": contest_lars(3, 2, shared=False),
-        "ridge": contest_ridge(3, 2),
-        "at once": contest_ridge_at_once(3),
-        "lasso": contest_lasso(3, 2, by_lars=False),
-        "lasso by LARS": contest_lasso(3, 2, by_lars=True),
-        "large": contest_one(200, 300, "scikit-learn", 1.5),
+        "shared": bench.contest_lars(3, 2, shared=True),
+        "different": bench.contest_lars(3, 2, shared=False),
+        "ridge": bench.contest_ridge(3, 2),
+        "at once": bench.contest_ridge_at_once(3),
+        "lasso": bench.contest_lasso(3, 2, by_lars=False),
+        "lasso by LARS": bench.contest_lasso(3, 2, by_lars=True),
+        "large": bench.contest_one(200, 300, "scikit-learn", 1.5),
     }
     return {name: (contest, contest.ours(), contest.theirs()) for name, contest in contests.items()}
 
@@ -150,7 +140,7 @@ def test_compiling_is_told_from_running():
 
 def test_without_scikit_learn_it_says_so(monkeypatch, capsys):
     monkeypatch.setattr(timing.importlib.util, "find_spec", lambda name: None)
-    assert list(measure_linear(PRESETS["quick"], 1.0)) == []
+    assert list(bench.measure_linear(PRESETS["quick"], 1.0)) == []
     assert "sklearn is not installed" in capsys.readouterr().err
 
 
@@ -166,7 +156,7 @@ def test_celer_is_measured_where_it_is_installed(monkeypatch):
     for others in (None, True):
         find = lambda name, others=others: name == "sklearn" or others  # noqa: E731
         monkeypatch.setattr(timing.importlib.util, "find_spec", find)
-        names.append([*measure_linear(config, 1.0)])
+        names.append([*bench.measure_linear(config, 1.0)])
     assert names[0][-2:] == ["scikit-learn 70", "logistic scikit-learn"]
     assert names[1] == [*names[0][:-1], "celer 70", "logistic scikit-learn", "logistic skglm", "groups"]
     assert len(names[0]) == 9

@@ -7,25 +7,17 @@ import pytest
 from scipy.optimize import minimize
 
 import jaxreg as jr
-from experiments.hypergradients.implicit_bias import (
-    CLAIMS,
-    COLUMNS,
-    Config,
-    least_penalty,
-    make_data,
-    misfit_of,
-    slope_of,
-)
+from experiments.hypergradients import implicit_bias as study
 from tests.figures.drawn import find
 from tests.populations import along, population, verdicts
 
-SMALL = Config(seeds=2, scales=(0.01, 0.1, 0.5), epochs=100, descent_steps=400)
+SMALL = study.Config(seeds=2, scales=(0.01, 0.1, 0.5), epochs=100, descent_steps=400)
 
 
 @pytest.fixture
 def data():
     with jax.enable_x64(True):
-        yield tuple(map(np.asarray, make_data(jr.seeds(1).key(0))))
+        yield tuple(map(np.asarray, study.make_data(jr.seeds(1).key(0))))
 
 
 def test_a_penalty_is_known_by_its_minimum(data):
@@ -33,7 +25,7 @@ def test_a_penalty_is_known_by_its_minimum(data):
     X, _ = data
     basis = np.linalg.qr(X.T)[0]
     coef = 2 * 0.2**2 * np.sinh(X.T @ np.random.default_rng(0).normal(size=len(X)) / 4)
-    misfit = misfit_of(basis[None], coef[None, None, None], seed=0, algorithm=0, scale=0)
+    misfit = study.misfit_of(basis[None], coef[None, None, None], seed=0, algorithm=0, scale=0)
     at = {scale: float(misfit({"scale": jnp.asarray(scale)})) for scale in (0.1, 0.2, 0.4)}
     assert at[0.2] < 1e-20
     assert min(at[0.1], at[0.4]) > 1e-5
@@ -43,19 +35,19 @@ def test_a_penalty_is_known_by_its_minimum(data):
 def test_the_least_penalty_is_that_of_an_independent_minimizer(data):
     X, y = data
     scale = 0.3
-    found = np.asarray(least_penalty(X, y, scale, X.T @ np.linalg.solve(X @ X.T, y)))
+    found = np.asarray(study.least_penalty(X, y, scale, X.T @ np.linalg.solve(X @ X.T, y)))
     np.testing.assert_allclose(X @ found, y, atol=1e-10)
 
     def penalty(w):
         return (w * np.arcsinh(w / (2 * scale**2)) - np.sqrt(w**2 + 4 * scale**4)).sum()
 
     given = {"constraints": {"type": "eq", "fun": lambda w: X @ w - y, "jac": lambda w: X}, "method": "SLSQP"}
-    given |= {"jac": lambda w: np.asarray(slope_of(w, scale)), "options": {"ftol": 1e-14, "maxiter": 500}}
-    np.testing.assert_allclose(found, minimize(penalty, np.zeros(COLUMNS), **given).x, atol=1e-5)
+    given |= {"jac": lambda w: np.asarray(study.slope_of(w, scale)), "options": {"ftol": 1e-14, "maxiter": 500}}
+    np.testing.assert_allclose(found, minimize(penalty, np.zeros(study.COLUMNS), **given).x, atol=1e-5)
 
 
 def test_trainings_end_where_their_penalty_is_least(result):
-    assert dict(result.sizes) == {"seed": 2, "algorithm": 3, "scale": 3, "coordinate": COLUMNS}
+    assert dict(result.sizes) == {"seed": 2, "algorithm": 3, "scale": 3, "coordinate": study.COLUMNS}
     descent = result.sel({"algorithm": "descent"})
     np.testing.assert_allclose(descent["fitted"], 1, atol=0.05)
     assert (descent["outside"] < 0.01).all()
@@ -88,7 +80,7 @@ def _made_up(**changed):
     ],
 )
 def test_claims_can_fall_either_way(changed, expected):
-    assert verdicts(CLAIMS, _made_up(**changed)) == expected
+    assert verdicts(study.CLAIMS, _made_up(**changed)) == expected
 
 
 # --- Figure -----------------------------------------------------------------------------------------------------------

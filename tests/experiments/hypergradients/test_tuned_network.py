@@ -5,33 +5,23 @@ import numpy as np
 import pytest
 
 import jaxreg as jr
-from experiments.hypergradients.tuned_network import (
-    CLAIMS,
-    METHODS,
-    NAMES,
-    Config,
-    draw_digits,
-    pack_start,
-    problem_of,
-    run,
-    unpack,
-)
+from experiments.hypergradients import tuned_network as study
 from tests.populations import along, population, verdicts
 
-SMALL = Config(seeds=2, gradients=4, hidden=4, epochs=4)
+SMALL = study.Config(seeds=2, gradients=4, hidden=4, epochs=4)
 _VALUES = np.float32([1e-3, 2e-3, 3e-3, 0.2, 1.0, 2.0, 3.0, 4.0])
 
 
 def test_digits_are_tuned_and_tested_on_others_than_those_trained_on():
     numbers = np.arange(1297)
-    parts = [set(np.asarray(x)) for x, y in draw_digits(numbers, numbers, jax.random.key(0))]
+    parts = [set(np.asarray(x)) for x, y in study.draw_digits(numbers, numbers, jax.random.key(0))]
     assert [len(part) for part in parts] == [256, 200, 500]
     assert len(set.union(*parts)) == 956
 
 
 def test_eight_numbers_there_and_back():
-    assert len(NAMES) == len(_VALUES)
-    np.testing.assert_array_equal(pack_start(unpack(_VALUES)), _VALUES)
+    assert len(study.NAMES) == len(_VALUES)
+    np.testing.assert_array_equal(study.pack_start(study.unpack(_VALUES)), _VALUES)
 
 
 @pytest.mark.slow
@@ -40,7 +30,7 @@ def test_a_rate_for_each_quarter_is_a_rate_for_each_epoch():
     data = jr.datasets.load("digits")[:2]
     for epochs, factors in ((4, [1.0, 2.0, 3.0, 4.0]), (2, [1.0, 3.0])):
         made = {"budget": epochs, "hidden": 4, "learning_rate": 0.05}
-        problem = problem_of(*data, seed=jax.random.key(0), **made)
+        problem = study.problem_of(*data, seed=jax.random.key(0), **made)
         inner = problem.training
         assert problem.steps == 8 * epochs
         rates = jax.numpy.asarray(factors)
@@ -52,16 +42,16 @@ def test_a_rate_for_each_quarter_is_a_rate_for_each_epoch():
             seed=inner.seed,
             schedule=lambda _, rates=rates: lambda step: rates[step // 8],
             dropout=_VALUES[3],
-            penalties=unpack(_VALUES)["penalties"],
+            penalties=study.unpack(_VALUES)["penalties"],
             **inner.options,
         )
-        at = unpack(jax.numpy.asarray(_VALUES))
+        at = study.unpack(jax.numpy.asarray(_VALUES))
         np.testing.assert_allclose(problem.evaluate(at).value, history["test_loss"][-1], rtol=1e-5)
 
 
 @pytest.mark.slow
 def test_searches_cost_the_same_and_find_what_is_better_than_the_start(tmp_path):
-    result = run(SMALL, store=tmp_path / "tuned", progress=False).load()
+    result = study.run(SMALL, store=tmp_path / "tuned", progress=False).load()
     steps = result["training_steps"].isel(seed=0).values
     assert steps[0] == steps[1] == 4 * 4 * 32
     assert abs(steps[2] / steps[0] - 1) < 0.1
@@ -75,7 +65,13 @@ def test_searches_cost_the_same_and_find_what_is_better_than_the_start(tmp_path)
 
 def _made_up(test_loss=(0.3, 0.5, 0.4, 0.9), validation_loss=(0.29, 0.3, 0.3, 0.9)):
     """A population of which every claim holds, but for what is changed, by method."""
-    dims = {"seed": 20, "method": METHODS, "search": METHODS[:2], "trained": range(1, 6), "name": NAMES}
+    dims = {
+        "seed": 20,
+        "method": study.METHODS,
+        "search": study.METHODS[:2],
+        "trained": range(1, 6),
+        "name": study.NAMES,
+    }
     means = {"test_loss": (("seed", "method"), test_loss), "validation_loss": (("seed", "method"), validation_loss)}
     means["hyperparameter"] = (("seed", "method", "name"), along("method", [2, 1.5, 0.8, 1]))
     means["on_the_way"] = (("search", "seed", "trained"), 1 / along("trained", range(1, 6)))
@@ -94,7 +90,7 @@ def _made_up(test_loss=(0.3, 0.5, 0.4, 0.9), validation_loss=(0.29, 0.3, 0.3, 0.
     ],
 )
 def test_claims_can_fall_either_way(changed, expected):
-    assert verdicts(CLAIMS, _made_up(**changed)) == expected
+    assert verdicts(study.CLAIMS, _made_up(**changed)) == expected
 
 
 # --- Figure -----------------------------------------------------------------------------------------------------------

@@ -8,64 +8,53 @@ import xarray as xr
 from sklearn.linear_model import Ridge
 
 import jaxreg as jr
-from experiments.hypergradients.tuned_ridge import (
-    CLAIMS,
-    COLUMNS,
-    MATTER,
-    ROWS,
-    SPARSE_ROWS,
-    Config,
-    make_data,
-    make_sparse_data,
-    ridge_of,
-    run,
-)
+from experiments.hypergradients import tuned_ridge as study
 from tests.figures.drawn import points
 from tests.populations import population, verdicts
 
-SMALL = Config(seeds=3, draws=2, steps=40, strength_steps=10)
+SMALL = study.Config(seeds=3, draws=2, steps=40, strength_steps=10)
 
 
 def test_misleading_columns_lie_near_the_sum_of_those_that_matter():
     with jax.enable_x64(True):
-        X, y = map(np.asarray, make_sparse_data(jr.seeds(1).key(0), 0.7, 0.85))
-    signal = X[:, :MATTER].sum(1)
+        X, y = map(np.asarray, study.make_sparse_data(jr.seeds(1).key(0), 0.7, 0.85))
+    signal = X[:, : study.MATTER].sum(1)
     correlations = [np.corrcoef(signal, column)[0, 1] for column in X.T]
-    np.testing.assert_allclose(correlations[MATTER : 2 * MATTER], 0.85, atol=0.05)
-    np.testing.assert_allclose(correlations[2 * MATTER :], 0, atol=0.15)
+    np.testing.assert_allclose(correlations[study.MATTER : 2 * study.MATTER], 0.85, atol=0.05)
+    np.testing.assert_allclose(correlations[2 * study.MATTER :], 0, atol=0.15)
     assert abs((y - signal).std() - 0.7) < 0.05
 
 
 def test_the_criterion_is_the_error_of_leaving_rows_out():
     with jax.enable_x64(True):
-        X, y = map(np.asarray, make_data(jr.seeds(1).key(0), 2.0))
-        found = float(ridge_of(seed=jr.seeds(1).key(0), noise=2.0)({"alpha": jnp.asarray(0.3)}))
+        X, y = map(np.asarray, study.make_data(jr.seeds(1).key(0), 2.0))
+        found = float(study.ridge_of(seed=jr.seeds(1).key(0), noise=2.0)({"alpha": jnp.asarray(0.3)}))
     errors = []
-    for i in range(ROWS):
-        kept = np.arange(ROWS) != i
-        errors.append(Ridge(alpha=0.3 * ROWS).fit(X[kept], y[kept]).predict(X[i : i + 1])[0] - y[i])
+    for i in range(study.ROWS):
+        kept = np.arange(study.ROWS) != i
+        errors.append(Ridge(alpha=0.3 * study.ROWS).fit(X[kept], y[kept]).predict(X[i : i + 1])[0] - y[i])
     np.testing.assert_allclose(found, (np.array(errors) ** 2).mean() / 2, rtol=1e-8)
 
 
 @pytest.mark.slow
 def test_searches_end_where_an_independent_one_does(tmp_path):
-    result = run(SMALL, store=tmp_path / "tuned", progress=False).load()
+    result = study.run(SMALL, store=tmp_path / "tuned", progress=False).load()
     assert result.sizes["column"] == 40
     assert result.sizes["fit"] == 3
     alpha = result["alpha"].sel(rule="gradient").values
     np.testing.assert_allclose(np.log(alpha / result["alpha"].sel(rule="grid")), 0, atol=0.2)
     np.testing.assert_array_less(-1e-9, result["risk"] - result["risk"].sel(rule="best"))
     with jax.enable_x64(True):
-        X, y = map(np.asarray, make_data(jr.seeds(1).key(0), SMALL.noise))
-        rows, target = map(np.asarray, make_sparse_data(jr.seeds(1, root=1).key(0), 0.7, 0.85))
-    fit = Ridge(alpha=alpha[0] * ROWS).fit(X, y)
-    risk = ((fit.coef_ - (np.arange(COLUMNS) < MATTER)) ** 2).sum() + fit.intercept_**2
+        X, y = map(np.asarray, study.make_data(jr.seeds(1).key(0), SMALL.noise))
+        rows, target = map(np.asarray, study.make_sparse_data(jr.seeds(1, root=1).key(0), 0.7, 0.85))
+    fit = Ridge(alpha=alpha[0] * study.ROWS).fit(X, y)
+    risk = ((fit.coef_ - (np.arange(study.COLUMNS) < study.MATTER)) ** 2).sum() + fit.intercept_**2
     np.testing.assert_allclose(result["risk"].sel(rule="gradient")[0], risk, rtol=1e-6)
-    least = Ridge(alpha=1e-10).fit(rows[:SPARSE_ROWS], target[:SPARSE_ROWS])
-    error = ((least.predict(rows) - target) ** 2)[2 * SPARSE_ROWS :].mean() / 2
+    least = Ridge(alpha=1e-10).fit(rows[: study.SPARSE_ROWS], target[: study.SPARSE_ROWS])
+    error = ((least.predict(rows) - target) ** 2)[2 * study.SPARSE_ROWS :].mean() / 2
     np.testing.assert_allclose(result["test_error"].sel(fit="least squares")[0], error, rtol=1e-4)
     assert "provenance" in result.attrs  # which the page of figures shows
-    xr.testing.assert_equal(result, run(SMALL, store=tmp_path / "tuned", progress=False).load())
+    xr.testing.assert_equal(result, study.run(SMALL, store=tmp_path / "tuned", progress=False).load())
 
 
 def _made_up(**changed):
@@ -98,7 +87,7 @@ def _made_up(**changed):
     ],
 )
 def test_claims_can_fall_either_way(changed, expected):
-    assert verdicts(CLAIMS, _made_up(**changed)) == expected
+    assert verdicts(study.CLAIMS, _made_up(**changed)) == expected
 
 
 # --- Figure -----------------------------------------------------------------------------------------------------------

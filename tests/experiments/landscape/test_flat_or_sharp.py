@@ -9,23 +9,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments.landscape.flat_or_sharp import (
-    BIN_EDGES,
-    BINS,
-    CLAIMS,
-    FLAT,
-    SADDLE,
-    SHARP,
-    Config,
-    odds,
-    visit,
-)
+from experiments.landscape import flat_or_sharp as study
 from jaxreg import stats
 from jaxreg.claims import judge
 from jaxreg.landscape import EQUAL_DEPTH_SEXTIC
 from tests.figures.drawn import find, find_points, points, read
 
-SMALL = Config(seeds=100, learning_rates=(0.28, 0.2), temperature=0.07, burn_in=6, relaxations=20)
+SMALL = study.Config(seeds=100, learning_rates=(0.28, 0.2), temperature=0.07, burn_in=6, relaxations=20)
 _HEIGHT = np.polynomial.Polynomial(EQUAL_DEPTH_SEXTIC.coefficients)
 
 
@@ -37,7 +27,7 @@ def chain(request, result):
     spread = math.sqrt(2 * SMALL.temperature * rate)
     kernel = np.exp(-0.5 * ((grid - (grid - rate * _HEIGHT.deriv()(grid))[:, None]) / spread) ** 2)
     kernel *= (grid[1] - grid[0]) / spread / math.sqrt(2 * math.pi)  # runs that leave the grid are lost
-    apart, starts = [], [abs(grid - SHARP).argmin(), abs(grid - FLAT).argmin()]
+    apart, starts = [], [abs(grid - study.SHARP).argmin(), abs(grid - study.FLAT).argmin()]
     for _ in range(13):  # the law after 2, 4, 8, … steps
         kernel = kernel @ kernel
         one, other = (kernel[start] / kernel[start].sum() for start in starts)
@@ -46,15 +36,16 @@ def chain(request, result):
 
 
 def test_minima_and_bins_are_where_they_should_be(result):
-    np.testing.assert_allclose((SHARP, FLAT), (-1, 1), atol=1e-9)
-    np.testing.assert_allclose(result["bin"], (BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2)
+    np.testing.assert_allclose((study.SHARP, study.FLAT), (-1, 1), atol=1e-9)
+    np.testing.assert_allclose(result["bin"], (study.BIN_EDGES[1:] + study.BIN_EDGES[:-1]) / 2)
 
 
 def test_laws_are_those_of_an_even_grid(result, chain):
     number, grid, law, relaxation = chain
     one = result.isel(learning_rate=number)
     width = grid[1] - grid[0]
-    flat = law @ np.clip((grid + width / 2 - SADDLE) / width, 0, 1)  # part of a node's cell lies beyond the saddle
+    # Part of a node's cell lies beyond the saddle.
+    flat = law @ np.clip((grid + width / 2 - study.SADDLE) / width, 0, 1)
     assert float(one["exact"]) == pytest.approx(flat / (1 - flat), rel=0.01)
     density = np.interp(result["bin"], grid, law / width)
     np.testing.assert_allclose(one["exact_density"], density, atol=0.01)
@@ -65,11 +56,12 @@ def test_laws_are_those_of_an_even_grid(result, chain):
 def test_law_of_the_diffusion(result):
     w = np.linspace(-4, 4, 80_001)
     weight = np.exp(-_HEIGHT(w) / SMALL.temperature)
-    assert float(result["boltzmann"]) == pytest.approx(weight[w > SADDLE].sum() / weight[w < SADDLE].sum(), rel=1e-3)
-    inside = [weight[(w > low) & (w < high)].sum() for low, high in itertools.pairwise(BIN_EDGES)]
+    flat, sharp = weight[w > study.SADDLE].sum(), weight[w < study.SADDLE].sum()
+    assert float(result["boltzmann"]) == pytest.approx(flat / sharp, rel=1e-3)
+    inside = [weight[(w > low) & (w < high)].sum() for low, high in itertools.pairwise(study.BIN_EDGES)]
     np.testing.assert_allclose(result["boltzmann_density"], inside / weight.sum() / 0.08, atol=5e-3)
     curvature = _HEIGHT.deriv(2)
-    assert float(result["harmonic"]) == pytest.approx(math.sqrt(curvature(SHARP) / curvature(FLAT)))
+    assert float(result["harmonic"]) == pytest.approx(math.sqrt(curvature(study.SHARP) / curvature(study.FLAT)))
     assert float(result["temperature"]) == SMALL.temperature
 
 
@@ -104,8 +96,8 @@ def test_histograms_hold_the_shares_and_the_exact_density(result):
     counts = result["counts"].transpose("learning_rate", "start", "seed", "bin")
     lives = ~result["diverged"]
     np.testing.assert_array_equal(lives, np.isfinite(result["share"]))
-    flat = counts[..., BINS // 2 :].sum("bin") / result["counted"]
-    sharp = counts[..., : BINS // 2].sum("bin") / result["counted"]
+    flat = counts[..., study.BINS // 2 :].sum("bin") / result["counted"]
+    sharp = counts[..., : study.BINS // 2].sum("bin") / result["counted"]
     # What lies beyond the last bins is not stored, but is counted.
     slack = 1 + 1e-5
     assert (flat.where(lives, 0) <= result["share"].where(lives, 1) * slack).all()
@@ -123,9 +115,9 @@ def test_each_start_has_noise_of_its_own(result):
 
 
 def test_a_run_that_diverges_has_no_share():
-    weights = jnp.array([SHARP, FLAT])
+    weights = jnp.array([study.SHARP, study.FLAT])
     settings = {"seed": jax.random.key(0), "learning_rate": 0.2, "place": 1, "burn_in": 2, "steps": 30}
-    go = jax.jit(lambda noise: visit(weights, noise=noise, **settings))
+    go = jax.jit(lambda noise: study.visit(weights, noise=noise, **settings))
     gone = go(100.0)
     assert math.isnan(float(gone["share"]))
     calm = go(0.0)
@@ -135,13 +127,13 @@ def test_a_run_that_diverges_has_no_share():
 
 def test_odds_are_ratios_of_shares():
     runs = xr.Dataset({"share": (("start", "seed"), [[0.5, 0.7, np.nan], [0.6, 0.6, 0.6]])})
-    found = odds(runs)
+    found = study.odds(runs)
     assert float(found["mean"]) == pytest.approx(1.5)
     half = 2.7764451 * np.std([0.5, 0.7, 0.6, 0.6, 0.6], ddof=1) / math.sqrt(5)
     assert float(found["low"]) == pytest.approx((0.6 - half) / (0.4 + half))
     assert float(found["high"]) == pytest.approx((0.6 + half) / (0.4 - half))
     assert (int(found["n"]), int(found["diverged"])) == (5, 1)
-    always = odds(xr.Dataset({"share": (("start", "seed"), [[1.0, 1.0]])}))
+    always = study.odds(xr.Dataset({"share": (("start", "seed"), [[1.0, 1.0]])}))
     assert math.isinf(float(always["mean"]))
 
 
@@ -151,7 +143,7 @@ def _statuses(result, ratios, scatter=0.01):
     deviation = scatter * np.array([-1, 1])[:, None] * np.linspace(0.5, 1.5, 100)
     shares = share[:, None, None] * (1 - share[:, None, None]) * deviation + share[:, None, None]
     made = result.assign(share=(("learning_rate", "start", "seed"), shares))
-    return [verdict.status for _, verdict in judge(CLAIMS, made)]
+    return [verdict.status for _, verdict in judge(study.CLAIMS, made)]
 
 
 def test_claims_can_fall_either_way(result):
@@ -166,9 +158,9 @@ def test_claims_can_fall_either_way(result):
 
 
 def test_claims_of_the_population(result):
-    verdicts = [verdict for _, verdict in judge(CLAIMS, result)]
+    verdicts = [verdict for _, verdict in judge(study.CLAIMS, result)]
     assert [verdict.status for verdict in verdicts[:4]] == ["holds", "fails", "fails", "fails"]
-    small, large = (float(odds(result.isel(learning_rate=k))["mean"]) for k in (1, 0))
+    small, large = (float(study.odds(result.isel(learning_rate=k))["mean"]) for k in (1, 0))
     effects = [small, small / float(result["boltzmann"]), large / float(result["boltzmann"]), large / small]
     np.testing.assert_allclose([verdict.effect for verdict in verdicts[:4]], effects)
     for verdict in verdicts:

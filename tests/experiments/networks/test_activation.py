@@ -6,23 +6,15 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
+from experiments.networks import activation as study
 from experiments.networks import activation as subject
-from experiments.networks.activation import (
-    CLAIMS,
-    Config,
-    differentiate,
-    find_best_line,
-    label,
-    learn_plane,
-    score_plane,
-)
 from jaxreg.claims import judge
 from jaxreg.nets import ACTIVATIONS
 from tests.experiments.networks.alone import train_alone
 from tests.figures.drawn import legend_words
 from tests.populations import diverge, population, verdicts
 
-SMALL = Config(
+SMALL = study.Config(
     activations=("identity", "sigmoid", "relu"),
     **{"seeds": 4, "plane_seeds": 4, "epochs": 1, "hidden": (4,), "plane_hidden": (4,), "plane_steps": 2},
 )
@@ -43,7 +35,7 @@ _DERIVATIVES = {
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 def test_derivatives_are_those_of_the_textbook(name):
-    (value,), (slope,) = differentiate([name])
+    (value,), (slope,) = study.differentiate([name])
     np.testing.assert_allclose(slope, _DERIVATIVES[name], atol=1e-6)
     steps = np.diff(value.astype(float)) / np.diff(_Z)
     away = abs(_Z[1:] + _Z[:-1]) > 0.06  # from the kink that some have at 0
@@ -53,12 +45,12 @@ def test_derivatives_are_those_of_the_textbook(name):
 
 def test_classes_of_points():
     points = jnp.array([[0.1, 0.1], [-0.1, -0.2], [0.7, -0.1], [0.9, 0.9], [-0.9, 0.9]])
-    assert label(points, 1.0).tolist() == [1, 1, 1, 0, 0]
-    assert label(points, 0.0).tolist() == [1, 1, 0, 1, 0]
+    assert study.label(points, 1.0).tolist() == [1, 1, 1, 0, 0]
+    assert study.label(points, 0.0).tolist() == [1, 1, 0, 1, 0]
     side = np.linspace(-0.999, 0.999, 400)
     grid = np.stack(np.meshgrid(side, side), -1)
     for is_ring in (0.0, 1.0):
-        assert abs(float(label(grid, is_ring).mean()) - 0.5) < 0.005
+        assert abs(float(study.label(grid, is_ring).mean()) - 0.5) < 0.005
 
 
 def test_the_best_line_is_that_of_the_closed_form():
@@ -66,12 +58,12 @@ def test_the_best_line_is_that_of_the_closed_form():
 
     Upright at distance a from the middle, a line gives to class 0 what lies beyond it, a piece of the circle with it.
     """
-    assert abs(find_best_line(is_ring=False) - 2 / 3) < 1e-3
+    assert abs(study.find_best_line(is_ring=False) - 2 / 3) < 1e-3
     radius = np.sqrt(2 / np.pi)
     a = np.linspace(0, radius, 10_001)
     cap = radius**2 * np.arccos(a / radius) - a * np.sqrt(radius**2 - a**2)
     upright = 0.5 + (2 * (1 - a) - 2 * cap) / 4
-    assert upright.max() - 1e-3 <= find_best_line(is_ring=True) <= upright.max() + 0.02
+    assert upright.max() - 1e-3 <= study.find_best_line(is_ring=True) <= upright.max() + 0.02
 
 
 @pytest.mark.parametrize("activation", ["identity", "relu"])
@@ -79,7 +71,7 @@ def test_the_plane_is_learned_with_an_activation_only(activation):
     seeds = jax.random.split(jax.random.key(5), 8)
     learn = jax.jit(
         jax.vmap(
-            lambda seed, ring: learn_plane(
+            lambda seed, ring: study.learn_plane(
                 plane_seed=seed, is_ring=ring, hidden=(16,), activation=activation, steps=300
             )
         )
@@ -90,7 +82,7 @@ def test_the_plane_is_learned_with_an_activation_only(activation):
     side = _GRID
     grid = np.stack(np.meshgrid(side, side, indexing="ij"), -1)
     for ring in (0, 1):
-        agreed = (np.array(found["region"][ring]) > 0.5) == (np.array(label(grid, float(ring))) == 1)
+        agreed = (np.array(found["region"][ring]) > 0.5) == (np.array(study.label(grid, float(ring))) == 1)
         assert abs(agreed.mean() - accuracy[ring]) < 0.1
 
 
@@ -114,7 +106,7 @@ def _population(plane, raw, scaled):
     }
     noise = {"spread": {"test_accuracy": 0.4, "plane_accuracy": 0.01}, "shared": {"test_accuracy": 5}}
     made = population(dims, means, **noise, runs=("seed", "plane_seed"), records=("epoch", "pattern", "plane_seed"))
-    return score_plane(made.assign(plane_diverged=made["plane_accuracy"].isnull()))
+    return study.score_plane(made.assign(plane_diverged=made["plane_accuracy"].isnull()))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +120,7 @@ def _population(plane, raw, scaled):
     ids=["helps", "harms", "between"],
 )
 def test_claims(given, expected):
-    assert verdicts(CLAIMS, _population(*given)) == expected
+    assert verdicts(study.CLAIMS, _population(*given)) == expected
 
 
 def test_a_run_that_diverged_in_the_plane_is_left_out():
@@ -136,7 +128,7 @@ def test_a_run_that_diverged_in_the_plane_is_left_out():
     gone = made["plane_diverged"].copy()
     gone[1, 0, :10] = True
     broken = made.assign(plane_diverged=gone, solved=made["solved"] & ~gone)
-    _, (_, sigmoid), (_, relu), *_ = judge(CLAIMS, broken)
+    _, (_, sigmoid), (_, relu), *_ = judge(study.CLAIMS, broken)
     assert (sigmoid.status, sigmoid.n, relu.n) == ("holds", 50, 60)
 
 

@@ -12,16 +12,7 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from scipy import stats as laws
 
 import jaxreg as jr
-from experiments.networks.seed_variance import CLAIMS, SETTINGS, Config
-from experiments.networks.seed_variance.variances import (
-    SOURCES,
-    count_seeds,
-    jackknife,
-    list_runs,
-    measure_differences,
-    split_variances,
-    tabulate_seeds,
-)
+from experiments.networks.seed_variance import CLAIMS, SETTINGS, Config, variances
 from jaxreg import stats
 from jaxreg.claims import find_claim
 from tests.experiments.networks.alone import key
@@ -51,7 +42,7 @@ def test_a_run_is_the_training_it_says(result):
 
 def test_every_source_changes_the_runs(result):
     accuracy = result["crossed_accuracy"]
-    for source in SOURCES:
+    for source in variances.SOURCES:
         assert (accuracy.isel({source: 0}) != accuracy.isel({source: 1})).any()
 
 
@@ -79,16 +70,16 @@ def _draw(seeds=64, examples=400, shared=0.0, own=1.0, sources=(1.0, 1.0, 1.0, 1
         {
             "test_correct": (("setting", "seed", "example"), correct),
             "diverged": (("setting", "seed"), np.zeros((4, seeds), bool)),
-            "crossed_accuracy": (SOURCES, 90 + grid),
+            "crossed_accuracy": (variances.SOURCES, 90 + grid),
         },
         {"setting": list(SETTINGS), "seed": np.arange(seeds)},
     )
-    return dataset.assign(split_variances(dataset))
+    return dataset.assign(variances.split_variances(dataset))
 
 
 def test_seeds_needed_have_the_power_they_promise():
     """Of many t-tests on so many pairs, about 80 % see the difference (the z in place of t costs a little)."""
-    needed = float(count_seeds(0.5, 2 * 1.0**2))
+    needed = float(variances.count_seeds(0.5, 2 * 1.0**2))
     assert needed == pytest.approx((1.959964 + 0.841621) ** 2 * 2 / 0.25, rel=1e-5)
     random = np.random.default_rng(0)
     a, b = random.normal(size=(2, 4000, int(np.ceil(needed))))
@@ -97,44 +88,44 @@ def test_seeds_needed_have_the_power_they_promise():
 
 
 def test_differences_are_plain_variances_on_the_test_set_at_hand():
-    runs = list_runs(_draw(own=0.3))
+    runs = variances.list_runs(_draw(own=0.3))
     accuracy = 100 * runs.mean(-1)
-    paired, unpaired = measure_differences(runs)
+    paired, unpaired = variances.measure_differences(runs)
     expected = np.mean([np.var(a - accuracy[0], ddof=1) for a in accuracy[1:]])
     np.testing.assert_allclose(paired, expected)
-    variances = accuracy.var(-1, ddof=1)
-    np.testing.assert_allclose(unpaired, variances[0] + variances[1:].mean())
+    each = accuracy.var(-1, ddof=1)
+    np.testing.assert_allclose(unpaired, each[0] + each[1:].mean())
     assert paired < 0.6 * unpaired
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.3])
 def test_a_larger_test_set_is_foretold(shared):
     """From every tenth image, the variance on all of them, but for the sampling error of a variance."""
-    runs = list_runs(_draw(seeds=1000, examples=1000, shared=shared))
-    at_hand = measure_differences(runs[..., ::10])[1]
-    foretold = measure_differences(runs[..., ::10], images=1000)[1]
-    measured = measure_differences(runs)[1]
+    runs = variances.list_runs(_draw(seeds=1000, examples=1000, shared=shared))
+    at_hand = variances.measure_differences(runs[..., ::10])[1]
+    foretold = variances.measure_differences(runs[..., ::10], images=1000)[1]
+    measured = variances.measure_differences(runs)[1]
     assert abs(foretold - measured) < 4 * np.sqrt(2 / 1000) * at_hand
     assert shared > 0 or measured < 0.2 * at_hand
 
 
 def test_table_of_seeds_is_that_of_each_pair():
     dataset = _draw(own=0.3)
-    table = tabulate_seeds(dataset, full=1000)
-    runs = list_runs(dataset)
+    table = variances.tabulate_seeds(dataset, full=1000)
+    runs = variances.list_runs(dataset)
     for place, name in enumerate(SETTINGS):
         if place:
             for images in (400, 1000):
                 for design, variance in zip(
-                    ("paired", "unpaired"), measure_differences(runs[[0, place]], images), strict=True
+                    ("paired", "unpaired"), variances.measure_differences(runs[[0, place]], images), strict=True
                 ):
                     cell = table.sel(setting=name, test_images=images, design=design)
-                    np.testing.assert_allclose(cell, count_seeds(np.array([0.1, 0.5, 1.0]), variance))
+                    np.testing.assert_allclose(cell, variances.count_seeds(np.array([0.1, 0.5, 1.0]), variance))
 
 
 def test_split_is_the_identity_with_the_interval_of_a_variance():
     dataset = _draw(shared=0.2)
-    parts = split_variances(dataset)
+    parts = variances.split_variances(dataset)
     accuracy = 100 * dataset["test_correct"].mean("example")
     np.testing.assert_allclose(parts["total"], accuracy.var("seed", ddof=1))
     np.testing.assert_allclose(parts["bernoulli"] + parts["covariance"], parts["total"])
@@ -144,7 +135,7 @@ def test_split_is_the_identity_with_the_interval_of_a_variance():
 
 def test_jackknife_of_a_mean_is_the_t_interval():
     runs = np.random.default_rng(0).integers(0, 2, (1, 20, 5)).astype(bool)
-    found = jackknife(lambda runs: float(runs.mean()), runs)
+    found = variances.jackknife(lambda runs: float(runs.mean()), runs)
     centre, interval, n = found.effect, found.interval, found.n
     means = runs.mean((0, 2))
     expected = laws.t.interval(0.95, 19, means.mean(), means.std(ddof=1) / np.sqrt(20))
@@ -157,7 +148,7 @@ def test_seeds_that_diverge_at_one_setting_are_left_out_of_all():
     dataset = _draw()
     gone = dataset["diverged"].copy()
     gone[2, :5] = True
-    assert list_runs(dataset.assign(diverged=gone)).shape == (4, 59, 400)
+    assert variances.list_runs(dataset.assign(diverged=gone)).shape == (4, 59, 400)
 
 
 # --- Claims -----------------------------------------------------------------------------------------------------------
@@ -221,7 +212,7 @@ def _bars(axes):
 
 def test_components_are_bars_with_their_standard_errors(panels, dataset):
     axes = panels[0]
-    parts = stats.variance_components(dataset, "crossed_accuracy", SOURCES)
+    parts = stats.variance_components(dataset, "crossed_accuracy", variances.SOURCES)
     (bars,) = _bars(axes)
     np.testing.assert_allclose([bar.get_width() for bar in bars], parts["variance"])
     (segments,) = (part.get_segments() for part in bars.errorbar[2])

@@ -8,8 +8,8 @@ from scipy.linalg import expm
 from scipy.optimize import brentq, minimize
 
 import jaxreg as jr
-from experiments.penalties.one_picture import CLAIMS, METHODS, Config, make_data
-from experiments.penalties.one_picture.runs import calibrate, find_bound, scale_columns, smooth
+from experiments.penalties.one_picture import CLAIMS, Config, make_data
+from experiments.penalties.one_picture.runs import METHODS, calibrate, find_bound, scale_columns, smooth
 from jaxreg import randomness, stats
 from jaxreg.linear import ridge_path, ridge_risk
 from paper_figures.penalties.one_picture import choose_df

@@ -8,22 +8,14 @@ from sklearn.linear_model import Lasso, LinearRegression, Ridge
 from sklearn.model_selection import KFold
 
 import jaxreg as jr
-from experiments.regression.regularization_paths import (
-    CLAIMS,
-    FIXED,
-    LEAST_SQUARES,
-    RULES,
-    Config,
-    at_norms,
-    draw_target,
-)
+from experiments.regression import regularization_paths as study
 from jaxreg import stats
 from jaxreg.claims import judge
 from jaxreg.sampling import shuffled_epoch
 from tests.figures.drawn import find, find_band, find_points, read
 from tests.populations import along, population, verdicts
 
-SMALL = Config(
+SMALL = study.Config(
     seeds=60,
     ridge_alphas=(1.0, 0.1, 0.01, 0.003, 0.001, 0.0001),
     lasso_alphas=(0.1, 0.01, 0.003, 0.001, 0.0003),
@@ -38,7 +30,7 @@ def first():
     """Target and rows in their shuffled order, of the first draw."""
     with jax.enable_x64(True):
         seed = jax.random.fold_in(jr.randomness.split(jax.random.key(0), "seed")["seed"], 0)
-        y, folds = draw_target(_TRUTH, np.float64(0.05), seed)
+        y, folds = study.draw_target(_TRUTH, np.float64(0.05), seed)
         return np.asarray(y), np.asarray(shuffled_epoch(folds, 50, 50).index[0])
 
 
@@ -91,24 +83,24 @@ def test_rules_choose_in_one_draw_what_a_loop_chooses(result, first):
         scores["Cp"].append((residual**2).sum() / variance + 2 * np.trace(hat))
     expected |= {rule: alphas[np.argmin(score)] for rule, score in scores.items()}
     chosen = result["ridge_chosen"].isel(seed=0)
-    assert {rule: float(chosen.sel(ridge_rule=rule)) for rule in RULES["ridge"]} == expected
+    assert {rule: float(chosen.sel(ridge_rule=rule)) for rule in study.RULES["ridge"]} == expected
 
 
 def test_population_is_labelled_exact_and_priced(result):
     assert not result["diverged"].any()
     assert float(result["lasso_gap"].max()) < 1e-10
     np.testing.assert_array_equal(*(result["lasso_chosen"].sel(lasso_rule=rule) for rule in ("Cp", "AIC")))
-    for method in RULES:
+    for method in study.RULES:
         error, price = result[f"{method}_error"], result[f"{method}_price"]
         least = error.min(f"{method}_alpha")
         over = {f"{method}_contender": "CV"}
         at_choice = error.sel({f"{method}_alpha": result[f"{method}_chosen"].sel({f"{method}_rule": "CV"})})
         np.testing.assert_allclose(price.sel(over), at_choice / least - 1, atol=1e-12)
-        plain = price.sel({f"{method}_contender": LEAST_SQUARES})
+        plain = price.sel({f"{method}_contender": study.LEAST_SQUARES})
         np.testing.assert_allclose(plain, result["least_squares_error"] / least - 1)
-        rules = price.drop_sel({f"{method}_contender": LEAST_SQUARES})
+        rules = price.drop_sel({f"{method}_contender": study.LEAST_SQUARES})
         assert float(rules.min()) >= 0
-        fixed = price.sel({f"{method}_contender": FIXED})
+        fixed = price.sel({f"{method}_contender": study.FIXED})
         assert any(np.allclose(fixed, error.isel({f"{method}_alpha": k}) / least - 1) for k in range(error.shape[1]))
         np.testing.assert_array_equal(error.sel({f"{method}_alpha": result[f"{method}_best"]}), least)
     np.testing.assert_allclose(abs(result["lasso_coef_at_norm"]).sum("power").sel(norm=1.0), 1.0, rtol=1e-5)
@@ -116,7 +108,7 @@ def test_population_is_labelled_exact_and_priced(result):
 
 
 def test_errors_split_into_bias_and_variance(result):
-    for method in RULES:
+    for method in study.RULES:
         total = result[f"{method}_bias2"] + result[f"{method}_variance"]
         np.testing.assert_allclose(total, result[f"{method}_error"].mean("seed"), rtol=1e-8)
     for part in ("bias2", "variance"):
@@ -125,7 +117,7 @@ def test_errors_split_into_bias_and_variance(result):
 
 
 def test_claims_of_the_population(result):
-    verdicts = [verdict for _, verdict in judge(CLAIMS, result)]
+    verdicts = [verdict for _, verdict in judge(study.CLAIMS, result)]
     assert len(verdicts) == 10
     assert {verdict.n for verdict in verdicts} == {60, 30}
     assert verdicts[6].status == verdicts[7].status == "holds"  # the closed form; some penalty helps
@@ -140,8 +132,8 @@ def _population(n=200):
         "true_coef": (("power",), [1.0, 1.0, 0.0, 0.0]),
         "lasso_coef": (("seed", "lasso_alpha", "power"), [1.0, 1.0, 0.0, 0.0]),
     }
-    for method, rules in RULES.items():
-        dims |= {f"{method}_rule": rules, f"{method}_contender": [LEAST_SQUARES, FIXED, *rules]}
+    for method, rules in study.RULES.items():
+        dims |= {f"{method}_rule": rules, f"{method}_contender": [study.LEAST_SQUARES, study.FIXED, *rules]}
         error = along(f"{method}_alpha", np.array([0.5, 1.0, 2.0]) * (1 + (method == "lasso")))
         means[f"{method}_error"] = (("seed", f"{method}_alpha"), error)
         means[f"{method}_chosen"] = (("seed", f"{method}_rule"), 0.5)
@@ -170,19 +162,19 @@ _SPOILT = (
 
 
 def test_every_claim_can_hold():
-    assert verdicts(CLAIMS, _population()) == "h" * len(CLAIMS)
+    assert verdicts(study.CLAIMS, _population()) == "h" * len(study.CLAIMS)
 
 
 @pytest.mark.parametrize("number", range(10))
 def test_every_claim_can_fail(number):
     made, (name, cells, value) = _population().copy(deep=True), _SPOILT[number]
     made[name].loc[cells] = value + 0.001 * np.random.default_rng(0).normal(size=made[name].loc[cells].shape)
-    assert verdicts(CLAIMS, made).replace("u", "h") == "h" * number + "f" + "h" * (9 - number)
+    assert verdicts(study.CLAIMS, made).replace("u", "h") == "h" * number + "f" + "h" * (9 - number)
 
 
 def test_coefficients_at_norms_are_on_the_path():
     path = np.array([[1.0, 0.0], [2.0, -1.0], [1.0, -1.5], [2.0, -4.0]])
-    (found,) = at_norms(path[None], np.array([0.0, 0.5, 2.0, 3.0, 6.0, 100.0]))
+    (found,) = study.at_norms(path[None], np.array([0.0, 0.5, 2.0, 3.0, 6.0, 100.0]))
     expected = [[0, 0], [0.5, 0], [1.5, -0.5], [2, -1], [2, -4], [2, -4]]
     np.testing.assert_allclose(np.delete(found, 3, 0), np.delete(expected, 3, 0))
 
@@ -230,15 +222,15 @@ def _spreads(axes):
 def test_choices_and_prices_are_the_quantiles_of_the_draws(panels, dataset):
     choices = [axes for axes in panels if "best of draw" in read(axes)]
     prices = _spreads(next(axes for axes in panels if axes.get_title(loc="left") == "(e) Price, n = 60 draws"))
-    for axes, method in zip(choices, RULES, strict=True):
-        rules = [rule for rule in RULES[method] if rule != "AIC"]
+    for axes, method in zip(choices, study.RULES, strict=True):
+        rules = [rule for rule in study.RULES[method] if rule != "AIC"]
         chosen = {rule: dataset[f"{method}_chosen"].sel({f"{method}_rule": rule}) for rule in rules}
         for (name, values), row in zip(
             {"best of draw": dataset[f"{method}_best"], **chosen}.items(), _spreads(axes), strict=True
         ):
             assert row[0] == name
             np.testing.assert_allclose(row[1], np.quantile(values, [0.05, 0.95, 0.25, 0.75, 0.5]))
-        for name in [LEAST_SQUARES, FIXED, *rules]:
+        for name in [study.LEAST_SQUARES, study.FIXED, *rules]:
             price = 100 * dataset[f"{method}_price"].sel({f"{method}_contender": name})
             label, spread = next(prices)
             assert label == name
