@@ -16,7 +16,7 @@ import jaxreg as jr
 from jaxreg import losses
 from jaxreg.checks import POSITIVE, SHARE, Domain
 from jaxreg.errors import ArgumentError
-from jaxreg.study import Above, Below, Claim, Estimate, exactly, mean, ratio, share
+from jaxreg.study import Above, Below, Claim, Estimate, at, exactly, mean, ratio, share
 from jaxreg.study.report import describe
 from jaxreg.study.settings import Numbers, Ordered, Seeds, check_settings
 
@@ -91,22 +91,14 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         x64=True,
         progress=progress,
     )
-    start = escapes["start"]
-    exact = xr.concat([xr.apply_ufunc(partial(flow_time, loss=loss), start) for loss in LOSSES], "loss")
-    return xr.Dataset(
-        {
-            "start": start,
-            "escape_steps": escapes["escape_steps"],
-            "exact_time": exact.assign_coords(loss=list(LOSSES)),
-            "diverged": escapes["diverged"],
-            "jump": networks["jump"],
-            "autodiff": networks["autodiff"].isel(units=0, drop=True),
-            "formula": networks["formula"].isel(units=0, drop=True),
-            **_work_example(config),
-            "steps": config.steps,
-            "learning_rate": config.learning_rate,
-        },
-        attrs=escapes.attrs,
+    exact = xr.concat([xr.apply_ufunc(partial(flow_time, loss=loss), escapes["start"]) for loss in LOSSES], "loss")
+    return escapes.assign(
+        exact_time=exact.assign_coords(loss=list(LOSSES)),
+        jump=networks["jump"],
+        **networks[["autodiff", "formula"]].isel(units=0, drop=True),
+        **_work_example(config),
+        steps=config.steps,
+        learning_rate=config.learning_rate,
     )
 
 
@@ -277,11 +269,7 @@ def _escapes_as_flow(runs: xr.Dataset) -> xr.DataArray:
     return abs(np.minimum(runs["escape_steps"], last) - np.minimum(expected, last)) <= 2 + 0.02 * expected
 
 
-def _is_smooth(units: str) -> Callable[[xr.Dataset], xr.DataArray]:
-    return lambda runs: runs["jump"].sel(units=units) < _KINK
-
-
-_of_networks = partial(share, dim="network", of="networks")
+_share_smooth = partial(share, lambda runs: runs["jump"] < _KINK, dim="network", of="networks")
 _TEXTBOOK = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2"
 CLAIMS = (
     Claim(
@@ -313,19 +301,16 @@ CLAIMS = (
     Claim(
         "Softmax and cross-entropy are smooth, so every weight has a derivative (sigmoid units)",
         "tutorial T4",
-        _of_networks(_is_smooth(UNITS[0])),
+        _share_smooth(runs=partial(at, units=UNITS[0])),
         Above(95),
     ),
-    Claim(
-        "So every weight has a derivative (ReLU units, at random weights)",
-        "tutorial T4, carried over",
-        _of_networks(_is_smooth(UNITS[1])),
-        Above(95),
-    ),
-    Claim(
-        "So every weight has a derivative (ReLU units, one of them with zero weights)",
-        "tutorial T4, carried over",
-        _of_networks(_is_smooth(UNITS[2])),
-        Above(95),
+    *(
+        Claim(
+            f"So every weight has a derivative (ReLU units, {which})",
+            "tutorial T4, carried over",
+            _share_smooth(runs=partial(at, units=units)),
+            Above(95),
+        )
+        for units, which in zip(UNITS[1:], ("at random weights", "one of them with zero weights"), strict=True)
     ),
 )

@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from jaxreg import plotting, stats
 
@@ -79,7 +78,7 @@ def _draw_separations(axes: Axes, dataset: xr.Dataset) -> None:
     plotting.band(axes, "separation", found, color=_LOSSES["mixture"][1], marker="s", markersize=3, label=label)
     axes.set(xlabel=f"distance of humps, in widths\n{plotting.count_runs(summary, 'samples')}", ylim=(0, 1.2))
     axes.set(title="Between the humps", yticks=[0, 0.5, 1], xticks=[0, 2, 4, 6, 8])
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter("{x:.0%}")
     axes.legend(loc="upper left", borderaxespad=0.1, fontsize=6)
 
 
@@ -159,5 +158,5 @@ def _draw_scatter(axes: Axes, dataset: xr.Dataset) -> None:
     axes.margins(x=0.15)
     n = plotting.count_runs(stats.mean(dataset, "psnr", "decoder"), "decoders")
     axes.set(xlabel=f"PSNR, dB\n{n}", ylabel="gradient energy", title="Sharpness and error")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter("{x:.0%}")
     axes.legend(loc="upper right", borderaxespad=0.1)

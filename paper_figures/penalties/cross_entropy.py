@@ -46,8 +46,11 @@ def draw(dataset: xr.Dataset) -> Figure:
         _draw_waiting(panels["e"], dataset)
         _draw_jumps(panels["f"], dataset)
         _draw_softmax(panels["g"], dataset)
-        _draw_numbers(panels["h"])
-        _draw_implicit(panels["i"])
+        panels["h"].plot(curve_from_text(_NUMBERS), color=_COLORS[0], marker="o")
+        panels["h"].set(xlabel="place in the list", ylabel="number", title=f'"{_NUMBERS}"', xticks=(0, 1, 2))
+        implicit_curve(panels["i"], _EQUATION, color=_COLORS[0])
+        panels["i"].set(xlabel="x", ylabel="y", title="x² + y² + xy = 1", aspect="equal")
+        panels["i"].set(xticks=(-1, 0, 1), yticks=(-1, 0, 1))
     return figure
 
 
@@ -111,9 +114,8 @@ def _draw_waiting(axes: Axes, dataset: xr.Dataset) -> None:
             axes.plot(steps, flow, color="black", linewidth=0.6, zorder=1)
             axes.plot(steps, waiting, color=color, linestyle=dashes, zorder=2)
         axes.plot([], [], color="0.3", linestyle=dashes, label=f"s = {float(cell['scale']):g}")
-    count = f"n = {dataset.sizes['seed']:,} starts each"
-    axes.set(xscale="log", ylim=(-0.02, 1.02), xlabel=f"step\n{count}", ylabel="share still wrong")
-    axes.set_title("Stalled runs")
+    axes.set(xscale="log", ylim=(-0.02, 1.02), ylabel="share still wrong", title="Stalled runs")
+    axes.set_xlabel(f"step\nn = {dataset.sizes['seed']:,} starts each")
     axes.legend(loc="upper right", **_SMALL)
 
 
@@ -135,18 +137,6 @@ def _draw_softmax(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot([-1, 1], [-1, 1], color="black", linewidth=0.8)
     found, formula = (dataset[name].values.ravel() for name in ("autodiff", "formula"))
     axes.plot(formula, found, ".", color=_COLORS[0], markersize=2.5)
-    gap = float(np.abs(found - formula).max())
-    axes.text(-1, 0.95, f"largest difference\n{gap:.0e}", fontsize=6.5, va="top")
+    axes.text(-1, 0.95, f"largest difference\n{np.abs(found - formula).max():.0e}", fontsize=6.5, va="top")
     axes.set(xlabel=f"p − y of each class\nn = {dataset.sizes['network']:,} softmaxes", ylabel="by autodiff")
     axes.set_title("Softmax derivative")
-
-
-def _draw_numbers(axes: Axes) -> None:
-    axes.plot(curve_from_text(_NUMBERS), color=_COLORS[0], marker="o")
-    axes.set(xlabel="place in the list", ylabel="number", title=f'"{_NUMBERS}"', xticks=(0, 1, 2))
-
-
-def _draw_implicit(axes: Axes) -> None:
-    implicit_curve(axes, _EQUATION, color=_COLORS[0])
-    axes.set(xlabel="x", ylabel="y", title="x² + y² + xy = 1", aspect="equal")
-    axes.set(xticks=(-1, 0, 1), yticks=(-1, 0, 1))

@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from jaxreg import plotting, stats
 
@@ -85,5 +84,5 @@ def _draw_shares(axes: Axes, dataset: xr.Dataset, what: str, label: str, title: 
     plotting.lines(axes, dataset, what, "learning_rate", looks, **counted)
     plotting.mark(axes, x=_RATE)
     axes.set(xscale="log", ylim=(-0.03, 1.05), title=title, ylabel=f"runs: {label}")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter("{x:.0%}")
     axes.xaxis.set_major_formatter("{x:g}")

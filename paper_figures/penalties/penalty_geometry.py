@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from jaxreg import plotting, stats
 
@@ -136,4 +135,4 @@ def _draw_all(axes: Axes, summary: xr.Dataset, exact: xr.DataArray, over: str) -
     axes.plot(exact[over], exact, color="black", linewidth=0.8, label="L1, isotropic")
     isotropic = summary["proportion"].sel(loss_kind="isotropic", penalty="L1")
     axes.plot(exact[over], isotropic, "o", color="black", markerfacecolor="none", markersize=3.5, linewidth=0)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter("{x:.0%}")

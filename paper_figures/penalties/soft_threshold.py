@@ -7,7 +7,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from jaxreg import plotting, stats
 
@@ -96,7 +95,7 @@ def _draw_shares(axes: Axes, dataset: xr.Dataset) -> None:
     count = plotting.count_runs(stats.proportion(zeros.sel(penalty="l1"), "zero", dim="seed"), "functions")
     axes.set(xlabel="$\\lambda\\,/\\,|f'(0)|$", ylabel="minimum exactly 0", ylim=(-0.03, 1.05))
     axes.set_title(f"Random $f$, {count.removesuffix(' functions')} each")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter("{x:.0%}")
     axes.legend(loc="center right", bbox_to_anchor=(1, 0.35))
 
 

@@ -8,7 +8,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from jaxreg import plotting, stats
 
@@ -77,7 +76,7 @@ def _draw_recovery(axes: Axes, runs: xr.Dataset, title: str) -> None:
     axes.minorticks_off()
     count = plotting.count_runs(stats.mean(runs, "recall", dim="seed"), "samples")
     axes.set(ylim=(-0.03, 1.05), title=f"{title}, {count.removesuffix(' samples')}")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter("{x:.0%}")
 
 
 def _draw_exact(axes: Axes, dataset: xr.Dataset) -> None:
@@ -95,7 +94,7 @@ def _draw_exact(axes: Axes, dataset: xr.Dataset) -> None:
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.set_xticks(dataset["samples"].values, [str(number) for number in dataset["samples"].values])
     axes.minorticks_off()
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter("{x:.0%}")
     axes.set_title(f"Exact, {int(dataset['support'])} of {dataset.sizes['feature']:,} features")
     axes.legend(loc="upper left")
 
@@ -116,7 +115,7 @@ def _draw_prediction(axes: Axes, dataset: xr.Dataset) -> None:
     axes.minorticks_off()
     axes.legend(loc="lower right", labelspacing=0.2, bbox_to_anchor=(0.93, 0))
     axes.set(xlabel="bigrams kept (mean)", ylabel="new docstrings right", title="Which library?")
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter("{x:.0%}")
 
 
 def _draw_bigrams(axes: Axes, dataset: xr.Dataset) -> None:
@@ -131,4 +130,4 @@ def _draw_bigrams(axes: Axes, dataset: xr.Dataset) -> None:
         axes.text(0.02, bar, str(names[feature]), va="center", fontsize=6.5)
     axes.set(yticks=[], xlim=(0, 1), xlabel=f"share of n = {len(alive)} samples", ylabel="bigram")
     axes.set_title("What tells them apart")
-    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.xaxis.set_major_formatter("{x:.0%}")

@@ -1,7 +1,5 @@
 """Weight decay step by step, and where its forms end with momentum, Adam and AdamW."""
 
-from typing import Any
-
 import matplotlib
 import numpy as np
 import xarray as xr
@@ -9,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import PercentFormatter
 
 from jaxreg import plotting, stats
 
@@ -57,8 +54,8 @@ def draw(dataset: xr.Dataset) -> Figure:
 
 def _shades(dataset: xr.Dataset) -> list[str]:
     """A colour for each strength: the larger, the darker."""
-    colors: Any = matplotlib.colormaps["viridis"]
-    return [to_hex(color) for color in colors(np.linspace(0.85, 0.0, dataset.sizes["strength"]))]
+    places = np.linspace(0.85, 0.0, dataset.sizes["strength"])
+    return [to_hex(color) for color in matplotlib.colormaps["viridis"](places)]
 
 
 def _draw_norms(axes: Axes, dataset: xr.Dataset) -> None:
@@ -103,7 +100,7 @@ def _draw_falls(axes: Axes, dataset: xr.Dataset) -> None:
         cell = summary.sel(strength=strength)
         plotting.band(axes, "made", cell, color=color, linestyle=line, linewidth=1, label=f"{strength:g}")
     axes.set(xscale="log", ylim=(-0.03, 1.03), xlabel="step $k$", ylabel="norm does not grow")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter("{x:.0%}")
     axes.set_title(plotting.count_runs(summary, "problems"))
 
 

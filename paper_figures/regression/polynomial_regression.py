@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import NullLocator
 
 from jaxreg import plotting, stats
 
@@ -89,7 +89,7 @@ def _draw_errors(axes: Axes, draws: xr.Dataset) -> None:
     axes.set(xscale="log", xlabel="RMS error against truth", ylabel="share of draws")
     count = plotting.count_runs(stats.mean(draws, "test_error", dim="seed"), "draws")
     axes.set(title=count, ylim=(0, 1.25 * axes.get_ylim()[1]))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter("{x:.0%}")
 
 
 def _draw_population(axes: Axes, draws: xr.Dataset) -> None:
@@ -128,5 +128,5 @@ def _draw_zeros(axes: Axes, draws: xr.Dataset) -> None:
     axes.annotate("in the truth", (_TRUE_DEGREES + 0.7, 0.03), fontsize=6)
     axes.set(xlabel="degree $k$", ylabel="draws with coefficient 0", ylim=(-0.03, 1.03))
     axes.set_title("What L1 leaves out depends on the basis")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter("{x:.0%}")
     axes.legend(loc="lower right")

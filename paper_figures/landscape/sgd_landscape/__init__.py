@@ -9,7 +9,6 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
 
 from jaxreg import plotting, stats
 from jaxreg.landscape import FATES, T2_LANDSCAPE
@@ -54,7 +53,7 @@ def draw(dataset: xr.Dataset) -> Figure:
         _draw_survival(panels["c"], dataset)
         _draw_batch_sizes(panels["d"], dataset)
         mesh = _draw_starts(panels["e"], dataset)
-        figure.colorbar(mesh, ax=panels["e"], format=PercentFormatter(1), label="at the global minimum", aspect=25)
+        figure.colorbar(mesh, ax=panels["e"], format="{x:.0%}", label="at the global minimum", aspect=25)
     return figure
 
 
@@ -99,7 +98,7 @@ def _draw_fates(axes: Axes, dataset: xr.Dataset) -> None:
     _mark_tutorial(axes)
     axes.annotate(f"T2: α = {RATE}", (RATE, 1.0), (-3, 0), textcoords="offset points", ha="right", va="top", fontsize=7)
     axes.set(xscale="log", ylim=(0, 1), title=f"Fate after {dataset.sizes['step']} steps")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter("{x:.0%}")
     axes.tick_params(labelbottom=False)
     title = f"n = {int(summary['n'].min()):,} runs each"
     small: dict[str, Any] = {"fontsize": 6.5, "title_fontsize": 6.5, "handlelength": 1.1, "borderaxespad": 0.1}
@@ -131,7 +130,7 @@ def _draw_survival(axes: Axes, dataset: xr.Dataset) -> None:
     axes.text(0.97 * steps, 0.97, "not yet diverged", color=PALETTE[3], ha="right", fontsize=7)
     axes.text(0.1 * steps, 0.08, "still in the\nstart's basin", color=PALETTE[2], fontsize=7)
     axes.set(xlabel="step", ylabel="share of runs", xlim=(0, steps), ylim=(0, 1.05), title="Survival")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter("{x:.0%}")
 
 
 def _survival(dataset: xr.Dataset, name: str, rate: float) -> xr.Dataset:
