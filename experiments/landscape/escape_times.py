@@ -195,11 +195,9 @@ def compare(dataset: xr.Dataset, law: str) -> xr.Dataset:
 
     From `low` to `high` they cover the expected ratios of all together in 95 % of repetitions, or more (Bonferroni).
     """
-    together = dataset.sizes["cell"] * dataset.sizes["exit"]
-    estimate = _estimate(dataset, 1 - (1 - _LEVEL) / together)
-    expected = dataset["theory"].sel(law=law, drop=True)
-    ratios = {"ratio": estimate["time"], "low": estimate["low"], "high": estimate["high"]}
-    return xr.Dataset({name: value / expected for name, value in ratios.items()} | {"n": estimate["passed"]})
+    estimate = _estimate(dataset, 1 - (1 - _LEVEL) / (dataset.sizes["cell"] * dataset.sizes["exit"]))
+    ratios = estimate[["time", "low", "high"]] / dataset["theory"].sel(law=law, drop=True)
+    return ratios.rename(time="ratio").assign(n=estimate["passed"])
 
 
 def _ratio_to_law(dataset: xr.Dataset, law: str) -> Estimate:
@@ -212,23 +210,21 @@ def _ratio_to_law(dataset: xr.Dataset, law: str) -> Estimate:
 
 
 def _choose(dataset: xr.Dataset, part: str, name: str | None = None) -> xr.Dataset:
-    chosen = dataset.isel(cell=np.flatnonzero(dataset["part"].values == part))
+    chosen = dataset.sel(cell=dataset["part"] == part)
     return chosen if name is None else chosen.sel(exit=[name])
 
 
 def _ratio_to_kramers(dataset: xr.Dataset) -> Estimate | None:
     cells = _choose(dataset, "temperature", "far side")
-    moderate = cells["temperature"].values * _MODERATE <= BARRIER * (1 + 1e-9)
-    if not moderate.any():
-        return None
-    return _ratio_to_law(cells.isel(cell=np.flatnonzero(moderate)), "Kramers")
+    moderate = cells.sel(cell=cells["temperature"] * _MODERATE <= BARRIER * (1 + 1e-9))
+    return _ratio_to_law(moderate, "Kramers") if moderate.sizes["cell"] else None
 
 
 def _at_rate(dataset: xr.Dataset, name: str, largest: bool) -> xr.Dataset:
     """The cell of the second part with the largest or smallest learning rate."""
     cells = _choose(dataset, "rate", name)
-    order = np.argsort(cells["learning_rate"].values)
-    return cells.isel(cell=[int(order[-1 if largest else 0])])
+    rates = cells["learning_rate"].values
+    return cells.isel(cell=[int(rates.argmax() if largest else rates.argmin())])
 
 
 def _ratio_to_diffusion(dataset: xr.Dataset, name: str) -> Estimate:
@@ -241,8 +237,7 @@ def _contrast(one: xr.Dataset, other: xr.Dataset, unit: str) -> Estimate:
     first, second = (_estimate(cell, level).isel(cell=0, exit=0) for cell in (one, other))
     effect = float(first["time"] / second["time"])
     interval = (float(first["low"] / second["high"]), float(first["high"] / second["low"]))
-    n = min(int(first["passed"]), int(second["passed"]))
-    return Estimate(effect, interval, n, unit)
+    return Estimate(effect, interval, min(int(first["passed"]), int(second["passed"])), unit)
 
 
 def _ratio_of_rates(dataset: xr.Dataset) -> Estimate:

@@ -30,7 +30,6 @@ _WARMEST = 0.08  # above it, runs of a large learning rate diverge before they s
 _COLDEST = 0.02
 _LEVEL = 0.95
 _CURVE_POINTS = 21
-_ODDS = "times as long in the flat as in the sharp one"
 _LARGEST = 1.5 / CURVATURES[0] + 1e-9  # of the learning rates: beyond it runs diverge
 
 
@@ -190,19 +189,14 @@ def odds(dataset: xr.Dataset, dim: str | tuple[str, ...] = ("start", "seed"), le
 
 
 def _at_end(dataset: xr.Dataset, largest: bool) -> xr.Dataset:
-    order = np.argsort(dataset["learning_rate"].values)
-    return dataset.isel(learning_rate=int(order[-1 if largest else 0]))
+    rates = dataset["learning_rate"]
+    return dataset.sel(learning_rate=rates.max() if largest else rates.min())
 
 
 def _scaled(ratios: xr.Dataset, expected: xr.DataArray) -> Estimate:
     found, by = estimate(ratios), float(expected)
     low, high = found.interval
     return Estimate(found.effect / by, (low / by, high / by), found.n, "times the ratio expected")
-
-
-def _odds_at_smallest(dataset: xr.Dataset) -> Estimate:
-    """At the smallest learning rate."""
-    return estimate(odds(_at_end(dataset, False)), _ODDS)
 
 
 def _ratio_to_diffusion(dataset: xr.Dataset, largest: bool) -> Estimate:
@@ -212,21 +206,17 @@ def _ratio_to_diffusion(dataset: xr.Dataset, largest: bool) -> Estimate:
 
 def _ratio_of_odds(dataset: xr.Dataset) -> Estimate:
     """Of the largest to the smallest learning rate; intervals of 97.5 % of both, so that theirs is of 95 %."""
-    one, other = (odds(_at_end(dataset, largest), level=1 - (1 - _LEVEL) / 2) for largest in (True, False))
-    first, second = estimate(one), estimate(other)
+    first, second = (estimate(odds(_at_end(dataset, end), level=1 - (1 - _LEVEL) / 2)) for end in (True, False))
     (low, high), (least, most) = first.interval, second.interval
     interval = (low / most, high / least if least > 0 else math.inf)
-    unit = "times the ratio at the smallest learning rate"
-    return Estimate(first.effect / second.effect, interval, first.n, unit)
+    return Estimate(first.effect / second.effect, interval, first.n, "times the ratio at the smallest learning rate")
 
 
 def _ratio_to_law(dataset: xr.Dataset) -> Estimate:
     """Verdict on the learning rate where simulation and law differ most; intervals hold for all at once."""
-    ratios = odds(dataset, level=1 - (1 - _LEVEL) / dataset.sizes["learning_rate"])
-    scaled = [
-        _scaled(ratios.isel(learning_rate=k, drop=True), dataset["exact"][k])
-        for k in range(dataset.sizes["learning_rate"])
-    ]
+    rates = dataset.sizes["learning_rate"]
+    ratios = odds(dataset, level=1 - (1 - _LEVEL) / rates)
+    scaled = [_scaled(ratios.isel(learning_rate=k, drop=True), dataset["exact"][k]) for k in range(rates)]
     return max(scaled, key=lambda cell: max(abs(end - 1) for end in cell.interval))
 
 
@@ -234,7 +224,7 @@ CLAIMS = (
     Claim(
         "SGD stays longer in the flat than in the sharp one of two equally deep minima, at the smallest learning rate",
         "Hochreiter and Schmidhuber, Flat minima (1997); Keskar et al., On large-batch training (2017)",
-        _odds_at_smallest,
+        lambda dataset: estimate(odds(_at_end(dataset, False)), "times as long in the flat as in the sharp one"),
         Above(1),
     ),
     Claim(

@@ -92,10 +92,10 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         progress=progress,
     )
     exact = xr.concat([xr.apply_ufunc(partial(flow_time, loss=loss), escapes["start"]) for loss in LOSSES], "loss")
-    return escapes.assign(
+    softmaxes = networks[["autodiff", "formula"]].isel(units=0, drop=True)
+    return escapes.assign(softmaxes.data_vars).assign(
         exact_time=exact.assign_coords(loss=list(LOSSES)),
         jump=networks["jump"],
-        **networks[["autodiff", "formula"]].isel(units=0, drop=True),
         **_work_example(config),
         steps=config.steps,
         learning_rate=config.learning_rate,

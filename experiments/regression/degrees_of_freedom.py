@@ -113,9 +113,8 @@ def fit_draw(X: Any, mean: Any, alphas: Any, ridge_alphas: Any, *, seed: Any, no
 def _fit_all(X: Any, alphas: Any, ridge_alphas: Any, y: Any) -> tuple[dict[str, Any], Any]:
     """The fitted values of each estimator along its path, and the size of the lasso's active set along its own."""
     path = lars_path(X, y)
-    coef, slope = jax.vmap(lambda alpha: jax.jvp(lambda at: path.at(at).coef, (alpha,), (jnp.ones_like(alpha),)))(
-        alphas
-    )
+    follow = partial(jax.jvp, lambda alpha: path.at(alpha).coef)
+    coef, slope = jax.vmap(lambda alpha: follow((alpha,), (jnp.ones_like(alpha),)))(alphas)
     least_squares = coef - alphas[:, None] * slope  # a segment of the path, followed to alpha = 0
     return {
         "lasso": coef @ X.T,

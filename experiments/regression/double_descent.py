@@ -196,8 +196,7 @@ def _distance_from_theory(dataset: xr.Dataset) -> Estimate:
 
 def _height_of_peak(dataset: xr.Dataset, ablation: str) -> Estimate:
     """The higher peak of the two views."""
-    heights = [find_peak_height(dataset, view, ablation) for view in VIEWS]
-    return max(heights, key=lambda found: found.interval[1])
+    return max((find_peak_height(dataset, view, ablation) for view in VIEWS), key=lambda found: found.interval[1])
 
 
 def _highest(change: xr.DataArray, unit: str) -> Estimate:

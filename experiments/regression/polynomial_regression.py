@@ -66,9 +66,7 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     truth, truth_test = (np.polynomial.polynomial.polyval(points, TRUTH) for points in (x, x_test))
     expand = partial(polynomial_features, np.concatenate([x, x_test]), config.degree, domain=DOMAIN)
     with jax.enable_x64(True):
-        designs = np.split(
-            np.stack([expand(basis=basis) for basis in ("monomial", "legendre")]), [config.points], axis=1
-        )
+        designs = np.split(np.stack([expand(basis=b) for b in ("monomial", "legendre")]), [config.points], axis=1)
     over_fits = {"basis": list(BASES), "fit": np.array(FITS)}
     result = jr.sweep(
         fit_draw,

@@ -82,9 +82,8 @@ def _draw_ratios(axes: Axes, cells: xr.Dataset) -> None:
 def _draw_rates(axes: Axes, cells: xr.Dataset) -> None:
     """Times over the learning rate, relative to the diffusion's."""
     _draw_laws(axes, cells, "rate", "diffusion")
-    axes.set(xscale="log", ylim=(0, 1.3), xlabel="learning rate $η$, batch size $B$")
-    temperature = float(cells["temperature"][0])
-    axes.set(ylabel="time / diffusion's", title=f"Constant $η/B$, $D$ = {temperature:g}")
+    axes.set(xscale="log", ylim=(0, 1.3), xlabel="learning rate $η$, batch size $B$", ylabel="time / diffusion's")
+    axes.set_title(f"Constant $η/B$, $D$ = {float(cells['temperature'][0]):g}")
     rates, names, last = cells["learning_rate"].values, [], 0.0
     for rate, size in sorted(zip(rates.tolist(), cells["batch_size"].values.tolist(), strict=True)):
         is_apart = rate > _APART * last

@@ -70,17 +70,9 @@ def _draw_densities(axes: Axes, dataset: xr.Dataset) -> None:
 
 def _draw_ratios(axes: Axes, dataset: xr.Dataset) -> None:
     """Ratio of times, from all runs together."""
-    axes.plot(
-        _CURVATURE * dataset["curve_rate"], dataset["ratio_curve"], color="black", linewidth=1, label="exact law of SGD"
-    )
-    temperature = float(dataset["temperature"])
-    axes.axhline(
-        float(dataset["boltzmann"]),
-        color="black",
-        linestyle=":",
-        linewidth=1,
-        label=f"diffusion, $D$ = {temperature:g}",
-    )
+    rates, diffusion = _CURVATURE * dataset["curve_rate"], f"diffusion, $D$ = {float(dataset['temperature']):g}"
+    axes.plot(rates, dataset["ratio_curve"], color="black", linewidth=1, label="exact law of SGD")
+    axes.axhline(float(dataset["boltzmann"]), color="black", linestyle=":", linewidth=1, label=diffusion)
     axes.axhline(float(dataset["harmonic"]), color="0.5", linestyle="--", linewidth=1, label="its limit, √5")
     x, odds = _CURVATURE * dataset["learning_rate"], _odds(dataset, ("start", "seed"))
     plotting.bars(axes, x, odds, color=plotting.COLORS.blue, markersize=3.5, capsize=2, label="simulated")

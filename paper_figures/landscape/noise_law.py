@@ -58,12 +58,8 @@ def _draw_law(axes: Axes, dataset: xr.Dataset) -> None:
     lines = axes.legend([exact, usual], ["(1 − K/N)/(K − p − 2)", "(1 − K/N)/K"], loc="lower left", fontsize=6.5)
     axes.add_artist(lines)
     axes.legend(handles, labels, title="$w$", loc="upper right", fontsize=6.5, title_fontsize=7, handlelength=0.8)
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel=f"K, points of {population} per refit\n{_count(dataset, 'draws')} refits each",
-    )
-    axes.set(ylabel="median squared error / 0.455 v(w)", ylim=(3e-4, 40), title="Not 1/K")
+    axes.set(xscale="log", yscale="log", ylabel="median squared error / 0.455 v(w)", ylim=(3e-4, 40), title="Not 1/K")
+    axes.set_xlabel(f"K, points of {population} per refit\n{_count(dataset, 'draws')} refits each")
     axes.set_xticks([8, 10, 20, 40, 80], ["8", "10", "20", "40", "80"])
     axes.tick_params(axis="x", which="minor", labelbottom=False)
 
@@ -87,11 +83,8 @@ def _draw_survival(axes: Axes, dataset: xr.Dataset) -> None:
     gaussian = erfc(multiple * _QUARTILE / np.sqrt(2))
     axes.plot(multiple, gaussian, color="black", linestyle="--", linewidth=1, label="Gaussian")
     axes.set(xscale="log", yscale="log", xlim=(0.1, None), ylim=(0.5 / total, 1.5))
-    axes.set(
-        xlabel=f"error / median error\n{_count(dataset, 'draws')} refits each",
-        ylabel="share of refits beyond",
-        title="Not Gaussian",
-    )
+    axes.set(ylabel="share of refits beyond", title="Not Gaussian")
+    axes.set_xlabel(f"error / median error\n{_count(dataset, 'draws')} refits each")
     axes.set_yticks([10.0**-k for k in range(0, 8, 2) if 10.0**-k > 0.5 / total])
     axes.legend(loc="upper right", fontsize=6.5, labelspacing=0.2, handlelength=1, borderpad=0)
 
@@ -123,14 +116,10 @@ def _draw_tails(axes: Axes, dataset: xr.Dataset) -> None:
         cells = dataset.isel(regression_size=place)
         rates = cells["tail_rate"].values
         color, marker = plotting.COLORS[(first + place) % 6], _MARKERS[(first + place) % len(_MARKERS)]
-        slower = dataset["exact_exponent"].isel(setting=first + place).rename(relative_rate="tail_rate")
-        exact = xr.concat(
-            [slower[slower["tail_rate"] < rates.min()], cells["exact_tail"]],
-            "tail_rate",
-            coords="minimal",
-            compat="override",
-        )
-        axes.plot(exact["tail_rate"], exact, color=color, linewidth=1)
+        slower = dataset["exact_exponent"].isel(setting=first + place)
+        slower = slower[slower["relative_rate"] < rates.min()]
+        exact = np.append(slower, cells["exact_tail"])
+        axes.plot(np.append(slower["relative_rate"], rates), exact, color=color, linewidth=1)
         tails = cells["tail"].to_dataset("part")
         plotting.bars(axes, rates, tails, color=color, **_points(marker), label=f"B = {int(size)}")
     axes.axhline(2, color="0.5", linewidth=1, linestyle="--", zorder=1)

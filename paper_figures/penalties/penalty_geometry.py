@@ -72,7 +72,7 @@ def _draw_shapes(axes: Axes, one: xr.Dataset, title: str) -> None:
     axes.axhline(0, color="0.7", linewidth=0.5, zorder=0)
     axes.axvline(0, color="0.7", linewidth=0.5, zorder=0)
     touches = one["touch"].transpose("alpha", "weight").values
-    values = [_interpolate(one["loss"], touch) for touch in touches]
+    values = [float(one["loss"].interp(first=first, second=second)) for first, second in touches]
     axes.contour(one["first"], one["second"], one["loss"], levels=sorted({*values}), colors="0.55", linewidths=0.8)
     for alpha, touch, shade in zip(alphas, touches, shades, strict=True):
         cell = one.sel(alpha=alpha)
@@ -85,10 +85,6 @@ def _draw_shapes(axes: Axes, one: xr.Dataset, title: str) -> None:
     axes.plot(*one["optimum"].values, "x", color="black", markersize=5)
     axes.set(xlim=(-2.2, 2.8), ylim=(-2.2, 2.7), xlabel="weight $w_1$", ylabel="weight $w_2$", title=title)
     axes.set_aspect("equal")
-
-
-def _interpolate(loss: xr.DataArray, at: np.ndarray) -> float:
-    return float(loss.interp(first=at[0], second=at[1]))
 
 
 def _draw_path(axes: Axes, one: xr.Dataset, title: str) -> None:
@@ -105,13 +101,10 @@ def _draw_path(axes: Axes, one: xr.Dataset, title: str) -> None:
 def _draw_corners(axes: Axes, dataset: xr.Dataset) -> None:
     """Two weights: corners against α."""
     runs = dataset.sel(dimension=2) if 2 in dataset["dimension"] else dataset.isel(dimension=0)
-    summary = stats.proportion(runs, "corner", dim="seed")
-    _draw_all(axes, summary, runs["corner_exact"], "share")
-    axes.set(
-        xlabel="$\\alpha\\,/\\,\\alpha_\\mathrm{max}$ of L1", ylabel="share of losses", xlim=(0, 1), ylim=(-0.03, 1.05)
-    )
+    _draw_all(axes, stats.proportion(runs, "corner", dim="seed"), runs["corner_exact"], "share")
+    axes.set(xlabel="$\\alpha\\,/\\,\\alpha_\\mathrm{max}$ of L1", ylabel="share of losses")
     weights = int(runs["dimension"])
-    axes.set_title(f"Corner, {'two' if weights == 2 else weights} weights")
+    axes.set(xlim=(0, 1), ylim=(-0.03, 1.05), title=f"Corner, {'two' if weights == 2 else weights} weights")
 
 
 def _draw_dimensions(axes: Axes, dataset: xr.Dataset, name: str, title: str) -> None:

@@ -1,7 +1,5 @@
 """Double descent of minimum-norm least squares: its exact curve, and what removes the peak."""
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -21,18 +19,12 @@ CAPTION = (
 )
 
 _FINITE_VARIANCE = 4  # |p - n| from which the error's variance is finite
-_NAMES = {
-    "none": "least squares",
-    "small singular values": "without small singular values",
-    "test rows": "test rows in leading directions",
-    "residual": "without a residual",
+_LOOKS = {
+    "none": ("least squares", "0.55", "-"),
+    "small singular values": ("without small singular values", plotting.COLORS.vermillion, "--"),
+    "test rows": ("test rows in leading directions", plotting.COLORS.purple, ":"),
+    "residual": ("without a residual", plotting.COLORS.orange, "-."),
 }
-_LOOKS: tuple[dict[str, Any], ...] = (
-    {"color": "0.55"},
-    {"color": plotting.COLORS.vermillion, "linestyle": "--"},
-    {"color": plotting.COLORS.purple, "linestyle": ":"},
-    {"color": plotting.COLORS.orange, "linestyle": "-."},
-)
 _VIEWS = {
     "model-wise": ("features $p$", "{} rows: more features", "$p = n$"),
     "sample-wise": ("rows $n$", "{} features: more rows", "$n = p$"),
@@ -69,8 +61,7 @@ def _draw_descent(axes: Axes, runs: xr.Dataset) -> None:
     axes.plot(plain["size"], theory, color="black", linewidth=1, label="exact mean")
     away = plain.sel(size=abs(plain["size"] - runs.attrs["critical"]) >= _FINITE_VARIANCE)
     mean = stats.mean(away, "error", dim="seed", level=0.6827)
-    dots: dict[str, Any] = {"markersize": 2.5, "color": "black", "elinewidth": 0.8}
-    plotting.bars(axes, "size", mean, label="simulated mean", **dots)
+    plotting.bars(axes, "size", mean, label="simulated mean", markersize=2.5, color="black", elinewidth=0.8)
     axes.set(xscale="log", yscale="log")
     text = plotting.count_runs(summary, "data sets").replace(" (", "\n(")
     axes.text(0.99, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=7)
@@ -78,9 +69,9 @@ def _draw_descent(axes: Axes, runs: xr.Dataset) -> None:
 
 def _draw_ablations(axes: Axes, runs: xr.Dataset) -> None:
     """Medians of each ablation and of optimal ridge."""
-    for look, (ablation, name) in zip(_LOOKS, _NAMES.items(), strict=True):
+    for ablation, (name, color, line) in _LOOKS.items():
         median = stats.quantiles(runs.sel(ablation=ablation), "error", dim="seed")["median"]
-        axes.plot(runs["size"], median, label=name, **look)
+        axes.plot(runs["size"], median, line, color=color, label=name)
     median = stats.quantiles(runs.sel(factor=1.0), "ridge_error", dim="seed")["median"]
     axes.plot(runs["size"], median, color=plotting.COLORS.green, label="optimal ridge")
     axes.set(xscale="log", yscale="log")

@@ -79,9 +79,8 @@ def _draw_errors(axes: Axes, draws: xr.Dataset) -> None:
         weights = np.full(len(values), 1 / len(values))
         height, *_ = axes.hist(values, edges.tolist(), weights=weights, color=color, alpha=0.75)
         side = "left" if fit == "l2" else "center"  # that of L2 lies beside the line of the noise
-        axes.text(
-            float(np.median(values)), float(np.max(height)), fit.replace("l", "L"), color=color, fontsize=6, ha=side
-        )
+        place = (float(np.median(values)), float(np.max(height)))
+        axes.text(*place, fit.replace("l", "L"), color=color, fontsize=6, ha=side)
     marks = (("noise sd ", float(draws["noise"]), "right"), (" constant", float(draws["truth"].std()), "left"))
     for name, value, side in marks:
         axes.axvline(value, color="black", linewidth=0.8, linestyle=":")
@@ -100,8 +99,7 @@ def _draw_population(axes: Axes, draws: xr.Dataset) -> None:
     for side in (-1, 1):
         axes.axhline(side * float(draws["noise"]), color="black", linewidth=0.8, linestyle=":")
     plotting.band(axes, "x_test", summary, color=color)
-    title = plotting.count_runs(summary, "draws")
-    axes.set(ylim=(-_NEAR, _NEAR), yticks=(-0.2, 0, 0.2), xlabel="$x$", title=title)
+    axes.set(ylim=(-_NEAR, _NEAR), yticks=(-0.2, 0, 0.2), xlabel="$x$", title=plotting.count_runs(summary, "draws"))
 
 
 def _draw_coefficients(axes: Axes, one: xr.Dataset) -> None:

@@ -184,8 +184,8 @@ def _measure_quadratics(config: Config, stores: list[str | None], progress: bool
     additive = {"additive noise": Quadratic(noisy, 2.0, None)}
     additive |= {f"heavy ball, β = {config.momentum:g}": Quadratic(noisy, edge, config.momentum)}
     for size in config.sample_sizes:
-        gradient = landscape.location_gradient(samples, size)
-        additive[f"{size} of {config.samples} samples"] = Quadratic(gradient, 2.0, None)
+        name = f"{size} of {config.samples} samples"
+        additive[name] = Quadratic(landscape.location_gradient(samples, size), 2.0, None)
     regression = {
         size: Quadratic(landscape.regression_gradient(1.0, size), landscape.theory.stability_threshold(size), None)
         for size in config.regression_sizes
@@ -208,13 +208,11 @@ def _measure_quadratics(config: Config, stores: list[str | None], progress: bool
     tailed = measure(regression, np.union1d(rates, tail_rates), stores[1])
     named = tailed.assign_coords(setting=[f"regression, B = {size}" for size in config.regression_sizes])
     # Beyond the edge of stability the mean square grows with the runs; it is asked for below that only.
-    squares = [plain["mean_square"], named["mean_square"].sel(relative_rate=rates)]
-    both = xr.concat(squares, "setting").to_dataset()
+    both = xr.concat([plain["mean_square"], named["mean_square"].sel(relative_rate=rates)], "setting").to_dataset()
     summary = mean(both, "mean_square", dim="block")
     count = tailed["count"].sum("block", dtype=np.int64).sel(relative_rate=tail_rates)
     count = count.transpose("setting", "relative_rate", "size")
     exponents = noise_runs.tail_exponent(count.values, TAIL_SHARE)
-    exact = _exact_variances(config, rates)
     edges = [float(one.threshold) for one in (*additive.values(), *regression.values())]
     cells, tail_cells = ("setting", "relative_rate"), ("regression_size", "tail_rate")
     spread = both["mean_square"].std("block", ddof=1)
@@ -223,7 +221,7 @@ def _measure_quadratics(config: Config, stores: list[str | None], progress: bool
             "variance": summary[list(PARTS)].to_array("part"),
             "variance_error": spread / np.sqrt(summary["n"]),
             "threshold": ("setting", edges),
-            **{name: (cells, values) for name, values in exact.items()},
+            **{name: (cells, values) for name, values in _exact_variances(config, rates).items()},
             "tail": (("part", *tail_cells), np.stack(exponents)),
             "exact_tail": (tail_cells, [_tail_indices(size, tail_rates) for size in regression]),
             "runs": both.sizes["block"] * RUNS,

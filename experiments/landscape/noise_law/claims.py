@@ -49,9 +49,7 @@ def _farthest(ratios: xr.DataArray, count: xr.DataArray) -> Estimate | None:
 
 def _error_of_whole(dataset: xr.Dataset) -> Estimate | None:
     whole = dataset["largest_error"].where(dataset["batch_size"] == dataset["population"]).max().item()
-    if math.isnan(whole):
-        return None
-    return exactly(whole, int(dataset["draws"]))
+    return None if math.isnan(whole) else exactly(whole, int(dataset["draws"]))
 
 
 def _ratio_to_gaussian(dataset: xr.Dataset) -> Estimate:
@@ -60,8 +58,7 @@ def _ratio_to_gaussian(dataset: xr.Dataset) -> Estimate:
     limit = 4 * math.sqrt(float(cell["typical_error"].sel(part="mean"))) / _QUARTILE
     beyond = int(cell["error_count"].where(cell["size"] >= limit, 0).sum())
     n = int(dataset["draws"])
-    tally = xr.Dataset({"beyond": ("draw", np.arange(n) < beyond)})
-    found = stats.proportion(tally, "beyond", dim="draw")
+    found = stats.proportion(xr.Dataset({"beyond": ("draw", np.arange(n) < beyond)}), "beyond", dim="draw")
     share, low, high = (float(found[part]) / _GAUSSIAN_SHARE for part in ("proportion", "low", "high"))
     return Estimate(share, (low, high), n, "times a Gaussian's share beyond 4 sd")
 
@@ -73,8 +70,7 @@ def _tail_exponent(dataset: xr.Dataset) -> Estimate:
 def _largest_gap(dataset: xr.Dataset, gap: str) -> Estimate:
     """Distance over the length of the full fit's coefficients, at worst of all numbers of points but all: exact."""
     proper = dataset.isel(subset_size=slice(None, -1))
-    worst = float(proper[gap].max())
-    return exactly(worst, int(proper["subsets"].sum()), "of the full fit")
+    return exactly(float(proper[gap].max()), int(proper["subsets"].sum()), "of the full fit")
 
 
 def _ratio_of_variances(dataset: xr.Dataset, exact: str) -> Estimate | None:

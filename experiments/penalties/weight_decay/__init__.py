@@ -295,7 +295,7 @@ CLAIMS = (
             f"With {name} too, decoupled decay is L2 in the loss (after the last step, within 1 %)",
             "commonly assumed; Loshchilov and Hutter, Decoupled weight decay regularization (2019), say the opposite",
             _apart_at_end(name.lower()),
-            Inside(0, 1),
+            Inside(0, 1.0),
         )
         for name in ("momentum", "Adam")
     ),

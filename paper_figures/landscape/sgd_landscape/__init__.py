@@ -170,9 +170,8 @@ def _draw_starts(axes: Axes, dataset: xr.Dataset) -> QuadMesh:
     _outline_diverged(axes, share, starts, "initial_weight")
     arrives = (dataset["control_fate"] == 0).transpose("initial_weight", "learning_rate")
     axes.contour(rates, starts, arrives, [0.5], colors="black", linewidths=0.8)
-    axes.set(
-        xscale="log", xlabel="learning rate α", ylabel="start", title=f"{int(share['batch_size'])} points per step"
-    )
+    axes.set(xscale="log", xlabel="learning rate α", ylabel="start")
+    axes.set_title(f"{int(share['batch_size'])} points per step")
     _mark_tutorial(axes)
     return mesh
 

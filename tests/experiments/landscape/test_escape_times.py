@@ -41,10 +41,8 @@ def test_estimates_count_what_was_given_up(result):
     assert 0 < censored.sel(exit="far side").sum() < 60  # exp(-6) of 4000 are 10
     assert (steps.where(censored) == result["horizon"]).where(censored, True).all()
     assert (steps <= result["horizon"]).all()
-    np.testing.assert_allclose(
-        result["time"],
-        (steps.sum("seed") / (status == 1).sum("seed") * result["learning_rate"]).transpose(*_CELLS),
-    )
+    expected = steps.sum("seed") / (status == 1).sum("seed") * result["learning_rate"]
+    np.testing.assert_allclose(result["time"], expected.transpose(*_CELLS))
     np.testing.assert_array_equal(result["passed"], (status == 1).sum("seed"))
     np.testing.assert_array_equal(result["passed"] + result["censored"] + result["lost"], np.full((4, 2), 1000))
     expected = 6 * result["theory"].sel(law="exact", exit="far side") / result["learning_rate"]
@@ -79,11 +77,8 @@ def test_curves_pass_through_the_cells(result):
         for k in range(4)[cells]:
             nearest = int(abs(grid - float(result[axis][k])).argmin())
             assert grid[nearest] == pytest.approx(float(result[axis][k]))
-            np.testing.assert_allclose(
-                curve.isel({f"curve_{part}": nearest}).transpose("law", "exit"),
-                result["theory"].isel(cell=k),
-                rtol=1e-6,
-            )
+            times = curve.isel({f"curve_{part}": nearest}).transpose("law", "exit")
+            np.testing.assert_allclose(times, result["theory"].isel(cell=k), rtol=1e-6)
 
 
 def test_comparison_holds_for_all_cells_at_once(result):

@@ -138,9 +138,8 @@ def test_member_is_the_run_of_the_population_with_its_seed(result):
 def test_refits_are_those_of_polyfit_and_make_the_steps(result):
     x, y = make_data(SMALL)
     w, path, gaps = 3.5, result["member_path"].values.astype(float), []
-    for chosen, coefficients, after in zip(
-        result["member_points"].values, result["member_refit"].values, path, strict=True
-    ):
+    steps = zip(result["member_points"].values, result["member_refit"].values, path, strict=True)
+    for chosen, coefficients, after in steps:
         assert len(set(chosen.tolist())) == 10
         expected = np.polyfit(x[chosen], y[chosen], 6)
         grid = np.linspace(-7, 7, 50)
@@ -324,10 +323,8 @@ def test_the_population_shows_how_many_are_where(dataset):
         for text, total in ((optimum, totals[0]), (left, totals[1]), (right, totals[2]), (gone, lost)):
             assert text.get_text().endswith(f": {total:,}")
         assert gone.get_text().startswith("diverged")
-        assert (clock.get_text(), rest.get_text()) == (
-            f"step {k} of 100",
-            f"{beyond.sum()} beyond the edges" if beyond.any() else "",
-        )
+        assert clock.get_text() == f"step {k} of 100"
+        assert rest.get_text() == (f"{beyond.sum()} beyond the edges" if beyond.any() else "")
         assert totals.sum() + lost == 400
 
 
