@@ -10,7 +10,7 @@ from jaxreg.engine.checking import COPIES, check_call, measure_rounding
 from jaxreg.engine.rehearsal import Call, rehearsing
 from jaxreg.errors import JaxregError
 from jaxreg.study.catalogue import list_modules, load, open_folder
-from jaxreg.study.compiled import keep_programs
+from jaxreg.study.compiled import keep_programs, trace_fast
 from jaxreg.study.experiment import Experiment, as_experiment
 
 TOLERANCE, TOLERANCE_X64 = 1e-3, 1e-9
@@ -42,6 +42,7 @@ def check_folder(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         jaxreg.use_all_cores()
+        trace_fast()
         package = open_folder(given.folder)
         study = as_experiment(load(package, given.name, list_modules(package, "run")))
         if given.preset not in study.PRESETS:

@@ -14,7 +14,7 @@ from jaxreg.accelerators.targets import TARGETS
 from jaxreg.claims import format_ledger, judge, ledger
 from jaxreg.errors import JaxregError
 from jaxreg.study.catalogue import Listed, list_modules, load, name_subject, open_folder
-from jaxreg.study.compiled import keep_programs
+from jaxreg.study.compiled import keep_programs, trace_fast
 from jaxreg.study.experiment import Experiment, as_experiment
 from jaxreg.study.planning import plan_study
 from jaxreg.study.report import describe, describe_adjusted, is_watched
@@ -65,6 +65,7 @@ def run_module(arguments: Sequence[str], module: ModuleType, prog: str) -> int:
     """
     try:
         jaxreg.use_all_cores()
+        trace_fast()
         study = as_experiment(module)
         command = _parse(study, prog, arguments)
         check_settings(command.config)

@@ -29,7 +29,7 @@ from jaxreg.errors import JaxregError, StoreError
 from jaxreg.plotting import arrange, save, style
 from jaxreg.plotting.animation import CONTROLS_HEIGHT, save_animation
 from jaxreg.study.catalogue import Listed
-from jaxreg.study.compiled import keep_programs
+from jaxreg.study.compiled import keep_programs, trace_fast
 from jaxreg.study.experiment import Figure, as_experiment, as_figure
 from jaxreg.study.page import Entry, Movie
 from jaxreg.study.planning import StudyPlan, plan_study
@@ -85,6 +85,7 @@ def start() -> None:
     logging.getLogger().setLevel(logging.ERROR)  # warnings of other libraries, as of a font's timestamp, help nobody
     matplotlib.use("agg")
     jaxreg.use_all_cores()
+    trace_fast()
 
 
 def _start_beside() -> None:

@@ -1,13 +1,15 @@
 """Programs are compiled once: found again, counted, bounded, switched off, and never in the way of an answer."""
 
+import gc
 import os
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
 from jaxreg.study import compiled
-from jaxreg.study.compiled import keep_programs, programs_folder
+from jaxreg.study.compiled import keep_programs, programs_folder, trace_fast
 
 _SETTINGS = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs", "jax_enable_compilation_cache")
 
@@ -107,3 +109,21 @@ def test_processors_and_versions_have_folders_of_their_own(tmp_path, monkeypatch
     there = programs_folder()
     monkeypatch.setattr("jax.__version__", "0.0")
     assert len({here, there, programs_folder()}) == 3
+
+
+def test_tracing_fast_notes_no_place_in_the_code_and_collects_seldom():
+    held, often = jax.config.jax_traceback_in_locations_limit, gc.get_threshold()
+
+    def notes_this_file():
+        return Path(__file__).name in jax.jit(lambda x: x + 1).lower(1.0).as_text(debug_info=True)
+
+    try:
+        jax.config.update("jax_traceback_in_locations_limit", 10)
+        gc.set_threshold(700, 10, 10)
+        assert notes_this_file()
+        trace_fast()
+        assert not notes_this_file()
+        assert gc.get_threshold()[0] >= 10_000
+    finally:
+        jax.config.update("jax_traceback_in_locations_limit", held)
+        gc.set_threshold(*often)
