@@ -180,9 +180,8 @@ def _tune_strengths(config: Config, store: str | Path | None, progress: bool) ->
     fits = np.stack([_BASE * tuned["best/factors"].values, lasso["best/alpha"].values[:, None] * ones], 1)
     with jax.enable_x64(True):
         keys = jax.jit(jax.vmap(seeds.key))(np.arange(config.draws))
-        measured = jax.jit(partial(_measure_fits, noise=config.sparse_noise, correlation=config.correlation))(
-            keys, fits
-        )
+        measure = partial(_measure_fits, noise=config.sparse_noise, correlation=config.correlation)
+        measured = jax.jit(measure)(keys, fits)
     names = ("validation_error", "test_error", "found")
     factors = tuned["at/factors"].transpose("seed", "step", ...).values
     return xr.Dataset(

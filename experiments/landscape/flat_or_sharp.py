@@ -167,10 +167,8 @@ def _bin(law: theory.StationaryLaw | theory.BoltzmannLaw) -> np.ndarray:
 def _relax(rate: float, temperature: float) -> float:
     """Steps in which a population forgets its minimum: 1 / (1 / there + 1 / back)."""
     noise = _noise(rate, temperature)
-    there, back = (
-        theory.escape_steps(EQUAL_DEPTH_SEXTIC, *way, rate, noise).steps for way in ((SHARP, FLAT), (FLAT, SHARP))
-    )
-    return 1 / (1 / there + 1 / back)
+    ways = ((SHARP, FLAT), (FLAT, SHARP))
+    return 1 / sum(1 / theory.escape_steps(EQUAL_DEPTH_SEXTIC, *way, rate, noise).steps for way in ways)
 
 
 def odds(dataset: xr.Dataset, dim: str | tuple[str, ...] = ("start", "seed"), level: float = _LEVEL) -> xr.Dataset:

@@ -154,9 +154,8 @@ def learn_plane(
 def differentiate(activations: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Each activation and its derivative, at the inputs that the figure shows."""
     functions = [ACTIVATIONS[name] for name in activations]
-    value, slope = jax.jit(lambda z: [[f(z) for f in functions], [jax.vmap(jax.grad(f))(z) for f in functions]])(
-        _INPUTS
-    )
+    both = jax.jit(lambda z: [[f(z) for f in functions], [jax.vmap(jax.grad(f))(z) for f in functions]])
+    value, slope = both(_INPUTS)
     return np.array(value), np.array(slope)
 
 

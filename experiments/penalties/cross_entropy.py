@@ -188,9 +188,7 @@ def differentiate(*, network: Any, is_sigmoid: Any, first: Any) -> dict[str, Any
     shapes = ((2, CLASSES), (examples, features), (examples, classes), (features * hidden + hidden * classes,))
     sizes = np.cumsum([math.prod(shape) for shape in shapes])
     drawn = jax.random.normal(network, (sizes[-1],))  # at once: every draw of its own compiles for long
-    logits, x, scores, weights = (
-        part.reshape(shape) for part, shape in zip(jnp.split(drawn, sizes[:-1]), shapes, strict=True)
-    )
+    logits, x, scores, weights = map(jnp.reshape, jnp.split(drawn, sizes[:-1]), shapes)
     z, label, y = 3.0 * logits[0], logits[1].argmax(), scores.argmax(-1)
     inner = features * hidden
     weights = weights * _first_unit(first)
@@ -230,9 +228,8 @@ def table(dataset: xr.Dataset) -> str:
 
 def report(dataset: xr.Dataset) -> str:
     """How many runs there are, the worked example over ε, and the dataset."""
-    return (
-        f"{describe(dataset)}\n\nBinary cross-entropy of the worked example, in nats:\n\n{table(dataset)}\n\n{dataset}"
-    )
+    title = "Binary cross-entropy of the worked example, in nats:"
+    return f"{describe(dataset)}\n\n{title}\n\n{table(dataset)}\n\n{dataset}"
 
 
 _KINK = 1e-3  # slopes of the two sides that differ by more are those of a kink: a smooth loss leaves some 1e-5

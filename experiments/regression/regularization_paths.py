@@ -126,9 +126,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         along = {f"{method}_alpha": strengths}
         coef = result[f"{method}_coef"].values
         with jax.enable_x64(True):  # so that the truth keeps its digits
-            split = decompose_error(
-                predict, draws, truth, dim="draw", dims=along, args=(unit.X, level, coef), **settings
-            )
+            args = (unit.X, level, coef)
+            split = decompose_error(predict, draws, truth, dim="draw", dims=along, args=args, **settings)
         parts: dict[str, Any] = {f"{method}_{name}": split[name] for name in _PARTS}
         parts[f"{method}_coef_at_norm"] = (("seed", "norm", "power"), at_norms(coef, np.array(config.norms)))
         result = _compare(result.assign(parts), method)

@@ -1,5 +1,7 @@
 """Every activation: its derivative, what it separates in the plane, and how accurate it makes the network of T5."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -57,9 +59,8 @@ def _draw_function(axes: Axes, of_it: xr.Dataset) -> None:
 def _draw_region(axes: Axes, of_it: xr.Dataset, pattern: str) -> None:
     """The probability of class 1 in the first run, the true border, and how often it is found."""
     region = of_it["region"].isel(plane_seed=0).transpose("vertical", "horizontal")
-    axes.pcolormesh(
-        region["horizontal"], region["vertical"], region, cmap="coolwarm", vmin=0, vmax=1, shading="gouraud"
-    )
+    places = (region["horizontal"], region["vertical"])
+    axes.pcolormesh(*places, region, cmap="coolwarm", vmin=0, vmax=1, shading="gouraud")
     angle = np.linspace(0, 2 * np.pi, 200)
     radius = np.sqrt(2 / np.pi)
     if pattern == "ring":
@@ -99,16 +100,9 @@ def _label(figure: Figure, panels: dict[str, Axes], dataset: xr.Dataset) -> None
     last = plotting.count_runs(_summarise(dataset, "test_accuracy", "seed"), "seeds")
     handles, labels = panels["d"].get_legend_handles_labels()
     lines, names = panels["a"].get_legend_handles_labels()
-    labels = [f"pixels {label}" for label in labels]
-    figure.legend(
-        [*lines, *handles],
-        [*names, *labels],
-        loc="outside lower center",
-        ncols=4,
-        markerscale=2,
-        title=f"(d): {last}",
-        title_fontsize=7,
-    )
+    names += [f"pixels {label}" for label in labels]
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": 4, "markerscale": 2}
+    figure.legend([*lines, *handles], names, title=f"(d): {last}", title_fontsize=7, **place)
 
 
 def _summarise(dataset: xr.Dataset, name: str, dim: str) -> xr.Dataset:

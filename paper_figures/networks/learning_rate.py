@@ -86,9 +86,7 @@ def _draw_steps(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot(scaled[arrives], steps[arrives], "o", color="black", markersize=2)
     for limit, text in zip(limits[1:], ("1/h", "2/h"), strict=True):
         axes.axvline(limit, color="black", linewidth=0.8, linestyle="--", zorder=0)
-        axes.annotate(
-            text, (limit, 1), (2, -8), xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=7
-        )
+        axes.annotate(text, (limit, 1), (2, -8), ("data", "axes fraction"), "offset points", fontsize=7)
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(0.8, 2 * dataset.sizes["step"]))
     axes.set(xlabel="learning rate η, in units of 1/h", ylabel="steps to 1 %", title="Steps to the minimum")
     axes.set_xticks([0.1, 0.5, 1, 2], ["0.1", "0.5", "1", "2"])

@@ -58,11 +58,10 @@ def _draw_table(axes: Axes, runs: xr.Dataset) -> None:
     summary = stats.quantiles(runs, "prediction", dim="seed")
     one = runs["prediction"].sel(seed=0)
     header = ("input", "target", "prediction", "median (5–95 %)")
+    columns = (_INPUTS, runs["target"], one, *(summary[part].values for part in ("median", "low", "high")))
     rows = [
         (inputs, f"{float(target):g}", f"{float(value):.3f}", f"{m:.3f} ({low:.3f}–{high:.3f})")
-        for inputs, target, value, m, low, high in zip(
-            _INPUTS, runs["target"], one, *(summary[part].values for part in ("median", "low", "high")), strict=True
-        )
+        for inputs, target, value, m, low, high in zip(*columns, strict=True)
     ]
     axes.set(xlim=(0, 1), ylim=(-0.9, len(rows) + 0.6))
     axes.axis("off")

@@ -93,9 +93,8 @@ def _draw_risk(axes: Axes, dataset: xr.Dataset) -> None:
         axes.plot(one["path_df"], one["path_bias2"] + one["path_variance"], line, color=color, linewidth=1)
         mean, half = one["error"], _NORMAL * one["error_se"]
         summary = xr.Dataset({"mean": mean, "low": mean - half, "high": mean + half})
-        plotting.bars(
-            axes, one["exact_df"], summary, marker=marker, color=color, markersize=3.5, markerfacecolor="none"
-        )
+        x = one["exact_df"]
+        plotting.bars(axes, x, summary, marker=marker, color=color, markersize=3.5, markerfacecolor="none")
     best = dataset.sel({"method": "ridge"})
     for part, style, label in (("bias2", ":", "bias²"), ("variance", "-.", "variance")):
         axes.plot(best["path_df"], best[f"path_{part}"], style, color="0.4", linewidth=0.9, label=f"{label} of ridge")

@@ -31,9 +31,8 @@ def draw(dataset: xr.Dataset) -> Figure:
     with plotting.page("ab;cd", 4.6, height_ratios=(1.3, 1)) as (figure, panels):
         _draw_lasso(panels["a"], dataset)
         _draw_excess(panels["b"], dataset, "lasso", "active", "alpha", _ACTIVE)
-        panels["b"].set(
-            xscale="log", xlabel="strength $\\alpha$", ylabel="covariance − nonzero", title="Lasso: difference"
-        )
+        panels["b"].set(xscale="log", xlabel="strength $\\alpha$", ylabel="covariance − nonzero")
+        panels["b"].set_title("Lasso: difference")
         _draw_ridge(panels["c"], dataset)
         _draw_excess(panels["d"], dataset, "lar", "step", "step", _CLOSED)
         panels["d"].set(xlabel="step of LAR", ylabel="covariance − steps", xlim=(0, None), title="LAR: difference")

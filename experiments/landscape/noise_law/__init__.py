@@ -16,6 +16,7 @@ from experiments.landscape.noise_law.claims import LARGE_SIZE, TUTORIAL_SIZE, TU
 from experiments.landscape.noise_law.runs import DRAWS, EDGES, PARTS, RUNS, Quadratic
 from jaxreg import landscape
 from jaxreg.checks import FINITE, LEVEL, POSITIVE, Domain, check_integer
+from jaxreg.landscape import theory
 from jaxreg.landscape.theory.refit import average_refits, refit_law, typical_refit_error
 from jaxreg.stats import mean
 from jaxreg.study.settings import Count, Holds, Integers, Numbers, Ordered, check_settings
@@ -187,7 +188,7 @@ def _measure_quadratics(config: Config, stores: list[str | None], progress: bool
         name = f"{size} of {config.samples} samples"
         additive[name] = Quadratic(landscape.location_gradient(samples, size), 2.0, None)
     regression = {
-        size: Quadratic(landscape.regression_gradient(1.0, size), landscape.theory.stability_threshold(size), None)
+        size: Quadratic(landscape.regression_gradient(1.0, size), theory.stability_threshold(size), None)
         for size in config.regression_sizes
     }
     rates, tail_rates = np.unique(config.relative_rates), np.unique(config.tail_rates)
@@ -232,24 +233,19 @@ def _measure_quadratics(config: Config, stores: list[str | None], progress: bool
 
 def _exact_variances(config: Config, rates: np.ndarray) -> dict[str, np.ndarray]:
     """Of every setting: the stationary variance in discrete time, that of the diffusion, and the tail exponent."""
-    rows = []
-    for momentum, variance in [(0.0, 1.0), (config.momentum, 1.0)] + [
-        (0.0, float(landscape.theory.gradient_variance(1.0, size, config.samples))) for size in config.sample_sizes
-    ]:
+    rows, kinds = [], [(0.0, 1.0), (config.momentum, 1.0)]
+    kinds += [(0.0, float(theory.gradient_variance(1.0, size, config.samples))) for size in config.sample_sizes]
+    for momentum, variance in kinds:
         rate = 2 * (1 + momentum) * rates
-        exact = landscape.theory.stationary_variance(rate, 1.0, variance, momentum)
+        exact = theory.stationary_variance(rate, 1.0, variance, momentum)
         rows.append((exact, rate / (1 - momentum) * variance / 2, np.full(len(rates), np.inf)))
     for size in config.regression_sizes:
-        rate = landscape.theory.stability_threshold(size) * rates
-        rows.append(
-            (landscape.theory.regression_variance(rate, 1.0, size), rate / (2 * size), _tail_indices(size, rates))
-        )
+        rate = theory.stability_threshold(size) * rates
+        rows.append((theory.regression_variance(rate, 1.0, size), rate / (2 * size), _tail_indices(size, rates)))
     names = ("exact_variance", "diffusion_variance", "exact_exponent")
     return {name: np.stack(parts) for name, parts in zip(names, zip(*rows, strict=True), strict=True)}
 
 
 def _tail_indices(size: int, rates: np.ndarray) -> np.ndarray:
     """Tail exponents of regression at these rates over the edge of its stability."""
-    return np.array(
-        [landscape.theory.tail_index(float(rate), size) for rate in landscape.theory.stability_threshold(size) * rates]
-    )
+    return np.array([theory.tail_index(float(rate), size) for rate in theory.stability_threshold(size) * rates])

@@ -156,10 +156,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         progress=progress,
     )
     position = networks["position"]
-    away = abs(abs(position) - 1)
-    networks = networks.assign(
-        near=(away < 0.25).mean(("point", "draw")), between=(abs(position) < 0.5).mean(("point", "draw"))
-    )
+    where = {"near": abs(abs(position) - 1) < 0.25, "between": abs(position) < 0.5}
+    networks = networks.assign({name: there.mean(("point", "draw")) for name, there in where.items()})
     parts = {"samples": measure_fits(samples), "networks": networks, "decoders": _measure(decoders, data)}
     parts = {name: part.rename(diverged=f"diverged_{name}") for name, part in parts.items()}
     # The losses are named along an axis of each part; what they set is the same and would clash.

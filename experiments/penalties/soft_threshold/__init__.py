@@ -112,9 +112,8 @@ def run(config: Config, **options: Any) -> xr.Dataset:
         threshold=config.threshold,
         ridge_part=config.ridge_part,
     )
-    return result.assign_coords(
-        function=list(FUNCTIONS), strength=list(config.strengths), x=x, fine_strength=fine, z_curve=z_curve
-    )
+    places = {"strength": list(config.strengths), "x": x, "fine_strength": fine, "z_curve": z_curve}
+    return result.assign_coords(places | {"function": list(FUNCTIONS)})
 
 
 def minimize_random(ratios: Any, *, seed: Any, sign: Any) -> dict[str, Any]:

@@ -150,13 +150,11 @@ def _draw_batch_sizes(axes: Axes, dataset: xr.Dataset) -> None:
     axes.pcolormesh(dataset["learning_rate"], np.arange(len(rows)), rows, cmap=_SHARES, vmin=0, vmax=1)
     _outline_diverged(axes, share, np.arange(len(rows) - 1), "batch_size")
     axes.axhline(len(rows) - 1.5, color="black", linewidth=0.7)
-    handles = [
-        Line2D([], [], color=PALETTE[3], linewidth=w, label=f"{100 * gone:g} % diverged") for gone, w in _GONE.items()
-    ]
+    names = {width: f"{100 * gone:g} % diverged" for gone, width in _GONE.items()}
+    handles = [Line2D([], [], color=PALETTE[3], linewidth=width, label=name) for width, name in names.items()]
     axes.legend(handles=handles, ncols=2, handlelength=1.1, columnspacing=0.8, **_BELOW)
-    names = [*map(str, dataset["batch_size"].values), "all"]
     axes.set(xscale="log", xlabel="learning rate α", ylabel="points per step", title=f"Start at {start:g}")
-    axes.set_yticks(range(len(rows)), names)
+    axes.set_yticks(range(len(rows)), [*map(str, dataset["batch_size"].values), "all"])
     _mark_tutorial(axes)
 
 

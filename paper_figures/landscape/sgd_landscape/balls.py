@@ -83,11 +83,10 @@ def animate_population(dataset: xr.Dataset) -> Animation:
         bottom.set_title(" ", fontsize=10)  # room for the counts
         clock = bottom.text(0.01, 0.96, "", transform=bottom.transAxes, va="top", fontsize=8)
         rest = bottom.text(0.01, 0.84, "", transform=bottom.transAxes, va="top", fontsize=7, color="0.35")
+        places = ((0.24, "left"), (0, "left"), (0.58, "left"), (1, "right"))
         counts = [
             bottom.text(place, 1.04, "", transform=bottom.transAxes, ha=side, fontsize=8, color=color)
-            for place, side, color in zip(
-                (0.24, 0, 0.58, 1), ("left", "left", "left", "right"), looks.PALETTE, strict=True
-            )
+            for (place, side), color in zip(places, looks.PALETTE, strict=True)
         ]
 
     def draw_frame(k: int) -> Sequence[Artist]:

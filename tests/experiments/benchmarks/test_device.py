@@ -82,9 +82,8 @@ def test_rows_are_compared():
         "T5 networks over PyTorch loop": 40.0,
         "T5 networks, 2, bfloat16 products: accuracy beside float32": 0.0,
     }
-    assert (
-        found["T5 networks, 2, bfloat16 products: accuracy beside float32"]["note"] == "paired, ± 0.500 standard error"
-    )
+    beside = found["T5 networks, 2, bfloat16 products: accuracy beside float32"]
+    assert beside["note"] == "paired, ± 0.500 standard error"
 
 
 def test_images_are_of_the_size_of_mnist_without_its_files(monkeypatch):

@@ -256,9 +256,8 @@ def test_fates_have_wilsons_bands_and_the_control_is_coloured_by_its_own(panels,
     words = read(axes)
     assert [text in words for text in ("n = 400 runs each", "after 100 steps", "T2: α = 0.3")] == [True] * 3
     control = _panel(panels, "all the data").collections[0]
-    np.testing.assert_allclose(
-        control.get_offsets(), np.stack([SMALL.learning_rates, dataset["control"].isel(step=-1)], axis=1)
-    )
+    ends = np.stack([SMALL.learning_rates, dataset["control"].isel(step=-1)], axis=1)
+    np.testing.assert_allclose(control.get_offsets(), ends)
     assert [to_hex(color) for color in control.get_facecolors()] == [colors[_NAMES[k]] for k in (2, 0)]
 
 

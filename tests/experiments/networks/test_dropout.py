@@ -73,9 +73,8 @@ def test_claims(given, expected):
 
 
 def test_effects_are_paired_differences_in_points_without_diverged_runs():
-    judged = judge(
-        CLAIMS, diverge(_population([98] * 3, [90, 91, 93], [95] * 3), "test_accuracy", seed=slice(7), rate=2)
-    )
+    made = _population([98] * 3, [90, 91, 93], [95] * 3)
+    judged = judge(CLAIMS, diverge(made, "test_accuracy", seed=slice(7), rate=2))
     np.testing.assert_allclose([verdict.effect for _, verdict in judged], [-3, -3, 100, 3, 1, 3, 3], atol=0.2)
     assert [verdict.n for _, verdict in judged][:2] == [93, 93]
     assert {verdict.unit for _, verdict in judged} == {"percentage points", "% of seeds"}

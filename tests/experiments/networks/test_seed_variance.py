@@ -178,9 +178,8 @@ def test_seeds_for_a_tenth_of_a_point_on_ten_thousand_images():
     random = np.random.default_rng(0)
     correct = random.uniform(size=(4, 50, 10_000)) > 0.0204
     dataset = _draw(seeds=50).drop_vars("test_correct")
-    verdict = find_claim(CLAIMS, "About 32 seeds").judge(
-        dataset.assign(test_correct=(("setting", "seed", "example"), correct))
-    )
+    made = dataset.assign(test_correct=(("setting", "seed", "example"), correct))
+    verdict = find_claim(CLAIMS, "About 32 seeds").judge(made)
     assert (verdict.status, verdict.n) == ("holds", 50)
     assert abs(verdict.effect - 31) < 4 * 31 * np.sqrt(2 / 50) / np.sqrt(2)
 
@@ -189,9 +188,8 @@ def test_nobody_needs_fewer_than_no_seeds():
     """Runs that get the same number right, each in its own way, foretell a negative variance."""
     correct = np.stack([np.random.default_rng(seed).permutation(np.arange(50) > 5) for seed in range(160)])
     dataset = _draw(seeds=40).drop_vars("test_correct")
-    verdict = find_claim(CLAIMS, "About 32 seeds").judge(
-        dataset.assign(test_correct=(("setting", "seed", "example"), correct.reshape(4, 40, 50)))
-    )
+    made = dataset.assign(test_correct=(("setting", "seed", "example"), correct.reshape(4, 40, 50)))
+    verdict = find_claim(CLAIMS, "About 32 seeds").judge(made)
     assert (verdict.status, verdict.effect, verdict.interval[0]) == ("fails", 0, 0)
 
 

@@ -134,9 +134,8 @@ def test_chosen_is_the_least_extended_bic(result):
 def test_at_most_stops_before_the_first_that_keeps_more():
     selected = np.array([[1, 5, 10, 11, 8], [11, 12, 13, 14, 15]])
     right = np.arange(10.0).reshape(2, 5)
-    runs = population(
-        {"seed": 2, "share": 5, "feature": 100}, {"name": (("feature",), 0)}, records=("share", "feature")
-    )
+    dims, means = {"seed": 2, "share": 5, "feature": 100}, {"name": (("feature",), 0)}
+    runs = population(dims, means, records=("share", "feature"))
     runs = runs.assign(selected=(("seed", "share"), selected), right=(("seed", "share"), right))
     np.testing.assert_array_equal(at_most(runs, 0.1)["right"], [2, 5])
 

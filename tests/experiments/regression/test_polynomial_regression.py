@@ -61,9 +61,8 @@ def test_errors_are_distances_from_data_and_truth(result):
     distance = np.sqrt(((result["curve"] - truth) ** 2).mean("x_test"))
     np.testing.assert_allclose(result["test_error"], distance.transpose(*result.gap.dims))
     legendre_fit = result.sel(basis="legendre")
-    fitted = legendre_fit["intercept"] + legendre_fit["coef"] @ xr.DataArray(
-        _columns(result["x"].values, "legendre"), dims=("x", "degree")
-    )
+    columns = xr.DataArray(_columns(result["x"].values, "legendre"), dims=("x", "degree"))
+    fitted = legendre_fit["intercept"] + legendre_fit["coef"] @ columns
     train_error = np.sqrt(((fitted - legendre_fit["y"]) ** 2).mean("x"))
     np.testing.assert_allclose(legendre_fit["train_error"], train_error, rtol=1e-8)
 
@@ -107,9 +106,8 @@ def test_claims_on_the_population(result):
 
 
 def test_effects_are_what_their_units_say(result):
-    ratio, worse, share, error, _, difference, all_smaller, smaller, zeros, found = (
-        verdict.effect for _, verdict in judge(CLAIMS, result)
-    )
+    effects = [verdict.effect for _, verdict in judge(CLAIMS, result)]
+    ratio, worse, share, error, _, difference, all_smaller, smaller, zeros, found = effects
     draws = result.sel(basis="monomial")
     none, l2, l1 = (draws.sel(fit=fit) for fit in FITS)
     ratios = np.sqrt(none.test_error**2 + 0.0025) / none.train_error

@@ -225,9 +225,8 @@ def test_choices_and_prices_are_the_quantiles_of_the_draws(panels, dataset):
     for axes, method in zip(choices, study.RULES, strict=True):
         rules = [rule for rule in study.RULES[method] if rule != "AIC"]
         chosen = {rule: dataset[f"{method}_chosen"].sel({f"{method}_rule": rule}) for rule in rules}
-        for (name, values), row in zip(
-            {"best of draw": dataset[f"{method}_best"], **chosen}.items(), _spreads(axes), strict=True
-        ):
+        shown = {"best of draw": dataset[f"{method}_best"], **chosen}
+        for (name, values), row in zip(shown.items(), _spreads(axes), strict=True):
             assert row[0] == name
             np.testing.assert_allclose(row[1], np.quantile(values, [0.05, 0.95, 0.25, 0.75, 0.5]))
         for name in [study.LEAST_SQUARES, study.FIXED, *rules]:
