@@ -21,6 +21,8 @@ from jaxtyping import Array
 from jaxreg.errors import ArgumentError
 
 _NUMBER = "must be one number"
+MOST = 2**31 - 1
+"""The largest count: JAX counts in 32 bits."""
 _LARGEST = sys.float_info.max  # integers beyond it are as good as infinite
 _KINDS = {"b": "truth values", "iu": "integers", "biu": "integers", "biuf": "real numbers", "iuf": "real numbers"}
 
@@ -285,15 +287,70 @@ def read_floats(name: str, values: Any) -> Array:
     dtype = jnp.result_type(float)
     try:
         exact = np.asarray(float(known) if isinstance(known, int) else known)
-        with np.errstate(over="ignore"):
-            short = exact.astype(exact.dtype if jnp.issubdtype(exact.dtype, jnp.floating) else np.float64)
-            short = short if short.dtype.itemsize < 8 else short.astype(dtype)
-    except (OverflowError, TypeError) as error:
+    except OverflowError as error:
         raise ArgumentError(name, values, f"must be finite in {dtype}", "Give smaller numbers") from error
-    if not (np.isfinite(short) | ~np.isfinite(exact)).all():
-        raise ArgumentError(name, values, f"must be finite in {dtype}", "Give smaller numbers")
-    keeps = hasattr(known, "dtype") and jnp.issubdtype(known.dtype, jnp.floating)
-    return jnp.asarray(known, None if keeps else dtype)
+    is_float = jnp.issubdtype(exact.dtype, jnp.floating)
+    kept = jax.dtypes.canonicalize_dtype(exact.dtype) if is_float and hasattr(known, "dtype") else dtype
+    if is_float and kept != exact.dtype:
+        _check_cast(name, exact, kept)
+    return jnp.asarray(known, kept)
+
+
+def read_jax(name: str, values: Any, *, kinds: str = "biuf") -> Array:
+    """An array of numbers as JAX has it, by default in 32 bits: integers that would wrap are refused.
+
+    So are numbers that become infinite, and those that become 0 where no other number of the array dwarfs them.
+
+    >>> read_jax("labels", [2**31])
+    Traceback (most recent call last):
+        ...
+    jaxreg.errors.ArgumentError: labels[0] = 2147483648: must lie from -2147483648 to 2147483647 in int32. Give ...
+    """
+    array = read_array(name, values, kinds=kinds)
+    if isinstance(array, jax.Array):
+        return array
+    dtype = jax.dtypes.canonicalize_dtype(array.dtype)
+    if dtype != array.dtype:
+        _check_cast(name, array, dtype)
+    return jnp.asarray(array, dtype)
+
+
+def as_real(value: Any, bits: int = 32) -> Any:
+    """A number as it is, but an integer of more bits, for which JAX may have no room, as the float nearest to it.
+
+    >>> as_real(2**31 - 1), as_real(2**31), as_real(0.5)
+    (2147483647, 2147483648.0, 0.5)
+    """
+    number = None if isinstance(value, float | jax.Array) else _read_number(value)
+    is_long = isinstance(number, int) and not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1)
+    return float(number) if is_long and number is not None else value
+
+
+def read_factor(name: str, values: Any) -> Any:
+    """Numbers to calculate with beside JAX's arrays, Python's own and arrays as they are, so that no precision changes.
+
+    >>> read_factor("step", 2**40), read_factor("step", [1, 2])
+    (1099511627776.0, array([1., 2.]))
+    """
+    if isinstance(values, int | float | jax.Array) and not isinstance(values, bool):
+        return as_real(values)
+    array = read_array(name, values, kinds="iuf")
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
+
+
+def check_fits(name: str, shape: tuple[int, ...], like: str, other: tuple[int, ...]) -> None:
+    """Refuse a shape that does not broadcast to that of another argument.
+
+    >>> check_fits("threshold", (3,), "x", (2,))
+    Traceback (most recent call last):
+        ...
+    jaxreg.errors.ArgumentError: threshold = (3,): must broadcast to the shape (2,) of x. Give one number, or as many.
+    """
+    fits = len(shape) <= len(other) and all(size in (1, of) for size, of in zip(shape[::-1], other[::-1], strict=False))
+    if not fits:
+        raise ArgumentError(
+            name, shape, f"must broadcast to the shape {other} of {like}", "Give one number, or as many"
+        )
 
 
 def check_same_shape(name: str, shape: tuple[int, ...], like: str, other: tuple[int, ...]) -> None:
@@ -318,8 +375,8 @@ def _convert(name: str, values: Any, remedy: str) -> np.ndarray | Array:
         except (TypeError, ValueError, OverflowError) as error:
             raise ArgumentError(name, values, f"must be an array ({error})", remedy) from error
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
-        with np.errstate(over="ignore"):
-            return array.astype(np.float64)
+        _check_cast(name, array, np.float64)
+        return array.astype(np.float64)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -355,6 +412,44 @@ def _is_kept(values: Any, dtype: Any) -> Any:
     limits = jnp.finfo(dtype)
     size = abs(values)
     return ((size <= float(limits.max)) | (size == math.inf)) & ((size == 0) | (size >= float(limits.tiny)))
+
+
+def find_lost(values: np.ndarray, dtype: Any) -> Any:
+    """Which numbers a precision has no room for, or takes for 0 though no other dwarfs them.
+
+    The latter are at least as large as the rounding of the largest number.
+
+    >>> find_lost(np.array([1.0, 1e-39, 1e39]), jnp.float32).tolist()
+    [False, False, True]
+    >>> find_lost(np.array([1e-39, 1e-48]), jnp.float32).tolist()
+    [True, False]
+    """
+    if jnp.issubdtype(dtype, jnp.integer):
+        return (values < jnp.iinfo(dtype).min) | (values > jnp.iinfo(dtype).max)
+    with np.errstate(over="ignore", under="ignore"):
+        kept = values.astype(dtype)
+    lost = np.isfinite(values) & ~np.isfinite(kept)
+    tiny = np.abs(kept) < float(jnp.finfo(dtype).tiny)
+    if not tiny.any():
+        return lost
+    size = np.abs(values)
+    return lost | (tiny & (size > 0) & (size >= float(jnp.finfo(dtype).eps) * size.max()))
+
+
+def _check_cast(name: str, values: np.ndarray, dtype: Any) -> None:
+    """Refuse numbers that are lost in another precision."""
+    lost = find_lost(values, dtype)
+    if not lost.any():
+        return
+    kind = jnp.dtype(dtype).name
+    argument, value = _first(name, values, lost)
+    if jnp.issubdtype(dtype, jnp.integer):
+        constraint = f"must lie from {jnp.iinfo(dtype).min} to {jnp.iinfo(dtype).max} in {kind}"
+        raise ArgumentError(argument, value, constraint, "Give smaller numbers, or floats")
+    if abs(value) > 1:
+        raise ArgumentError(argument, value, f"must be finite in {kind}", "Give smaller numbers")
+    constraint = f"must be 0 or from {float(jnp.finfo(dtype).tiny):.2g} on in {kind}"
+    raise ArgumentError(argument, value, constraint, "Use other units, or jax.enable_x64(True)")
 
 
 def _kept(dtype: Any) -> str:

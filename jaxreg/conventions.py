@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Num
 
-from jaxreg.checks import NOT_NEGATIVE, POSITIVE, Domain, check_flag, check_kind
+from jaxreg.checks import NOT_NEGATIVE, POSITIVE, Domain, check_flag, check_kind, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.penalties import L1, L2, MCP, SCAD, ElasticNet, GroupLasso, Scalar, Weighted
 from jaxreg.penalties.groups import Groups
@@ -157,7 +157,7 @@ def from_glmnet(
     if penalty_factor is None:
         return penalty
     NOT_NEGATIVE.check_all("penalty_factor", penalty_factor, _FACTORS)
-    factors = jnp.asarray(penalty_factor, jnp.result_type(float))
+    factors = read_floats("penalty_factor", penalty_factor).astype(jnp.result_type(float))
     total = factors.sum()
     if factors.ndim != 1 or not (isinstance(total, jax.core.Tracer) or float(total) > 0):
         raise ArgumentError("penalty_factor", penalty_factor, "must be flat and not all 0", _FACTORS)

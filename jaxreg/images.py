@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Real
 
-from jaxreg.checks import POSITIVE, Domain, read_array
+from jaxreg.checks import POSITIVE, Domain, read_floats
 from jaxreg.errors import ArgumentError
 
 Images = Real[Array | np.ndarray, "*batch height width"] | Bool[Array | np.ndarray, "*batch height width"]
@@ -29,11 +29,10 @@ def gradient_energy(images: Images) -> Float[Array, "*batch"]:
     >>> gradient_energy(jnp.array([[0.0, 1.0], [0.0, 3.0]]))
     Array(14., dtype=float32)
     """
-    pixels = jnp.asarray(read_array("images", images))
+    pixels = read_floats("images", images)  # differences of bytes would wrap
     if pixels.ndim < 2 or 0 in pixels.shape[-2:]:
         raise ArgumentError("images.shape", pixels.shape, "must have pixels", "Give images of one pixel or more")
-    images = pixels if jnp.issubdtype(pixels.dtype, jnp.floating) else pixels.astype(float)  # differences of bytes wrap
-    down, across = jnp.diff(images, axis=-2), jnp.diff(images, axis=-1)
+    down, across = jnp.diff(pixels, axis=-2), jnp.diff(pixels, axis=-1)
     return (down**2).sum((-2, -1)) + (across**2).sum((-2, -1))
 
 
@@ -57,5 +56,5 @@ def peak_signal_to_noise(
     """
     POSITIVE.check("peak", peak, "Give the value of the brightest possible pixel", jnp.float32)
     Domain(0).check_all("mean_squared_error", mean_squared_error, "Give a mean of squares")
-    errors = jnp.asarray(read_array("mean_squared_error", mean_squared_error)).astype(float)
+    errors = read_floats("mean_squared_error", mean_squared_error).astype(float)
     return 20 * jnp.log10(jnp.asarray(peak, errors.dtype)) - 10 * jnp.log10(errors)  # a square might overflow

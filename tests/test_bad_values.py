@@ -34,3 +34,8 @@ def test_frames_are_refused_wherever_no_table_is_read():
 @pytest.mark.campaign
 def test_five_thousand_bad_arguments_are_refused():
     _spoil("--examples", "5000", "--valid", "--random")
+
+
+@pytest.mark.campaign
+def test_numbers_that_jax_has_no_room_for_are_refused_or_computed():
+    _spoil("--each", "2**31", "np.int64(2**40)", "2**63", "float(1e184)", "float(1e-39)", "float(1e39)")

@@ -198,3 +198,43 @@ def test_sparse_matrices_are_refused_with_the_remedy():
 )
 def test_a_domain_in_words(domain, words):
     assert domain.constraint == words
+
+
+@pytest.mark.parametrize("read", [checks.read_floats, checks.read_jax])
+def test_numbers_that_a_cast_loses_are_refused_unless_others_dwarf_them(read):
+    for wrong in ([1.0, 1e39], [1e-39, 1e-39], [0.0, 1e-300], np.float64(1e-45)):
+        with pytest.raises(ArgumentError, match=r"^w.* in float32\."):
+            read("w", np.asarray(wrong))
+    for fine in ([1.0, 1e-39], [0.0, 0.0], [math.nan, 1.0], [math.inf, 1.0], []):
+        np.testing.assert_array_equal(read("w", np.asarray(fine)), np.asarray(fine, np.float32))
+    for short in (np.float16(6e-8), np.float32(1e-39)):  # nothing is cast
+        assert read("w", np.array([short])).dtype == short.dtype
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(read("w", np.array([1e-300, 1e39])), [1e-300, 1e39])
+    if np.finfo(np.longdouble).max > np.finfo(float).max:
+        with pytest.raises(ArgumentError, match=r"must be finite in float64"):
+            read("w", np.array([np.longdouble(10) ** 400]))
+
+
+def test_integers_that_would_wrap_are_refused_or_become_floats():
+    for number in (2**31, -(2**31) - 1, 2**63 - 1):
+        with pytest.raises(ArgumentError, match=r"^labels\[1\] = .*must lie from -2147483648 to 2147483647 in int32"):
+            checks.read_jax("labels", [0, number])
+        np.testing.assert_array_equal(checks.read_floats("w", [0, number]), np.array([0, number], np.float32))
+        for kind in (int, np.int64):
+            assert checks.as_real(kind(number)) == float(number)
+    with pytest.raises(ArgumentError, match="in uint32"):
+        checks.read_jax("labels", np.array([2**32], np.uint64))
+    assert checks.read_jax("labels", [2**31 - 1]).dtype == jnp.int32
+    for same in (2**31 - 1, -(2**31), 0.5, jnp.int32(3), np.float32(1e-39)):
+        assert checks.as_real(same) is same
+    assert checks.as_real(2**40, 64) == 2**40
+    assert isinstance(checks.as_real(2**63, 64), float)
+
+
+def test_shapes_that_broadcast_without_growing_fit():
+    for shape in ((), (1,), (3,), (1, 3), (2, 1), (2, 3)):
+        checks.check_fits("step", shape, "w", (2, 3))
+    for shape in ((2,), (3, 1), (0,), (1, 2, 3)):
+        with pytest.raises(ArgumentError, match=r"must broadcast to the shape \(2, 3\) of w"):
+            checks.check_fits("step", shape, "w", (2, 3))

@@ -59,6 +59,11 @@ def test_pixels_of_bytes_and_lists_do_not_wrap():
         np.testing.assert_allclose(gradient_energy(given), expected)
 
 
+def test_integers_that_32_bits_have_no_room_for_do_not_wrap():
+    np.testing.assert_allclose(peak_signal_to_noise(np.array([2**31, 2**40])), -10 * np.log10([2.0**31, 2.0**40]), 1e-6)
+    np.testing.assert_allclose(gradient_energy(np.array([[0, 2**31]])), 2.0**62)
+
+
 @pytest.mark.parametrize("wrong", [np.zeros(3), np.array([["a"]]), 3.0, None])
 def test_what_is_no_image_is_refused(wrong):
     with pytest.raises(ArgumentError, match="images"):

@@ -16,7 +16,19 @@ import sklearn.linear_model
 
 from jaxreg import conventions, losses, nets, objectives
 from jaxreg.errors import ArgumentError
-from jaxreg.penalties import L1, L2, ElasticNet, GroupLasso, MaxNorm, kernels_only
+from jaxreg.penalties import (
+    L1,
+    L2,
+    MCP,
+    SCAD,
+    Box,
+    ElasticNet,
+    GroupLasso,
+    MaxNorm,
+    Weighted,
+    kernels_only,
+    soft_threshold,
+)
 
 # name: (the penalty at some strength, its value in NumPy at that strength)
 PENALTIES = {
@@ -570,3 +582,50 @@ def test_a_weight_of_unsaid_layout_is_refused():
     assert float(GroupLasso(1.0).value({"kernel": jnp.ones((4, 1))})) == 4.0
     with pytest.raises(ArgumentError, match="unit_axis = 1"):
         MaxNorm(1.0, 1)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 2), (1, 2), (0,)])
+def test_thresholds_and_steps_fit_what_they_act_on(shape):
+    w = jnp.ones(2)
+    with pytest.raises(ArgumentError, match=r"^threshold = .*must broadcast to the shape \(2,\) of x"):
+        soft_threshold(w, np.full(shape, 0.5))
+    for penalty in (L1(1.0), L2(1.0), ElasticNet(1.0, 0.5), MCP(1.0), SCAD(1.0), GroupLasso(1.0), Box(0.0, 1.0)):
+        with pytest.raises(ArgumentError, match=r"^step = .*must broadcast to the shape \(2,\) of params"):
+            penalty.prox(w, jnp.full(shape, 0.5))
+    for penalty, name in (
+        (Weighted(L1(1.0), np.full(shape, 0.5)), "factors"),
+        (Box(np.full(shape, -1.0), 2.0), "low"),
+        (Box(-1.0, np.full(shape, 2.0), Weighted(L1(1.0), 1.0)), "high"),
+    ):
+        for use in (penalty.value, lambda w, penalty=penalty: penalty.prox(w, 0.5)):
+            with pytest.raises(ArgumentError, match=rf"^{name} = .*must broadcast to the shape \(2,\) of params"):
+                use(w)
+    np.testing.assert_allclose(soft_threshold(w, jnp.array([0.5, 0.25])), [0.5, 0.75])
+    np.testing.assert_allclose(L1(1.0).prox(w, jnp.array([0.5, 0.25])), [0.5, 0.75])
+
+
+@pytest.mark.parametrize("number", [2**31, 2**40, 2**63])
+def test_strengths_may_be_integers_that_jax_has_no_room_for(number):
+    w = jnp.array([3.0, -0.5], jnp.float32)
+    for make in (L1, L2, lambda a: ElasticNet(a, 0.5), MCP, SCAD, GroupLasso, MaxNorm):
+        one, same = make(number), make(float(number))
+        assert one == same
+        np.testing.assert_array_equal(one.value(w), same.value(w))
+        np.testing.assert_array_equal(one.prox(w, 0.5), same.prox(w, 0.5))
+        if make is not MaxNorm:
+            np.testing.assert_array_equal(make(0.5).prox(w, number), make(0.5).prox(w, float(number)))
+    np.testing.assert_array_equal(soft_threshold(w, number), 0)
+
+
+@pytest.mark.parametrize("number", [1e39, 1e-39, 1e-300])
+def test_what_single_precision_has_no_room_for_is_refused_where_it_is_used(number):
+    double = jnp.ones(2)
+    np.testing.assert_allclose(L2(number).value(double), number)
+    with jax.enable_x64(False):
+        single = jnp.ones(2)
+        for penalty in (L1(number), L2(number), MCP(number), GroupLasso(number), Weighted(L1(number), 1.0)):
+            for use in (penalty.value, lambda w, penalty=penalty: penalty.prox(w, 0.5)):
+                with pytest.raises(ArgumentError, match=r"^alpha = .* in float32"):
+                    use(single)
+        with pytest.raises(ArgumentError, match=r"^step = .* in float32"):
+            L1(0.0).prox(single, number)

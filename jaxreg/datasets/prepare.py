@@ -44,7 +44,10 @@ def one_hot(labels: Integer[np.ndarray, " n"], classes: int) -> Float32[np.ndarr
         raise ArgumentError(
             "labels", int(outside[0]), f"must be from 0 to {classes - 1}", "Raise `classes`, or renumber"
         )
-    rows = np.zeros((len(labels), classes), np.float32)
+    try:
+        rows = np.zeros((len(labels), classes), np.float32)
+    except (MemoryError, ValueError) as error:
+        raise ArgumentError("classes", classes, f"must make rows that memory holds ({error})", "Give fewer") from error
     rows[np.arange(len(labels)), labels] = 1.0
     return rows
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxreg.checks import find_lost
 from jaxreg.engine.numbers import to_working_dtype
 from jaxreg.errors import SweepError
 
@@ -58,9 +59,7 @@ def _as_leaf(leaf: Any) -> Any:
     dtype = np.dtype(jax.dtypes.canonicalize_dtype(array.dtype))
     if dtype == array.dtype:
         return array
-    with np.errstate(over="ignore", under="ignore"):
-        held = array.astype(dtype)
-    fits = held == array if array.dtype.kind in "iu" else np.isfinite(held) == np.isfinite(array)
-    if not np.all(fits):
+    if find_lost(array, dtype).any():
         raise SweepError("args", leaf, f"must fit {dtype}", "Scale it, or pass x64=True")
-    return held
+    with np.errstate(under="ignore"):
+        return array.astype(dtype)

@@ -11,7 +11,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from jaxreg.checks import FINITE, check_choice, check_kind, read_array
+from jaxreg.checks import FINITE, check_choice, check_kind, read_jax
 from jaxreg.errors import ArgumentError
 
 TRANSFORMS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -49,7 +49,7 @@ def read_hyperparameters(at: Any, known: tuple[str, ...] | None = None) -> dict[
             raise ArgumentError("hyperparameters", name, "cannot be differentiated here", listed)
 
     def read(name: str, leaf: Any) -> Array:
-        values = jnp.asarray(read_array(name, leaf, kinds="biuf"))
+        values = read_jax(name, leaf)
         if isinstance(leaf, int) or not jnp.issubdtype(values.dtype, jnp.floating):
             raise ArgumentError(name, leaf, "must be a float: integers and static options have no derivative", listed)
         return values.astype(jnp.promote_types(values.dtype, jnp.result_type(float)))

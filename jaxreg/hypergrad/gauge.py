@@ -11,7 +11,8 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int32, Key, PyTree
 
-from jaxreg.checks import POSITIVE, check_choice, check_integer, check_kind
+from jaxreg.checks import POSITIVE, as_real, check_choice, check_integer, check_kind
+from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.coordinates import flatten, read_coordinates, read_hyperparameters
 from jaxreg.hypergrad.gradients import MODES, Hypergradient, differentiate
 from jaxreg.hypergrad.objective import Hyperparameters, evaluate, names_of
@@ -109,7 +110,12 @@ def gauge(
     step = (2e-2 if single else 1e-3) if step is None else step
     tolerance = (2e-2 if single else 1e-7) if tolerance is None else tolerance
     for name, number in (("step", step), ("tolerance", tolerance)):
-        POSITIVE.check(name, number, "Leave it out")
+        POSITIVE.check(name, number, "Leave it out", vector.dtype)
+    step, tolerance = as_real(step), as_real(tolerance)
+    if not any(isinstance(part, jax.core.Tracer) for part in (vector, step)):
+        ends = [flatten(coordinates.back(back(vector + way * step)))[0] for way in (-1, 1)]
+        if not all(jnp.isfinite(end).all() for end in ends):
+            raise ArgumentError("step", step, "must leave hyperparameters finite", "Leave it out")
     check_integer("exponents", exponents, 0, 1000, "Give 1 for the leading one")
     if seeds is not None:
         check_kind("objective", objective, Training, "Seeds are for a Training")

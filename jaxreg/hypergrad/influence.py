@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -14,6 +15,7 @@ from jaxreg.hypergrad.criterion import LinearCriterion
 from jaxreg.hypergrad.gradients import gradient
 from jaxreg.hypergrad.objective import evaluate, names_of
 from jaxreg.hypergrad.training import Training
+from jaxreg.linear.design import find_power
 
 
 class Influence(NamedTuple):
@@ -91,7 +93,7 @@ def refit_without(
         sample_weight: as in `influence`.
 
     Raises:
-        ArgumentError: numbers of no example.
+        ArgumentError: numbers of no example, or influences that are the same for all of them, which rank nothing.
 
     >>> from jaxreg.penalties import L2
     >>> X, y = np.array([[1.0], [-1.0], [2.0], [-2.0]]), np.array([1.0, -1.0, 4.0, -2.0])
@@ -106,17 +108,23 @@ def refit_without(
         check_integer("examples", number, 0, len(weights) - 1, "Give numbers of training examples")
     if len(numbers) < 2:
         raise ArgumentError("examples", examples, "must be two or more", "Give range(50)")
-    influence = read_floats("influence", influence)
-    check_same_shape("influence", influence.shape, "the examples", weights.shape)
+    foretold = -read_floats("influence", influence)
+    check_same_shape("influence", foretold.shape, "the examples", weights.shape)
+    foretold = foretold[numbers]
+    if not isinstance(foretold, jax.core.Tracer) and (foretold == foretold[0]).all():
+        constraint = "must differ between the examples, to be ranked"
+        raise ArgumentError("influence", float(-foretold[0]), constraint, "Take others, or what influence(...) found")
     whole = evaluate(objective, {"sample_weight": weights}).value
 
     def without(number: Array) -> Array:
         return evaluate(objective, {"sample_weight": weights.at[number].set(0)}).value - whole
 
     change = lax.map(without, jnp.asarray(numbers))
-    foretold = -influence[numbers]
+    scaled = foretold.astype(np.promote_types(foretold.dtype, np.float32))
+    unit = find_power(scaled)  # its square need not be a float
+    scaled = scaled / unit
     ranks = jnp.stack([_rank(change), _rank(foretold)])
-    slope = (change * foretold).sum() / (foretold * foretold).sum()
+    slope = (change * scaled).sum() / (scaled * scaled).sum() / unit
     return Refits(change, foretold, jnp.corrcoef(ranks)[0, 1], slope)
 
 
@@ -134,8 +142,8 @@ def _read_weights(objective: Any, given: Any) -> Float[Array, " n"]:
         remedy = "Give numpy.ones(n), or a LinearCriterion or a Training"
         raise ArgumentError("sample_weight", None, "must be given for a function, one for each example", remedy)
     n = np.shape(objective.y if isinstance(objective, LinearCriterion) else objective.y_train)[0] if known else None
-    given = np.ones(n) if given is None else read_array("sample_weight", given)
-    weights = jnp.asarray(given, jnp.result_type(float))
+    given = np.ones(n) if given is None else given
+    weights = read_floats("sample_weight", given).astype(jnp.result_type(float))
     if weights.ndim != 1 or n not in (None, len(weights)):
         expected = "one axis" if n is None else f"the shape ({n},)"
         raise ArgumentError("sample_weight", weights.shape, f"must have {expected}", "Give one per example")

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from jaxreg.checks import check_integer, check_key, check_kind
+from jaxreg.checks import MOST, as_real, check_integer, check_key, check_kind
 from jaxreg.hypergrad.smoothing import Smoothed
 from jaxreg.hypergrad.status import flag_lost
 from jaxreg.landscape.descent import descend
@@ -63,7 +63,7 @@ def passage_gradient(
     Source: Glynn, Likelihood ratio gradient estimation for stochastic systems, Commun. ACM 33 (1990) 75-84.
     """
     check_kind("gradient", gradient, NoisyGradient, "Give landscape.noisy_gradient(...)")
-    check_integer("samples", samples, 2, 2**31 - 1, "Give 1024")
+    check_integer("samples", samples, 2, MOST, "Give 1024")
     check_key("seed", seed)
     spread = jnp.asarray(gradient.spread, jnp.result_type(float))
 
@@ -72,7 +72,7 @@ def passage_gradient(
         path = descend(gradient, start, learning_rate, steps, seed=key, record_every=1).path
         before = jnp.concatenate([jnp.asarray(start, path.dtype)[None], path[:-1]])
         slope = gradient.slope.value(before)
-        noise = ((before - path) / learning_rate - slope) / spread
+        noise = ((before - path) / as_real(learning_rate) - slope) / spread
         until = jnp.arange(steps) < taken
         noise, slope = jnp.where(until, noise, 1), jnp.where(until, slope, 0)
         square = noise * noise - 1

@@ -12,7 +12,7 @@ import xarray as xr
 from jax import lax
 from jaxtyping import Array, Key
 
-from jaxreg.checks import check_flag, check_integer, check_key, check_kind, read_array
+from jaxreg.checks import MOST, check_flag, check_integer, check_key, check_kind, read_array
 from jaxreg.engine import sweep
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.coordinates import Coordinates, flatten, read_coordinates, read_hyperparameters
@@ -109,7 +109,7 @@ def random_search(
 
     Source: Bergstra and Bengio, J. Mach. Learn. Res. 13 (2012) 281-305.
     """
-    check_integer("trials", trials, 1, 2**31 - 1, "Give 20")
+    check_integer("trials", trials, 1, MOST, "Give 20")
     check_key("seed", seed)
     check_flag("x64", x64)
     with jax.enable_x64(x64 or jnp.result_type(float) == jnp.float64):
@@ -172,11 +172,11 @@ def successive_halving(
 
     Source: Jamieson and Talwalkar, AISTATS 2016.
     """
-    check_integer("trials", trials, 1, 2**31 - 1, "Give 16")
+    check_integer("trials", trials, 1, MOST, "Give 16")
     check_key("seed", seed)
     check_kind("budgets", budgets, (tuple, list), "Give increasing integers such as (1, 2, 4)")
     for budget in budgets:
-        check_integer("budgets", budget, 1, 2**31 - 1, "Give increasing integers such as (1, 2, 4)")
+        check_integer("budgets", budget, 1, MOST, "Give increasing integers such as (1, 2, 4)")
     if not len(budgets) or any(b <= a for a, b in itertools.pairwise(budgets)):
         raise ArgumentError("budgets", budgets, "must increase", "Give (1, 2, 4)")
     if not isinstance(keep, float) or not 0 < keep < 1:

@@ -10,7 +10,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int32, Key, PyTree
 
 from jaxreg import randomness
-from jaxreg.checks import POSITIVE, check_choice, check_integer, check_key, check_kind
+from jaxreg.checks import MOST, POSITIVE, check_choice, check_integer, check_key, check_kind
 from jaxreg.hypergrad.coordinates import flatten, read_coordinates, read_hyperparameters
 from jaxreg.hypergrad.gradients import MODES, count_runs, differentiate
 from jaxreg.hypergrad.objective import Hyperparameters, evaluate, names_of
@@ -80,12 +80,12 @@ def smooth_gradient(
     """
     check_choice("estimator", estimator, ESTIMATORS)
     check_choice("mode", mode, MODES)
-    check_integer("samples", samples, 2, 2**31 - 1, "Give 64")
+    check_integer("samples", samples, 2, MOST, "Give 64")
     check_key("seed", seed)
-    POSITIVE.check("sigma", sigma, "Give 0.1, a tenth in logarithms")
     at = read_hyperparameters(at, names_of(objective))
     coordinates = read_coordinates(at, transforms)
     vector, back = flatten(coordinates.forth(at))
+    POSITIVE.check("sigma", sigma, "Give 0.1, a tenth in logarithms", vector.dtype)
     sigma = jnp.asarray(sigma, vector.dtype)
 
     def draw(key: Key[Array, ""]) -> tuple[Array, Array]:
@@ -148,12 +148,12 @@ def persistent_gradient(
     """
     check_kind("training", training, Training, "Give hypergrad.Training(...); smooth_gradient takes any function")
     check_choice("noise", noise, NOISES)
-    check_integer("particles", particles, 2, 2**31 - 1, "Give 64")
+    check_integer("particles", particles, 2, MOST, "Give 64")
     check_key("seed", seed)
-    POSITIVE.check("sigma", sigma, "Give 0.1, a tenth in logarithms")
     at = read_hyperparameters(at, training.names)
     coordinates = read_coordinates(at, transforms)
     vector, back = flatten(coordinates.forth(at))
+    POSITIVE.check("sigma", sigma, "Give 0.1, a tenth in logarithms", vector.dtype)
     sigma = jnp.asarray(sigma, vector.dtype)
     epochs = training.epochs
     weights = jnp.full(epochs, 1 / epochs) if training.average else (jnp.arange(epochs) == epochs - 1).astype(float)

@@ -13,7 +13,16 @@ import xarray as xr
 from jax import lax
 from jaxtyping import Array, Key, PyTree
 
-from jaxreg.checks import NOT_NEGATIVE, check_choice, check_flag, check_function, check_integer, check_key, check_kind
+from jaxreg.checks import (
+    MOST,
+    NOT_NEGATIVE,
+    check_choice,
+    check_flag,
+    check_function,
+    check_integer,
+    check_key,
+    check_kind,
+)
 from jaxreg.engine import sweep
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad.coordinates import Coordinates, flatten, read_coordinates, read_hyperparameters
@@ -88,10 +97,10 @@ def tune(
     check_flag("x64", x64)
     optimizer = optax.adam(0.1) if optimizer is None else optimizer
     check_kind("optimizer", optimizer, optax.GradientTransformation, "Give optax.adam(0.1)")
-    check_integer("steps", steps, 1, 2**31 - 1, "Give 50")
-    check_integer("restarts", restarts, 1, 2**31 - 1, "Give 1 for the start alone")
+    check_integer("steps", steps, 1, MOST, "Give 50")
+    check_integer("restarts", restarts, 1, MOST, "Give 1 for the start alone")
     if patience is not None:
-        check_integer("patience", patience, 1, 2**31 - 1, "Give 5, or None")
+        check_integer("patience", patience, 1, MOST, "Give 5, or None")
     for name, number in (("spread", spread), ("min_delta", min_delta)):
         NOT_NEGATIVE.check(name, number, "Give 0 or more")
     if restarts > 1:

@@ -8,9 +8,11 @@ import numpy as np
 
 from jaxreg.checks import (
     FINITE,
+    MOST,
     NOT_NEGATIVE,
     POSITIVE,
     Domain,
+    as_real,
     check_integer,
     check_key,
     read_array,
@@ -66,7 +68,7 @@ def check_walk(start: Any, learning_rate: Any, steps: Any, momentum: Any, limit:
         ArgumentError: a number outside its domain.
     """
     dtype = jnp.result_type(float)
-    check_integer("steps", steps, 1, 2**31 - 1, "Make at least one step")
+    check_integer("steps", steps, 1, MOST, "Make at least one step")
     check_static("limit", limit, POSITIVE, "Give a size that no run should reach, such as 1e6")
     check_within("start", start, limit, "Start within the limit")
     NOT_NEGATIVE.check("learning_rate", learning_rate, "Give a step size such as 0.3", dtype)
@@ -84,7 +86,7 @@ def check_static(name: str, value: Any, domain: Domain, remedy: str) -> None:
 
 def check_within(name: str, value: Any, limit: int | float, remedy: str) -> None:
     """Refuse what is not one number of [-limit, limit); a traced one passes."""
-    Domain(-limit, limit, "[)").check(name, value, remedy)
+    Domain(-float(limit), float(limit), "[)").check(name, value, remedy, jnp.result_type(float))
 
 
 def read_number(name: str, value: Any, domain: Domain, remedy: str) -> float:
@@ -99,7 +101,7 @@ def read_numbers(name: str, value: Any, domain: Domain, remedy: str) -> Any:
     """Numbers of the domain for a formula on the host: Python's own and JAX's arrays as they are, else floats."""
     domain.check_all(name, value, remedy)
     if isinstance(value, int | float | jax.Array):
-        return value
+        return as_real(value, 64)  # NumPy has no larger integers
     array = np.asarray(value)
     return array if array.dtype.kind == "f" else array.astype(np.float64)
 

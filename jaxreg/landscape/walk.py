@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Integer, Key, Real
 
-from jaxreg.checks import check_choice
+from jaxreg.checks import as_real, check_choice
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape.gradients import Gradient, WordGradient, as_gradient
 from jaxreg.landscape.kernels import KERNELS, Kernel, follow
@@ -54,6 +54,7 @@ def walk(
         The last weight, and what was seen.
     """
     check_choice("kernel", kernel, KERNELS)
+    limit = as_real(limit)
     followed = as_gradient(gradient)
     dtype = jnp.result_type(float)
     fixed = jnp.asarray(learning_rate, dtype), None if momentum is None else jnp.asarray(momentum, dtype)

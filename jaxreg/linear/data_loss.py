@@ -10,7 +10,7 @@ import numpy as np
 from jax.scipy.special import xlog1py, xlogy
 from jaxtyping import Array, Bool, Float
 
-from jaxreg.checks import POSITIVE, Domain, check_integer, read_array
+from jaxreg.checks import POSITIVE, Domain, check_integer, read_jax
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
 from jaxreg.values import register_value
@@ -324,7 +324,7 @@ class Multinomial(DataLoss):
 
     def read(self, y: Any) -> Array:
         """Class numbers, as one-hot rows."""
-        labels = jnp.asarray(read_array("y", y))
+        labels = read_jax("y", y)
         if labels.ndim != 1:
             raise ArgumentError("y", labels.shape, "must be class numbers, of shape (n,)", "Give one-hot.argmax(-1)")
         Domain(0, self.classes - 1, whole=True).check_all("y", labels, "Number the classes from 0", kinds="biuf")

@@ -4,12 +4,11 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Num
 
-from jaxreg.checks import check_choice, check_kind, read_array
+from jaxreg.checks import check_choice, check_kind, read_jax
 from jaxreg.engine import sweep
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
@@ -88,7 +87,7 @@ def decompose_error(
 
     @functools.wraps(predict)
     def run(*args: Any, **point: Any) -> dict[str, Any]:
-        prediction = jnp.asarray(read_array("what predict returns", predict(*args, **point)))
+        prediction = read_jax("what predict returns", predict(*args, **point))
         shape = (*(len(values) for values in inner.values()), len(wanted))
         if prediction.shape != shape:
             remedy = "Predict the rows of `truth`; name what comes before them in `dims`"

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int32, Key, Num
 
-from jaxreg.checks import NOT_NEGATIVE, POSITIVE, SHARE, check_function, check_key, check_kind, read_array, read_floats
+from jaxreg.checks import NOT_NEGATIVE, POSITIVE, SHARE, check_function, check_key, check_kind, read_floats, read_jax
 from jaxreg.errors import ArgumentError
 from jaxreg.linear import boundary
 from jaxreg.linear.design import Normalize, find_power, standardize
@@ -309,7 +309,7 @@ def lasso_df(coef: Float[Array | np.ndarray, "*batch p"]) -> Int32[Array, "*batc
 
     Source: Zou, Hastie and Tibshirani, Ann. Stat. 35 (2007) 2173-2192.
     """
-    coef = jnp.asarray(read_array("coef", coef))
+    coef = read_jax("coef", coef)
     if not coef.ndim:
         raise ArgumentError("coef", coef.shape, "must have one value per column, last", "Give those of a fit")
     return (coef != 0).sum(-1, dtype=jnp.int32)
@@ -349,7 +349,7 @@ def elastic_net_df(
     NOT_NEGATIVE.check_all("alpha", alpha, "Give 0 or more", design.dtype)
     SHARE.check_all("l1_ratio", l1_ratio, "0 is ridge, 1 is the lasso", design.dtype)
     alpha, l1_ratio = read_floats("alpha", alpha), read_floats("l1_ratio", l1_ratio)
-    coef = jnp.asarray(read_array("coef", coef))
+    coef = read_jax("coef", coef)
     if coef.ndim < 1 or coef.shape[-1] != design.shape[1]:
         constraint = f"must have one value per column of X, {design.shape[1]}, last"
         raise ArgumentError("coef", coef.shape, constraint, "Give the coefficients of a fit or of a path")

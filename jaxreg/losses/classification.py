@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Integer, Real
 
-from jaxreg.checks import SHARE, Domain, read_array
+from jaxreg.checks import SHARE, Domain, read_array, read_jax
 from jaxreg.engine.known import find_values
 from jaxreg.errors import ArgumentError
 from jaxreg.losses.pairs import read_pair
@@ -103,7 +103,7 @@ def softmax_cross_entropy(
     """
     logits, _ = read_pair(logits, logits, ("logits", "logits"))
     given = read_array("labels", labels, kinds="iu")
-    labels = jnp.asarray(given)
+    labels = read_jax("labels", given)
     if labels.shape != logits.shape[:-1] or not logits.ndim:
         constraint = f"must be one for each row of logits, {logits.shape}"
         raise ArgumentError("labels", labels.shape, constraint, "Give class numbers, and logits with a last axis")

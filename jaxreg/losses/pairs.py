@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxreg.checks import read_array
+from jaxreg.checks import read_jax
 from jaxreg.errors import ArgumentError
 
 
@@ -13,7 +13,7 @@ def read_pair(
     predictions: Any, targets: Any, names: tuple[str, str] = ("predictions", "targets")
 ) -> tuple[Array, Array]:
     """Both as arrays of one shape and one precision, that of the first with a fraction, from whatever holds numbers."""
-    given = [jnp.asarray(read_array(name, part)) for name, part in zip(names, (predictions, targets), strict=True)]
+    given = [read_jax(name, part) for name, part in zip(names, (predictions, targets), strict=True)]
     if given[0].shape != given[1].shape:
         constraint = f"must have the shape of {names[0]}, {given[0].shape}"
         raise ArgumentError(names[1], given[1].shape, constraint, "Give one for each")

@@ -11,7 +11,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Integer, Key
 
 from jaxreg import randomness
-from jaxreg.checks import POSITIVE, Domain, check_integer, check_key, is_number, read_floats
+from jaxreg.checks import MOST, POSITIVE, Domain, check_integer, check_key, is_number, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.penalties import Scalar
 from jaxreg.randomness import STEP, random_normals, random_words
@@ -78,7 +78,7 @@ class Augmentation:
             if not isinstance(self.shape, tuple) or len(self.shape) != 2:
                 raise ArgumentError("shape", self.shape, "must be (height, width)", "Give (28, 28), or None if square")
             for side in self.shape:
-                check_integer("shape", side, 1, math.inf, "Give height and width in pixels")
+                check_integer("shape", side, 1, MOST, "Give height and width in pixels")
         if isinstance(self.smoothness, jax.core.Tracer) or not is_number(self.smoothness):
             remedy = "Give a width in pixels, such as 4"
             raise ArgumentError("smoothness", self.smoothness, "must be a positive number", remedy)
@@ -289,9 +289,10 @@ def _draw(
     key: Key[Array, ""], batch: int, step: int | Integer[Array, ""], dtype: Any
 ) -> dict[str, Float[Array, " batch"]]:
     """For each image, a number in [0, 1) of each name, a multiple of 2⁻²⁴."""
+    step = step.astype(jnp.uint32) if isinstance(step, jax.Array) else jnp.uint32(step)
 
     def draw(_: None, row: Array) -> tuple[None, Array]:
-        words = random_words(key, 1, batch, jnp.asarray(step).astype(jnp.uint32) * np.uint32(len(_DRAWS)) + row)
+        words = random_words(key, 1, batch, step * np.uint32(len(_DRAWS)) + row)
         return None, (words[:, 0] >> jnp.uint32(8)).astype(dtype) * 2.0**-24
 
     # A loop, because XLA would draw the numbers of an image again for each of its pixels.
@@ -361,4 +362,4 @@ def _check_strength(name: str, value: Any, most: int | float) -> None:
     if not is_number(value):
         raise ArgumentError(name, value, "must be one number, or None", "Sweep it to have several")
     domain = Domain(0, most, "[]" if name in _REACHED else "[)")
-    domain.check(name, value, f"See Augmentation.{name}, or give None for no {name}")
+    domain.check(name, value, f"See Augmentation.{name}, or give None for no {name}", jnp.float32)

@@ -1,6 +1,5 @@
 """What training refuses before anything is traced, with the remedy."""
 
-import math
 from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from jaxreg import randomness
-from jaxreg.checks import NOT_NEGATIVE, Domain, check_key, read_array
+from jaxreg.checks import MOST, NOT_NEGATIVE, Domain, check_key, read_jax
 from jaxreg.checks import check_integer as check_integer
 from jaxreg.engine.known import find_values
 from jaxreg.errors import ArgumentError
@@ -96,7 +95,7 @@ def check_hidden(hidden: Any) -> None:
     if not isinstance(hidden, tuple):
         raise ArgumentError("hidden", hidden, "must be a tuple of layer sizes", "Give (256, 128), or () for none")
     for units in hidden:
-        check_integer("hidden", units, 1, math.inf, "Give every hidden layer at least one unit")
+        check_integer("hidden", units, 1, MOST, "Give every hidden layer at least one unit")
 
 
 def check_record(evaluate_every: Any, epochs: int) -> None:
@@ -129,7 +128,7 @@ def read_sets(given: Mapping[str, tuple[Any, Any]], of_rows: bool) -> dict[str, 
                     this, None, f"must be given where {that} is", "Give both; of a Dataset, args=data[:4]"
                 )
         if x is not None:
-            sets[name] = _read_inputs(f"x_{name}", x), jnp.asarray(read_array(f"y_{name}", y))
+            sets[name] = _read_inputs(f"x_{name}", x), read_jax(f"y_{name}", y)
             if of_rows:
                 _check_rows(name, sets[name][0])
             _check_examples(name, *sets[name], *sets["train"])
@@ -143,7 +142,7 @@ def _read_inputs(name: str, x: Any) -> Any:
             raise ArgumentError(name, list(x), "must hold arrays by name", 'Give {"image": ..., "text": ...}')
         return {key: _read_inputs(f"{name}[{key!r}]", part) for key, part in x.items()}
     if not _is_several(x):
-        return jnp.asarray(read_array(name, x))
+        return read_jax(name, x)
     parts = [_read_inputs(f"{name}[{place}]", part) for place, part in enumerate(x)]
     return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)  # a NamedTuple stays one
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Integer, Key
 
-from jaxreg.checks import Domain, check_integer, check_kind, read_array, read_floats
+from jaxreg.checks import MOST, Domain, check_integer, check_kind, read_array, read_floats
 from jaxreg.penalties import Scalar
 from jaxreg.randomness import random_words
 
@@ -38,7 +38,7 @@ def keep_mask(
     _check_rate(rate)
     check_kind("shape", shape, tuple, "Give one as (batch, units)")
     for side in shape:
-        check_integer("shape", side, 0, 2**31 - 1, "Give one as (batch, units)")
+        check_integer("shape", side, 0, MOST, "Give one as (batch, units)")
     size = math.prod(shape)
     words = random_words(key, steps=1, width=-(-size // 2), first=step)
     halves = jax.lax.bitcast_convert_type(words, jnp.uint16).reshape(-1)[:size].reshape(shape)

@@ -10,7 +10,7 @@ from jax.extend.core import Jaxpr, jaxprs_in_params
 from jaxtyping import Array, Float, Integer, PyTree
 
 from jaxreg import losses
-from jaxreg.checks import check_choice, check_function, check_integer, check_same_shape, read_array, read_floats
+from jaxreg.checks import MOST, check_choice, check_function, check_integer, check_same_shape, read_array, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_labels
 
@@ -63,7 +63,7 @@ def evaluate(
     """
     check_function("predict", predict, 2, "Give predict(params, x), which returns logits")
     check_choice("loss", loss, LOSSES)
-    check_integer("block", block, 1, math.inf, "Give a number of rows, such as 1000")
+    check_integer("block", block, 1, MOST, "Give a number of rows, such as 1000")
     x, y = read_floats("x", x), jnp.asarray(read_array("y", y, kinds="iu"))
     if not x.ndim or not x.shape[0]:
         raise ArgumentError("x", x.shape, "must hold at least one example", "Give one example a row")

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Integer, Key, ScalarLike
 
 from jaxreg import randomness
-from jaxreg.checks import FINITE, NOT_NEGATIVE, check_integer, check_kind, read_floats
+from jaxreg.checks import FINITE, MOST, NOT_NEGATIVE, check_integer, check_kind, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.boundary import check_seed
 
@@ -66,7 +66,7 @@ def draw_weights(
     """
     check_seed(seed)
     for name, size in (("features", features), ("units", units), ("outputs", outputs)):
-        check_integer(name, size, 1, 2**31 - 1, "Give a layer at least one unit")
+        check_integer(name, size, 1, MOST, "Give a layer at least one unit")
     FINITE.check("least", least, "Give the lowest weight, such as -1.0", jnp.result_type(float))
     streams = randomness.split(seed, "hidden", "output")
 
@@ -183,7 +183,7 @@ def train(
     ([0.0, 1.0, 1.0, 0.0], (1501,))
     """
     check_kind("weights", weights, Weights, "Give what draw_weights returns")
-    check_integer("steps", steps, 1, 2**31 - 1, "Give 1500, as the tutorial")
+    check_integer("steps", steps, 1, MOST, "Give 1500, as the tutorial")
     check_integer("record_every", record_every, 1, steps, "Give 1 to record every step")
     if steps % record_every:
         raise ArgumentError("record_every", record_every, f"must divide steps = {steps}", "Give 1, or a divisor")

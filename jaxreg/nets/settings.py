@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
-from jaxreg.checks import NOT_NEGATIVE, check_choice, check_flag, check_same_shape, read_array
+from jaxreg.checks import MOST, NOT_NEGATIVE, check_choice, check_flag, check_same_shape, read_jax
 from jaxreg.engine.known import find_values
 from jaxreg.errors import ArgumentError
 from jaxreg.nets import boundary, optimizers, targets
@@ -167,11 +167,12 @@ def _unknown(name: str, own: Mapping[str, Any]) -> ArgumentError:
 
 def _check_counts(n: int, batch_size: Any, epochs: Any, chosen: Mapping[str, Any]) -> None:
     boundary.check_integer("batch_size", batch_size, 1, n, "Give 1 for online learning, n for the full batch")
-    boundary.check_integer("epochs", epochs, 1, math.inf, "Give at least one pass through the data")
-    boundary.check_record(chosen["evaluate_every"], epochs)
     for name in ("drop_last", "evaluate_train", "return_params"):
         check_flag(name, chosen[name])
-    steps = epochs * (n // batch_size if chosen["drop_last"] else -(-n // batch_size))
+    each = n // batch_size if chosen["drop_last"] else -(-n // batch_size)
+    boundary.check_integer("epochs", epochs, 1, MOST // each, "Give at least one pass through the data")
+    boundary.check_record(chosen["evaluate_every"], epochs)
+    steps = epochs * each
     if chosen["record_steps"] is not None:
         boundary.check_integer("record_steps", chosen["record_steps"], 1, steps, "Give 1 for each step")
     boundary.check_kind("stopping", chosen["stopping"], EarlyStopping)
@@ -213,7 +214,7 @@ def _read_mlp(
     y = sets["train"][1]
     are_classes = loss in LOSSES if isinstance(loss, str) else y.ndim == 1 and jnp.issubdtype(y.dtype, jnp.integer)
     known = _MLP | ({} if are_classes else {"classes": max(1, math.prod(y.shape[1:]))}) | given
-    boundary.check_integer("classes", known["classes"], 2 if are_classes else 1, math.inf, "Give the number of classes")
+    boundary.check_integer("classes", known["classes"], 2 if are_classes else 1, MOST, "Give the number of classes")
     boundary.check_hidden(known["hidden"])
     check_choice("activation", known["activation"], sorted(ACTIVATIONS))
     check_choice("initializer", known["initializer"], sorted(INITIALIZERS))
@@ -257,7 +258,7 @@ def _read_weights(sample_weight: Any, class_weight: Any, y: Array, aim: targets.
         NOT_NEGATIVE.check_all(
             "sample_weight", sample_weight, "Give 0 for an example that does not count", kinds="biuf"
         )
-        weights = jnp.asarray(read_array("sample_weight", sample_weight, kinds="biuf")).astype(dtype)
+        weights = read_jax("sample_weight", sample_weight).astype(dtype)
         weights = jnp.where(weights >= 0, weights, jnp.nan)  # traced ones cannot be looked at
         check_same_shape("sample_weight", weights.shape, "the training examples", y.shape[:1])
         known = find_values(weights)
@@ -275,7 +276,7 @@ def _read_weights(sample_weight: Any, class_weight: Any, y: Array, aim: targets.
             boundary.check_integer("class_weight", label, 0, classes - 1, "Name classes")
         class_weight = [class_weight.get(label, 1.0) for label in range(classes)]
     NOT_NEGATIVE.check_all("class_weight", class_weight, "Give a weight for each class", kinds="biuf")
-    of_class = jnp.asarray(read_array("class_weight", class_weight, kinds="biuf")).astype(dtype)
+    of_class = read_jax("class_weight", class_weight).astype(dtype)
     check_same_shape("class_weight", of_class.shape, "the classes", (classes,))
     if is_binary:  # y may be probabilities, here and in rows
         share = y.reshape(-1).astype(dtype)

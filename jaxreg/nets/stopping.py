@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Integer
 
-from jaxreg.checks import Domain, check_integer, check_kind, read_floats
+from jaxreg.checks import MOST, Domain, as_real, check_integer, check_kind, read_floats
 from jaxreg.errors import ArgumentError
 from jaxreg.nets.stopping_rule import SIGNS, EarlyStopping, Number
 from jaxreg.nets.stopping_rule import from_keras as from_keras
@@ -51,7 +51,7 @@ def start(rule: EarlyStopping, shape: tuple[int, ...] = (), dtype: Any = jnp.flo
     _check_rule(rule)
     check_kind("shape", shape, tuple, "Give that of the monitored value, () for one number")
     for side in shape:
-        check_integer("shape", side, 0, 2**31 - 1, "Give that of the monitored value, () for one number")
+        check_integer("shape", side, 0, MOST, "Give that of the monitored value, () for one number")
     try:
         is_float = jnp.issubdtype(dtype, jnp.floating)
     except (TypeError, ValueError):
@@ -89,14 +89,14 @@ def update(
     Domain(0, 2**31 - 1, whole=True).check("epoch", epoch, "Count epochs from 1")
     value = read_floats("value", value)
     dtype, epoch = value.dtype, jnp.asarray(epoch, jnp.int32)
-    sign, delta = jnp.asarray(SIGNS[str(rule.mode)], dtype), jnp.asarray(rule.min_delta).astype(dtype)
+    sign, delta = jnp.asarray(SIGNS[str(rule.mode)], dtype), jnp.asarray(as_real(rule.min_delta)).astype(dtype)
 
     def beats(reference: Any) -> Array:
         return sign * value - delta > sign * reference
 
     seen = (state.stopped_epoch == 0) & (_count(epoch) >= _count(rule.start_epoch))
     better = seen & beats(state.best_value)
-    progress = better if rule.baseline is None else better & beats(jnp.asarray(rule.baseline).astype(dtype))
+    progress = better if rule.baseline is None else better & beats(jnp.asarray(as_real(rule.baseline)).astype(dtype))
     waited = jnp.where(progress, 0, state.waited + seen.astype(jnp.int32))
     stops = seen & (_count(waited) > _count(rule.patience))
     return StoppingState(
@@ -246,4 +246,4 @@ def _read_epochs(curves: xr.Dataset, dim: str) -> np.ndarray:
 
 def _count(number: Number) -> Float[Array, "..."]:
     """A whole number as one that may be infinite."""
-    return jnp.asarray(number).astype(jnp.float32)
+    return jnp.asarray(as_real(number)).astype(jnp.float32)

@@ -9,7 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num, PyTree
 
-from jaxreg.checks import NOT_NEGATIVE, SHARE, Domain, check_choice, is_flag, read_floats
+from jaxreg.checks import (
+    NOT_NEGATIVE,
+    SHARE,
+    Domain,
+    as_real,
+    check_choice,
+    check_fits,
+    is_flag,
+    read_factor,
+    read_floats,
+)
 from jaxreg.errors import ArgumentError
 
 Mask: TypeAlias = Any  # a pytree prefix of bool, a function that makes it from the parameters, or None
@@ -46,9 +56,9 @@ def soft_threshold(x: Float[Array, "*shape"], threshold: Entries) -> Float[Array
 
     Source: Parikh and Boyd, Proximal Algorithms (2014), section 6.5.2.
     """
-    x = read_floats("x", x)
-    if not isinstance(threshold, jax.core.Tracer | float | int):
-        threshold = read_floats("threshold", threshold)
+    x, is_one = read_floats("x", x), isinstance(threshold, jax.core.Tracer | float | int)
+    threshold = as_real(threshold) if is_one else read_floats("threshold", threshold)
+    check_fits("threshold", np.shape(threshold), "x", x.shape)
     return jnp.sign(x) * jnp.maximum(jnp.abs(x) - threshold, 0)
 
 
@@ -70,6 +80,8 @@ class Penalty(abc.ABC):
                 check_choice(name, value, (None, 0, -1), "Give -1 for kernels (in, out), 0 for weights (out, in)")
             elif (name in _DOMAINS or name == "alpha") and not (name == "factors" and value is None):
                 _check(name, value)
+                if (number := as_real(value)) is not value:
+                    object.__setattr__(self, name, number)
 
     @abc.abstractmethod
     def _value(self, w: Float[Array, "..."]) -> Float[Array, ""]:
@@ -91,8 +103,7 @@ class Penalty(abc.ABC):
         >>> L1(0.5).value({"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([9.0])}, kernels_only)
         Array(1.5, dtype=float32)
         """
-        params = _read_params("params", params)
-        _check_layout(self, params, mask)
+        params = self._read("params", params, mask)
         return jnp.asarray(sum((self._value(w) for w in _select(params, mask)), 0.0))
 
     def prox(
@@ -113,10 +124,18 @@ class Penalty(abc.ABC):
         >>> L1(0.5).prox({"kernel": jnp.array([[1.0, 0.25]]), "bias": jnp.array([9.0])}, 1.0, kernels_only)
         {'bias': Array([9.], dtype=float32), 'kernel': Array([[0.5, 0. ]], dtype=float32)}
         """
-        NOT_NEGATIVE.check_all("step", step, "Give a step size such as 0.1")
-        params = _read_params("params", params)
-        _check_layout(self, params, mask)
+        NOT_NEGATIVE.check_all("step", step, "Give a step size such as 0.1", jnp.result_type(float))
+        step, params = read_factor("step", step), self._read("params", params, mask)
+        for w in _select(params, mask):
+            check_fits("step", np.shape(step), "params", w.shape)
         return jax.tree.map(lambda w, acts: self._prox(w, step) if acts else w, params, _spread(mask, params))
+
+    def _read(self, name: str, params: PyTree, mask: Mask) -> PyTree:
+        """Parameters whose leaves are all arrays of JAX, that the strengths fit."""
+        params = jax.tree.map(lambda leaf: read_floats(name, leaf), params)
+        _check_layout(self, params, mask)
+        _check_use(self, name, _select(params, mask))
+        return params
 
     def at(self, alpha: Strength) -> "Penalty":
         """The same penalty at another strength."""
@@ -169,8 +188,7 @@ class SparsePenalty(Penalty):
         >>> float(L1(1.0).alpha_max(gradient)), float(ElasticNet(1.0, l1_ratio=0.5).alpha_max(gradient))
         (3.0, 6.0)
         """
-        gradient = _read_params("gradient", gradient)
-        _check_layout(self, gradient, mask)
+        gradient = self._read("gradient", gradient, mask)
         leaves = [self._critical(g).max() for g in _select(gradient, mask)]
         if not leaves:
             raise ArgumentError("mask", mask, "must select some parameters", "Give True where the penalty acts")
@@ -236,10 +254,26 @@ _DOMAINS = {
 }
 
 
-def _check(name: str, value: Any) -> None:
+_ENTRIES = ("factors", "low", "high")
+
+
+def _check(name: str, value: Any, dtype: Any = None) -> None:
     """Refuse a concrete number outside its domain; traced values cannot be looked at."""
     domain, remedy = _DOMAINS.get(name, (NOT_NEGATIVE, "Give a strength such as 1e-4"))
-    domain.check_all(name, value, remedy)
+    domain.check_all(name, value, remedy, dtype)
+
+
+def _check_use(penalty: Penalty, like: str, leaves: list[Array]) -> None:
+    """Refuse strengths that the precision at hand has no room for, and numbers of entries that do not fit them."""
+    dtype = jnp.result_type(float)
+    for name, value in vars(penalty).items():
+        if isinstance(value, Penalty):
+            _check_use(value, like, leaves)
+        elif name in _ENTRIES and value is not None and getattr(penalty, "groups", None) is None:
+            for w in leaves:
+                check_fits(name, np.shape(value), like, w.shape)
+        elif name == "alpha" or (name in _DOMAINS and name not in _ENTRIES):
+            _check(name, value, dtype)
 
 
 def _spread(mask: Mask, params: PyTree) -> PyTree[bool]:
@@ -253,11 +287,6 @@ def _spread(mask: Mask, params: PyTree) -> PyTree[bool]:
     if not all(map(is_flag, jax.tree.leaves(full))):
         raise ArgumentError("mask", prefix, "must hold truth values only", "Give True where the penalty acts")
     return full
-
-
-def _read_params(name: str, params: PyTree) -> PyTree:
-    """Parameters whose leaves are all arrays of JAX."""
-    return jax.tree.map(lambda leaf: read_floats(name, leaf), params)
 
 
 def _select(params: PyTree, mask: Mask) -> list[Array]:

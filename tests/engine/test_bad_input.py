@@ -81,6 +81,7 @@ BAD = {
     "floats beyond float32": (run, PLUS({"rate": [1.0, 1e300]}), {}, "must fit float32.*x64=True"),
     "equal once in float32": (run, PLUS({"rate": [1.0, 1.0 + 1e-12]}), {}, "must not appear twice"),
     "args beyond 32 bits": (run, AXES, {"args": (np.array([2**40]),)}, "must fit int32"),
+    "args below float32": (run, AXES, {"args": (np.array([1e-300, 1e-310]),)}, "must fit float32"),
     "axis named as the engine's variables": (lambda *, done: {"x": done}, {"done": [1.0]}, {"args": ()}, "'done'"),
     "coordinate with NaN": (run, AXES, {"dims": {"x": {"unit": [0.0, np.nan]}}}, "not NaN"),
     "coordinate of dates": (run, AXES, {"dims": {"x": {"unit": np.arange(2).astype("M8[D]")}}}, "list of numbers"),

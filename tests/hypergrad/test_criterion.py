@@ -160,6 +160,20 @@ def test_influences_of_a_linear_model_are_exact_and_foretell_refits():
     assert 0.5 < refits.slope < 2.0
 
 
+def test_refits_rank_influences_whose_squares_are_no_floats_and_refuse_equal_ones():
+    with jax.enable_x64(False):
+        criterion = LinearCriterion(X, Y, penalty=L2(0.1), **BEYOND)
+        found = np.asarray(influence(criterion).influence)[:3]
+        like = refit_without(criterion, [0, 1, 2], influence=jnp.asarray(np.resize(found, N)))
+        for unit in (1e-25, 1e25):
+            refits = refit_without(criterion, [0, 1, 2], influence=jnp.asarray(np.resize(found * np.float32(unit), N)))
+            np.testing.assert_allclose(refits.slope * unit, like.slope, 1e-5)
+            np.testing.assert_allclose(refits.rank_correlation, like.rank_correlation, 1e-6)
+        for equal in (jnp.zeros(N), jnp.ones(N), jnp.full(N, 1e-39, jnp.float16)):
+            with pytest.raises(ArgumentError, match=r"^influence = .*must differ between the examples"):
+                refit_without(criterion, [0, 1], influence=equal)
+
+
 def test_influences_on_any_function_need_weights_and_are_its_derivatives():
     weights = np.linspace(0.5, 1.5, N)
     found = influence(lambda h: (h["sample_weight"] ** 2).sum(), sample_weight=weights)

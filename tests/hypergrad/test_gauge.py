@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad import Training, Trust, gauge, lyapunov, persistent_gradient, smooth_gradient
 
 KEY = jax.random.key(3)
@@ -28,6 +29,14 @@ def test_exponents_of_gradient_descent_are_those_of_its_curvatures():
     rate = 0.5
     found = lyapunov(_quadratic(), {"learning_rate": rate}, count=2)
     np.testing.assert_allclose(found, np.log([1 - rate / 4, 1 - rate]), atol=0.005)
+
+
+@pytest.mark.parametrize("step", [1e30, 1e300, 1e-39])
+def test_steps_out_of_all_reach_are_refused(step):
+    with jax.enable_x64(False), pytest.raises(ArgumentError, match=r"^step = "):
+        gauge(lambda h: h["alpha"] ** 2, {"alpha": 0.5}, step=step)
+    with jax.enable_x64(False):
+        assert gauge(lambda h: h["alpha"] ** 2, {"alpha": 0.5}, tolerance=1e10).trust == Trust.RELIABLE
 
 
 def test_exponents_of_the_heavy_ball_count_its_memory():

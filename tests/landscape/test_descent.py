@@ -3,12 +3,22 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from jaxreg import randomness, sampling
 from jaxreg.errors import ArgumentError
-from jaxreg.landscape import FATES, T2_LANDSCAPE, Polynomial, descend, fate, full_gradient, refit_gradient
+from jaxreg.landscape import (
+    FATES,
+    T2_LANDSCAPE,
+    Polynomial,
+    descend,
+    fate,
+    full_gradient,
+    refit_gradient,
+    space,
+)
 
 _X = np.linspace(-10.0, 10.0, 100)
 _Y = np.polynomial.polynomial.polyval(_X, T2_LANDSCAPE.coefficients) + np.random.default_rng(0).normal(0, 0.2, 100)
@@ -218,6 +228,24 @@ def test_bad_arguments_are_refused_by_name(changed, named):
     arguments = {"start": 1.0, "learning_rate": 0.1, "steps": 10, "seed": jax.random.key(0)} | changed
     with pytest.raises(ArgumentError, match=f"^{named} = "):
         getattr(descend, "__wrapped__", descend)(full_gradient(_X, _Y, 6), **arguments)
+
+
+@pytest.mark.parametrize("limit", [2**31, 2**63, 10**30])
+def test_a_limit_may_be_an_integer_that_jax_has_no_room_for(limit):
+    given = {"start": -1.5, "learning_rate": 0.1, "steps": 3, "seed": jax.random.key(0), "record_every": 1}
+    gradient = lambda key, w: 2 * w  # noqa: E731
+    run, same = (descend(gradient, **given, limit=most) for most in (limit, float(limit)))
+    np.testing.assert_array_equal(run.path, same.path)
+    bowl = space.Landscape(lambda w: (w * w).sum(), 1)
+    given |= {"start": [-1.5], "optimizer": optax.sgd(0.1)}
+    del given["learning_rate"]
+    np.testing.assert_allclose(space.descend(bowl, **given, limit=limit).path[:, 0], same.path, rtol=1e-6)
+
+
+@pytest.mark.parametrize("start", [1e-39, -1e-300])
+def test_what_single_precision_takes_for_zero_is_refused(start):
+    with pytest.raises(ArgumentError, match=r"^start = .* in float32"):
+        descend(lambda key, w: w, start, 0.1, 3, seed=jax.random.key(0))
 
 
 def test_fates_name_the_basin():

@@ -446,7 +446,7 @@ BAD = {
     "offset": ({"offset": np.ones(3)}, "offset"),
     "rows": ({"y": np.zeros(3)}, "y"),
     "groups that do not cover": ({"penalty": GroupLasso(0.1, groups=[[0, 1], [2, 3]])}, "groups"),
-    "factors": ({"penalty": Weighted(L1(0.1), np.ones(4))}, "penalty"),
+    "factors": ({"penalty": Weighted(L1(0.1), np.ones(4))}, "factors"),
     "a penalty's class": ({"penalty": L1}, "penalty"),
     "a value for each": ({"penalty": _Own(value=lambda w: w)}, "penalty"),
     "a step that sums": ({"penalty": _Own(prox=lambda w, step: w.sum())}, "penalty"),
@@ -454,7 +454,7 @@ BAD = {
     "a loss of several numbers": ({"loss": linear.Huber(jnp.ones(3))}, "loss"),
     "a loss that is averaged": ({"loss": _Mean()}, "loss"),
     "a loss that fails": ({"loss": _Fails()}, "loss"),
-    "bounds": ({"penalty": Box(np.zeros(4), np.ones(4))}, "penalty"),
+    "bounds": ({"penalty": Box(np.zeros(4), np.ones(4))}, "low"),
 }
 
 

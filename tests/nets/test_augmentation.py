@@ -347,6 +347,14 @@ def test_strengths_outside_their_domain_are_refused(kind, value):
             Augmentation(**{kind: value})
 
 
+@pytest.mark.parametrize("step", [2**31, 2**32 - 1])
+def test_steps_have_32_bits(step):
+    images = np.linspace(0, 1, 18, dtype=np.float32).reshape(2, 9)
+    numbers = (step, jnp.uint32(step))
+    one, other = (augment(jax.random.key(0), images, Augmentation(shift=1.0), step=number) for number in numbers)
+    np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("value", ["much", True, np.ones(2)])
 def test_strengths_that_are_not_one_number_are_refused(value):
     # Called by itself, because the tests' own checks of types come before it.

@@ -321,6 +321,13 @@ def test_bad_rules_are_refused(arguments, message):
     assert message in str(refusal.value)
 
 
+def test_numbers_of_a_rule_may_be_integers_that_jax_has_no_room_for():
+    rule = EarlyStopping("validation_loss", min_delta=2**40, patience=2**40, baseline=2**63, start_epoch=1)
+    state = update(rule, start(rule), jnp.array(1.0), 1)
+    assert state.best_value == 1
+    assert state.stopped_epoch == 0
+
+
 @pytest.mark.parametrize("arguments", [{"patience": -1}, {"start_from_epoch": -1}, {"mode": "up"}])
 def test_bad_arguments_of_keras_are_refused(arguments):
     with pytest.raises(ArgumentError):

@@ -9,7 +9,17 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int32, Key
 
-from jaxreg.checks import FINITE, NOT_NEGATIVE, POSITIVE, check_integer, check_key, check_kind, describe_cause
+from jaxreg.checks import (
+    FINITE,
+    MOST,
+    NOT_NEGATIVE,
+    POSITIVE,
+    as_real,
+    check_integer,
+    check_key,
+    check_kind,
+    describe_cause,
+)
 from jaxreg.errors import ArgumentError
 from jaxreg.landscape import boundary
 from jaxreg.landscape.observers import is_real, watch_passage, watch_path
@@ -136,7 +146,7 @@ def first_passage(
     Array(3, dtype=int32)
     """
     first = _check(landscape, start, optimizer, steps, seed, noise, limit)
-    POSITIVE.check("radius", radius, "Give a distance such as 0.1")
+    POSITIVE.check("radius", radius, "Give a distance such as 0.1", first.dtype)
     FINITE.check_all("target", target, "Give a point that can be reached")
     goal = landscape.read(target, "target").astype(first.dtype)
     if goal.ndim != 1:
@@ -214,9 +224,9 @@ def _check(
     """The first point; refuse what no descent can have."""
     check_kind("landscape", landscape, Landscape, "Give Landscape(function, dim)")
     check_kind("optimizer", optimizer, (optax.GradientTransformation, optax.MultiSteps), _REMEDY)
-    check_integer("steps", steps, 1, 2**31 - 1, "Make at least one step")
+    check_integer("steps", steps, 1, MOST, "Make at least one step")
     check_key("seed", seed)
-    NOT_NEGATIVE.check("noise", noise, "Give a standard deviation such as 0.1, or 0")
+    NOT_NEGATIVE.check("noise", noise, "Give a standard deviation such as 0.1, or 0", jnp.result_type(float))
     boundary.check_static("limit", limit, POSITIVE, "Give a size that no run should reach, such as 1e6")
     first = landscape.read(start, "start").astype(jnp.result_type(float))
     if first.ndim != 1:
@@ -270,7 +280,7 @@ def _walk(
     is_noisy = not (isinstance(noise, int | float) and noise == 0)
     blocks = -(-steps // _BLOCK)
     block = -(-steps // blocks)  # the last one goes on past the end
-    size = jnp.asarray(noise, start.dtype)
+    size, limit = jnp.asarray(noise, start.dtype), as_real(limit)
 
     def advance(state: Any, each: Any) -> tuple[Any, None]:
         (before, memory, seen), (number, normals) = state, each

@@ -124,8 +124,7 @@ def mean_first_passage(landscape: Polynomial | Landscape, start: Number, target:
         profile, start, target = profile.mirror(), -start, -target
     with np.errstate(over="ignore", invalid="ignore"):
         ground = profile.height(start) + _CUT * temperature
-    if not math.isfinite(ground):
-        raise ArgumentError("start", origin, "must lie where the landscape is a number", "Give a nearer one")
+    check_height("start", origin, ground)
     left = profile.ends(ground)[0]
     before, count = math.nan, _FIRST_PANELS
     while True:
@@ -167,8 +166,9 @@ class BoltzmannLaw:
         """Probability density at w, per unit of w."""
         w = read_numbers("w", w, FINITE, "Give a place")
         profile = read_profile(self.landscape, (True, True))
-        height = profile.height((w - profile.center) / profile.scale)
-        return np.exp(-height / self.temperature - self.log_total)
+        with np.errstate(over="ignore"):  # far out the density is 0
+            height = profile.height((w - profile.center) / profile.scale)
+            return np.exp(-height / self.temperature - self.log_total)
 
     def probability(self, low: Number, high: Number) -> float:
         """Probability of low < w < high; either may be infinite."""
@@ -208,6 +208,12 @@ def boltzmann_law(landscape: Polynomial | Landscape, temperature: Number) -> Bol
     to_edges, _ = log_integrals(edges, -profile.height(panels(edges)[0]) / temperature)
     low, high = (float(center + scale * end) for end in (ends[0], ends[-1]))
     return BoltzmannLaw(landscape, float(temperature), float(to_edges[-1]) + math.log(scale), low, high)
+
+
+def check_height(name: str, place: Number, height: float) -> None:
+    """Refuse a place where the landscape overflows."""
+    if not math.isfinite(height):
+        raise ArgumentError(name, place, "must lie where the landscape is a number", "Give a nearer one")
 
 
 def read_target(start: Number, target: Number) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from jaxreg.errors import ArgumentError
 from jaxreg.landscape.boundary import BATCH, WIDTH, check_shapes, read_number, read_numbers
 from jaxreg.landscape.polynomial import Polynomial
 from jaxreg.landscape.space.surface import Landscape
-from jaxreg.landscape.theory.escape import Number, Numbers, read_target
+from jaxreg.landscape.theory.escape import Number, Numbers, check_height, read_target
 from jaxreg.landscape.theory.profile import Profile, read_profile
 from jaxreg.landscape.theory.quadrature import ORDER, panels
 
@@ -125,11 +125,13 @@ def escape_steps(
     >>> round(escape_steps(DOUBLE_WELL, -1.0, 1.0, learning_rate=0.1, noise=1.0).steps)
     7055
     """
-    start, target = read_target(start, target)
-    rightward = target > start
+    origin, target = read_target(start, target)
+    rightward = target > origin
     chain = _read_chain(landscape, learning_rate, noise, batch_size, (rightward, not rightward))
-    start, target = chain.place(start), chain.place(target)
-    height = chain.profile.height(start) + _DEPTH * chain.spread**2 / (2 * chain.learning_rate)
+    start, target = chain.place(origin), chain.place(target)
+    with np.errstate(over="ignore", invalid="ignore"):
+        height = chain.profile.height(start) + _DEPTH * chain.spread**2 / (2 * chain.learning_rate)
+    check_height("start", origin, height)
     far = chain.profile.ends(height)[0 if rightward else -1]
     before = math.inf
     for _ in range(_WIDENINGS):
@@ -174,8 +176,9 @@ class StationaryLaw:
     def density(self, w: Numbers) -> Numbers:
         """Probability density at w, per unit of w."""
         w = np.asarray(read_numbers("w", w, FINITE, "Give a place"))
-        z = (w[..., None] - self.centres) / self.spread
-        return (np.exp(-0.5 * z**2) @ self.weights) / (self.spread * math.sqrt(2 * math.pi))
+        with np.errstate(over="ignore"):  # far out the density is 0
+            z = (w[..., None] - self.centres) / self.spread
+            return (np.exp(-0.5 * z**2) @ self.weights) / (self.spread * math.sqrt(2 * math.pi))
 
     def probability(self, low: Numbers, high: Numbers) -> Numbers:
         """Probability of low < w < high; either may be infinite, or an array, such as of the edges of bins."""

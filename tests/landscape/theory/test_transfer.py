@@ -168,6 +168,8 @@ _MISTAKES = {
     "negative rate": (theory.stationary_law, (DOUBLE_WELL, -0.1, 1.0), "learning_rate"),
     "no batch": (theory.stationary_law, (DOUBLE_WELL, 0.1, 1.0, 0), "batch_size"),
     "target is start": (theory.escape_steps, (DOUBLE_WELL, -1.0, -1.0, 0.1, 1.0), "target"),
+    "start too far": (theory.escape_steps, (DOUBLE_WELL, 1e184, 1.0, 0.1, 1.0), "start"),
+    "start beyond the height": (theory.escape_steps, (DOUBLE_WELL, -1e80, 1.0, 0.1, 1.0), "start"),
     "noise too fine": (theory.escape_steps, (DOUBLE_WELL, -1.0, 1.0, 1e-6, 1.0), "learning_rate"),
     "nothing settles": (theory.stationary_law, (QUADRATIC, 2.5, 1.0), "learning_rate"),
     "open": (theory.escape_steps, (Polynomial(np.array([0.0, 1.0])), 0.0, 1.0, 0.1, 1.0), "landscape"),
@@ -179,3 +181,12 @@ _MISTAKES = {
 def test_mistakes_are_refused_by_name(call, arguments, named):
     with pytest.raises(ArgumentError, match=f"^{named} = "):
         getattr(call, "__wrapped__", call)(*arguments)
+
+
+@pytest.mark.parametrize("w", [1e200, 10**200, -(10**30), np.array([1e160, 1e300])])
+def test_far_out_there_is_no_density_and_all_probability(w):
+    """Integers that NumPy has no room for, and numbers whose squares overflow."""
+    for law in (theory.stationary_law(DOUBLE_WELL, 0.3, 1.0), theory.boltzmann_law(DOUBLE_WELL, 0.1)):
+        np.testing.assert_array_equal(law.density(w), 0.0)
+    law = theory.stationary_law(DOUBLE_WELL, 0.3, 1.0)
+    np.testing.assert_allclose(law.probability(-(10**30), 10**30), 1.0)
