@@ -16,7 +16,7 @@ from jaxreg import hypergrad as hg
 from jaxreg.checks import Domain
 from jaxreg.linear.ridge import ridge_path
 from jaxreg.penalties import L1, L2, Weighted
-from jaxreg.study import Above, Below, Claim, Inside, ratio, share
+from jaxreg.study import Above, Below, Claim, Inside, at, ratio, share
 from jaxreg.study.settings import Seeds, check_settings
 
 ROWS, COLUMNS, MATTER = 50, 30, 5
@@ -213,10 +213,6 @@ def _measure_fits(keys: Any, strengths: Any, noise: float, correlation: float) -
     return jax.lax.map(one, (keys, strengths))
 
 
-def _fit(name: str) -> Any:
-    return lambda dataset: dataset.sel(fit=name)
-
-
 _found = partial(share, "found", dim="draw", of="data sets")
 _BERTRAND = "Bertrand et al., Implicit differentiation for fast hyperparameter selection, JMLR 23 (2022)"
 
@@ -248,13 +244,13 @@ CLAIMS = (
     Claim(
         "With a strength for each coefficient the largest coefficients are those that matter (in 80 % of data sets)",
         _BERTRAND,
-        _found(runs=_fit("strengths")),
+        _found(runs=partial(at, fit="strengths")),
         Above(80),
     ),
     Claim(
         "With misleading columns the lasso at its best strength finds them in fewer than half of the data sets",
         "Zhao and Yu, On model selection consistency of lasso, JMLR 7 (2006)",
-        _found(runs=_fit("lasso")),
+        _found(runs=partial(at, fit="lasso")),
         Below(50),
     ),
     Claim(

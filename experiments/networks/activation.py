@@ -199,7 +199,7 @@ def _share_solving(dataset: xr.Dataset, activation: str) -> Estimate:
 
 
 _gain = partial(gain, "test_accuracy", "activation")
-_raw, _scaled = (lambda runs, kind=kind: t5.last(runs.sel(pixels=kind)) for kind in ("raw", "scaled"))
+_raw, _scaled = (partial(t5.last, pixels=kind) for kind in ("raw", "scaled"))
 
 
 CLAIMS = (

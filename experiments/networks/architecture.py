@@ -71,49 +71,40 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     )
 
 
-def _at_tutorials(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
-    return t5.at_tutorials(dataset.sel(pixels=pixels))
-
-
-def _tuned(dataset: xr.Dataset, pixels: str) -> xr.Dataset:
-    return t5.tuned_last(dataset.sel(pixels=pixels))
-
-
 def _gain_of_deep(dataset: xr.Dataset) -> Estimate | None:
     """Accuracy of B at its own learning rate minus that at the tutorial's, on the seeds that did not choose it."""
-    deep = dataset.sel(network="B", pixels="raw")
-    return t5.gain_by_tuning(t5.tuned_last(deep), t5.at_tutorials(deep))
+    return t5.gain_by_tuning(*(runs(dataset, network="B", pixels="raw") for runs in (t5.tuned_last, t5.at_tutorials)))
 
 
 CLAIMS = (
     Claim(
         "Of the networks A, B and C, A is the most accurate (raw pixels)",
         "tutorial T5",
-        t5.lead("network", TUTORIAL_CHOICE, runs=partial(_at_tutorials, pixels="raw")),
+        t5.lead("network", TUTORIAL_CHOICE, runs=partial(t5.at_tutorials, pixels="raw")),
         Above(0),
     ),
     Claim(
         "One run of each shows which is the most accurate (in more than 95 % of seeds; raw pixels)",
         "tutorial T5, which shows one",
-        t5.share_of_telling_seeds("network", runs=partial(_at_tutorials, pixels="raw")),
+        t5.share_of_telling_seeds("network", runs=partial(t5.at_tutorials, pixels="raw")),
         Above(95),
     ),
     Claim(
         "Of A, B and C, A is the most accurate on pixels scaled to 0…1, too",
         "tutorial T5, carried over to the usual preparation",
-        t5.lead("network", TUTORIAL_CHOICE, runs=partial(_at_tutorials, pixels="scaled")),
+        t5.lead("network", TUTORIAL_CHOICE, runs=partial(t5.at_tutorials, pixels="scaled")),
         Above(0),
     ),
     Claim(
         "A stays the most accurate where each network has the best of the learning rates for it (raw pixels)",
         "tutorial T5, which gives all of them 0.1",
-        t5.lead("network", TUTORIAL_CHOICE, runs=partial(_tuned, pixels="raw")),
+        t5.lead("network", TUTORIAL_CHOICE, runs=partial(t5.tuned_last, pixels="raw")),
         Above(0),
     ),
     Claim(
         "A stays the most accurate where each network has the best of the learning rates for it (pixels from 0 to 1)",
         "tutorial T5, carried over to the usual preparation",
-        t5.lead("network", TUTORIAL_CHOICE, runs=partial(_tuned, pixels="scaled")),
+        t5.lead("network", TUTORIAL_CHOICE, runs=partial(t5.tuned_last, pixels="scaled")),
         Above(0),
     ),
     Claim(

@@ -127,26 +127,13 @@ def measure_gap(runs: xr.Dataset) -> xr.Dataset:
     return runs.assign({k: v.assign_attrs(units=t5.POINTS, long_name=name) for k, v in gaps.items()})
 
 
-def _tutorial_runs(runs: xr.Dataset) -> xr.Dataset:
-    return t5.last(runs).sel(position=TUTORIAL_POSITION)
-
-
-def _at_tutorials_rate(runs: xr.Dataset) -> xr.Dataset:
-    return _tutorial_runs(runs).sel(rate=t5.DROPOUT)
-
-
-def _case_study_runs(runs: xr.Dataset) -> xr.Dataset:
-    return t5.last(runs).sel(position="every hidden")
+_tutorial_runs = partial(t5.last, position=TUTORIAL_POSITION)
 
 
 def _share_of_telling_runs(dataset: xr.Dataset) -> Estimate:
-    runs = _tutorial_runs(dataset).sel(rate=[0.0, t5.DROPOUT])
+    runs = _tutorial_runs(dataset, rate=[0.0, t5.DROPOUT])
     closer = runs["gap"].sel(rate=t5.DROPOUT) < runs["gap"].sel(rate=0.0)
     return share("closer")(xr.Dataset({"closer": closer, "diverged": runs["diverged"].any("rate")}))
-
-
-def _on_inputs(runs: xr.Dataset) -> xr.Dataset:
-    return t5.last(runs).sel(position="input")
 
 
 _tutorial_gain = partial(gain, axis="rate", first=t5.DROPOUT, second=0.0, runs=_tutorial_runs)
@@ -180,19 +167,19 @@ CLAIMS = (
     Claim(
         "Dropout of 0.25 on every hidden layer raises the test accuracy (of the network of T5)",
         "tutorial T3, of a larger network",
-        gain("test_accuracy", "rate", CASE_STUDY_RATE, 0.0, runs=_case_study_runs),
+        gain("test_accuracy", "rate", CASE_STUDY_RATE, 0.0, runs=partial(t5.last, position="every hidden")),
         Above(0),
     ),
     Claim(
         "Dropout on the inputs raises the test accuracy, at the best of its rates",
         "tutorial T3, which drops nodes of input layers, too",
-        gain("test_accuracy", "rate", Best.MOST, 0.0, runs=_on_inputs),
+        gain("test_accuracy", "rate", Best.MOST, 0.0, runs=partial(t5.last, position="input")),
         Above(0),
     ),
     Claim(
         "The training accuracy that Keras shows is less than one point lower than that with dropout off",
         "tutorial T5, which does not tell them apart",
-        mean("hidden", runs=_at_tutorials_rate),
+        mean("hidden", runs=partial(_tutorial_runs, rate=t5.DROPOUT)),
         Below(1),
     ),
 )

@@ -13,7 +13,7 @@ import jaxreg as jr
 from experiments.networks import tutorial_network as t5
 from jaxreg.checks import NOT_NEGATIVE
 from jaxreg.nets import stopping
-from jaxreg.study import Above, Below, Best, Claim, Estimate, Inside, gain, mean, share
+from jaxreg.study import Above, Below, Best, Claim, Estimate, Inside, at, gain, mean, share
 from jaxreg.study.settings import ChoosingSeeds, Holds, check_settings
 
 TUTORIAL_PATIENCE = 2
@@ -71,9 +71,8 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
     data = jr.datasets.load(config.dataset)
     x, y, x_validation, y_validation = jr.datasets.split(data.x_train, data.y_train, share=_SHARE, seed=0)
     defaults: dict[str, dict[str, Any]] = {"hidden": _HIDDEN, "batch_size": _BATCH, "epochs": _EPOCHS}
-    settings: dict[str, Any] = {name: of.get(config.dataset) for name, of in defaults.items()} | {
-        "learning_rate": config.learning_rate
-    }
+    settings: dict[str, Any] = {"learning_rate": config.learning_rate}
+    settings |= {name: of.get(config.dataset) for name, of in defaults.items()}
     settings |= {name: given for name in defaults if (given := getattr(config, name)) is not None}
     recorded = {"epoch": np.arange(1, settings["epochs"] + 1)}
     history = jr.sweep(
@@ -109,13 +108,7 @@ def _apply(history: xr.Dataset, rules: dict[tuple[Any, ...], jr.nets.EarlyStoppi
     return history.assign(epochs | {"kept_accuracy": every})
 
 
-def _tutorial_runs(runs: xr.Dataset) -> xr.Dataset:
-    return runs.sel(TUTORIAL)
-
-
-def _near_five(runs: xr.Dataset) -> xr.Dataset:
-    stops = _tutorial_runs(runs)
-    return stops.assign(near=abs(stops["last_epoch"] - TUTORIAL_EPOCHS) <= 1)
+_tutorial_runs = partial(at, **TUTORIAL)
 
 
 def _rise_of_validation(runs: xr.Dataset) -> Estimate | None:
@@ -144,7 +137,7 @@ CLAIMS = (
     Claim(
         "It stops every run after 4 to 6 epochs (more than 95 % of seeds)",
         "tutorial T3, which shows one",
-        share("near", runs=_near_five),
+        share(lambda runs: abs(runs["last_epoch"] - TUTORIAL_EPOCHS) <= 1, runs=_tutorial_runs),
         Above(95),
     ),
     Claim(

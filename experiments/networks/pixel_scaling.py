@@ -121,30 +121,14 @@ def measure_flatness(params: Any, x: Any, hidden: tuple[int, ...], activation: s
     return jnp.stack(flat)
 
 
-def _first_layer(runs: xr.Dataset) -> xr.Dataset:
-    """Of the sigmoid network, before training, at the tutorial's rate."""
-    return t5.at_tutorials(runs).sel(activation="sigmoid", pixels="raw", moment="start", layer=1)
-
-
-def _rates_of_seeds(runs: xr.Dataset, activation: str) -> xr.Dataset:
-    return t5.best_rates_of_seeds(runs).sel(activation=activation)
-
-
 def _share_failing(dataset: xr.Dataset) -> Estimate:
     """A run that diverged has failed, too."""
-    runs = t5.at_tutorials(dataset).sel(activation="relu", pixels="raw")
+    runs = t5.at_tutorials(dataset, activation="relu", pixels="raw")
     failed = runs["diverged"] | ~(runs["test_accuracy"] >= CHANCE)
     return share("failed")(xr.Dataset({"failed": failed}))
 
 
-def _tutorials_sigmoid(dataset: xr.Dataset) -> xr.Dataset:
-    return t5.at_tutorials(dataset).sel(activation="sigmoid")
-
-
-def _tuned(dataset: xr.Dataset, **place: str) -> xr.Dataset:
-    return t5.tuned_last(dataset).sel(place)
-
-
+_of_sigmoid = partial(t5.at_tutorials, activation="sigmoid")
 _scaling = partial(gain, "test_accuracy", "pixels", "scaled", "raw")
 
 
@@ -152,14 +136,14 @@ CLAIMS = (
     Claim(
         "On raw pixels, most of the first sigmoid layer is saturated before training (slope below 5 % of the largest)",
         "common reason to scale what tutorial T5 leaves unscaled",
-        mean("flat", runs=_first_layer),
+        mean("flat", runs=partial(_of_sigmoid, pixels="raw", moment="start", layer=1)),
         Above(50),
     ),
     *(
         Claim(
             f"Scaling pixels to 0…1 raises the best learning rate of the {name} network",
             "what tutorial T5, which finds 0.1 on raw pixels, does not say",
-            gain("log_rate", "pixels", "scaled", "raw", runs=partial(_rates_of_seeds, activation=activation)),
+            gain("log_rate", "pixels", "scaled", "raw", runs=partial(t5.best_rates_of_seeds, activation=activation)),
             Above(0),
         )
         for activation, name in _SPOKEN.items()
@@ -167,14 +151,14 @@ CLAIMS = (
     Claim(
         "At the tutorial's learning rate, scaling pixels to 0…1 makes the sigmoid network more accurate",
         "common advice against what tutorial T5 does",
-        _scaling(runs=_tutorials_sigmoid),
+        _scaling(runs=_of_sigmoid),
         Above(0),
     ),
     *(
         Claim(
             f"Each at its own best learning rate, scaling pixels to 0…1 makes the {name} network more accurate",
             "common advice against what tutorial T5 does",
-            _scaling(runs=partial(_tuned, activation=activation)),
+            _scaling(runs=partial(t5.tuned_last, activation=activation)),
             Above(0),
         )
         for activation, name in _SPOKEN.items()
@@ -188,13 +172,13 @@ CLAIMS = (
     Claim(
         "On pixels from 0 to 1, each at its own best learning rate, ReLU is more accurate than sigmoid",
         "common advice",
-        gain("test_accuracy", "activation", "relu", "sigmoid", runs=partial(_tuned, pixels="scaled")),
+        gain("test_accuracy", "activation", "relu", "sigmoid", runs=partial(t5.tuned_last, pixels="scaled")),
         Above(0),
     ),
     Claim(
         "Standardised pixels are as good as pixels from 0 to 1 (within half a point; ReLU, each at its own best rate)",
         "common practice, which does either",
-        gain("test_accuracy", "pixels", "standardised", "scaled", runs=partial(_tuned, activation="relu")),
+        gain("test_accuracy", "pixels", "standardised", "scaled", runs=partial(t5.tuned_last, activation="relu")),
         Inside(-0.5, 0.5),
     ),
 )

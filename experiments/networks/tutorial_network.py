@@ -170,14 +170,14 @@ def powers_of_ten(first: int, last: int, per_decade: int = 2) -> tuple[float, ..
     return tuple(float(f"{10 ** (k / per_decade):.4g}") for k in range(first, last + 1))
 
 
-def last(runs: xr.Dataset) -> xr.Dataset:
-    """What was recorded after the last epoch."""
-    return runs.isel(epoch=-1, drop=True)
+def last(runs: xr.Dataset, **place: Any) -> xr.Dataset:
+    """What was recorded after the last epoch, at this place along other axes."""
+    return runs.isel(epoch=-1, drop=True).sel(place)
 
 
-def at_tutorials(runs: xr.Dataset) -> xr.Dataset:
+def at_tutorials(runs: xr.Dataset, **place: Any) -> xr.Dataset:
     """The same at the tutorial's learning rate."""
-    return at(last(runs), learning_rate=LEARNING_RATE)
+    return at(last(runs, **place), learning_rate=LEARNING_RATE)
 
 
 def add_best_rate(runs: xr.Dataset) -> xr.Dataset:
@@ -190,9 +190,9 @@ def tuned(runs: xr.Dataset) -> xr.Dataset:
     return held_out(at(runs, learning_rate="best_rate"))
 
 
-def tuned_last(runs: xr.Dataset) -> xr.Dataset:
-    """The same after the last epoch."""
-    return tuned(last(runs))
+def tuned_last(runs: xr.Dataset, **place: Any) -> xr.Dataset:
+    """The same after the last epoch, at this place along other axes."""
+    return tuned(last(runs, **place))
 
 
 def gain_by_tuning(best: xr.Dataset, given: xr.Dataset) -> Estimate | None:
@@ -207,15 +207,15 @@ def compare_best_rates(runs: xr.Dataset, dim: str, first: Any, second: Any) -> E
     return gain("log_rate", dim, first, second, runs=best_rates_of_seeds)(runs)
 
 
-def best_rates_of_seeds(runs: xr.Dataset) -> xr.Dataset:
+def best_rates_of_seeds(runs: xr.Dataset, **place: Any) -> xr.Dataset:
     """`log_rate`, log10 of the learning rate at which each seed ends the most accurate, the lowest of several.
 
     It is no number where a seed diverged at every rate.
     """
-    final = last(runs)
-    place = final["test_accuracy"].where(~final["diverged"]).fillna(-np.inf).argmax("learning_rate")
+    final = last(runs, **place).reset_coords(drop=True)
+    best = final["test_accuracy"].where(~final["diverged"]).fillna(-np.inf).argmax("learning_rate")
     logs = xr.DataArray(np.log10(runs["learning_rate"].values), dims="learning_rate")
-    log = logs.isel(learning_rate=place.reset_coords(drop=True)).where(~final["diverged"].all("learning_rate"))
+    log = logs.isel(learning_rate=best).where(~final["diverged"].all("learning_rate"))
     return log.assign_attrs(units="decades").to_dataset(name="log_rate")
 
 

@@ -10,7 +10,7 @@ import xarray as xr
 import jaxreg as jr
 from jaxreg.checks import NOT_NEGATIVE, Domain
 from jaxreg.nets import scratch
-from jaxreg.study import Above, Below, Best, Claim, Estimate, ratio, share
+from jaxreg.study import Above, Below, Best, Claim, Estimate, at, ratio, share
 from jaxreg.study.report import describe
 from jaxreg.study.settings import ChoosingSeeds, Holds, Numbers, Ordered, check_settings
 
@@ -133,9 +133,7 @@ def _last_loss(runs: xr.Dataset) -> xr.DataArray:
     return runs["loss"].isel(step=-1).clip(min=np.finfo(np.float32).tiny)
 
 
-def _over_rates(dataset: xr.Dataset) -> xr.Dataset:
-    return dataset.sel(least_weight=TUTORIAL_LEAST, method="nearest")
-
+_over_rates = partial(at, least_weight=TUTORIAL_LEAST)
 
 CLAIMS = (
     Claim(

@@ -22,14 +22,6 @@ def find_wins(runs: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({"better": better, "diverged": gone | gone.sel(case="baseline", drop=True)})
 
 
-def _wins(runs: xr.Dataset, case: str) -> xr.Dataset:
-    return find_wins(runs).sel(case=case)
-
-
-def _case(runs: xr.Dataset, case: str) -> xr.Dataset:
-    return t5.last(runs).sel(case=case)
-
-
 _gain = partial(gain, "test_accuracy", "case", runs=t5.last)
 
 
@@ -58,7 +50,7 @@ CLAIMS = (
     Claim(
         "ZCA whitening with dropout works every time (in more than 95 % of seeds)",
         "tutorial T3",
-        share("better", runs=partial(_wins, case="ZCA + dropout")),
+        share("better", runs=lambda dataset: find_wins(dataset).sel(case="ZCA + dropout")),
         Above(95),
     ),
     Claim(
@@ -70,7 +62,7 @@ CLAIMS = (
     Claim(
         "Early stopping on validation accuracy with patience 2 stops after about 5 epochs (4 to 6, in the mean)",
         "tutorial T3",
-        mean("last_epoch", runs=partial(_case, case="early stopping")),
+        mean("last_epoch", runs=partial(t5.last, case="early stopping")),
         Inside(TUTORIAL_STOP - 1, TUTORIAL_STOP + 1),
     ),
     Claim(
@@ -101,13 +93,13 @@ CLAIMS = (
     Claim(
         "L1 by subgradients, as Keras has it, sets hardly a weight to exactly 0 (less than 1 %)",
         "theory; tutorial T3 says that L1 may reduce weights to zero",
-        mean("zero_fraction", runs=partial(_case, case="L1")),
+        mean("zero_fraction", runs=partial(t5.last, case="L1")),
         Below(_FEW),
     ),
     Claim(
         "L1 by proximal steps sets weights to exactly 0 (more than 1 %)",
         "tutorial T3, which says that L1 may reduce weights to zero",
-        mean("zero_fraction", runs=partial(_case, case="proximal L1")),
+        mean("zero_fraction", runs=partial(t5.last, case="proximal L1")),
         Above(_FEW),
     ),
 )

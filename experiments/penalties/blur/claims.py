@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import xarray as xr
 
@@ -13,29 +14,19 @@ EVEN, UNEVEN = 0.5, 0.7
 """Shares of the upper answer at which the claims are judged."""
 _EXACT = 1e-9
 
-Runs = Callable[[xr.Dataset], xr.Dataset]
+
+def select(dataset: xr.Dataset, population: str, **place: Any) -> xr.Dataset:
+    """The runs of one population, "samples", "networks" or "decoders", at a place, and which of them diverged."""
+    return at(dataset.rename({f"diverged_{population}": "diverged"}), **place)
 
 
-def select(dataset: xr.Dataset, population: str) -> xr.Dataset:
-    """The dataset with the diverged runs of one population, "samples", "networks" or "decoders", as `diverged`."""
-    return dataset.rename({f"diverged_{population}": "diverged"})
-
-
-def _two_humps(dataset: xr.Dataset) -> xr.Dataset:
-    return at(select(dataset, "samples"), separation=SEPARATION)
-
-
-def _answers(share: float, **loss: str) -> Runs:
-    return lambda dataset: at(select(dataset, "networks"), upper_share=share, **loss)
-
-
-def _decoders(**loss: str) -> Runs:
-    return lambda dataset: at(select(dataset, "decoders"), **loss)
+_two_humps = partial(select, population="samples", separation=SEPARATION)
+_networks, _decoders = (partial(select, population=name) for name in ("networks", "decoders"))
 
 
 def _predictions(where: str, loss: str, share: float) -> Callable[[xr.Dataset], Estimate]:
     """Share of a network's predictions that are near an answer, or between the two, on average over networks."""
-    runs = _answers(share, loss=loss)
+    runs = partial(_networks, upper_share=share, loss=loss)
     return mean(lambda networks: 100 * networks[where], runs=runs, dim="network", unit="% of predictions")
 
 
@@ -46,13 +37,13 @@ def _excess_over_best(loss: str, statistic: str) -> Callable[[xr.Dataset], Estim
         best = float(runs[f"best_{loss}_error"].sel(statistic=statistic))
         return 100 * (runs[f"{loss}_error"] / best - 1)
 
-    return mean(excess, runs=_decoders(decoder_loss=loss), dim="decoder", unit="% above the least error")
+    return mean(excess, runs=partial(_decoders, decoder_loss=loss), dim="decoder", unit="% above the least error")
 
 
 def _sharper(loss: str, baseline: str) -> Callable[[xr.Dataset], Estimate | None]:
     """Ratio of the gradient energies of decoders that share a seed."""
     unit = f"× the gradient energy under {baseline} error"
-    return ratio("energy", "decoder_loss", loss, baseline, runs=_decoders(), dim="decoder", unit=unit)
+    return ratio("energy", "decoder_loss", loss, baseline, runs=_decoders, dim="decoder", unit=unit)
 
 
 def _ratio_of_median(dataset: xr.Dataset) -> Estimate:
@@ -123,7 +114,7 @@ CLAIMS = (
             "loss",
             "absolute",
             "squared",
-            runs=_answers(EVEN),
+            runs=partial(_networks, upper_share=EVEN),
             dim="network",
             unit="percentage points near an answer",
         ),
@@ -176,7 +167,7 @@ CLAIMS = (
         f"{_T4}: it picks one answer",
         mean(
             lambda runs: 100 * runs["energy"] / runs["data_energy"],
-            runs=_decoders(decoder_loss="adversarial"),
+            runs=partial(_decoders, decoder_loss="adversarial"),
             dim="decoder",
             unit="% of the gradient energy of real images",
         ),

@@ -126,10 +126,6 @@ def _random(penalty: str, **place: int) -> Callable[[xr.Dataset], xr.Dataset]:
     return lambda dataset: at(dataset, loss_kind="random", penalty=penalty).isel(place)
 
 
-def _of_two(penalty: str) -> Callable[[xr.Dataset], xr.Dataset]:
-    return lambda dataset: at(_random(penalty)(dataset), dimension=2)
-
-
 def _at_half(name: str, penalty: str, which: int) -> Quantity:
     """In the first or the last dimension, at the strength nearest to half of the largest."""
     runs = _random(penalty, dimension=which)
@@ -155,6 +151,7 @@ def _distance_from_closed_form(dataset: xr.Dataset) -> Estimate:
 
 
 _of_losses = partial(share, of="losses")
+_of_two = partial(at, loss_kind="random", dimension=2)
 _BOOK = "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, section 3.4.3"
 _HALF = "at half the α from which no weight is left"
 
@@ -163,7 +160,7 @@ CLAIMS = (
         "The L1 touching point sits on a corner, so one of two weights is exactly 0 (more than half of random losses, "
         "mean over all α)",
         "tutorial T4, read as more often than not",
-        mean(lambda runs: 100 * runs["corner"].mean("share"), runs=_of_two("L1"), unit="% of losses"),
+        mean(lambda runs: 100 * runs["corner"].mean("share"), runs=partial(_of_two, penalty="L1"), unit="% of losses"),
         Above(50),
     ),
     Claim(
@@ -202,13 +199,13 @@ CLAIMS = (
     Claim(
         "The L2 touching point is not on an axis: no weight of two is exactly 0 at any α (but for 1 % of losses)",
         "tutorial T4",
-        _of_losses(lambda runs: runs["zero"].any("share"), runs=_of_two("L2")),
+        _of_losses(lambda runs: runs["zero"].any("share"), runs=partial(_of_two, penalty="L2")),
         Below(1),
     ),
     Claim(
         "A larger α is a smaller diamond (at all α, in more than 99 % of random losses)",
         "tutorial T4",
-        _of_losses(lambda runs: (runs["size_at"].diff("share") < 0).all("share"), runs=_of_two("L1")),
+        _of_losses(lambda runs: (runs["size_at"].diff("share") < 0).all("share"), runs=partial(_of_two, penalty="L1")),
         Above(99),
     ),
     Claim(

@@ -1,6 +1,5 @@
 """From which strength on is a weight exactly zero under L1? F(x) = f(x) + λ|x| and orthonormal designs, tutorial T4."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -184,10 +183,6 @@ def _share_as_drawn(dataset: xr.Dataset) -> Estimate:
     return exactly(50 * sum(right), len(right), "% of the two strengths")
 
 
-def _under(penalty: str, **family: str) -> Callable[[xr.Dataset], xr.Dataset]:
-    return lambda dataset: at(dataset, penalty=penalty, **family)
-
-
 def _is_zero_beyond(runs: xr.Dataset) -> xr.DataArray:
     return (runs["minimiser"].sel(ratio=runs["ratio"] >= 1) == 0).all("ratio")
 
@@ -206,25 +201,25 @@ CLAIMS = (
     Claim(
         "From λ = |f'(0)| on, the minimum is at exactly 0 (more than 99 % of random convex functions)",
         "tutorial T4: with λ large enough; the optimality condition of a convex F",
-        _of_functions(_is_zero_beyond, runs=_under("l1", family="convex")),
+        _of_functions(_is_zero_beyond, runs=partial(at, penalty="l1", family="convex")),
         Above(99),
     ),
     Claim(
         "From λ = |f'(0)| on, the minimum is at exactly 0 (more than 99 % of random functions with a concave part)",
         "tutorial T4, carried over to losses that are not convex",
-        _of_functions(_is_zero_beyond, runs=_under("l1", family="not convex")),
+        _of_functions(_is_zero_beyond, runs=partial(at, penalty="l1", family="not convex")),
         Above(99),
     ),
     Claim(
         "A larger λ never moves the minimum away from 0 (more than 99 % of random functions)",
         "tutorial T4: larger λ = faster decay",
-        _of_all(lambda runs: (abs(runs["minimiser"]).diff("ratio") <= 1e-12).all("ratio"), runs=_under("l1")),
+        _of_all(lambda runs: (abs(runs["minimiser"].sel(penalty="l1")).diff("ratio") <= 1e-12).all("ratio")),
         Above(99),
     ),
     Claim(
         "With ½λx² in place of λ|x|, the minimum is never at exactly 0 (in less than 1 % of random functions)",
         "tutorial T4, by contrast",
-        _of_all(lambda runs: (runs["minimiser"] == 0).any("ratio"), runs=_under("l2")),
+        _of_all(lambda runs: (runs["minimiser"].sel(penalty="l2") == 0).any("ratio")),
         Below(1),
     ),
     *(
