@@ -58,12 +58,8 @@ def run(config: Config, **options: Any) -> xr.Dataset:
         if not hidden:
             raise ArgumentError("hidden", hidden, "must have a layer", "Give the units of one or more")
     data = t5.load_images(config.dataset)
-    axes = {
-        "network": jr.cases({name: {"hidden": hidden} for name, hidden in networks.items()}),
-        "pixels": t5.pixels(data),
-        "seed": jr.seeds(config.seeds),
-        "learning_rate": list(config.learning_rates),
-    }
+    cases = jr.cases({name: {"hidden": hidden} for name, hidden in networks.items()})
+    axes = {"network": cases, "pixels": t5.pixels(data)} | t5.seeds_and_rates(config)
     sizes = [(data.x_train.shape[1], *hidden, len(data.about.classes)) for hidden in networks.values()]
     return t5.add_best_rate(t5.train(config, axes, data=data, dropout=t5.DROPOUT, **options)).assign(
         parameters=("network", [sum((before + 1) * after for before, after in pairwise(size)) for size in sizes]),

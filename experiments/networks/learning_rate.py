@@ -54,11 +54,7 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     steps made), the number of times `crossings` that it changes sides, and `last_distance`; and the `curvature`.
     """
     data = t5.load_images(config.dataset)
-    axes = {
-        "pixels": t5.pixels(data),
-        "seed": jr.seeds(config.seeds),
-        "learning_rate": list(config.learning_rates),
-    }
+    axes = {"pixels": t5.pixels(data)} | t5.seeds_and_rates(config)
     runs = t5.train(config, axes, record=("test_loss", "test_accuracy"), data=data, **options)
     return runs.assign(_describe_parabola(config)).assign_attrs(tutorial_rates=TUTORIAL_RATES, regime_limits=_LIMITS)
 

@@ -53,11 +53,7 @@ def run(config: Config, **options: Any) -> xr.Dataset:
     `image`. Of two classes, over the `probability` given to the right one, the loss (`value`) and its `gradient` in the
     logit of the right class.
     """
-    axes = {
-        "loss": jr.static(list(KINDS)),
-        "seed": jr.seeds(config.seeds),
-        "learning_rate": list(config.learning_rates),
-    }
+    axes = {"loss": jr.static(list(KINDS))} | t5.seeds_and_rates(config)
     return t5.add_best_rate(t5.train(config, axes, **options)).assign(work_examples())
 
 

@@ -56,11 +56,7 @@ def run(config: Config, **options: Any) -> xr.Dataset:
         raise ArgumentError("learning_rates", config.learning_rates, constraint, "Add them")
     momentum = {"momentum": config.momentum}
     more = {"momentum": momentum, "nesterov": momentum, "adamw": {"decoupled_weight_decay": config.weight_decay}}
-    axes = {
-        "optimizer": jr.static(list(config.optimizers)),
-        "seed": jr.seeds(config.seeds),
-        "learning_rate": list(config.learning_rates),
-    }
+    axes = {"optimizer": jr.static(list(config.optimizers))} | t5.seeds_and_rates(config)
     runs = t5.train(config, axes, record=("test_loss", "test_accuracy"), learn=follow, more=more, **options)
     return t5.add_best_rate(runs.assign(default_rate=("optimizer", defaults)))
 

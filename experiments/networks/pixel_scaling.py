@@ -59,12 +59,8 @@ def run(config: Config, **options: Any) -> xr.Dataset:
         raise ArgumentError("hidden", config.hidden, "must have a layer", "Give the tutorial's (256, 128)")
     data = t5.load_images(config.dataset)
     layers = {"moment": list(MOMENTS), "layer": np.arange(1, len(config.hidden) + 1)}
-    axes = {
-        "activation": jr.static(list(_SPOKEN)),
-        "pixels": jr.cases(prepare(data.x_train, data.about.brightest)),
-        "seed": jr.seeds(config.seeds),
-        "learning_rate": list(config.learning_rates),
-    }
+    pixels = jr.cases(prepare(data.x_train, data.about.brightest))
+    axes = {"activation": jr.static(list(_SPOKEN)), "pixels": pixels} | t5.seeds_and_rates(config)
     runs = t5.train(config, axes, data=data, learn=learn, dims={"flat": layers}, **options)
     runs["flat"] = (100 * runs["flat"]).assign_attrs(units="% of units and images")
     return t5.add_best_rate(runs).merge(t5.best_rates_of_seeds(runs))

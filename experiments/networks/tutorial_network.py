@@ -151,6 +151,11 @@ def pixels(data: Dataset) -> Any:
     return jr.cases({"raw": {"scale": 1.0}, "scaled": {"scale": 1 / data.about.brightest}})
 
 
+def seeds_and_rates(config: Any) -> dict[str, Any]:
+    """The last axes of a study that tries learning rates."""
+    return {"seed": jr.seeds(config.seeds), "learning_rate": list(config.learning_rates)}
+
+
 def count_epochs(dataset: str, epochs: int | None, tutorial: int) -> int:
     """The epochs asked for; else the tutorial's on MNIST, and for the fewer digits as many as make as many steps."""
     return max(1, round(tutorial * _PASSES.get(dataset, 1.0))) if epochs is None else epochs

@@ -50,9 +50,7 @@ def draw(dataset: xr.Dataset) -> Figure:
 def _draw_networks(axes: Axes, runs: xr.Dataset, pixels: dict[str, str]) -> None:
     """Means with their intervals, and single seeds, of each network; its size below its name."""
     sizes = {name: f"{name}\n{int(runs['parameters'].sel(network=name)):,}" for name in _LOOKS}
-    looks = {
-        name: {"color": look["color"], "marker": look["marker"], "label": sizes[name]} for name, look in _LOOKS.items()
-    }
+    looks = {name: look | {"label": sizes[name]} for name, look in _LOOKS.items()}
     for offset, (kind, fill) in zip((-0.16, 0.16), _PIXELS.items(), strict=True):
         of_it = runs.sel(pixels=kind)
         plotting.points(axes, of_it, "test_accuracy", looks, shift=offset, fillstyle=fill, markersize=5, capsize=2)

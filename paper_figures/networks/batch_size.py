@@ -28,9 +28,8 @@ def draw(dataset: xr.Dataset) -> Figure:
     """Draw outcomes of training above, gradients and time below."""
     wrong = f"{100 * float(dataset['wrong'][1]):g} % wrong labels"
     with plotting.page("abc;def", 4.4) as (figure, panels):
-        looks: plotting.Looks = {
-            str(name): {"color": color} for name, color in zip(dataset["protocol"].values, _COLORS, strict=True)
-        }
+        protocols = zip(dataset["protocol"].values, _COLORS, strict=True)
+        looks: plotting.Looks = {str(name): {"color": color} for name, color in protocols}
         for letter, name, number in (("a", "test_accuracy", 0), ("b", "test_accuracy", 1), ("c", "train_loss", 0)):
             axes, runs = panels[letter], dataset.isel(wrong=number)
             plotting.lines(axes, runs, name, "batch_size", looks, marker="o", markersize=2.5)

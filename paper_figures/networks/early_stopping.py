@@ -46,9 +46,8 @@ def draw(dataset: xr.Dataset) -> Figure:
 
 def _draw_losses(axes: Axes, dataset: xr.Dataset) -> None:
     """Mean training and validation loss, and where the latter is lowest."""
-    means = {
-        part: plotting.lines(axes, dataset, f"{part}_loss", "epoch", **look)["mean"] for part, look in _LOSSES.items()
-    }
+    drawn = {part: plotting.lines(axes, dataset, f"{part}_loss", "epoch", **look) for part, look in _LOSSES.items()}
+    means = {part: summary["mean"] for part, summary in drawn.items()}
     axes.set(yscale="log", ylabel="loss, nats", title=dataset.attrs["title"])
     low, high = float(means["validation"].min()), max(float(mean.max()) for mean in means.values())
     if np.isfinite([low, high]).all():  # some run did not diverge

@@ -46,9 +46,8 @@ def _draw_curves(axes: Axes, runs: xr.Dataset, kind: str) -> None:
     """Mean of the training and of the test curve, with the spread of the seeds, and where each run is at its best."""
     for part, look in _LOOKS.items():
         label = f"{runs.attrs[f'{part}_images']:,} {look['label']} images"
-        plotting.lines(
-            axes, runs, f"{part}_{kind}", "epoch", measure=plotting.mean_in_spread, **look | {"label": label}
-        )
+        look = look | {"label": label, "measure": plotting.mean_in_spread}
+        plotting.lines(axes, runs, f"{part}_{kind}", "epoch", **look)
     axes.set_ylabel(f"{kind}, {runs[f'test_{kind}'].attrs['units']}")
     last = int(runs["epoch"][-1])
     ticks = [tick for tick in _TICKS if tick <= last]

@@ -63,10 +63,8 @@ def _draw_paths(axes: Axes, dataset: xr.Dataset) -> None:
         scaled = float(path["regime_rate"] * dataset["curvature"])
         axes.plot(path["step"], path["weight"], "o-", color=color, markersize=2.5, label=f"{name}: {scaled:.1f}/h")
     plotting.mark(axes, y=0)
-    axes.set(
-        xlabel="step", ylabel="distance from the minimum,\nsigned, first = 1", ylim=(-3.4, 5.4), yticks=range(-3, 4)
-    )
-    axes.set_title("Descent on a parabola, η in units of 1/h")
+    axes.set(xlabel="step", ylabel="distance from the minimum,\nsigned, first = 1")
+    axes.set(ylim=(-3.4, 5.4), yticks=range(-3, 4), title="Descent on a parabola, η in units of 1/h")
     axes.legend(loc="upper left", ncols=2, columnspacing=1)
 
 

@@ -34,9 +34,8 @@ def draw(dataset: xr.Dataset) -> Figure:
     """Draw accuracy over the rate for both families above; below, default against best, and learning curves."""
     last = dataset.isel(epoch=-1)
     with plotting.page("ab;cd", 5.0) as (figure, panels):
-        one, each = (
-            {kind: look for kind, look in _LOOKS.items() if (kind in _ONE_STEP_SIZE) is one} for one in (True, False)
-        )
+        one = {kind: _LOOKS[kind] for kind in _ONE_STEP_SIZE}
+        each = {kind: look for kind, look in _LOOKS.items() if kind not in one}
         _draw_rates(panels["a"], last, one)
         panels["a"].set_title(f"{dataset.attrs['title']}, {int(last['epoch'])} epochs: one step size")
         _draw_rates(panels["b"], last, each)
@@ -54,23 +53,20 @@ def _draw_rates(axes: Axes, last: xr.Dataset, looks: plotting.Looks) -> None:
     drawn = plotting.lines(axes, last, "test_accuracy", "learning_rate", looks, marker="o", markersize=2.5)
     for kind, look in looks.items():
         if kind in last["optimizer"]:
-            at_default = at(drawn.sel(optimizer=kind), learning_rate=float(last["default_rate"].sel(optimizer=kind)))
-            place = (float(last["default_rate"].sel(optimizer=kind)), float(at_default["mean"]))
-            axes.plot(*place, "o", markersize=8, markerfacecolor="none", markeredgecolor=look["color"])
+            rate = float(last["default_rate"].sel(optimizer=kind))
+            height = float(at(drawn.sel(optimizer=kind), learning_rate=rate)["mean"])
+            axes.plot(rate, height, "o", markersize=8, markerfacecolor="none", markeredgecolor=look["color"])
     axes.set(xscale="log", ylim=(0, 125), yticks=range(0, 101, 20))
     axes.legend(loc="upper left", ncols=3, columnspacing=1)
 
 
 def _draw_choices(axes: Axes, odd: xr.Dataset) -> None:
     """Accuracy of each optimizer at its default (open) and its best rate (full)."""
-    looks = {
-        kind: {
-            "color": look["color"],
-            "label": f"{look.get('label', kind)}\n{float(odd['best_rate'].sel(optimizer=kind)):.2g}",
-        }
-        for kind, look in _LOOKS.items()
-        if kind in odd["optimizer"]
-    }
+    looks = {}
+    for kind, look in _LOOKS.items():
+        if kind in odd["optimizer"]:
+            rate = float(odd["best_rate"].sel(optimizer=kind))
+            looks[kind] = {"color": look["color"], "label": f"{look.get('label', kind)}\n{rate:.2g}"}
     for which, shift, face in (("default_rate", 0.15, "white"), ("best_rate", -0.15, None)):
         runs = at(odd, learning_rate=which)
         plotting.points(axes, runs, "test_accuracy", looks, shift=shift, across=True, markerfacecolor=face)
