@@ -88,11 +88,10 @@ def differentiate(
     options: dict[str, Any] = {"hidden": (hidden, hidden), "classes": _CLASSES, "activation": "tanh", "epochs": epochs}
     training = hg.Training(x, y, held, right, seed=seed, options=options)
     found = hg.gauge(training, {"learning_rate": learning_rate})
+    slope = found.hypergradient.gradient["learning_rate"]
     return {
-        "slope": found.hypergradient.gradient["learning_rate"],
-        "difference": jnp.sign(found.hypergradient.gradient["learning_rate"])
-        * (4 * found.differences[1] - found.differences[0])
-        / 3,
+        "slope": slope,
+        "difference": jnp.sign(slope) * (4 * found.differences[1] - found.differences[0]) / 3,
         "trust": found.trust,
         "growth": found.exponents[0] * training.steps / jnp.log(10.0),
         "loss": found.hypergradient.value,

@@ -16,7 +16,7 @@ from jaxreg import hypergrad as hg
 from jaxreg.checks import Domain
 from jaxreg.study import Above, Below, Claim, Inside, at, gain, mean, worst
 from jaxreg.study.quantities import Measure, Variable
-from jaxreg.study.settings import Holds, Seeds, check_settings
+from jaxreg.study.settings import Holds, Numbers, Seeds, check_settings
 
 POINTS, COLUMNS, SPARSE = 20, 40, 3
 """Samples, coefficients, and those of them that are 1; all others are 0."""
@@ -30,7 +30,7 @@ class Config:
 
     seeds: Seeds = 32
     """Data sets, each with an order of its samples of its own."""
-    scales: Annotated[tuple[float, ...], Domain(0.005, 0.5, "[]"), Holds((0.01, 0.1, 0.5))] = (
+    scales: Annotated[Numbers, Domain(0.005, 0.5, "[]"), Holds((0.01, 0.1, 0.5))] = (
         0.01,
         0.03,
         0.1,
@@ -111,15 +111,12 @@ def run(config: Config, store: str | Path | None = None, progress: bool = True) 
         x64=True,
         progress=progress,
     ).isel(restart=0)
-    found = trained.assign(
-        scale_found=(("seed", "algorithm", "scale"), fitted["best/scale"].values),
-        outside=(("seed", "algorithm", "scale"), 100 * fitted["best_value"].values, {"units": "%"}),
-    )
+    found, dims = fitted["best/scale"].values, ("seed", "algorithm", "scale", "coordinate")
     with jax.enable_x64(True):
-        described = _describe(X, y, basis, coef, scales, found["scale_found"].values)
-    dims = ("seed", "algorithm", "scale", "coordinate")
-    result = found.assign({name: (dims[: np.ndim(part)], np.asarray(part)) for name, part in described.items()})
-    result = result.assign(fitted=result["scale_found"] / result["scale"]).drop_vars("scale_found")
+        described = _describe(X, y, basis, coef, scales, found)
+    described |= {"outside": 100 * fitted["best_value"].values, "fitted": found / scales}
+    result = trained.assign({name: (dims[: np.ndim(part)], np.asarray(part)) for name, part in described.items()})
+    result["outside"].attrs["units"] = "%"
     for name, (units, words) in _WORDS.items():
         result[name].attrs.update(units=units, long_name=words)
     return result

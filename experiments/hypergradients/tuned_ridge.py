@@ -132,18 +132,15 @@ def _tune_ridges(config: Config, store: str | Path | None, progress: bool) -> xr
     with jax.enable_x64(True):
         keys = jax.jit(jax.vmap(seeds.key))(np.arange(config.seeds))
         risk, best = jax.jit(partial(_measure, noise=config.noise))(keys, chosen, values["grid"])
-    rules = [*found, "best"]
-    made = {"alpha": np.column_stack([chosen, best]), "risk": np.asarray(risk)}
-    return (
-        xr.Dataset({name: (("seed", "rule"), part) for name, part in made.items()})
-        .assign(
-            {
-                "excess": (("seed", "step"), (100 * (tuned["value"] / least - 1)).transpose("seed", "step").values),
-                "reached": ("seed", (100 * (found["gradient"][1] / least - 1) <= 0.1).values),
-            }
-        )
-        .assign_coords(rule=rules, seed=np.arange(config.seeds), step=np.arange(config.steps))
-        .assign_attrs(provenance=tuned.attrs["provenance"])
+    return xr.Dataset(
+        {
+            "alpha": (("seed", "rule"), np.column_stack([chosen, best])),
+            "risk": (("seed", "rule"), np.asarray(risk)),
+            "excess": (("seed", "step"), (100 * (tuned["value"] / least - 1)).transpose("seed", "step").values),
+            "reached": ("seed", (100 * (found["gradient"][1] / least - 1) <= 0.1).values),
+        },
+        {"rule": [*found, "best"], "seed": np.arange(config.seeds), "step": np.arange(config.steps)},
+        {"provenance": tuned.attrs["provenance"]},
     )
 
 

@@ -21,6 +21,7 @@ from jaxreg.study.settings import Holds, Ordered, Seeds
 TUTORIAL = ("sigmoid", "relu")
 NONE = "identity"
 PATTERNS = ("ring", "xor")
+_COMMON = (NONE, "sigmoid", "tanh", "softplus", "relu", "leaky_relu", "elu", "gelu")
 SOLVED = 0.95
 _POINTS = {"train": 400, "test": 1000}
 _PLANE_RATE = 0.03  # of Adam
@@ -38,16 +39,7 @@ class Config(t5.Config):
     """Number of runs of each activation on the images; a seed has the same batches and dropout for each."""
     plane_seeds: Seeds = 64
     """Number of runs of each activation on each pattern of points; a seed has the same points for each."""
-    activations: Annotated[tuple[str, ...], Holds((NONE, *TUTORIAL)), Ordered()] = (
-        NONE,
-        "sigmoid",
-        "tanh",
-        "softplus",
-        "relu",
-        "leaky_relu",
-        "elu",
-        "gelu",
-    )
+    activations: Annotated[tuple[str, ...], Holds((NONE, *TUTORIAL)), Ordered()] = _COMMON
     """Activations of the hidden layers; with "identity" and the tutorial's "sigmoid" and "relu" among them."""
     hidden: tuple[int, ...] = t5.HIDDEN
     """Units of each hidden layer of the network for the images."""
