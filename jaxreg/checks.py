@@ -318,12 +318,20 @@ def read_jax(name: str, values: Any, *, kinds: str = "biuf") -> Array:
 def as_real(value: Any, bits: int = 32) -> Any:
     """A number as it is, but an integer of more bits, for which JAX may have no room, as the float nearest to it.
 
+    One in a labelled array, with which JAX does not calculate, becomes Python's own.
+
     >>> as_real(2**31 - 1), as_real(2**31), as_real(0.5)
     (2147483647, 2147483648.0, 0.5)
     """
-    number = None if isinstance(value, float | jax.Array) else _read_number(value)
-    is_long = isinstance(number, int) and not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1)
-    return float(number) if is_long and number is not None else value
+    if isinstance(value, float | jax.Array):
+        return value
+    number = _read_number(value)  # infinite for an integer that no float has room for
+    if number is None:
+        return value
+    is_whole = isinstance(number, int) or isinstance(value, int)
+    if is_whole and not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
+        return float(number)
+    return value if isinstance(value, int | np.ndarray | np.generic) else number
 
 
 def read_factor(name: str, values: Any) -> Any:

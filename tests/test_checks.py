@@ -226,9 +226,11 @@ def test_integers_that_would_wrap_are_refused_or_become_floats():
     with pytest.raises(ArgumentError, match="in uint32"):
         checks.read_jax("labels", np.array([2**32], np.uint64))
     assert checks.read_jax("labels", [2**31 - 1]).dtype == jnp.int32
-    for same in (2**31 - 1, -(2**31), 0.5, jnp.int32(3), np.float32(1e-39)):
+    for same in (2**31 - 1, -(2**31), 0.5, jnp.int32(3), np.float32(1e-39), np.float32(1e30), np.array(1e30)):
         assert checks.as_real(same) is same
     assert checks.as_real(2**40, 64) == 2**40
+    assert type(checks.as_real(xr.DataArray(0.5))) is float
+    assert (checks.as_real(10**400), checks.as_real(-(10**400), 64)) == (math.inf, -math.inf)
     assert isinstance(checks.as_real(2**63, 64), float)
 
 

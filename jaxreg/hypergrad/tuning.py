@@ -202,6 +202,8 @@ def read_maker(objective: Any, axes: Any, args: Any, **more: Any) -> Callable[..
     if axes is not None:
         check_kind("axes", axes, Mapping, "Give a dict from name to values, as to sweep")
         for name in axes:
+            if not isinstance(name, str):
+                raise ArgumentError("axes", name, "must be named by text", "Name each axis after a hyperparameter")
             if name in ("restart", "trial"):
                 raise ArgumentError("axes", name, "is an axis of its own", "Give it another name")
     point = {**(axes or {}), **more}

@@ -9,6 +9,7 @@ import pytest
 import jaxreg as jr
 from jaxreg.errors import ArgumentError
 from jaxreg.hypergrad import LinearCriterion, Training, grid, random_search, successive_halving, tune
+from jaxreg.hypergrad.tuning import read_maker
 from jaxreg.penalties import L2
 
 KEY = jax.random.key(0)
@@ -161,6 +162,11 @@ def test_tuned_ridges_beat_a_grid_of_their_own_criterion():
 def test_bad_searches_are_refused(given, words):
     with pytest.raises(ArgumentError, match=words):
         tune(_bowl, START, **({"progress": False} | given))
+
+
+def test_axes_are_named_by_text():
+    with pytest.raises(ArgumentError, match="axes = 1: must be named by text"):
+        read_maker(_bowl, {1: [1.0]}, ())
 
 
 def test_ranges_and_budgets_are_checked():
