@@ -16,6 +16,7 @@ from jaxreg.landscape.theory.quadrature import panels, read_landscape
 
 _TAIL_BATCH = Domain(1, 1e6)  # of more, rounding hides the law: at a million an index of 2 is right to 2e-5
 _LARGEST_INDEX = 1e9
+_SMALLEST_INDEX = 1e-12
 
 
 def gradient_variance(noise: Numbers, batch_size: Numbers, population: Numbers | None = None) -> Numbers:
@@ -136,7 +137,7 @@ def tail_index(learning_rate: Number, batch_size: Number) -> float:
         $\alpha$; 0 where $E\log|1 - \eta m| \ge 0$, so that there is no stationary law at all; infinite above 1e9.
 
     Raises:
-        ArgumentError: a number outside its domain.
+        ArgumentError: a number outside its domain, or a learning rate whose index double precision does not resolve.
 
     >>> round(tail_index(stability_threshold(10), 10), 9)
     2.0
@@ -174,6 +175,9 @@ def tail_index(learning_rate: Number, batch_size: Number) -> float:
     low = high / 2
     while logsumexp(low * shrinks + law) >= 0:  # only below an index of 1
         low /= 2
+        if low < _SMALLEST_INDEX:  # the sum is rounding alone
+            constraint = "must give an index that double precision resolves"
+            raise ArgumentError("learning_rate", learning_rate, constraint, "Raise it: noise hardly multiplies there")
     return float(brentq(lambda index: logsumexp(index * shrinks + law), low, high, xtol=1e-13, rtol=1e-12))
 
 

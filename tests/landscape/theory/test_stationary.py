@@ -156,6 +156,7 @@ def test_mean_steps_of_sgd_descend_the_smoothed_landscape():
 
 
 _MISTAKES = {
+    "an index that rounding hides": (theory.tail_index, (1e-7, 4), "learning_rate"),
     "negative rate": (theory.stationary_variance, (-0.1, 1.0, 1.0), "learning_rate"),
     "no curvature": (theory.stationary_variance, (0.1, 0.0, 1.0), "curvature"),
     "negative variance": (theory.stationary_variance, (0.1, 1.0, -1.0), "variance"),
