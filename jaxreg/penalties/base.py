@@ -51,6 +51,9 @@ def soft_threshold(x: Float[Array, "*shape"], threshold: Entries) -> Float[Array
 
     Entries no larger than `threshold` in magnitude become exactly zero; the others move towards zero by it.
 
+    Raises:
+        ArgumentError: what is no array of real numbers, or a threshold that does not broadcast to `x`.
+
     >>> soft_threshold(jnp.array([-3.0, 0.5, 2.0]), 1.0)
     Array([-2.,  0.,  1.], dtype=float32)
 
