@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.polynomial import polynomial
 from scipy.optimize import brentq
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln, lambertw, logsumexp
 
 from jaxreg.checks import Domain
 from jaxreg.errors import ArgumentError
@@ -127,17 +127,19 @@ def tail_index(learning_rate: Number, batch_size: Number) -> float:
     r"""Exponent of the tails of regression by SGD, $P(|w| > x) \sim x^{-\alpha}$, from $E|1 - \eta m|^\alpha = 1$.
 
     $m$, the mean of B squares of normal numbers, has the law Gamma(B/2, 2/B). Moments from the order $\alpha$ on do
-    not exist; $\alpha = 2$ at `stability_threshold`.
+    not exist; $\alpha = 2$ at `stability_threshold`. For small $\eta$ it is $uB/2\eta$ with
+    $u\log u = u + 1$, to a relative error below $\eta\log(1/\eta)$.
 
     Args:
         learning_rate: $\eta$, more than 0.
         batch_size: $B$, at most a million.
 
     Returns:
-        $\alpha$; 0 where $E\log|1 - \eta m| \ge 0$, so that there is no stationary law at all; infinite above 1e9.
+        $\alpha$; 0 where $E\log|1 - \eta m| \ge 0$, so that there is no stationary law at all, and below 1e-12;
+        infinite above 1e9.
 
     Raises:
-        ArgumentError: a number outside its domain, or a learning rate whose index double precision does not resolve.
+        ArgumentError: a number outside its domain.
 
     >>> round(tail_index(stability_threshold(10), 10), 9)
     2.0
@@ -148,14 +150,23 @@ def tail_index(learning_rate: Number, batch_size: Number) -> float:
     learning_rate = read_number("learning_rate", learning_rate, WIDTH, "Give a step size")
     batch_size = read_number("batch_size", batch_size, _TAIL_BATCH, "A larger batch has next to no noise")
     shape, kink = batch_size / 2, 1 / learning_rate
+    if (
+        shape * kink / float(lambertw(1 / math.e).real) > _LARGEST_INDEX
+    ):  # the limit of small rates, by Laplace's method
+        return math.inf
 
     def tabulate(index: float) -> tuple[np.ndarray, np.ndarray]:
         """log|1 - ηm| at nodes, and the logarithm of their probabilities, as far as moments up to `index` reach."""
         most = shape + index + 60 + 12 * math.sqrt(shape + index)
         # In the root of m the density is smooth at 0 also for B = 1; panels shrink towards the kink.
-        top = math.sqrt(max(most / shape, 4 * kink))
+        top = math.sqrt(kink + most / shape)
         near = math.sqrt(kink) * (1 + np.append(-(2.0 ** -np.arange(1, 40)), 2.0 ** -np.arange(40)))
-        edges = np.unique(np.concatenate([np.linspace(0, top, 400), near[near < top], [math.sqrt(kink)]]))
+        # Where most of m lies, and of its largest values: there the integrand is a hump of width 1/2√shape.
+        half = (index + shape + shape * kink) / (2 * shape)
+        humps = np.sqrt([1.0, half + math.sqrt(max(half**2 - kink, 0))])
+        fine = (humps[:, None] + np.linspace(-8, 8, 33) / math.sqrt(shape)).ravel()
+        within = np.concatenate([near, fine, [math.sqrt(kink)]])
+        edges = np.unique(np.concatenate([np.linspace(0, top, 400), within[(within > 0) & (within < top)]]))
         root, weights = panels(edges)
         m = root.ravel() ** 2
         density = shape * math.log(shape) - gammaln(shape) + (shape - 0.5) * np.log(m) - shape * m + math.log(2)
@@ -170,14 +181,11 @@ def tail_index(learning_rate: Number, batch_size: Number) -> float:
         if logsumexp(high * shrinks + law) > 0:
             break
         high *= 2
-        if high > _LARGEST_INDEX:
-            return math.inf
     low = high / 2
     while logsumexp(low * shrinks + law) >= 0:  # only below an index of 1
         low /= 2
         if low < _SMALLEST_INDEX:  # the sum is rounding alone
-            constraint = "must give an index that double precision resolves"
-            raise ArgumentError("learning_rate", learning_rate, constraint, "Raise it: noise hardly multiplies there")
+            return 0.0
     return float(brentq(lambda index: logsumexp(index * shrinks + law), low, high, xtol=1e-13, rtol=1e-12))
 
 
