@@ -291,7 +291,7 @@ def read_floats(name: str, values: Any) -> Array:
         raise ArgumentError(name, values, f"must be finite in {dtype}", "Give smaller numbers") from error
     is_float = jnp.issubdtype(exact.dtype, jnp.floating)
     kept = jax.dtypes.canonicalize_dtype(exact.dtype) if is_float and hasattr(known, "dtype") else dtype
-    if is_float and kept != exact.dtype:
+    if is_float:
         _check_cast(name, exact, kept)
     return jnp.asarray(known, kept)
 
@@ -310,8 +310,7 @@ def read_jax(name: str, values: Any, *, kinds: str = "biuf") -> Array:
     if isinstance(array, jax.Array):
         return array
     dtype = jax.dtypes.canonicalize_dtype(array.dtype)
-    if dtype != array.dtype:
-        _check_cast(name, array, dtype)
+    _check_cast(name, array, dtype)
     return jnp.asarray(array, dtype)
 
 
@@ -446,8 +445,7 @@ def find_lost(values: np.ndarray, dtype: Any) -> Any:
 
 def _check_cast(name: str, values: np.ndarray, dtype: Any) -> None:
     """Refuse numbers that are lost in another precision."""
-    lost = find_lost(values, dtype)
-    if not lost.any():
+    if dtype == values.dtype or not (lost := find_lost(values, dtype)).any():
         return
     kind = jnp.dtype(dtype).name
     argument, value = _first(name, values, lost)

@@ -150,9 +150,8 @@ def tail_index(learning_rate: Number, batch_size: Number) -> float:
     learning_rate = read_number("learning_rate", learning_rate, WIDTH, "Give a step size")
     batch_size = read_number("batch_size", batch_size, _TAIL_BATCH, "A larger batch has next to no noise")
     shape, kink = batch_size / 2, 1 / learning_rate
-    if (
-        shape * kink / float(lambertw(1 / math.e).real) > _LARGEST_INDEX
-    ):  # the limit of small rates, by Laplace's method
+    limit = shape * kink / float(lambertw(1 / math.e).real)  # of small rates, by Laplace's method: no index is above
+    if limit > _LARGEST_INDEX:
         return math.inf
 
     def tabulate(index: float) -> tuple[np.ndarray, np.ndarray]:
